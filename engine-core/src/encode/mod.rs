@@ -1,0 +1,1 @@
+//! Encodings: from values to codes and back.
