@@ -13,10 +13,14 @@ pub struct SubColumnName {
 impl SubColumnName {
     /// Name of sub-column `sub` of column number `column` in table number `table` of `processor`.
     pub fn new(processor: &str, table: usize, column: usize, sub: &str) -> Self {
-        let prefix = format!("{processor}:t{table}/c{column}");
+        Self::of_column(&format!("{processor}:t{table}/c{column}"), sub)
+    }
+
+    /// Name of sub-column `sub` of the model column called `column`, for instance `tgt:t3/c3`.
+    pub fn of_column(column: &str, sub: &str) -> Self {
         Self {
-            column_end: prefix.len(),
-            full: format!("{prefix}__{sub}"),
+            column_end: column.len(),
+            full: format!("{column}__{sub}"),
         }
     }
 

@@ -1,0 +1,128 @@
+//! What can go wrong while encoding.
+
+use thiserror::Error;
+
+use super::EncodingType;
+
+/// Why a table could not be analysed, encoded or decoded. Rows count from 0 over the whole table in the fields, from 1
+/// in the texts.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// No encoding has this name.
+    #[error(
+        "unknown encoding {name:?}; the encodings are categorical, numeric_auto, numeric_discrete, numeric_binned, \
+         numeric_digit and datetime"
+    )]
+    UnknownEncoding {
+        /// What was given, shortened.
+        name: String,
+    },
+    /// An encoding that this version knows by name only.
+    #[error(
+        "column {column:?}: the encoding {encoding} is not supported yet: use TABULAR_CATEGORICAL, one of \
+         TABULAR_NUMERIC_AUTO, _DISCRETE, _BINNED and _DIGIT, or TABULAR_DATETIME"
+    )]
+    Unsupported {
+        /// Name of the column.
+        column: String,
+        /// The encoding.
+        encoding: EncodingType,
+    },
+    /// A column has an encoding, but the table has no such column.
+    #[error(
+        "there is no column {column:?} in the table; check the names of the columns and of the encodings"
+    )]
+    MissingColumn {
+        /// Name of the column.
+        column: String,
+    },
+    /// An infinite number in a numeric column.
+    #[error(
+        "column {column:?}, row {}: the value is infinite, which a numeric encoding cannot hold; \
+         replace it by a number or leave it empty", row + 1
+    )]
+    Infinite {
+        /// Name of the column.
+        column: String,
+        /// First such row.
+        row: u64,
+    },
+    /// Over half of the values cannot be read the way the encoding asks for.
+    #[error(
+        "column {column:?}, row {}: {value:?} is not a {kind}, like {unreadable} of {present} values of the column; \
+         the encoding {encoding} does not fit, use TABULAR_CATEGORICAL", row + 1
+    )]
+    Misfit {
+        /// Name of the column.
+        column: String,
+        /// The encoding that was asked for.
+        encoding: EncodingType,
+        /// What the values should have been, `number` or `date`.
+        kind: &'static str,
+        /// First row that cannot be read.
+        row: u64,
+        /// Its value, shortened.
+        value: String,
+        /// How many values cannot be read.
+        unreadable: u64,
+        /// How many values there are, nulls not counted.
+        present: u64,
+    },
+    /// A kind of values that the encoding never takes, such as booleans as dates.
+    #[error("column {column:?}: the encoding {encoding} cannot hold {values}; use TABULAR_CATEGORICAL")]
+    WrongValues {
+        /// Name of the column.
+        column: String,
+        /// The encoding that was asked for.
+        encoding: EncodingType,
+        /// What the column holds, for instance `booleans`.
+        values: &'static str,
+    },
+    /// Partial statistics that belong to different tables or different encodings.
+    #[error(
+        "column {column:?}: the parts of the table were analysed with different encodings; analyze all parts anew"
+    )]
+    UnequalParts {
+        /// Name of the column.
+        column: String,
+    },
+    /// Statistics that cannot be read.
+    #[error("the statistics cannot be read: {key}: {reason}; run analyze again")]
+    Stats {
+        /// The key at fault, for instance `columns.age.codes`.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A code that no value has.
+    #[error("sub-column {sub_column}, row {}: code {code} is not below its cardinality {cardinality}", row + 1)]
+    CodeOutOfRange {
+        /// Name of the sub-column.
+        sub_column: String,
+        /// First such row of the code table.
+        row: u64,
+        /// The code.
+        code: u32,
+        /// Number of codes.
+        cardinality: usize,
+    },
+    /// A code table of other sub-columns than the statistics have.
+    #[error(
+        "the codes have {got} sub-columns, the statistics {expected}; encode the table with these statistics"
+    )]
+    UnequalColumns {
+        /// Sub-columns of the statistics.
+        expected: usize,
+        /// Columns of the code table.
+        got: usize,
+    },
+}
+
+/// A value for a message: cut to 40 characters.
+pub(crate) fn shorten(value: &str) -> String {
+    if value.chars().count() <= 40 {
+        return value.to_owned();
+    }
+    value.chars().take(39).chain(['…']).collect()
+}

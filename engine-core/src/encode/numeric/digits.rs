@@ -1,0 +1,93 @@
+//! A digit for every decimal place.
+
+use indexmap::IndexMap;
+use serde::de::Error;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::decimal::{Decimal, HIGHEST, LOWEST};
+
+/// Digits by decimal place, from 10^18 down; in JSON a map `{"E18": 0, ..., "E-8": 0}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digits(Vec<u8>);
+
+impl Digits {
+    /// The same digit from 10^18 down to `10^lowest`; `lowest` is at least -20.
+    pub(crate) fn all(digit: u8, lowest: i32) -> Self {
+        Self(vec![digit; (HIGHEST - lowest + 1) as usize])
+    }
+
+    /// The digits of a number down to `10^lowest`. Places above and below are cut off.
+    pub(crate) fn of(decimal: Decimal, lowest: i32) -> Self {
+        let mut digits = Self::all(0, lowest);
+        decimal.each_digit(|exponent, digit| {
+            if (lowest..=HIGHEST).contains(&exponent) {
+                digits.0[(HIGHEST - exponent) as usize] = digit;
+            }
+        });
+        digits
+    }
+
+    /// The digit of `10^exponent`, 0 for places that are not held.
+    pub fn get(&self, exponent: i32) -> u8 {
+        let place = usize::try_from(HIGHEST - exponent);
+        place
+            .ok()
+            .and_then(|place| self.0.get(place))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// The lowest power of ten that is held.
+    pub fn lowest(&self) -> i32 {
+        HIGHEST + 1 - self.0.len() as i32
+    }
+
+    /// Combines the digits of two numbers place by place; a place that one lacks is 0 there.
+    pub(crate) fn merge(&mut self, other: &Self, choose: impl Fn(u8, u8) -> u8) {
+        let lowest = self.lowest().min(other.lowest());
+        let places = (lowest..=HIGHEST).rev();
+        self.0 = places.map(|e| choose(self.get(e), other.get(e))).collect();
+    }
+
+    /// Powers of ten whose digit is not 0, from high to low.
+    pub(crate) fn places_in_use(&self) -> impl Iterator<Item = i32> {
+        let places = self.0.iter().enumerate().filter(|&(_, &digit)| digit > 0);
+        places.map(|(place, _)| HIGHEST - place as i32)
+    }
+}
+
+impl Serialize for Digits {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (place, digit) in self.0.iter().enumerate() {
+            map.serialize_entry(&format!("E{}", HIGHEST - place as i32), digit)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Digits {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let map = IndexMap::<String, u8>::deserialize(deserializer)?;
+        let mut places = Vec::with_capacity(map.len());
+        for (name, digit) in map {
+            let exponent = name.strip_prefix('E').and_then(|e| e.parse::<i32>().ok());
+            let exponent = exponent.filter(|e| (LOWEST..=HIGHEST).contains(e));
+            let exponent =
+                exponent.ok_or_else(|| D::Error::custom(format!("{name:?} is not a decimal place")))?;
+            if digit > 9 {
+                return Err(D::Error::custom(format!(
+                    "{name} is {digit}, which is not a digit"
+                )));
+            }
+            places.push((exponent, digit));
+        }
+        let lowest = places.iter().map(|&(e, _)| e).min().unwrap_or(HIGHEST);
+        let mut digits = Self::all(0, lowest);
+        for (exponent, digit) in places {
+            digits.0[(HIGHEST - exponent) as usize] = digit;
+        }
+        Ok(digits)
+    }
+}
