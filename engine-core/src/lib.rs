@@ -4,6 +4,10 @@
 //! This crate knows no device, no file format and no disk. Tables come in as slices of columns with validity
 //! ([`schema::Table`]); everything that must be fast happens behind [`backend::Backend`].
 
+pub mod argn;
+pub mod backend;
 pub mod encode;
+pub mod ir;
+pub mod privacy;
 pub mod random;
 pub mod schema;

@@ -1,0 +1,188 @@
+//! The rewrite from the forward program to folded inference, so that every backend has it.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::op::Op;
+use super::ops::activation::Relu;
+use super::ops::embedding::Embedding;
+use super::ops::linear::{GroupedLinear, OrderedLinear};
+use super::ops::sampling::{FoldSource, FoldTables, FoldedModel, OrderedSample, SampleInputs, SamplingRules};
+use super::program::{BuildError, Builder, Node, Program, ResourceKind, ValueId};
+use super::shape::{Groups, Shape};
+
+/// Full tables are made up to this many elements (64 MiB in single precision); larger models use factored ones.
+const TABLE_BUDGET: usize = 16 << 20;
+
+/// A model rewritten for generation.
+#[derive(Debug, Clone)]
+pub struct Folded {
+    /// Layout of the folded arena.
+    pub model: Arc<FoldedModel>,
+    /// Fills the folded arena from the parameters; runs once. Resources: the parameters, `folded`.
+    pub prepare: Program,
+    /// Draws rows. Resource: `folded`. Results: `codes` and, when asked for, `probs` and `weights`.
+    pub sample: Program,
+}
+
+/// Why a program cannot be folded.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FoldError {
+    /// The program is not the forward pass of a flat model.
+    #[error("program {program:?} cannot be folded: {expected} expected before its logits")]
+    Pattern {
+        /// The program.
+        program: String,
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// The column order is not a permutation of the model's columns.
+    #[error("the column order does not match: it must name each of the {columns} columns once")]
+    Order {
+        /// Number of columns.
+        columns: usize,
+    },
+    /// The rewritten program does not fit together.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+/// Rewrites the forward program of a flat model (result `logits`, no dropout) into folded inference that draws columns in
+/// `order` under `rules`.
+///
+/// # Errors
+/// [`FoldError`] when the program is no such forward pass or the order is no permutation.
+pub fn fold_inference(
+    forward: &Program,
+    order: &[usize],
+    rules: SamplingRules,
+    inputs: SampleInputs,
+    report: bool,
+) -> Result<Folded, FoldError> {
+    let source = find_source(forward)?;
+    let columns = source.ordered.columns.len();
+    let mut sorted = order.to_vec();
+    sorted.sort_unstable();
+    if sorted != (0..columns).collect::<Vec<_>>() {
+        return Err(FoldError::Order { columns });
+    }
+    let model = Arc::new(FoldedModel::new(&source, order, TABLE_BUDGET));
+    let prepare = prepare_program(forward, source, &model)?;
+    let sample = sample_program(&model, rules, inputs, report)?;
+    Ok(Folded {
+        model,
+        prepare,
+        sample,
+    })
+}
+
+fn prepare_program(
+    forward: &Program,
+    source: FoldSource,
+    model: &Arc<FoldedModel>,
+) -> Result<Program, FoldError> {
+    let mut builder = Builder::new("fold");
+    let arena = forward
+        .resources()
+        .iter()
+        .find(|r| matches!(r.kind, ResourceKind::Arena(_)));
+    let arena = arena.ok_or_else(|| pattern(forward, "an arena of parameters"))?;
+    let params = builder.resource(&arena.name, arena.kind.clone())?;
+    let folded = builder.resource("folded", ResourceKind::Numbers)?;
+    builder.push(
+        Arc::new(FoldTables {
+            params,
+            folded,
+            source,
+            model: Arc::clone(model),
+        }),
+        &[],
+    )?;
+    Ok(builder.finish())
+}
+
+fn sample_program(
+    model: &Arc<FoldedModel>,
+    rules: SamplingRules,
+    inputs: SampleInputs,
+    report: bool,
+) -> Result<Program, FoldError> {
+    let mut builder = Builder::new("sample");
+    let folded = builder.resource("folded", ResourceKind::Numbers)?;
+    let sub_columns = model.cardinalities.len();
+    let mut values = Vec::new();
+    if inputs.given {
+        values.push(builder.input("given", Shape::codes(sub_columns))?);
+    }
+    if inputs.uniforms {
+        values.push(builder.input("uniforms", Shape::batch(Groups::ones(sub_columns)))?);
+    }
+    let op = OrderedSample {
+        folded,
+        model: Arc::clone(model),
+        rules: Arc::new(rules),
+        inputs,
+        report,
+    };
+    let outputs = builder.push(Arc::new(op), &values)?;
+    for (name, value) in ["codes", "probs", "weights"].iter().zip(outputs) {
+        builder.output(name, value)?;
+    }
+    Ok(builder.finish())
+}
+
+fn pattern(program: &Program, expected: &'static str) -> FoldError {
+    FoldError::Pattern {
+        program: program.name().to_owned(),
+        expected,
+    }
+}
+
+fn producer(program: &Program, value: ValueId) -> Option<&Node> {
+    program.nodes().iter().find(|n| n.outputs.contains(&value))
+}
+
+fn made_by<'p, T: Op>(program: &'p Program, value: ValueId) -> Option<(&'p T, &'p Node)> {
+    let node = producer(program, value)?;
+    node.op.as_any().downcast_ref::<T>().map(|op| (op, node))
+}
+
+/// Walks back from the logits: predictors, relu, one or two regressor layers, compressors, embeddings.
+fn find_source(program: &Program) -> Result<FoldSource, FoldError> {
+    let fail = |expected| pattern(program, expected);
+    let logits = program
+        .output("logits")
+        .ok_or_else(|| fail("a result \"logits\""))?;
+    let (heads, node) = made_by::<GroupedLinear>(program, logits).ok_or_else(|| fail("predictors"))?;
+    let (_, node) = made_by::<Relu>(program, node.inputs[0]).ok_or_else(|| fail("a relu"))?;
+    let mut hidden = node.inputs[0];
+    let mut second = None;
+    if let Some((layer, node)) = made_by::<GroupedLinear>(program, hidden) {
+        second = Some(layer.groups.clone());
+        hidden = node.inputs[0];
+    }
+    let (ordered, node) =
+        made_by::<OrderedLinear>(program, hidden).ok_or_else(|| fail("ordered regressors"))?;
+    if ordered.spec.dropout.is_some() {
+        return Err(fail("a forward pass without dropout"));
+    }
+    let mut columns = node.inputs[0];
+    let mut compressors = None;
+    if let Some((layer, node)) = made_by::<GroupedLinear>(program, columns) {
+        compressors = Some(layer.groups.clone());
+        columns = node.inputs[0];
+    }
+    let (embedding, _) = made_by::<Embedding>(program, columns).ok_or_else(|| fail("embeddings"))?;
+    if columns != node.inputs[1] {
+        return Err(fail("one embedding for columns and sub-columns"));
+    }
+    Ok(FoldSource {
+        tables: Arc::clone(&embedding.tables),
+        compressors,
+        ordered: ordered.spec.clone(),
+        second,
+        heads: heads.groups.clone(),
+    })
+}

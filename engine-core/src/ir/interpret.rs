@@ -1,0 +1,275 @@
+//! The reference interpreter: every program in f64 with plain loops. It is the oracle for all backends.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::program::{Program, ResourceId};
+use super::tensor::Tensor;
+use crate::backend::Run;
+use crate::schema::CodeTable;
+
+/// A resource in the interpreter.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RefBuffer {
+    /// Numbers with the sum of absolute terms of each.
+    Numbers {
+        /// Elements.
+        data: Vec<f64>,
+        /// Sum of absolute terms.
+        magnitude: Vec<f64>,
+    },
+    /// Codes of a table.
+    Codes(Arc<CodeTable>),
+}
+
+impl RefBuffer {
+    /// `len` zeros.
+    pub fn zeros(len: usize) -> Self {
+        Self::Numbers {
+            data: vec![0.0; len],
+            magnitude: vec![0.0; len],
+        }
+    }
+
+    /// Given numbers.
+    pub fn numbers(data: Vec<f64>) -> Self {
+        let magnitude = data.iter().map(|x| x.abs()).collect();
+        Self::Numbers { data, magnitude }
+    }
+
+    /// The numbers, when it holds numbers.
+    pub fn data(&self) -> Option<&[f64]> {
+        match self {
+            Self::Numbers { data, .. } => Some(data),
+            Self::Codes(_) => None,
+        }
+    }
+}
+
+/// Why the interpreter stops.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum InterpretError {
+    /// A binding is missing or has the wrong kind or size.
+    #[error("program {program:?}: binding {binding:?} does not fit: {reason}")]
+    Binding {
+        /// The program.
+        program: String,
+        /// Name of the resource or input.
+        binding: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A code lies outside its cardinality.
+    #[error("op {op}: code {code} of sub-column {sub_column} is not below its cardinality {cardinality}")]
+    CodeOutOfRange {
+        /// The op.
+        op: &'static str,
+        /// Index of the sub-column.
+        sub_column: usize,
+        /// The code.
+        code: usize,
+        /// Number of codes.
+        cardinality: usize,
+    },
+    /// A resource holds something else than the op needs.
+    #[error("op {op} needs numbers or codes in resource {resource}, which holds the other")]
+    ResourceKind {
+        /// The op.
+        op: &'static str,
+        /// Position of the resource.
+        resource: usize,
+    },
+}
+
+/// What an op's reference semantics see: input values, resources, and the scalars of this one step.
+#[derive(Debug)]
+pub struct Reference<'a> {
+    /// Input values in the node's order.
+    pub inputs: Vec<&'a Tensor>,
+    /// Scalars of this step (`steps` is 1).
+    pub run: Run,
+    /// Index of this step within the run.
+    pub step_in_run: u32,
+    op: &'static str,
+    resources: &'a mut [RefBuffer],
+}
+
+impl Reference<'_> {
+    /// Rows of the batch.
+    pub fn rows(&self) -> usize {
+        self.run.rows as usize
+    }
+
+    /// The numbers of a resource.
+    ///
+    /// # Errors
+    /// [`InterpretError::ResourceKind`] when it holds codes.
+    pub fn numbers(&self, id: ResourceId) -> Result<&[f64], InterpretError> {
+        let error = InterpretError::ResourceKind {
+            op: self.op,
+            resource: id.index(),
+        };
+        self.resources[id.index()].data().ok_or(error)
+    }
+
+    /// The codes of a resource.
+    ///
+    /// # Errors
+    /// [`InterpretError::ResourceKind`] when it holds numbers.
+    pub fn codes(&self, id: ResourceId) -> Result<Arc<CodeTable>, InterpretError> {
+        match &self.resources[id.index()] {
+            RefBuffer::Codes(table) => Ok(Arc::clone(table)),
+            RefBuffer::Numbers { .. } => Err(InterpretError::ResourceKind {
+                op: self.op,
+                resource: id.index(),
+            }),
+        }
+    }
+
+    /// Adds a term to element `i` of a resource.
+    pub fn add(&mut self, id: ResourceId, i: usize, term: f64) {
+        if let RefBuffer::Numbers { data, magnitude } = &mut self.resources[id.index()] {
+            data[i] += term;
+            magnitude[i] += term.abs();
+        }
+    }
+
+    /// Sets element `i` of a resource and its sum of absolute terms.
+    pub fn set(&mut self, id: ResourceId, i: usize, value: f64, terms: f64) {
+        if let RefBuffer::Numbers { data, magnitude } = &mut self.resources[id.index()] {
+            data[i] = value;
+            magnitude[i] = terms;
+        }
+    }
+
+    /// A code of an input, checked against its cardinality.
+    ///
+    /// # Errors
+    /// [`InterpretError::CodeOutOfRange`].
+    pub fn code(
+        &self,
+        input: usize,
+        row: usize,
+        sub_column: usize,
+        cardinality: usize,
+    ) -> Result<usize, InterpretError> {
+        let code = self.inputs[input].code(row, sub_column);
+        if code < cardinality {
+            return Ok(code);
+        }
+        Err(InterpretError::CodeOutOfRange {
+            op: self.op,
+            sub_column,
+            code,
+            cardinality,
+        })
+    }
+}
+
+/// Runs a program in f64.
+#[derive(Debug)]
+pub struct Interpreter<'p> {
+    program: &'p Program,
+    values: Vec<Option<Tensor>>,
+}
+
+impl<'p> Interpreter<'p> {
+    /// An interpreter for `program`.
+    pub fn new(program: &'p Program) -> Self {
+        Self {
+            program,
+            values: vec![None; program.value_count()],
+        }
+    }
+
+    /// Runs all steps; `resources` and `inputs` in the program's order.
+    ///
+    /// # Errors
+    /// [`InterpretError`] when a binding does not fit or a code is out of range.
+    pub fn run(
+        &mut self,
+        run: &Run,
+        resources: &mut [RefBuffer],
+        inputs: &[Tensor],
+    ) -> Result<(), InterpretError> {
+        self.check(run, resources, inputs)?;
+        for (input, tensor) in self.program.inputs().iter().zip(inputs) {
+            self.values[input.value.index()] = Some(tensor.clone());
+        }
+        for step in 0..run.steps {
+            self.step(&run.single(step), step, resources)?;
+        }
+        Ok(())
+    }
+
+    /// Result `name` of the last step.
+    pub fn output(&self, name: &str) -> Option<&Tensor> {
+        self.values[self.program.output(name)?.index()].as_ref()
+    }
+
+    fn step(&mut self, run: &Run, step: u32, resources: &mut [RefBuffer]) -> Result<(), InterpretError> {
+        for node in self.program.nodes() {
+            let inputs = node
+                .inputs
+                .iter()
+                .filter_map(|v| self.values[v.index()].as_ref())
+                .collect();
+            let (op, run) = (node.op.name(), *run);
+            let mut cx = Reference {
+                inputs,
+                run,
+                step_in_run: step,
+                op,
+                resources,
+            };
+            let outputs = node.op.reference(&mut cx)?;
+            assert_eq!(
+                outputs.len(),
+                node.outputs.len(),
+                "op {op} defines as many values as it declares"
+            );
+            for (value, tensor) in node.outputs.iter().zip(outputs) {
+                let shape = self.program.shape(*value);
+                let expected = (shape.rows.count(&run), shape.groups.total());
+                assert_eq!(
+                    (tensor.rows, tensor.width),
+                    expected,
+                    "op {op} keeps its shape rule"
+                );
+                self.values[value.index()] = Some(tensor);
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self, run: &Run, resources: &[RefBuffer], inputs: &[Tensor]) -> Result<(), InterpretError> {
+        let fail = |binding: &str, reason: String| {
+            let (program, binding) = (self.program.name().to_owned(), binding.to_owned());
+            Err(InterpretError::Binding {
+                program,
+                binding,
+                reason,
+            })
+        };
+        if resources.len() != self.program.resources().len() {
+            return fail("resources", format!("{} bound", resources.len()));
+        }
+        if inputs.len() != self.program.inputs().len() {
+            return fail("inputs", format!("{} bound", inputs.len()));
+        }
+        for (input, tensor) in self.program.inputs().iter().zip(inputs) {
+            let shape = self.program.shape(input.value);
+            let expected = (shape.rows.count(run), shape.groups.total());
+            if (tensor.rows, tensor.width) != expected {
+                let got = format!("[{}, {}]", tensor.rows, tensor.width);
+                return fail(
+                    &input.name,
+                    format!("{got} instead of [{}, {}]", expected.0, expected.1),
+                );
+            }
+        }
+        Ok(())
+    }
+}

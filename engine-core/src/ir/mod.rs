@@ -1,0 +1,27 @@
+//! The tensor IR: a [`Program`] is a static SSA graph whose ops act on the layers of *all* sub-columns at once.
+//!
+//! A value is a matrix `[rows, sum of widths]` with a [`Groups`] descriptor; the number of ops does not grow with the
+//! number of columns. A program is checked while it is built, differentiated by [`differentiate`], executed by the
+//! reference interpreter ([`interpret`], the oracle) or by a [`crate::backend::Backend`], and prints as text.
+
+mod autodiff;
+mod display;
+mod fold;
+mod interpret;
+mod op;
+pub mod ops;
+mod params;
+mod plan;
+mod program;
+mod shape;
+mod tensor;
+
+pub use autodiff::{GradError, Gradient, LossWeight, differentiate};
+pub use fold::{FoldError, Folded, fold_inference};
+pub use interpret::{InterpretError, Interpreter, RefBuffer, Reference};
+pub use op::{Access, Clipping, Op, ShapeError};
+pub use params::{Initialisation, Param, ParamLayout, ParamLayoutBuilder, ParamView};
+pub use plan::{MemoryPlan, Slot};
+pub use program::{BuildError, Builder, Input, Node, Program, Resource, ResourceId, ResourceKind, ValueId};
+pub use shape::{DType, Groups, Rows, Shape};
+pub use tensor::Tensor;

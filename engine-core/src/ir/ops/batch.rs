@@ -1,0 +1,236 @@
+//! Where batches come from: rows of the encoded table that lies on the device, and the column order of the step.
+
+use std::any::Any;
+
+use crate::backend::Run;
+use crate::ir::interpret::{InterpretError, Reference};
+use crate::ir::op::{Access, Op, ShapeError, expect_inputs};
+use crate::ir::program::{Resource, ResourceId, ResourceKind};
+use crate::ir::shape::Shape;
+use crate::ir::tensor::Tensor;
+use crate::random::{Permutation, Purpose, Stream};
+
+/// Which rows make a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Shuffled without replacement, anew each epoch: step t takes positions `(t mod steps) rows ..` of permutation
+    /// `t div steps`. Rows beyond the last full batch sit an epoch out.
+    Shuffled {
+        /// Steps of an epoch.
+        steps_per_epoch: u32,
+    },
+    /// Rows `first_row ..` in order, one batch after another.
+    Sequential,
+}
+
+impl Reading {
+    /// The table row at position `b` of the batch of a single step, in a table of `len` rows.
+    pub fn row(self, run: &Run, b: u32, len: usize) -> usize {
+        match self {
+            Self::Sequential => (run.first_row + u64::from(b)) as usize,
+            Self::Shuffled { steps_per_epoch } => {
+                let steps = steps_per_epoch.max(1);
+                let (epoch, step) = (run.first_step / steps, run.first_step % steps);
+                let position = u64::from(step) * u64::from(run.rows) + u64::from(b);
+                self.permutation(run.seed, epoch, len).get(position) as usize
+            }
+        }
+    }
+
+    fn permutation(self, seed: u64, epoch: u32, len: usize) -> Permutation {
+        Permutation::new(Stream::new(seed, Purpose::Shuffle, 0), epoch, len as u64)
+    }
+}
+
+/// `codes[b, s] = table[row of b, s]`
+///
+/// nothing -> codes `u32[B, S]`.
+#[derive(Debug, Clone)]
+pub struct GatherRows {
+    /// The encoded table.
+    pub table: ResourceId,
+    /// Number of sub-columns.
+    pub columns: usize,
+    /// Which rows.
+    pub reading: Reading,
+}
+
+/// How a column order comes about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderDraw {
+    /// A uniform random permutation for each step.
+    Training,
+    /// A uniform random permutation for each step, from other random numbers than training; the same in every epoch.
+    Validation,
+    /// Columns as they stand.
+    Fixed,
+}
+
+/// `ranks[c] = position of column c in the column order of this step`
+///
+/// nothing -> ranks `u32[1, C]`.
+#[derive(Debug, Clone)]
+pub struct ColumnOrder {
+    /// Number of columns.
+    pub columns: usize,
+    /// How the order comes about.
+    pub draw: OrderDraw,
+}
+
+impl ColumnOrder {
+    /// The ranks of one step: columns sorted by random 64-bit keys, ties by index.
+    pub fn ranks(&self, seed: u64, step: u32) -> Vec<u32> {
+        let purpose = match self.draw {
+            OrderDraw::Training => Purpose::Order,
+            OrderDraw::Validation => Purpose::ValidationOrder,
+            OrderDraw::Fixed => return (0..self.columns as u32).collect(),
+        };
+        let stream = Stream::new(seed, purpose, 0);
+        let mut keys: Vec<(u32, u32, u32)> = (0..self.columns as u32)
+            .map(|c| {
+                let [a, b, ..] = stream.block(step, 0, c);
+                (a, b, c)
+            })
+            .collect();
+        keys.sort_unstable();
+        let mut ranks = vec![0; self.columns];
+        for (rank, (_, _, c)) in keys.into_iter().enumerate() {
+            ranks[c as usize] = rank as u32;
+        }
+        ranks
+    }
+}
+
+impl Op for GatherRows {
+    fn name(&self) -> &'static str {
+        "gather_rows"
+    }
+
+    fn attributes(&self) -> String {
+        match self.reading {
+            Reading::Shuffled { steps_per_epoch } => format!("shuffled, {steps_per_epoch} steps an epoch"),
+            Reading::Sequential => "sequential".to_owned(),
+        }
+    }
+
+    fn infer(&self, inputs: &[Shape], resources: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
+        expect_inputs(inputs, 0)?;
+        let resource = &resources[self.table.index()];
+        if resource.kind
+            != (ResourceKind::Codes {
+                columns: self.columns,
+            })
+        {
+            let expected = "the codes of as many sub-columns as are gathered";
+            return Err(ShapeError::Resource {
+                resource: resource.name.clone(),
+                expected,
+            });
+        }
+        Ok(vec![Shape::codes(self.columns)])
+    }
+
+    fn resources(&self) -> Vec<Access> {
+        vec![Access {
+            resource: self.table,
+            write: false,
+        }]
+    }
+
+    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+        let table = cx.codes(self.table)?;
+        let mut codes = Tensor::zeros(cx.rows(), self.columns);
+        for b in 0..cx.rows() {
+            let row = self.reading.row(&cx.run, b as u32, table.rows());
+            for s in 0..self.columns {
+                codes.set(b, s, f64::from(table.get(row, s)), 0.0);
+            }
+        }
+        Ok(vec![codes])
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl Op for ColumnOrder {
+    fn name(&self) -> &'static str {
+        "column_order"
+    }
+
+    fn attributes(&self) -> String {
+        match self.draw {
+            OrderDraw::Training => "random",
+            OrderDraw::Validation => "random, the same every epoch",
+            OrderDraw::Fixed => "fixed",
+        }
+        .to_owned()
+    }
+
+    fn infer(&self, inputs: &[Shape], _: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
+        expect_inputs(inputs, 0)?;
+        Ok(vec![Shape::ranks(self.columns)])
+    }
+
+    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+        let ranks = self.ranks(cx.run.seed, cx.run.first_step);
+        Ok(vec![Tensor::from_data(
+            1,
+            self.columns,
+            ranks.into_iter().map(f64::from).collect(),
+        )])
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_visits_every_row_at_most_once_and_the_next_one_differs() {
+        let reading = Reading::Shuffled { steps_per_epoch: 3 };
+        let rows_of = |step| {
+            let run = Run {
+                seed: 4,
+                first_step: step,
+                ..Run::evaluate(5)
+            };
+            (0..5).map(|b| reading.row(&run, b, 17)).collect::<Vec<_>>()
+        };
+        let mut seen: Vec<usize> = (0..3).flat_map(rows_of).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), 15);
+        assert_ne!(rows_of(0), rows_of(3));
+    }
+
+    #[test]
+    fn orders_are_uniform_permutations() {
+        let order = ColumnOrder {
+            columns: 4,
+            draw: OrderDraw::Training,
+        };
+        let mut counts = [0u32; 4];
+        for step in 0..8000 {
+            let ranks = order.ranks(11, step);
+            let mut sorted = ranks.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, [0, 1, 2, 3]);
+            counts[ranks[2] as usize] += 1;
+        }
+        assert!(counts.iter().all(|c| (1_850..2_150).contains(c)), "{counts:?}");
+        assert_eq!(
+            ColumnOrder {
+                columns: 3,
+                draw: OrderDraw::Fixed
+            }
+            .ranks(1, 9),
+            [0, 1, 2]
+        );
+    }
+}

@@ -1,0 +1,345 @@
+//! The grouped linear layer: every group has its own weight and bias, or passes through.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use super::{Layer, writes};
+use crate::ir::autodiff::{GradError, Gradient};
+use crate::ir::interpret::{InterpretError, Reference};
+use crate::ir::op::{Access, Clipping, Op, ShapeError, expect_inputs, expect_shape};
+use crate::ir::program::{Resource, ResourceId};
+use crate::ir::shape::{Groups, Shape};
+use crate::ir::tensor::Tensor;
+
+/// Widths and layers of a grouped linear op. A group without a layer passes its input through.
+#[derive(Debug, Clone)]
+pub struct LinearGroups {
+    /// Input groups.
+    pub input: Groups,
+    /// Output groups.
+    pub output: Groups,
+    /// Layer of each group.
+    pub layers: Arc<[Option<Layer>]>,
+}
+
+impl LinearGroups {
+    fn check(&self, arena: ResourceId, resources: &[Resource]) -> Result<(), ShapeError> {
+        let expected = self.layers.len();
+        for (role, groups) in [("the input", &self.input), ("the output", &self.output)] {
+            if groups.len() != expected {
+                return Err(ShapeError::GroupCount {
+                    role,
+                    expected,
+                    got: groups.len(),
+                });
+            }
+        }
+        for (g, layer) in self.layers.iter().enumerate() {
+            let (outputs, inputs) = (self.output.width(g), self.input.width(g));
+            match layer {
+                Some(layer) => layer.check(g, outputs, inputs, arena, resources)?,
+                None if inputs != outputs => {
+                    let (role, expected, got) = ("output of a group that passes through", inputs, outputs);
+                    return Err(ShapeError::Width {
+                        input: 0,
+                        role,
+                        expected,
+                        got,
+                    });
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        let layers = self.layers.iter().filter(|l| l.is_some()).count();
+        format!("{} -> {}, {layers} layers", self.input, self.output)
+    }
+
+    /// Weight and bias of the groups that have them, in order.
+    pub fn layers_present(&self) -> impl Iterator<Item = (usize, Layer)> + '_ {
+        self.layers
+            .iter()
+            .enumerate()
+            .filter_map(|(g, l)| l.map(|l| (g, l)))
+    }
+}
+
+/// `y[:, out_g] = x[:, in_g] W_g^T + b_g`, or `x[:, in_g]` for a group without a layer
+///
+/// x `f32[B, sum of in_g]` -> y `f32[B, sum of out_g]`; `W_g` is `[out_g, in_g]`, `b_g` is `[out_g]`.
+#[derive(Debug, Clone)]
+pub struct GroupedLinear {
+    /// Arena of weights and biases.
+    pub params: ResourceId,
+    /// Widths and layers.
+    pub groups: LinearGroups,
+}
+
+/// `grad_x[:, in_g] = grad_output[:, out_g] W_g`
+///
+/// grad_output `f32[B, sum of out_g]` -> grad_x `f32[B, sum of in_g]`.
+#[derive(Debug, Clone)]
+pub struct GroupedLinearGradInput {
+    /// Arena of weights.
+    pub params: ResourceId,
+    /// Widths and layers.
+    pub groups: LinearGroups,
+}
+
+/// `grads W_g += grad_output[:, out_g]^T x[:, in_g]`, `grads b_g += sum over rows of grad_output[:, out_g]`
+///
+/// x `f32[B, sum of in_g]`, grad_output `f32[B, sum of out_g]` -> nothing; adds to the arena.
+#[derive(Debug, Clone)]
+pub struct GroupedLinearGradParams {
+    /// Arena of gradients.
+    pub grads: ResourceId,
+    /// Widths and layers.
+    pub groups: LinearGroups,
+}
+
+/// `y[b, 2i] = |x[b, in_g]|^2 |grad_output[b, out_g]|^2`, `y[b, 2i + 1] = |grad_output[b, out_g]|^2` for the i-th group with a
+/// layer: the gradient of one row used once is an outer product (Goodfellow 2015, "Efficient per-example gradient
+/// computations", arXiv 1510.01799).
+///
+/// x `f32[B, sum of in_g]`, grad_output `f32[B, sum of out_g]` -> y `f32[B, 2 * layers]`.
+#[derive(Debug, Clone)]
+pub struct GroupedLinearSqNorm {
+    /// Widths and layers.
+    pub groups: LinearGroups,
+}
+
+impl Op for GroupedLinear {
+    fn name(&self) -> &'static str {
+        "grouped_linear"
+    }
+
+    fn attributes(&self) -> String {
+        self.groups.describe()
+    }
+
+    fn infer(&self, inputs: &[Shape], resources: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
+        expect_inputs(inputs, 1)?;
+        expect_shape(inputs, 0, "x", &Shape::batch(self.groups.input.clone()))?;
+        self.groups.check(self.params, resources)?;
+        Ok(vec![Shape::batch(self.groups.output.clone())])
+    }
+
+    fn resources(&self) -> Vec<Access> {
+        vec![Access {
+            resource: self.params,
+            write: false,
+        }]
+    }
+
+    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+        let (params, x) = (cx.numbers(self.params)?, cx.inputs[0]);
+        let LinearGroups {
+            input,
+            output,
+            layers,
+        } = &self.groups;
+        let mut y = Tensor::zeros(x.rows, output.total());
+        for b in 0..x.rows {
+            for (g, layer) in layers.iter().enumerate() {
+                let Some(Layer { weight, bias }) = layer else {
+                    for k in 0..input.width(g) {
+                        y.add(b, output.offset(g) + k, x.at(b, input.offset(g) + k));
+                    }
+                    continue;
+                };
+                for n in 0..weight.rows {
+                    let column = output.offset(g) + n;
+                    y.add(b, column, params[bias.offset + n]);
+                    for k in 0..weight.columns {
+                        let w = params[weight.offset + n * weight.columns + k];
+                        y.add(b, column, w * x.at(b, input.offset(g) + k));
+                    }
+                }
+            }
+        }
+        Ok(vec![y])
+    }
+
+    fn gradient(&self, cx: &mut Gradient<'_>) -> Result<(), GradError> {
+        let Some(grad_output) = cx.grad_output(0) else {
+            return Ok(());
+        };
+        let x = cx.input(0);
+        let groups = self.groups.clone();
+        let grad_x = cx.emit(
+            GroupedLinearGradInput {
+                params: self.params,
+                groups,
+            },
+            &[grad_output],
+        )?[0];
+        cx.accumulate(0, grad_x)?;
+        let (grads, groups) = (cx.grads_of(self.params)?, self.groups.clone());
+        cx.emit(GroupedLinearGradParams { grads, groups }, &[x, grad_output])?;
+        Ok(())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl Op for GroupedLinearGradInput {
+    fn name(&self) -> &'static str {
+        "grouped_linear_grad_input"
+    }
+
+    fn attributes(&self) -> String {
+        self.groups.describe()
+    }
+
+    fn infer(&self, inputs: &[Shape], resources: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
+        expect_inputs(inputs, 1)?;
+        expect_shape(
+            inputs,
+            0,
+            "grad_output",
+            &Shape::batch(self.groups.output.clone()),
+        )?;
+        self.groups.check(self.params, resources)?;
+        Ok(vec![Shape::batch(self.groups.input.clone())])
+    }
+
+    fn resources(&self) -> Vec<Access> {
+        vec![Access {
+            resource: self.params,
+            write: false,
+        }]
+    }
+
+    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+        let (params, grad_output) = (cx.numbers(self.params)?, cx.inputs[0]);
+        let LinearGroups {
+            input,
+            output,
+            layers,
+        } = &self.groups;
+        let mut grad_x = Tensor::zeros(grad_output.rows, input.total());
+        for b in 0..grad_output.rows {
+            for (g, layer) in layers.iter().enumerate() {
+                for k in 0..input.width(g) {
+                    let column = input.offset(g) + k;
+                    let Some(Layer { weight, .. }) = layer else {
+                        grad_x.add(b, column, grad_output.at(b, output.offset(g) + k));
+                        continue;
+                    };
+                    for n in 0..weight.rows {
+                        let w = params[weight.offset + n * weight.columns + k];
+                        grad_x.add(b, column, w * grad_output.at(b, output.offset(g) + n));
+                    }
+                }
+            }
+        }
+        Ok(vec![grad_x])
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+fn expect_pair(groups: &LinearGroups, inputs: &[Shape]) -> Result<(), ShapeError> {
+    expect_inputs(inputs, 2)?;
+    expect_shape(inputs, 0, "x", &Shape::batch(groups.input.clone()))?;
+    expect_shape(inputs, 1, "grad_output", &Shape::batch(groups.output.clone()))
+}
+
+impl Op for GroupedLinearGradParams {
+    fn name(&self) -> &'static str {
+        "grouped_linear_grad_params"
+    }
+
+    fn attributes(&self) -> String {
+        self.groups.describe()
+    }
+
+    fn infer(&self, inputs: &[Shape], resources: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
+        expect_pair(&self.groups, inputs)?;
+        self.groups.check(self.grads, resources)?;
+        Ok(Vec::new())
+    }
+
+    fn resources(&self) -> Vec<Access> {
+        vec![writes(self.grads)]
+    }
+
+    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+        let (x, grad_output) = (cx.inputs[0], cx.inputs[1]);
+        let LinearGroups { input, output, .. } = &self.groups;
+        for b in 0..x.rows {
+            for (g, Layer { weight, bias }) in self.groups.layers_present() {
+                for n in 0..weight.rows {
+                    let d = grad_output.at(b, output.offset(g) + n);
+                    cx.add(self.grads, bias.offset + n, d);
+                    for k in 0..weight.columns {
+                        let term = d * x.at(b, input.offset(g) + k);
+                        cx.add(self.grads, weight.offset + n * weight.columns + k, term);
+                    }
+                }
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    fn clipping(&self) -> Option<Clipping> {
+        let norm = GroupedLinearSqNorm {
+            groups: self.groups.clone(),
+        };
+        Some(Clipping {
+            norm: Arc::new(norm),
+            signal: 1,
+        })
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl Op for GroupedLinearSqNorm {
+    fn name(&self) -> &'static str {
+        "grouped_linear_sq_norm"
+    }
+
+    fn attributes(&self) -> String {
+        self.groups.describe()
+    }
+
+    fn infer(&self, inputs: &[Shape], _: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
+        expect_pair(&self.groups, inputs)?;
+        Ok(vec![Shape::batch(Groups::ones(
+            2 * self.groups.layers_present().count(),
+        ))])
+    }
+
+    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+        let (x, grad_output) = (cx.inputs[0], cx.inputs[1]);
+        let mut y = Tensor::zeros(x.rows, 2 * self.groups.layers_present().count());
+        for b in 0..x.rows {
+            for (i, (g, _)) in self.groups.layers_present().enumerate() {
+                let squares = |t: &Tensor, groups: &Groups| -> f64 {
+                    groups.range(g).map(|k| t.at(b, k).powi(2)).sum()
+                };
+                let (xx, dd) = (
+                    squares(x, &self.groups.input),
+                    squares(grad_output, &self.groups.output),
+                );
+                y.add(b, 2 * i, xx * dd);
+                y.add(b, 2 * i + 1, dd);
+            }
+        }
+        Ok(vec![y])
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

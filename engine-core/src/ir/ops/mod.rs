@@ -1,0 +1,47 @@
+//! The ops, one file per family. A file holds equation, shape rule, reference semantics, gradient and per-sample norm rule
+//! of each op; the conformance suite holds the cases.
+//!
+//! Names and families are the same in every crate: who knows one, knows all.
+
+pub mod activation;
+pub mod batch;
+pub mod embedding;
+pub mod linear;
+pub mod optimizer;
+pub mod privacy;
+pub mod reduce;
+pub mod sampling;
+pub mod softmax;
+
+/// Names of all ops; a backend that claims to be complete has a kernel for each.
+pub const OP_NAMES: &[&str] = &[
+    "gather_rows",
+    "column_order",
+    "embedding",
+    "embedding_grad",
+    "embedding_sq_norm",
+    "grouped_linear",
+    "grouped_linear_grad_input",
+    "grouped_linear_grad_params",
+    "grouped_linear_sq_norm",
+    "ordered_linear",
+    "ordered_linear_grad_input",
+    "ordered_linear_grad_params",
+    "ordered_linear_sq_norm",
+    "relu",
+    "relu_grad",
+    "dropout",
+    "softmax",
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_grad",
+    "add",
+    "sum_groups",
+    "broadcast_groups",
+    "fill_rows",
+    "scale_rows",
+    "record_sum",
+    "clip_factor",
+    "adamw",
+    "fold_tables",
+    "ordered_sample",
+];

@@ -1,0 +1,193 @@
+//! Shapes: symbolic rows, ragged groups of columns, and an element type.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::backend::Run;
+
+/// Offset and width of each group (usually one per sub-column) in a ragged matrix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Groups {
+    ends: Arc<[usize]>,
+}
+
+impl Groups {
+    /// Groups side by side with the given widths (zero is allowed).
+    pub fn from_widths(widths: impl IntoIterator<Item = usize>) -> Self {
+        let mut end = 0;
+        let ends = widths.into_iter().map(|w| {
+            end += w;
+            end
+        });
+        Self { ends: ends.collect() }
+    }
+
+    /// One group of `width` columns.
+    pub fn single(width: usize) -> Self {
+        Self::from_widths([width])
+    }
+
+    /// `count` groups of one column each.
+    pub fn ones(count: usize) -> Self {
+        Self::from_widths(std::iter::repeat_n(1, count))
+    }
+
+    /// Number of groups.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there are no groups.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// First column of group `g`.
+    pub fn offset(&self, g: usize) -> usize {
+        if g == 0 { 0 } else { self.ends[g - 1] }
+    }
+
+    /// Width of group `g`.
+    pub fn width(&self, g: usize) -> usize {
+        self.ends[g] - self.offset(g)
+    }
+
+    /// Columns of group `g`.
+    pub fn range(&self, g: usize) -> Range<usize> {
+        self.offset(g)..self.ends[g]
+    }
+
+    /// Columns of all groups together.
+    pub fn total(&self) -> usize {
+        self.ends.last().copied().unwrap_or(0)
+    }
+
+    /// Widths in order.
+    pub fn widths(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
+        (0..self.len()).map(|g| self.width(g))
+    }
+
+    /// The widest group, 0 when there are none.
+    pub fn max_width(&self) -> usize {
+        self.widths().max().unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Groups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.len() {
+            1 => write!(f, "{}", self.total()),
+            n => write!(f, "{} in {n} groups", self.total()),
+        }
+    }
+}
+
+/// How many rows a value has: a symbol until the program runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rows {
+    /// One row per row of the batch.
+    Batch,
+    /// One row per row of the batch and time step, time running fastest.
+    BatchTime,
+    /// A single row, shared by the whole batch.
+    One,
+}
+
+impl Rows {
+    /// Number of rows in a given run.
+    pub fn count(self, run: &Run) -> usize {
+        match self {
+            Self::Batch => run.rows as usize,
+            Self::BatchTime => run.rows as usize * run.time as usize,
+            Self::One => 1,
+        }
+    }
+}
+
+impl fmt::Display for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Batch => "B",
+            Self::BatchTime => "B*T",
+            Self::One => "1",
+        })
+    }
+}
+
+/// Element type of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DType {
+    /// Single precision numbers.
+    F32,
+    /// Codes, ranks and other counts.
+    U32,
+}
+
+/// Shape of a value: rows, groups of columns, element type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape {
+    /// Symbolic number of rows.
+    pub rows: Rows,
+    /// Columns, in groups.
+    pub groups: Groups,
+    /// Element type.
+    pub dtype: DType,
+}
+
+impl Shape {
+    /// Single precision, one row per row of the batch.
+    pub fn batch(groups: Groups) -> Self {
+        Self {
+            rows: Rows::Batch,
+            groups,
+            dtype: DType::F32,
+        }
+    }
+
+    /// Codes, one row per row of the batch, one column per sub-column.
+    pub fn codes(sub_columns: usize) -> Self {
+        Self {
+            rows: Rows::Batch,
+            groups: Groups::ones(sub_columns),
+            dtype: DType::U32,
+        }
+    }
+
+    /// Ranks of `columns` columns in the column order, shared by the batch.
+    pub fn ranks(columns: usize) -> Self {
+        Self {
+            rows: Rows::One,
+            groups: Groups::ones(columns),
+            dtype: DType::U32,
+        }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dtype = match self.dtype {
+            DType::F32 => "f32",
+            DType::U32 => "u32",
+        };
+        write!(f, "{dtype}[{}, {}]", self.rows, self.groups)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_lie_side_by_side() {
+        let groups = Groups::from_widths([3, 0, 2]);
+        assert_eq!((groups.len(), groups.total(), groups.max_width()), (3, 5, 3));
+        assert_eq!(
+            (groups.range(0), groups.range(1), groups.range(2)),
+            (0..3, 3..3, 3..5)
+        );
+        assert_eq!(Groups::from_widths([]).total(), 0);
+        assert_eq!(Shape::batch(groups).to_string(), "f32[B, 5 in 3 groups]");
+    }
+}

@@ -1,0 +1,5 @@
+//! Differential privacy as a transform of programs.
+
+mod clip;
+
+pub use clip::clip;
