@@ -1,0 +1,163 @@
+//! How closely numbers must agree, and messages that say where they do not.
+
+use std::fmt::Debug;
+
+use libtest_mimic::Failed;
+use serde_json::Value;
+
+use crate::files;
+
+/// Result of a comparison or of something that it needs.
+pub type Outcome<T = ()> = Result<T, Failed>;
+
+/// `|got - want| <= absolute + relative * |want|`
+#[derive(Debug, Clone, Copy)]
+pub struct Tolerance {
+    pub relative: f64,
+    pub absolute: f64,
+}
+
+/// A tolerance.
+pub const fn within(relative: f64, absolute: f64) -> Tolerance {
+    Tolerance { relative, absolute }
+}
+
+impl Tolerance {
+    fn accepts(self, got: f64, want: f64) -> bool {
+        (got.is_nan() && want.is_nan()) || got == want || self.share(got, want) <= 1.0
+    }
+
+    /// The difference as a share of what is allowed.
+    fn share(self, got: f64, want: f64) -> f64 {
+        let allowed = self.absolute + self.relative * want.abs();
+        let share = (got - want).abs() / allowed;
+        if share.is_nan() { f64::INFINITY } else { share }
+    }
+}
+
+/// Gathers comparisons and says in the end whether all held.
+#[derive(Debug, Default)]
+pub struct Report {
+    compared: usize,
+    failed: usize,
+    messages: Vec<String>,
+}
+
+/// Mismatches that a message shows; the others are counted.
+const SHOWN: usize = 6;
+
+impl Report {
+    /// Compares element by element.
+    pub fn close(&mut self, what: &str, got: &[f64], want: &[f64], tolerance: Tolerance) {
+        if !self.same_length(what, got.len(), want.len()) {
+            return;
+        }
+        self.compared += want.len();
+        let far: Vec<usize> = (0..want.len())
+            .filter(|i| !tolerance.accepts(got[*i], want[*i]))
+            .collect();
+        let share = |i: &usize| tolerance.share(got[*i], want[*i]);
+        if let Some(worst) = far.iter().copied().max_by(|a, b| share(a).total_cmp(&share(b))) {
+            let (count, got, want) = (far.len(), got[worst], want[worst]);
+            self.fail(format!(
+                "{what}: {count} of {} are too far off, the worst at {worst}: {got:e} instead of {want:e} ({:.1} times what is allowed)",
+                far.len().max(1),
+                tolerance.share(got, want)
+            ));
+        }
+    }
+
+    /// Compares a tensor as a whole (norm of the difference against its norm) and by element (against its largest).
+    pub fn tensor(&mut self, what: &str, got: &[f64], want: &[f64], tolerance: Tolerance) {
+        if !self.same_length(what, got.len(), want.len()) {
+            return;
+        }
+        let difference: Vec<f64> = got.iter().zip(want).map(|(g, w)| g - w).collect();
+        let (off, size) = (norm(&difference), norm(want));
+        self.require(off <= tolerance.absolute + tolerance.relative * size, || {
+            format!("{what}: the difference has norm {off:e}, the tensor {size:e}")
+        });
+        let largest = want.iter().fold(0.0f64, |m, w| m.max(w.abs()));
+        let by_element = within(0.0, tolerance.absolute + tolerance.relative * largest);
+        self.close(what, got, want, by_element);
+    }
+
+    /// Compares a tensor with a fingerprint: its shape, norm, sum, first and last eight values.
+    pub fn fingerprint(&mut self, what: &str, shape: &[usize], got: &[f64], want: &Value) -> Outcome {
+        let wanted_shape: Vec<usize> = files::numbers(want, "shape")?
+            .iter()
+            .map(|n| *n as usize)
+            .collect();
+        self.equal(&format!("{what}: shape"), &shape, &wanted_shape.as_slice());
+        let size = files::number(want, "norm")?;
+        let tolerance = within(1e-4, 1e-4 * size);
+        let ends = got.len().min(8);
+        for (key, got) in [
+            ("norm", &[norm(got)][..]),
+            ("sum", &[got.iter().sum()]),
+            ("first", &got[..ends]),
+            ("last", &got[got.len() - ends..]),
+        ] {
+            let want = match &want[key] {
+                Value::Number(_) => vec![files::number(want, key)?],
+                _ => files::numbers(want, key)?,
+            };
+            self.close(&format!("{what}: {key}"), got, &want, tolerance);
+        }
+        Ok(())
+    }
+
+    /// Compares for equality.
+    pub fn equal<T: PartialEq + Debug + ?Sized>(&mut self, what: &str, got: &T, want: &T) {
+        self.require(got == want, || {
+            format!("{what}: {} instead of {}", shown(got), shown(want))
+        });
+    }
+
+    /// Counts a condition, and fails with `message` when it does not hold.
+    pub fn require(&mut self, holds: bool, message: impl FnOnce() -> String) {
+        self.compared += 1;
+        if !holds {
+            self.fail(message());
+        }
+    }
+
+    /// Whether all held; nothing compared is a failure too.
+    pub fn finish(self) -> Outcome {
+        if self.compared == 0 {
+            return Err("nothing was compared".into());
+        }
+        if self.failed == 0 {
+            return Ok(());
+        }
+        let mut text = self.messages.join("\n");
+        if self.failed > self.messages.len() {
+            text += &format!("\nand {} more", self.failed - self.messages.len());
+        }
+        Err(text.into())
+    }
+
+    fn same_length(&mut self, what: &str, got: usize, want: usize) -> bool {
+        self.require(got == want, || format!("{what}: {got} numbers instead of {want}"));
+        got == want
+    }
+
+    fn fail(&mut self, message: String) {
+        self.failed += 1;
+        if self.messages.len() < SHOWN {
+            self.messages.push(message);
+        }
+    }
+}
+
+fn norm(values: &[f64]) -> f64 {
+    values.iter().map(|v| v * v).sum::<f64>().sqrt()
+}
+
+fn shown<T: Debug + ?Sized>(value: &T) -> String {
+    let text = format!("{value:?}");
+    match text.char_indices().nth(300) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}

@@ -1,0 +1,38 @@
+//! Kind `flat`: a flat table end to end.
+
+mod clipping;
+mod forward;
+mod generation;
+mod gradients;
+mod layers;
+mod loaded;
+mod optimizer;
+mod start_values;
+
+use crate::devices::Device;
+use crate::plan::Plan;
+
+/// Adds all comparisons of a case.
+pub fn plan(plan: &mut Plan, devices: &[Device]) {
+    layers::plan(plan);
+    start_values::plan(plan);
+    generation::plan(plan);
+    for device in devices {
+        forward::plan(plan, device);
+        gradients::plan(plan, device);
+        clipping::plan(plan, device);
+        optimizer::plan(plan, device);
+        generation::plan_on(plan, device);
+    }
+    for file in [
+        "predict-proba",
+        "generate-seeded",
+        "generate-imputation",
+        "generate-rebalancing",
+        "generate-seeded-rebalancing",
+    ] {
+        if plan.case().has(&format!("{file}.safetensors")) {
+            plan.ignored(file, "the questions come later");
+        }
+    }
+}
