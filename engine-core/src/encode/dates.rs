@@ -32,6 +32,9 @@ const WEEKDAYS: [&str; 7] = [
 enum Day {
     /// Year, month and day are known.
     Known(i64, i64, i64),
+    /// Year, month and day in this order; the peer takes the last two the other way round in a column that it reads with
+    /// the day first.
+    YearFirst(i64, i64, i64),
     /// Two numbers, either of which may be the month, and the year.
     Open(i64, i64, i64),
 }
@@ -81,7 +84,7 @@ impl Parsed {
     /// The instant when open numbers are in exactly this order.
     fn strictly(&self, order: Order) -> Option<i64> {
         match (self.day, order) {
-            (Day::Known(year, month, day), _)
+            (Day::Known(year, month, day) | Day::YearFirst(year, month, day), _)
             | (Day::Open(month, day, year), Order::MonthFirst)
             | (Day::Open(day, month, year), Order::DayFirst) => self.instant(year, month, day),
         }
@@ -89,11 +92,17 @@ impl Parsed {
 
     /// The instant when open numbers are in this order, unless only the other order gives a date.
     fn preferably(&self, order: Order) -> Option<i64> {
+        let swapped = match (self.day, order) {
+            (Day::YearFirst(year, day, month), Order::DayFirst) => self.instant(year, month, day),
+            _ => None,
+        };
         let other = match order {
             Order::MonthFirst => Order::DayFirst,
             Order::DayFirst => Order::MonthFirst,
         };
-        self.strictly(order).or_else(|| self.strictly(other))
+        swapped
+            .or_else(|| self.strictly(order))
+            .or_else(|| self.strictly(other))
     }
 }
 
@@ -283,7 +292,7 @@ fn year_first(cursor: &mut Cursor<'_>, form: &mut Form, year: i64) -> Option<Day
         return Some(Day::Known(year, month, 1));
     }
     form.date = (b'D', separator);
-    Some(Day::Known(year, month, cursor.short()?))
+    Some(Day::YearFirst(year, month, cursor.short()?))
 }
 
 /// `1/31/2020`, `31.1.2020`, `5 January 2020`, `5-Jan-2020`, after the first number.
@@ -432,6 +441,11 @@ mod tests {
             ["2020-03-01 10:00:00", "2020-03-02"]
         );
         assert_eq!(read(&["01.02.2020", "31.12.2020"]), ["2020-01-02", "2020-12-31"]);
+        // As the peer has it: the day comes first in all dates of the column, even after the year.
+        assert_eq!(
+            read(&["1/3/2020", "2020-05-06", "2020-05-31"]),
+            ["2020-03-01", "2020-06-05", "2020-05-31"]
+        );
     }
 
     #[test]

@@ -111,6 +111,7 @@ impl From<PartialStats> for WrittenPartial {
 impl From<WrittenPartial> for PartialStats {
     fn from(written: WrittenPartial) -> Self {
         Self {
+            // A part without rows is of neither kind.
             part: if written.no_of_validation_records > 0 {
                 Part::Validation
             } else {

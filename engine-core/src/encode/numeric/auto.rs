@@ -113,30 +113,36 @@ fn categories(
     min_decimal: i32,
     protection: &ColumnProtection,
 ) -> (Vec<String>, f64) {
-    let mut counts: IndexMap<String, u64> = IndexMap::new();
+    let mut counts: IndexMap<_, (String, u64)> = IndexMap::new();
     for partial in partials.iter().filter(|p| !p.min_n.is_empty()) {
         let Some(values) = &partial.cnt_values else {
             return (Vec::new(), 0.0);
         };
         for (value, count) in values {
-            *counts.entry(category(value, min_decimal)).or_default() += count;
+            let number = Number::parse(value).unwrap_or(Number::Float(f64::NAN));
+            let entry = counts
+                .entry(number.key())
+                .or_insert_with(|| (category(number, min_decimal), 0));
+            entry.1 += count;
         }
     }
-    let total: u64 = counts.values().sum();
+    let total: u64 = counts.values().map(|(_, count)| count).sum();
     if total == 0 {
         return (Vec::new(), 0.0);
     }
     let threshold = protection.rare_threshold();
-    counts.retain(|_, count| *count >= threshold);
-    let kept: u64 = counts.values().sum();
-    (counts.into_keys().collect(), kept as f64 / total as f64)
+    counts.retain(|_, (_, count)| *count >= threshold);
+    let kept: u64 = counts.values().map(|(_, count)| count).sum();
+    (
+        counts.into_values().map(|(text, _)| text).collect(),
+        kept as f64 / total as f64,
+    )
 }
 
-/// The one text of a number, however a part wrote it: without decimals in columns of whole numbers, else as a float.
-fn category(value: &str, min_decimal: i32) -> String {
-    match Number::parse(value).map(Number::simplest) {
-        Some(Number::Int(value)) if min_decimal >= 0 => value.to_string(),
-        Some(number) => float_text(number.as_f64()),
-        None => value.to_owned(),
+/// The text of a number, however a part wrote it: without decimals in columns of whole numbers, else as a float.
+fn category(number: Number, min_decimal: i32) -> String {
+    match number.simplest() {
+        Number::Int(value) if min_decimal >= 0 => value.to_string(),
+        _ => float_text(number.as_f64()),
     }
 }

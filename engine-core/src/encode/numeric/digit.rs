@@ -206,17 +206,11 @@ impl ColumnEncoding for DigitStats {
     }
 }
 
-/// Rounds half to even to a multiple of `10^exponent`.
+/// Rounds half to even to a multiple of `10^exponent`, in floats like the peer.
 fn round_to_place(value: i64, exponent: i32) -> i64 {
     if exponent <= 0 {
         return value;
     }
-    let unit = i128::from(POWERS[exponent as usize]);
-    let (quotient, rest) = (
-        i128::from(value).div_euclid(unit),
-        i128::from(value).rem_euclid(unit),
-    );
-    let up = rest * 2 > unit || (rest * 2 == unit && quotient % 2 != 0);
-    let rounded = (quotient + i128::from(up)) * unit;
-    rounded.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
+    let unit = power_of_ten(exponent);
+    ((value as f64 / unit).round_ties_even() * unit) as i64
 }

@@ -48,14 +48,6 @@ impl DiscreteStats {
     }
 }
 
-/// A number as a key of a map: whole numbers alike however they are held.
-fn key(number: Number) -> (bool, u64) {
-    match number.simplest() {
-        Number::Int(value) => (true, value as u64),
-        Number::Float(value) => (false, value.to_bits()),
-    }
-}
-
 impl ColumnEncoding for DiscreteStats {
     fn cardinalities(&self) -> &Cardinalities {
         &self.cardinalities
@@ -80,16 +72,16 @@ impl ColumnEncoding for DiscreteStats {
         let null = code_of(&self.codes, NULL).unwrap_or(0);
         let known = self.numbers().into_iter().zip(0u32..);
         let codes: FastMap<(bool, u64), u32> = known
-            .filter_map(|(number, code)| Some((key(number?), code)))
+            .filter_map(|(number, code)| Some((number?.key(), code)))
             .collect();
         let whole = self.min_decimal >= 0;
         let by_row = (0..numbers.len()).map(|row| match numbers.get(row) {
             None => null,
             Some(Number::Float(v)) if whole => codes
-                .get(&key(Number::Float(v.round_ties_even())))
+                .get(&Number::Float(v.round_ties_even()).key())
                 .copied()
                 .unwrap_or(0),
-            Some(number) => codes.get(&key(number)).copied().unwrap_or(0),
+            Some(number) => codes.get(&number.key()).copied().unwrap_or(0),
         });
         Ok(vec![CodeColumn::from_codes(self.cardinalities["cat"], by_row)])
     }

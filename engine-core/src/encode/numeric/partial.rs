@@ -103,8 +103,11 @@ pub(crate) fn analyze(
             count_sorted(&sorted, encoding)
         }
         NumberValues::Float(values) => {
-            // Adding zero turns minus zero into zero: the two are one value.
-            let mut sorted: Vec<f64> = valid.map(|row| values[row] + 0.0).collect();
+            let mut sorted: Vec<f64> = valid.map(|row| values[row]).collect();
+            // Minus zero and zero are one value; the first of them in the table gives it its sign.
+            if let Some(zero) = sorted.iter().copied().find(|&v| v == 0.0) {
+                sorted.iter_mut().filter(|v| **v == 0.0).for_each(|v| *v = zero);
+            }
             sorted.sort_unstable_by(f64::total_cmp);
             count_sorted(&sorted, encoding)
         }

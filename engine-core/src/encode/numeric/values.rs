@@ -51,6 +51,14 @@ impl Number {
         }
     }
 
+    /// The number as a key of a map: equal numbers have equal keys, however they are held.
+    pub(crate) fn key(self) -> (bool, u64) {
+        match self.simplest() {
+            Self::Int(value) => (true, value as u64),
+            Self::Float(value) => (false, value.to_bits()),
+        }
+    }
+
     /// Reads a number as it stands in a file of statistics.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         match text.parse() {
