@@ -6,6 +6,7 @@
 
 pub mod argn;
 pub mod backend;
+pub mod conformance;
 pub mod encode;
 pub mod ir;
 pub mod privacy;

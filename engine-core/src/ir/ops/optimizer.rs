@@ -120,8 +120,9 @@ impl Op for AdamW {
                 w * (1.0 - rate * self.weight_decay) - update,
                 w.abs() + largest,
             );
-            cx.set(self.first_moments, i, m, m0.abs() + g.abs());
-            cx.set(self.second_moments, i, v, v0.abs() + g * g);
+            let terms = self.beta1 * m0.abs() + (1.0 - self.beta1) * g.abs();
+            cx.set(self.first_moments, i, m, terms);
+            cx.set(self.second_moments, i, v, v);
             cx.set(self.grads, i, 0.0, 0.0);
         }
         Ok(Vec::new())
