@@ -194,14 +194,25 @@ impl<'p> Interpreter<'p> {
         resources: &mut [RefBuffer],
         inputs: &[Tensor],
     ) -> Result<(), InterpretError> {
+        (0..run.steps).try_for_each(|index| self.run_step(run, index, resources, inputs))
+    }
+
+    /// Runs step `index` of `run` alone, so that a caller can look at the resources between steps.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_step(
+        &mut self,
+        run: &Run,
+        index: u32,
+        resources: &mut [RefBuffer],
+        inputs: &[Tensor],
+    ) -> Result<(), InterpretError> {
         self.check(run, resources, inputs)?;
         for (input, tensor) in self.program.inputs().iter().zip(inputs) {
             self.values[input.value.index()] = Some(tensor.clone());
         }
-        for step in 0..run.steps {
-            self.step(&run.single(step), step, resources)?;
-        }
-        Ok(())
+        self.step(&run.single(index), index, resources)
     }
 
     /// Result `name` of the last step.
