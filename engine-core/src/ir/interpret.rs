@@ -114,6 +114,14 @@ impl Reference<'_> {
         self.resources[id.index()].data().ok_or(error)
     }
 
+    /// Sum of the absolute terms that made element `i` of a resource; 0 when it holds codes.
+    pub fn terms(&self, id: ResourceId, i: usize) -> f64 {
+        match &self.resources[id.index()] {
+            RefBuffer::Numbers { magnitude, .. } => magnitude[i],
+            RefBuffer::Codes(_) => 0.0,
+        }
+    }
+
     /// The codes of a resource.
     ///
     /// # Errors

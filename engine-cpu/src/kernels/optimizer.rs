@@ -70,9 +70,10 @@ fn update<I: Isa>(
     first: &mut [f32; WIDTH],
     second: &mut [f32; WIDTH],
 ) {
-    let (beta1, beta2) = (op.beta1 as f32, op.beta2 as f32);
+    let beta2 = op.beta2 as f32;
     let g = I::load(grads);
-    let m = I::mul_add(I::splat(1.0 - beta1), g, I::mul(I::splat(beta1), I::load(first)));
+    let before = I::load(first);
+    let m = I::mul_add(I::splat((1.0 - op.beta1) as f32), I::sub(g, before), before);
     let gg = I::mul(I::splat((1.0 - op.beta2) as f32), I::mul(g, g));
     let v = I::mul_add(I::splat(beta2), I::load(second), gg);
     let root = I::mul(I::sqrt(v), I::splat(step.inverse_sqrt_correction));

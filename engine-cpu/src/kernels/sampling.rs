@@ -123,9 +123,10 @@ impl Draws<'_> {
             reported[range.clone()].copy_from_slice(probs);
         }
         let uniforms = self.uniforms.of(s);
-        let mut codes = if op.rules.only_forbids(s) {
-            let fixed = op.rules.fixed_of(s);
-            if !fixed.is_empty() {
+        // Draws do not need normalised weights, reports do.
+        let forbids = !op.rules.fixed_of(s).is_empty();
+        let mut codes = if op.rules.only_forbids(s) && !(forbids && self.report.is_some()) {
+            if forbids {
                 forbid(probs, &op.rules, s, self.row);
             }
             draw_lanes::<I>(probs, &uniforms)
