@@ -9,7 +9,10 @@ fn every_instruction_set_conforms() {
     let mut tables = Vec::new();
     for set in InstructionSet::available() {
         for threads in [1, 3] {
-            let options = CpuOptions { threads: NonZeroUsize::new(threads), instruction_set: Some(set) };
+            let options = CpuOptions {
+                threads: NonZeroUsize::new(threads),
+                instruction_set: Some(set),
+            };
             let backend = CpuBackend::new(options).expect("an available set");
             let report = engine_core::conformance::run(&backend);
             tables.push(report);

@@ -157,7 +157,11 @@ impl Generator {
             ..Run::evaluate(rows as u32)
         };
         self.sample.run(&run, &mut self.resident, &[])?;
-        Ok(to_table(&self.sample.codes("codes")?, &self.cardinalities, rows as usize)?)
+        Ok(to_table(
+            &self.sample.codes("codes")?,
+            &self.cardinalities,
+            rows as usize,
+        )?)
     }
 }
 

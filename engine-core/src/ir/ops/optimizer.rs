@@ -112,15 +112,17 @@ impl Op for AdamW {
             let m = m0 + (1.0 - self.beta1) * (g - m0);
             let v = self.beta2 * v0 + (1.0 - self.beta2) * g * g;
             let update = rate / correction1 * m / ((v / correction2).sqrt() + self.adam_eps);
+            // What earlier steps rounded away stays in the moments, even where they cancel.
+            let carried = cx.terms(self.first_moments, i).max(m0.abs());
+            let terms = self.beta1 * carried + (1.0 - self.beta1) * g.abs();
             let largest =
-                rate / correction1 * (m0.abs() + g.abs()) / ((v / correction2).sqrt() + self.adam_eps);
+                rate / correction1 * (carried + g.abs()) / ((v / correction2).sqrt() + self.adam_eps);
             cx.set(
                 self.params,
                 i,
                 w * (1.0 - rate * self.weight_decay) - update,
                 w.abs() + largest,
             );
-            let terms = self.beta1 * m0.abs() + (1.0 - self.beta1) * g.abs();
             cx.set(self.first_moments, i, m, terms);
             cx.set(self.second_moments, i, v, v);
             cx.set(self.grads, i, 0.0, 0.0);
