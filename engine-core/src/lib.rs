@@ -6,8 +6,13 @@
 
 pub mod argn;
 pub mod backend;
+pub mod conformance;
 pub mod encode;
+pub mod generate;
 pub mod ir;
 pub mod privacy;
 pub mod random;
+pub mod reference;
+mod resident;
 pub mod schema;
+pub mod train;

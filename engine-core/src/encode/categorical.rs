@@ -1,8 +1,23 @@
 //! Categorical: one code per distinct text. Rare texts share the code of `_RARE_`.
 
+use std::borrow::Cow;
+
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite};
+use super::protection::ColumnProtection;
 use super::stats::{Cardinalities, Codes};
+use super::strings::{FastMap, NULL_INDEX, intern};
+use super::{EncodeError, RareReplacement};
+use crate::schema::{CodeColumn, Column, DecodedValues};
+
+/// Token of values that are rare or unknown.
+pub(crate) const RARE: &str = "_RARE_";
+/// Token of null.
+pub(crate) const NULL: &str = "<<NULL>>";
+/// Stands before texts that could be taken for a token or start with it themselves.
+const ESCAPE: char = '\u{1}';
 
 /// Statistics of a categorical column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,4 +29,139 @@ pub struct CategoricalStats {
     pub codes: Codes,
     /// `cat`.
     pub cardinalities: Cardinalities,
+}
+
+/// Statistics of a categorical column in a part of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CategoricalPartial {
+    has_nan: bool,
+    /// Rows by escaped text.
+    cnt_values: IndexMap<String, u64>,
+}
+
+/// A text as a token.
+fn escape(text: &str) -> Cow<'_, str> {
+    if text.starts_with(ESCAPE) || text == RARE || text == NULL {
+        format!("{ESCAPE}{text}").into()
+    } else {
+        text.into()
+    }
+}
+
+/// The text of a token.
+fn unescape(token: &str) -> &str {
+    token.strip_prefix(ESCAPE).unwrap_or(token)
+}
+
+pub(crate) fn analyze(column: &Column<'_>) -> CategoricalPartial {
+    let interned = intern(column);
+    let mut counts = vec![0u64; interned.texts.len()];
+    let mut nulls = 0u64;
+    for &index in &interned.indices {
+        match counts.get_mut(index as usize) {
+            Some(count) => *count += 1,
+            None => nulls += 1,
+        }
+    }
+    let mut values: Vec<_> = interned
+        .texts
+        .iter()
+        .map(|t| escape(t).into_owned())
+        .zip(counts)
+        .collect();
+    values.sort_unstable();
+    CategoricalPartial {
+        has_nan: nulls > 0,
+        cnt_values: values.into_iter().collect(),
+    }
+}
+
+/// Puts partial statistics together. Only texts that enough rows share are kept.
+pub(crate) fn reduce(partials: &[&CategoricalPartial], protection: &ColumnProtection) -> CategoricalStats {
+    let mut counts: FastMap<&str, u64> = FastMap::default();
+    for (text, count) in partials.iter().flat_map(|p| &p.cnt_values) {
+        *counts.entry(text).or_default() += count;
+    }
+    let distinct = counts.len();
+    let threshold = protection.rare_threshold();
+    let kept = counts.into_iter().filter(|&(_, count)| count >= threshold);
+    let mut kept: Vec<&str> = kept.map(|(text, _)| text).collect();
+    kept.sort_unstable();
+    let rare = distinct - kept.len();
+    let null = partials.iter().any(|p| p.has_nan).then_some(NULL);
+    let codes = number_tokens([RARE].into_iter().chain(null).chain(kept));
+    CategoricalStats {
+        no_of_rare_categories: rare as u64,
+        cardinalities: Cardinalities::from([("cat".to_owned(), codes.len())]),
+        codes,
+    }
+}
+
+/// Tokens with their positions.
+pub(crate) fn number_tokens<'a>(tokens: impl Iterator<Item = &'a str>) -> Codes {
+    tokens
+        .zip(0..)
+        .map(|(token, code)| (token.to_owned(), code))
+        .collect()
+}
+
+/// What is wrong with the codes of a column that has a single sub-column called `sub`.
+pub(crate) fn check_codes(
+    codes: &Codes,
+    cardinalities: &Cardinalities,
+    sub: &str,
+) -> Result<(), (&'static str, String)> {
+    match cardinalities.get(sub) {
+        Some(&n) if n >= codes.len() && n > 0 && cardinalities.len() == 1 => Ok(()),
+        _ => Err((
+            "cardinalities",
+            format!(
+                "{sub:?} must be there, alone, and at least the number of codes, {}",
+                codes.len()
+            ),
+        )),
+    }
+}
+
+/// The code of a token, which is its position.
+pub(crate) fn code_of(codes: &Codes, token: &str) -> Option<u32> {
+    codes.get_index_of(token).map(|position| position as u32)
+}
+
+impl ColumnEncoding for CategoricalStats {
+    fn cardinalities(&self) -> &Cardinalities {
+        &self.cardinalities
+    }
+
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        check_codes(&self.codes, &self.cardinalities, "cat")
+    }
+
+    fn encode(&self, column: &Column<'_>, _site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError> {
+        let null = code_of(&self.codes, NULL).unwrap_or(0);
+        let interned = intern(column);
+        let code = |text: &Cow<'_, str>| code_of(&self.codes, &escape(text)).unwrap_or(0);
+        let codes: Vec<u32> = interned.texts.iter().map(code).collect();
+        let by_row = interned.indices.iter().map(|&index| match index {
+            NULL_INDEX => null,
+            index => codes[index as usize],
+        });
+        Ok(vec![CodeColumn::from_codes(self.cardinalities["cat"], by_row)])
+    }
+
+    fn decode(&self, codes: &[CodeColumn], _rows: usize, _site: DecodeSite) -> Decoded {
+        let label = |token: &String| (token != NULL).then(|| unescape(token).into());
+        let mut labels: Vec<Option<Box<str>>> = self.codes.keys().map(label).collect();
+        // A peer's cardinality may exceed its tokens; such codes hold nothing.
+        labels.resize(self.cardinalities["cat"], None);
+        let values = DecodedValues::Labels {
+            indices: codes[0].to_vec(),
+            labels: labels.into(),
+        };
+        (values, None)
+    }
+
+    fn never_drawn(&self, replacement: RareReplacement) -> Option<(usize, u32)> {
+        (self.no_of_rare_categories == 0 || replacement == RareReplacement::Sample).then_some((0, 0))
+    }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::categorical::CategoricalStats;
+use super::column::ColumnEncoding;
 use super::datetime::DatetimeStats;
 use super::json::to_json;
 use super::numeric::{BinnedStats, DigitStats, DiscreteStats};
@@ -145,12 +146,17 @@ impl EncodingStats {
 
     /// Sub-columns with their number of codes, in model order.
     pub fn cardinalities(&self) -> &Cardinalities {
+        self.encoding().cardinalities()
+    }
+
+    /// What all encodings have in common.
+    pub(crate) fn encoding(&self) -> &dyn ColumnEncoding {
         match self {
-            Self::Categorical(stats) => &stats.cardinalities,
-            Self::Discrete(stats) => &stats.cardinalities,
-            Self::Binned(stats) => &stats.cardinalities,
-            Self::Digit(stats) => &stats.cardinalities,
-            Self::Datetime(stats) => &stats.cardinalities,
+            Self::Categorical(stats) => stats,
+            Self::Discrete(stats) => stats,
+            Self::Binned(stats) => stats,
+            Self::Digit(stats) => stats,
+            Self::Datetime(stats) => stats,
         }
     }
 }
@@ -320,6 +326,13 @@ fn read_column(name: &str, column: Map<String, Value>) -> Result<ColumnStats, En
             });
         }
     };
+    values
+        .encoding()
+        .check()
+        .map_err(|(key, reason)| EncodeError::Stats {
+            key: format!("columns.{name}.{key}"),
+            reason,
+        })?;
     Ok(ColumnStats::Modelled {
         value_protection: head.value_protection,
         values,

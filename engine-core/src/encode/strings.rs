@@ -176,6 +176,7 @@ pub(crate) fn intern<'a>(column: &Column<'a>) -> Interned<'a> {
         }
         Values::Timestamp { ticks, unit, zoned } => {
             let form = timestamp_form(column, ticks, unit);
+            let form = if zoned { form.max(Form::Seconds) } else { form };
             let text = |tick: i64| timestamp_text(tick, unit, zoned, form).into();
             intern_by(column, |row| Some(ticks[row]), text)
         }

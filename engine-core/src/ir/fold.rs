@@ -61,6 +61,18 @@ pub fn fold_inference(
     inputs: SampleInputs,
     report: bool,
 ) -> Result<Folded, FoldError> {
+    fold_within(forward, order, rules, inputs, report, TABLE_BUDGET)
+}
+
+/// [`fold_inference`] with full tables of at most `table_budget` elements together.
+pub(crate) fn fold_within(
+    forward: &Program,
+    order: &[usize],
+    rules: SamplingRules,
+    inputs: SampleInputs,
+    report: bool,
+    table_budget: usize,
+) -> Result<Folded, FoldError> {
     let source = find_source(forward)?;
     let columns = source.ordered.columns.len();
     let mut sorted = order.to_vec();
@@ -68,7 +80,7 @@ pub fn fold_inference(
     if sorted != (0..columns).collect::<Vec<_>>() {
         return Err(FoldError::Order { columns });
     }
-    let model = Arc::new(FoldedModel::new(&source, order, TABLE_BUDGET));
+    let model = Arc::new(FoldedModel::new(&source, order, table_budget));
     let prepare = prepare_program(forward, source, &model)?;
     let sample = sample_program(&model, rules, inputs, report)?;
     Ok(Folded {

@@ -114,6 +114,14 @@ impl Reference<'_> {
         self.resources[id.index()].data().ok_or(error)
     }
 
+    /// Sum of the absolute terms that made element `i` of a resource; 0 when it holds codes.
+    pub fn terms(&self, id: ResourceId, i: usize) -> f64 {
+        match &self.resources[id.index()] {
+            RefBuffer::Numbers { magnitude, .. } => magnitude[i],
+            RefBuffer::Codes(_) => 0.0,
+        }
+    }
+
     /// The codes of a resource.
     ///
     /// # Errors
@@ -194,14 +202,25 @@ impl<'p> Interpreter<'p> {
         resources: &mut [RefBuffer],
         inputs: &[Tensor],
     ) -> Result<(), InterpretError> {
+        (0..run.steps).try_for_each(|index| self.run_step(run, index, resources, inputs))
+    }
+
+    /// Runs step `index` of `run` alone, so that a caller can look at the resources between steps.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_step(
+        &mut self,
+        run: &Run,
+        index: u32,
+        resources: &mut [RefBuffer],
+        inputs: &[Tensor],
+    ) -> Result<(), InterpretError> {
         self.check(run, resources, inputs)?;
         for (input, tensor) in self.program.inputs().iter().zip(inputs) {
             self.values[input.value.index()] = Some(tensor.clone());
         }
-        for step in 0..run.steps {
-            self.step(&run.single(step), step, resources)?;
-        }
-        Ok(())
+        self.step(&run.single(index), index, resources)
     }
 
     /// Result `name` of the last step.

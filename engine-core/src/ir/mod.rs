@@ -17,6 +17,8 @@ mod shape;
 mod tensor;
 
 pub use autodiff::{GradError, Gradient, LossWeight, differentiate};
+#[cfg(test)]
+pub(crate) use fold::fold_within;
 pub use fold::{FoldError, Folded, fold_inference};
 pub use interpret::{InterpretError, Interpreter, RefBuffer, Reference};
 pub use op::{Access, Clipping, Op, ShapeError};

@@ -2,7 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::auto::Summary;
+use super::decimal::power_of_ten;
+use super::finish;
+use super::partial::NumericPartial;
+use super::quantiles::{INTERVALS, distinct_bins};
+use super::values::{Number, Numbers};
+use crate::encode::categorical::{NULL, code_of, number_tokens};
+use crate::encode::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite};
 use crate::encode::stats::{Cardinalities, Codes};
+use crate::encode::{EncodeError, RareReplacement};
+use crate::schema::{CodeColumn, Column};
+
+const UNKNOWN: &str = "<<UNK>>";
+const LEAST: &str = "<<MIN>>";
+const GREATEST: &str = "<<MAX>>";
 
 /// Statistics of a binned column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,5 +37,127 @@ fn write_bins<S: serde::Serializer>(bins: &[f64], serializer: S) -> Result<S::Ok
     match bins {
         [0.0] => [0].serialize(serializer),
         bins => bins.serialize(serializer),
+    }
+}
+
+impl BinnedStats {
+    pub(super) fn of(summary: &Summary, partials: &[&NumericPartial]) -> Self {
+        let null = summary.has_nan.then_some(NULL);
+        let ends = summary.bounds.map(|_| [LEAST, GREATEST]);
+        let codes = number_tokens(
+            [UNKNOWN]
+                .into_iter()
+                .chain(null)
+                .chain(ends.into_iter().flatten()),
+        );
+        let (bins, min_decimal) = match summary.bounds {
+            None => (vec![0.0], 0),
+            Some((least, greatest)) => {
+                let quantiles = partials.iter().flat_map(|p| p.quantiles.iter().flatten());
+                let clipped = quantiles.map(|q| q.clamp(least, greatest)).collect();
+                (distinct_bins(clipped, INTERVALS), summary.min_decimal)
+            }
+        };
+        Self {
+            cardinalities: Cardinalities::from([("bin".to_owned(), codes.len() + bins.len() - 1)]),
+            codes,
+            min_decimal,
+            bins,
+        }
+    }
+
+    /// The code of a number: of the end of the range that it equals, or else of the interval that it lies in.
+    fn code(&self, value: f64, least: Option<u32>, greatest: Option<u32>) -> u32 {
+        let last = self.bins.len() - 1;
+        match (least, greatest) {
+            (_, Some(code)) if value == self.bins[last] => code,
+            (Some(code), _) if value == self.bins[0] => code,
+            // One edge makes no interval; such values share the code before the first.
+            _ if last == 0 => self.codes.len() as u32 - 1,
+            _ => {
+                let edges_below = self.bins[1..last].partition_point(|&edge| edge <= value);
+                (self.codes.len() + edges_below) as u32
+            }
+        }
+    }
+}
+
+impl ColumnEncoding for BinnedStats {
+    fn cardinalities(&self) -> &Cardinalities {
+        &self.cardinalities
+    }
+
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        let rising = self.bins.is_sorted_by(|a, b| a < b) && !self.bins.is_empty();
+        if !rising {
+            return Err(("bins", "the edges must be there and rise".to_owned()));
+        }
+        let codes = self.codes.len() + self.bins.len() - 1;
+        if self.codes.is_empty()
+            || self.cardinalities.len() != 1
+            || self.cardinalities.get("bin") != Some(&codes)
+        {
+            return Err((
+                "cardinalities",
+                format!("\"bin\" must be there, alone, and {codes}"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError> {
+        let numbers = Numbers::read(column, site.first_row)?;
+        let null = code_of(&self.codes, NULL).unwrap_or(0);
+        let (least, greatest) = (code_of(&self.codes, LEAST), code_of(&self.codes, GREATEST));
+        let by_row = (0..numbers.len()).map(|row| match numbers.get(row) {
+            None => null,
+            Some(number) => self.code(number.as_f64(), least, greatest),
+        });
+        Ok(vec![CodeColumn::from_codes(self.cardinalities["bin"], by_row)])
+    }
+
+    fn decode(&self, codes: &[CodeColumn], rows: usize, site: DecodeSite) -> Decoded {
+        let tokens = self.codes.len();
+        let (least, greatest) = (code_of(&self.codes, LEAST), code_of(&self.codes, GREATEST));
+        let precision = Precision::new(self.min_decimal);
+        let position = site.positions.of_column(site.column);
+        let value = |row: usize| {
+            let code = codes[0].get(row);
+            if let Some(interval) = (code as usize).checked_sub(tokens) {
+                let (from, to) = (self.bins[interval], self.bins[interval + 1]);
+                return Some(Number::Float(precision.floor(from + position(row) * (to - from))));
+            }
+            let end = if Some(code) == least {
+                self.bins.first()
+            } else if Some(code) == greatest {
+                self.bins.last()
+            } else {
+                None
+            };
+            end.map(|&edge| Number::Float(edge))
+        };
+        finish(rows, self.min_decimal >= 0, value)
+    }
+
+    fn never_drawn(&self, _replacement: RareReplacement) -> Option<(usize, u32)> {
+        Some((0, 0))
+    }
+}
+
+/// The last decimal place of a column.
+struct Precision {
+    scale: f64,
+}
+
+impl Precision {
+    fn new(min_decimal: i32) -> Self {
+        Self {
+            scale: power_of_ten(-min_decimal),
+        }
+    }
+
+    /// Rounds down to the last place.
+    fn floor(&self, value: f64) -> f64 {
+        (value * self.scale).floor() / self.scale
     }
 }

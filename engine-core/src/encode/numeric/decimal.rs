@@ -51,9 +51,13 @@ impl Decimal {
         Self { mantissa, exponent }
     }
 
-    /// A whole number without its sign.
+    /// A whole number without its sign. Beyond 2^53 it is what the nearest float is written as: the peer's digits come from
+    /// floats.
     pub(crate) fn of_int(value: i64) -> Self {
-        Self::stripped(value.unsigned_abs(), 0)
+        match value.unsigned_abs() {
+            exact @ 0..=0x20_0000_0000_0000 => Self::stripped(exact, 0),
+            large => Self::shortest(large as f64),
+        }
     }
 
     /// The shortest decimal that reads back as `value`, which must be finite, without its sign.
@@ -135,7 +139,8 @@ mod tests {
         assert_eq!(Decimal::shortest(9.2e18), decimal(92, 17));
         assert_eq!(Decimal::shortest(1.5e-12), decimal(15, -13));
         assert_eq!(Decimal::shortest_f32(0.1), decimal(1, -1));
-        assert_eq!(Decimal::of_int(i64::MIN), decimal(9_223_372_036_854_775_808, 0));
+        assert_eq!(Decimal::of_int(i64::MIN), decimal(9_223_372_036_854_776, 3));
+        assert_eq!(Decimal::of_int(1 << 53), decimal(1 << 53, 0));
         assert_eq!(Decimal::of_int(-1200), decimal(12, 2));
     }
 

@@ -5,27 +5,16 @@ use serde::de::Error;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::decimal::{Decimal, HIGHEST, LOWEST};
+use super::decimal::{HIGHEST, LOWEST};
 
 /// Digits by decimal place, from 10^18 down; in JSON a map `{"E18": 0, ..., "E-8": 0}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Digits(Vec<u8>);
 
 impl Digits {
-    /// The same digit from 10^18 down to `10^lowest`; `lowest` is at least -20.
-    pub(crate) fn all(digit: u8, lowest: i32) -> Self {
-        Self(vec![digit; (HIGHEST - lowest + 1) as usize])
-    }
-
-    /// The digits of a number down to `10^lowest`. Places above and below are cut off.
-    pub(crate) fn of(decimal: Decimal, lowest: i32) -> Self {
-        let mut digits = Self::all(0, lowest);
-        decimal.each_digit(|exponent, digit| {
-            if (lowest..=HIGHEST).contains(&exponent) {
-                digits.0[(HIGHEST - exponent) as usize] = digit;
-            }
-        });
-        digits
+    /// Digits from 10^18 down.
+    pub(crate) fn from_highest(digits: &[u8]) -> Self {
+        Self(digits.to_vec())
     }
 
     /// The digit of `10^exponent`, 0 for places that are not held.
@@ -84,7 +73,7 @@ impl<'de> Deserialize<'de> for Digits {
             places.push((exponent, digit));
         }
         let lowest = places.iter().map(|&(e, _)| e).min().unwrap_or(HIGHEST);
-        let mut digits = Self::all(0, lowest);
+        let mut digits = Self(vec![0; (HIGHEST - lowest + 1) as usize]);
         for (exponent, digit) in places {
             digits.0[(HIGHEST - exponent) as usize] = digit;
         }

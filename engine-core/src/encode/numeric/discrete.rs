@@ -2,7 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::auto::Summary;
+use super::finish;
+use super::values::{Number, Numbers};
+use crate::encode::categorical::{NULL, RARE, check_codes, code_of, number_tokens};
+use crate::encode::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite};
 use crate::encode::stats::{Cardinalities, Codes};
+use crate::encode::strings::FastMap;
+use crate::encode::{EncodeError, RareReplacement};
+use crate::schema::{CodeColumn, Column};
 
 /// Statistics of a column of few distinct numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,4 +21,84 @@ pub struct DiscreteStats {
     pub codes: Codes,
     /// Power of ten of the last digit that is ever other than 0; whole numbers if at least 0.
     pub min_decimal: i32,
+}
+
+impl DiscreteStats {
+    pub(super) fn of(summary: Summary) -> Self {
+        let null = summary.has_nan.then_some(NULL);
+        let categories = summary.categories.iter().map(String::as_str);
+        let codes = number_tokens([RARE].into_iter().chain(null).chain(categories));
+        Self {
+            cardinalities: Cardinalities::from([("cat".to_owned(), codes.len())]),
+            codes,
+            min_decimal: summary.min_decimal,
+        }
+    }
+
+    /// The number of each code; `None` for tokens that are no number.
+    fn numbers(&self) -> Vec<Option<Number>> {
+        let number = |token: &String| {
+            if token == RARE || token == NULL {
+                None
+            } else {
+                Number::parse(token)
+            }
+        };
+        self.codes.keys().map(number).collect()
+    }
+}
+
+impl ColumnEncoding for DiscreteStats {
+    fn cardinalities(&self) -> &Cardinalities {
+        &self.cardinalities
+    }
+
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        check_codes(&self.codes, &self.cardinalities, "cat")?;
+        let unread =
+            |(token, number): (&String, &Option<Number>)| number.is_none() && token != RARE && token != NULL;
+        let numbers = self.numbers();
+        match self.codes.keys().zip(&numbers).any(unread) {
+            true => Err((
+                "codes",
+                "a token is neither a number nor _RARE_ nor <<NULL>>".to_owned(),
+            )),
+            false => Ok(()),
+        }
+    }
+
+    fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError> {
+        let numbers = Numbers::read(column, site.first_row)?;
+        let null = code_of(&self.codes, NULL).unwrap_or(0);
+        let known = self.numbers().into_iter().zip(0u32..);
+        let codes: FastMap<(bool, u64), u32> = known
+            .filter_map(|(number, code)| Some((number?.key(), code)))
+            .collect();
+        let whole = self.min_decimal >= 0;
+        let by_row = (0..numbers.len()).map(|row| match numbers.get(row) {
+            None => null,
+            Some(Number::Float(v)) if whole => codes
+                .get(&Number::Float(v.round_ties_even()).key())
+                .copied()
+                .unwrap_or(0),
+            Some(number) => codes.get(&number.key()).copied().unwrap_or(0),
+        });
+        Ok(vec![CodeColumn::from_codes(self.cardinalities["cat"], by_row)])
+    }
+
+    fn decode(&self, codes: &[CodeColumn], rows: usize, site: DecodeSite) -> Decoded {
+        let numbers = self.numbers();
+        let known: Vec<Number> = numbers.iter().flatten().copied().collect();
+        let stands_in_for_rare = !self.codes.contains_key(NULL) && !known.is_empty();
+        let position = site.positions.of_column(site.column);
+        let value = |row: usize| match codes[0].get(row) {
+            0 if stands_in_for_rare => Some(known[(position(row) * known.len() as f64) as usize]),
+            code => numbers.get(code as usize).copied().flatten(),
+        };
+        finish(rows, self.min_decimal >= 0, value)
+    }
+
+    fn never_drawn(&self, _replacement: RareReplacement) -> Option<(usize, u32)> {
+        Some((0, 0))
+    }
 }

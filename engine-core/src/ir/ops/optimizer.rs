@@ -11,7 +11,7 @@ use crate::ir::tensor::Tensor;
 
 /// AdamW (Loshchilov, Hutter 2019, "Decoupled weight decay regularization", arXiv 1711.05101), with t = step + 1:
 ///
-/// `w <- w (1 - learning_rate weight_decay)`, `m <- beta1 m + (1 - beta1) g`, `v <- beta2 v + (1 - beta2) g^2`,
+/// `w <- w (1 - learning_rate weight_decay)`, `m <- m + (1 - beta1) (g - m)`, `v <- beta2 v + (1 - beta2) g^2`,
 /// `w <- w - learning_rate / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + adam_eps)`, `g <- 0`
 ///
 /// nothing -> nothing; reads and writes four arenas of one layout. The gradients are cleared for the next step.
@@ -109,19 +109,22 @@ impl Op for AdamW {
                 cx.numbers(self.first_moments)?[i],
                 cx.numbers(self.second_moments)?[i],
             );
-            let m = self.beta1 * m0 + (1.0 - self.beta1) * g;
+            let m = m0 + (1.0 - self.beta1) * (g - m0);
             let v = self.beta2 * v0 + (1.0 - self.beta2) * g * g;
             let update = rate / correction1 * m / ((v / correction2).sqrt() + self.adam_eps);
+            // What earlier steps rounded away stays in the moments, even where they cancel.
+            let carried = cx.terms(self.first_moments, i).max(m0.abs());
+            let terms = self.beta1 * carried + (1.0 - self.beta1) * g.abs();
             let largest =
-                rate / correction1 * (m0.abs() + g.abs()) / ((v / correction2).sqrt() + self.adam_eps);
+                rate / correction1 * (carried + g.abs()) / ((v / correction2).sqrt() + self.adam_eps);
             cx.set(
                 self.params,
                 i,
                 w * (1.0 - rate * self.weight_decay) - update,
                 w.abs() + largest,
             );
-            cx.set(self.first_moments, i, m, m0.abs() + g.abs());
-            cx.set(self.second_moments, i, v, v0.abs() + g * g);
+            cx.set(self.first_moments, i, m, terms);
+            cx.set(self.second_moments, i, v, v);
             cx.set(self.grads, i, 0.0, 0.0);
         }
         Ok(Vec::new())

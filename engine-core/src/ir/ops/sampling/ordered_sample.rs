@@ -159,8 +159,9 @@ impl OrderedSample {
                 .map(|v| {
                     let w = &folded[step.head_weight + v * width..][..width];
                     let heaviest = w.iter().fold(0.0f64, |m, w| m.max(w.abs()));
-                    largest = largest.max(heaviest * unit_terms);
-                    folded[step.head_bias + v] + w.iter().zip(&units).map(|(w, u)| w * u).sum::<f64>()
+                    let bias = folded[step.head_bias + v];
+                    largest = largest.max(bias.abs() + heaviest * unit_terms);
+                    bias + w.iter().zip(&units).map(|(w, u)| w * u).sum::<f64>()
                 })
                 .collect();
             let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);

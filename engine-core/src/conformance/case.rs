@@ -1,0 +1,387 @@
+//! One case: a small program with everything bound, run by the reference and by a backend.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use super::compare::{Comparison, Expected, Mismatch, same_bits};
+use crate::argn::ModelError;
+use crate::backend::{Backend, BackendError, Buffer, Executable, HostData, Run};
+use crate::ir::ops::sampling::OrderedSample;
+use crate::ir::{
+    BuildError, Builder, DType, FoldError, GradError, Groups, InterpretError, Interpreter, Op, ParamLayout,
+    Program, RefBuffer, ResourceId, ResourceKind, Shape, Tensor, ValueId,
+};
+use crate::schema::CodeTable;
+
+/// Why a case failed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CaseError {
+    /// The backend refused or its device failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// The results differ.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+    /// The reference refuses the case.
+    #[error("the reference refuses: {0}")]
+    Reference(#[from] InterpretError),
+    /// The program cannot be built.
+    #[error("the program cannot be built: {0}")]
+    Build(#[from] BuildError),
+    /// The program cannot be differentiated.
+    #[error("the program cannot be built: {0}")]
+    Gradient(#[from] GradError),
+    /// The program cannot be folded.
+    #[error("the program cannot be built: {0}")]
+    Fold(#[from] FoldError),
+    /// The model cannot be built.
+    #[error("the program cannot be built: {0}")]
+    Model(#[from] ModelError),
+}
+
+/// How results are compared.
+#[derive(Debug, Clone)]
+pub(super) enum Rule {
+    /// Each element within a few roundings of its absolute terms; the program is a single op.
+    Elements,
+    /// Each tensor by its norm; the program is a whole one.
+    Norms,
+    /// Codes are drawn: the reference is led along the drawn codes, and each must cover its uniform number.
+    Draws(OrderedSample),
+}
+
+/// A program with bound resources and inputs.
+#[derive(Debug, Clone)]
+pub(super) struct Case {
+    /// Op or program that it tests.
+    pub(super) op: &'static str,
+    /// What is special about it, and its seed.
+    pub(super) name: String,
+    pub(super) program: Program,
+    pub(super) run: Run,
+    /// Rows that the program is compiled for.
+    pub(super) max_rows: usize,
+    pub(super) resources: Vec<HostData>,
+    pub(super) inputs: Vec<HostData>,
+    pub(super) rule: Rule,
+}
+
+/// A case under construction.
+#[derive(Debug)]
+pub(super) struct Setup {
+    op: &'static str,
+    pub(super) builder: Builder,
+    resources: Vec<HostData>,
+    inputs: Vec<HostData>,
+}
+
+impl Setup {
+    pub(super) fn new(op: &'static str) -> Self {
+        Self {
+            op,
+            builder: Builder::new(op),
+            resources: Vec::new(),
+            inputs: Vec::new(),
+        }
+    }
+
+    pub(super) fn arena(
+        &mut self,
+        name: &str,
+        layout: &Arc<ParamLayout>,
+        data: Vec<f32>,
+    ) -> Result<ResourceId, BuildError> {
+        self.resources.push(HostData::F32(data));
+        self.builder
+            .resource(name, ResourceKind::Arena(Arc::clone(layout)))
+    }
+
+    pub(super) fn numbers(&mut self, name: &str, data: Vec<f32>) -> Result<ResourceId, BuildError> {
+        self.resources.push(HostData::F32(data));
+        self.builder.resource(name, ResourceKind::Numbers)
+    }
+
+    pub(super) fn table(&mut self, name: &str, table: CodeTable) -> Result<ResourceId, BuildError> {
+        let columns = table.columns().len();
+        self.resources.push(HostData::Codes(Arc::new(table)));
+        self.builder.resource(name, ResourceKind::Codes { columns })
+    }
+
+    pub(super) fn value(
+        &mut self,
+        name: &str,
+        groups: &Groups,
+        data: Vec<f32>,
+    ) -> Result<ValueId, BuildError> {
+        self.inputs.push(HostData::F32(data));
+        self.builder.input(name, Shape::batch(groups.clone()))
+    }
+
+    pub(super) fn codes(
+        &mut self,
+        name: &str,
+        columns: usize,
+        data: Vec<u32>,
+    ) -> Result<ValueId, BuildError> {
+        self.inputs.push(HostData::U32(data));
+        self.builder.input(name, Shape::codes(columns))
+    }
+
+    pub(super) fn ranks(&mut self, ranks: Vec<u32>) -> Result<ValueId, BuildError> {
+        let shape = Shape::ranks(ranks.len());
+        self.inputs.push(HostData::U32(ranks));
+        self.builder.input("ranks", shape)
+    }
+
+    /// Applies the op under test and names its results.
+    pub(super) fn finish(
+        mut self,
+        op: impl Op,
+        inputs: &[ValueId],
+        run: Run,
+        name: String,
+    ) -> Result<Case, BuildError> {
+        let outputs = self.builder.push(Arc::new(op), inputs)?;
+        for (i, value) in outputs.into_iter().enumerate() {
+            self.builder.output(&format!("y{i}"), value)?;
+        }
+        Ok(Case {
+            op: self.op,
+            name,
+            program: self.builder.finish(),
+            run,
+            // Half of the cases run in programs that are compiled for larger batches.
+            max_rows: (run.rows + 7 * (run.rows % 2)).max(1) as usize,
+            resources: self.resources,
+            inputs: self.inputs,
+            rule: Rule::Elements,
+        })
+    }
+}
+
+/// A run of one step over `rows` rows.
+pub(super) fn rows(rows: usize) -> Run {
+    Run {
+        seed: 0x5EED,
+        ..Run::evaluate(rows as u32)
+    }
+}
+
+/// What came out of a case.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// Compared and found equal.
+    Passed(Comparison),
+    /// The backend says that it lacks the op or that a limit forbids the case.
+    Skipped(BackendError),
+    /// Not equal.
+    Failed(CaseError),
+}
+
+/// Results and resources after a run.
+pub(super) struct Outcome {
+    pub(super) outputs: Vec<HostData>,
+    pub(super) resources: Vec<HostData>,
+}
+
+impl Case {
+    /// Runs the case; the duration is the backend's share.
+    pub(super) fn run(&self, backend: &dyn Backend) -> (Verdict, Duration) {
+        let start = Instant::now();
+        let executable = match backend.compile(&self.program, self.max_rows) {
+            Ok(executable) => executable,
+            Err(error @ (BackendError::UnsupportedOp { .. } | BackendError::Limit { .. })) => {
+                return (Verdict::Skipped(error), start.elapsed());
+            }
+            Err(error) => return (Verdict::Failed(error.into()), start.elapsed()),
+        };
+        let outcome = self.outcome(backend, executable);
+        let time = start.elapsed();
+        let verdict = outcome.and_then(|outcome| self.check(&outcome));
+        match verdict {
+            Ok(comparison) if comparison.compared == 0 && self.run.rows > 0 => {
+                (Verdict::Failed(Mismatch::Nothing.into()), time)
+            }
+            Ok(comparison) => (Verdict::Passed(comparison), time),
+            Err(error) => (Verdict::Failed(error), time),
+        }
+    }
+
+    /// Runs twice from the same start: both runs must agree to the bit.
+    fn outcome(
+        &self,
+        backend: &dyn Backend,
+        mut executable: Box<dyn Executable>,
+    ) -> Result<Outcome, CaseError> {
+        let upload = |data: &[HostData]| -> Result<Vec<Box<dyn Buffer>>, BackendError> {
+            data.iter().map(|d| backend.upload(d.clone())).collect()
+        };
+        let mut resources = upload(&self.resources)?;
+        let inputs = upload(&self.inputs)?;
+        let first = self.once(executable.as_mut(), &mut resources, &inputs)?;
+        for (buffer, data) in resources.iter_mut().zip(&self.resources) {
+            buffer.write(data)?;
+        }
+        let second = self.once(executable.as_mut(), &mut resources, &inputs)?;
+        let names = self.program.outputs().iter().map(|(name, _)| name);
+        let names = names.chain(self.program.resources().iter().map(|r| &r.name));
+        let firsts = first.outputs.iter().chain(&first.resources);
+        let seconds = second.outputs.iter().chain(&second.resources);
+        for (name, (a, b)) in names.zip(firsts.zip(seconds)) {
+            if !same_bits(a, b) {
+                return Err(Mismatch::NotRepeatable { value: name.clone() }.into());
+            }
+        }
+        Ok(first)
+    }
+
+    fn once(
+        &self,
+        executable: &mut dyn Executable,
+        resources: &mut [Box<dyn Buffer>],
+        inputs: &[Box<dyn Buffer>],
+    ) -> Result<Outcome, BackendError> {
+        let mut bound: Vec<&mut dyn Buffer> = resources.iter_mut().map(AsMut::as_mut).collect();
+        let inputs: Vec<&dyn Buffer> = inputs.iter().map(AsRef::as_ref).collect();
+        executable.run(&self.run, &mut bound, &inputs)?;
+        let outputs = self.program.outputs().iter();
+        Ok(Outcome {
+            outputs: outputs
+                .map(|(name, _)| executable.output(name))
+                .collect::<Result<_, _>>()?,
+            resources: resources.iter().map(|r| r.read()).collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn check(&self, outcome: &Outcome) -> Result<Comparison, CaseError> {
+        if let Rule::Draws(op) = &self.rule {
+            return self.check_draws(op, outcome);
+        }
+        let mut resources = reference_buffers(&self.resources);
+        let mut interpreter = Interpreter::new(&self.program);
+        interpreter.run(
+            &self.run,
+            &mut resources,
+            &tensors(&self.program, &self.run, &self.inputs),
+        )?;
+        let mut comparison = Comparison::default();
+        for ((name, value), got) in self.program.outputs().iter().zip(&outcome.outputs) {
+            if let Some(tensor) = interpreter.output(name) {
+                let dtype = self.program.shape(*value).dtype;
+                comparison.merge(&self.check_output(name, dtype, tensor, got)?);
+            }
+        }
+        for i in 0..resources.len() {
+            comparison.merge(&self.check_resource(i, &resources[i], &outcome.resources[i])?);
+        }
+        Ok(comparison)
+    }
+
+    fn check_output(
+        &self,
+        name: &str,
+        dtype: DType,
+        tensor: &Tensor,
+        got: &HostData,
+    ) -> Result<Comparison, Mismatch> {
+        let expected = expected(name, tensor);
+        match (dtype, &self.rule) {
+            (DType::U32, _) => expected.codes(got),
+            (DType::F32, Rule::Norms) => expected.norm(got),
+            (DType::F32, _) => expected.numbers(got),
+        }
+    }
+
+    fn check_resource(
+        &self,
+        i: usize,
+        reference: &RefBuffer,
+        got: &HostData,
+    ) -> Result<Comparison, Mismatch> {
+        let resource = &self.program.resources()[i];
+        let written = self.program.nodes().iter().flat_map(|n| n.op.resources());
+        if !written.into_iter().any(|a| a.write && a.resource.index() == i) {
+            let value = resource.name.clone();
+            let same = same_bits(&self.resources[i], got);
+            return same.then(Comparison::default).ok_or(Mismatch::ReadOnly { value });
+        }
+        let RefBuffer::Numbers { data, magnitude } = reference else {
+            return Ok(Comparison::default());
+        };
+        let whole = Expected {
+            value: &resource.name,
+            width: data.len(),
+            data,
+            magnitude,
+        };
+        match (&self.rule, &resource.kind, got) {
+            (Rule::Norms, ResourceKind::Arena(layout), HostData::F32(got)) if got.len() == data.len() => {
+                by_parameter(layout, &resource.name, whole, got)
+            }
+            (Rule::Norms, _, _) => whole.norm(got),
+            _ => whole.numbers(got),
+        }
+    }
+}
+
+pub(super) fn expected<'a>(value: &'a str, tensor: &'a Tensor) -> Expected<'a> {
+    Expected {
+        value,
+        width: tensor.width,
+        data: &tensor.data,
+        magnitude: &tensor.magnitude,
+    }
+}
+
+fn by_parameter(
+    layout: &ParamLayout,
+    arena: &str,
+    whole: Expected<'_>,
+    got: &[f32],
+) -> Result<Comparison, Mismatch> {
+    let mut comparison = Comparison::default();
+    for param in layout.params() {
+        let range = param.view.range();
+        let part = Expected {
+            value: &format!("{arena}: {}", param.name),
+            width: range.len(),
+            data: &whole.data[range.clone()],
+            magnitude: &whole.magnitude[range.clone()],
+        };
+        comparison.merge(&part.norm_of(&got[range])?);
+    }
+    Ok(comparison)
+}
+
+/// Host data as resources of the reference.
+pub(super) fn reference_buffers(resources: &[HostData]) -> Vec<RefBuffer> {
+    resources
+        .iter()
+        .map(|data| match data {
+            HostData::F32(data) => RefBuffer::numbers(data.iter().map(|x| f64::from(*x)).collect()),
+            HostData::U32(data) => RefBuffer::numbers(data.iter().map(|x| f64::from(*x)).collect()),
+            HostData::Codes(table) => RefBuffer::Codes(Arc::clone(table)),
+        })
+        .collect()
+}
+
+/// Host data as inputs of the reference.
+pub(super) fn tensors(program: &Program, run: &Run, inputs: &[HostData]) -> Vec<Tensor> {
+    program
+        .inputs()
+        .iter()
+        .zip(inputs)
+        .map(|(input, data)| {
+            let data: Vec<f64> = match data {
+                HostData::F32(data) => data.iter().map(|x| f64::from(*x)).collect(),
+                HostData::U32(data) => data.iter().map(|x| f64::from(*x)).collect(),
+                HostData::Codes(_) => Vec::new(),
+            };
+            let shape = program.shape(input.value);
+            Tensor::from_data(shape.rows.count(run), shape.groups.total(), data)
+        })
+        .collect()
+}

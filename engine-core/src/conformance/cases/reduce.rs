@@ -1,0 +1,62 @@
+//! Sums, broadcasts, scaling and the trace of losses.
+
+use crate::backend::Run;
+use crate::conformance::case::{Case, CaseError, Setup, rows};
+use crate::conformance::dice::{Dice, Ragged, ragged};
+use crate::ir::ops::reduce::{Add, BroadcastGroups, FillRows, RecordSum, ScaleRows, SumGroups};
+use crate::ir::{Groups, LossWeight};
+
+pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
+    let dice = &mut Dice::new(41);
+    let mut cases = Vec::new();
+    for shape in ragged(dice) {
+        push_cases(dice, &shape, &mut cases)?;
+    }
+    Ok(cases)
+}
+
+fn push_cases(dice: &mut Dice, shape: &Ragged, cases: &mut Vec<Case>) -> Result<(), CaseError> {
+    let label = format!("{}, seed {}", shape.label, dice.seed);
+    let (groups, run, one) = (shape.groups(), rows(shape.rows), Groups::single(1));
+    let mut matrix =
+        |setup: &mut Setup, name: &str| setup.value(name, &groups, dice.numbers(shape.len(), 2.0));
+
+    let mut setup = Setup::new("add");
+    let inputs = [matrix(&mut setup, "a")?, matrix(&mut setup, "b")?];
+    cases.push(setup.finish(Add, &inputs, run, label.clone())?);
+
+    let mut setup = Setup::new("sum_groups");
+    let x = matrix(&mut setup, "x")?;
+    cases.push(setup.finish(SumGroups, &[x], run, label.clone())?);
+
+    let mut setup = Setup::new("scale_rows");
+    let x = matrix(&mut setup, "x")?;
+    let factor = setup.value("factor", &one, dice.numbers(shape.rows, 1.0))?;
+    cases.push(setup.finish(ScaleRows, &[x, factor], run, label.clone())?);
+
+    let mut setup = Setup::new("broadcast_groups");
+    let x = setup.value("x", &one, dice.numbers(shape.rows, 2.0))?;
+    cases.push(setup.finish(BroadcastGroups { groups }, &[x], run, label.clone())?);
+
+    for weight in [
+        LossWeight::Sum,
+        LossWeight::Mean { micro_batches: 1 },
+        LossWeight::Mean { micro_batches: 3 },
+    ] {
+        let setup = Setup::new("fill_rows");
+        cases.push(setup.finish(FillRows { weight }, &[], run, format!("{label}, {weight:?}"))?);
+    }
+
+    for steps in [1, 3] {
+        let mut setup = Setup::new("record_sum");
+        let trace = setup.numbers("trace", dice.numbers(5, 9.0))?;
+        let x = setup.value("x", &one, dice.numbers(shape.rows, 2.0))?;
+        let run = Run {
+            steps,
+            first_step: 40,
+            ..run
+        };
+        cases.push(setup.finish(RecordSum { trace }, &[x], run, format!("{label}, {steps} steps"))?);
+    }
+    Ok(())
+}

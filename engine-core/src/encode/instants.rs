@@ -1,0 +1,100 @@
+//! Columns as instants: microseconds since 1970-01-01 00:00 UTC.
+
+use super::calendar::{DAY, SECOND, days_of};
+use super::dates::Dates;
+use super::error::shorten;
+use super::numeric::{NumberValues, Numbers};
+use super::partial::Misfits;
+use super::{EncodeError, EncodingType};
+use crate::schema::{Column, TextValues, TimeUnit, Values};
+
+/// A column as instants, within the years 1 to 9999 where valid.
+pub(crate) struct Instants {
+    /// Microseconds since 1970; arbitrary where null.
+    pub(crate) micros: Vec<i64>,
+    /// Validity by row; `None` when all rows hold an instant.
+    pub(crate) valid: Option<Vec<bool>>,
+    /// Texts that hold no date.
+    pub(crate) misfits: Option<Misfits>,
+}
+
+impl Instants {
+    /// Reads the instants of a column. Numbers are nanoseconds since 1970; of texts see [`Dates`]. Instants outside the
+    /// years 1 to 9999 are null. `first_row` is the row of the whole table that the first row is.
+    ///
+    /// # Errors
+    /// [`EncodeError::WrongValues`] for booleans, [`EncodeError::Infinite`] for infinite numbers.
+    pub(crate) fn read(column: &Column<'_>, first_row: u64) -> Result<Self, EncodeError> {
+        let mut misfits = None;
+        let parsed: Vec<Option<i64>> = match column.values {
+            Values::Null(rows) => vec![None; rows],
+            Values::Boolean(_) => {
+                return Err(EncodeError::WrongValues {
+                    column: column.name.to_owned(),
+                    encoding: EncodingType::Datetime,
+                    values: "booleans",
+                });
+            }
+            Values::Date(days) => days.iter().map(|&d| i64::from(d).checked_mul(DAY)).collect(),
+            Values::Timestamp { ticks, unit, .. } => ticks.iter().map(|&t| micros_of(t, unit)).collect(),
+            Values::Text(texts) => {
+                let (parsed, counted) = read_texts(column, texts, first_row);
+                misfits = Some(counted);
+                parsed
+            }
+            _ => of_numbers(&Numbers::read(column, first_row)?),
+        };
+        let (first, last) = (days_of(1, 1, 1) * DAY, days_of(10_000, 1, 1) * DAY);
+        let in_range = |row: usize| {
+            let is_there = parsed[row].is_some_and(|t| (first..last).contains(&t));
+            is_there && column.is_valid(row)
+        };
+        let valid: Vec<bool> = (0..parsed.len()).map(in_range).collect();
+        Ok(Self {
+            micros: parsed.iter().map(|t| t.unwrap_or(0)).collect(),
+            valid: valid.contains(&false).then_some(valid),
+            misfits,
+        })
+    }
+
+    #[inline]
+    pub(crate) fn is_valid(&self, row: usize) -> bool {
+        self.valid.as_ref().is_none_or(|valid| valid[row])
+    }
+}
+
+fn micros_of(tick: i64, unit: TimeUnit) -> Option<i64> {
+    match unit {
+        TimeUnit::Second => tick.checked_mul(SECOND),
+        TimeUnit::Millisecond => tick.checked_mul(1_000),
+        TimeUnit::Microsecond => Some(tick),
+        TimeUnit::Nanosecond => Some(tick.div_euclid(1_000)),
+    }
+}
+
+/// Numbers as nanoseconds since 1970.
+fn of_numbers(numbers: &Numbers<'_>) -> Vec<Option<i64>> {
+    match &numbers.values {
+        NumberValues::Int(v) => v.iter().map(|n| Some(n.div_euclid(1_000))).collect(),
+        NumberValues::Float(v) => {
+            let micros =
+                |(row, n): (usize, &f64)| numbers.is_valid(row).then(|| (n / 1_000.0).floor() as i64);
+            v.iter().enumerate().map(micros).collect()
+        }
+    }
+}
+
+fn read_texts(column: &Column<'_>, texts: TextValues<'_>, first_row: u64) -> (Vec<Option<i64>>, Misfits) {
+    let text = |row: usize| column.is_valid(row).then(|| texts.get(row));
+    let parsed = Dates::read((0..texts.len()).map(text)).into_micros();
+    let mut misfits = Misfits::default();
+    for (row, instant) in parsed.iter().enumerate() {
+        if let Some(text) = text(row) {
+            misfits.present += 1;
+            if instant.is_none() {
+                misfits.add(first_row + row as u64, || shorten(text));
+            }
+        }
+    }
+    (parsed, misfits)
+}

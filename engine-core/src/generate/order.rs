@@ -1,0 +1,96 @@
+//! In which order the columns of a row are drawn.
+
+use super::GenerateError;
+use crate::random::{Purpose, Stream};
+
+/// Tells the order of a generation apart from those of training batches.
+const SITE: u32 = 1;
+
+/// The order in which columns are drawn. A model that was trained with a fixed order knows no other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum GenerationOrder {
+    /// As the columns stand in the model.
+    #[default]
+    Trained,
+    /// One random permutation for all rows, fixed by the seed.
+    Random,
+    /// Given: indices of the model's columns.
+    Given(Vec<usize>),
+}
+
+impl GenerationOrder {
+    /// The columns in the order of their draws.
+    ///
+    /// # Errors
+    /// [`GenerateError::ColumnOrder`] when the model is not `flexible` and the order is not that of the training.
+    pub(super) fn resolve(
+        &self,
+        columns: usize,
+        flexible: bool,
+        seed: u64,
+    ) -> Result<Vec<usize>, GenerateError> {
+        let trained: Vec<usize> = (0..columns).collect();
+        let order = match self {
+            Self::Trained => return Ok(trained),
+            Self::Random => random(columns, seed),
+            Self::Given(order) => order.clone(),
+        };
+        // Fixed-order models refuse a random order even where it happens to be the trained one.
+        if flexible || (*self != Self::Random && order == trained) {
+            Ok(order)
+        } else {
+            Err(GenerateError::ColumnOrder)
+        }
+    }
+}
+
+/// Columns sorted by random 64-bit keys, ties by index.
+fn random(columns: usize, seed: u64) -> Vec<usize> {
+    let stream = Stream::new(seed, Purpose::Order, SITE);
+    let mut order: Vec<usize> = (0..columns).collect();
+    order.sort_by_key(|c| {
+        let [a, b, ..] = stream.block(0, 0, *c as u32);
+        (a, b)
+    });
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_random_order_is_a_permutation_fixed_by_the_seed() {
+        let order = |seed| GenerationOrder::Random.resolve(7, true, seed).unwrap();
+        assert_eq!(order(1), order(1));
+        let mut firsts = [0u32; 7];
+        for seed in 0..7_000 {
+            let mut sorted = order(seed);
+            firsts[sorted[0]] += 1;
+            sorted.sort_unstable();
+            assert_eq!(sorted, [0, 1, 2, 3, 4, 5, 6]);
+        }
+        assert!(firsts.iter().all(|n| (850..1_150).contains(n)), "{firsts:?}");
+    }
+
+    #[test]
+    fn a_model_of_a_fixed_order_refuses_any_other() {
+        let resolve = |order: GenerationOrder, flexible| order.resolve(3, flexible, 5);
+        assert_eq!(resolve(GenerationOrder::Trained, false).unwrap(), [0, 1, 2]);
+        assert_eq!(
+            resolve(GenerationOrder::Given(vec![0, 1, 2]), false).unwrap(),
+            [0, 1, 2]
+        );
+        assert_eq!(
+            resolve(GenerationOrder::Given(vec![2, 1, 0]), true).unwrap(),
+            [2, 1, 0]
+        );
+        for order in [GenerationOrder::Random, GenerationOrder::Given(vec![0, 2, 1])] {
+            assert_eq!(
+                resolve(order, false).unwrap_err().to_string(),
+                "the column order does not match that of the training: this model was trained with a fixed order; \
+                 generate in the trained order, or train again without a fixed order"
+            );
+        }
+    }
+}

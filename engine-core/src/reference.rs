@@ -1,0 +1,226 @@
+//! A backend that is the reference interpreter: slow, exact, on every machine. Tests of training and generation run on it,
+//! and it shows in one page what a backend must do.
+
+use std::any::Any;
+
+use crate::backend::{Backend, BackendError, Buffer, DeviceInfo, Executable, HostData, Run};
+use crate::ir::{DType, InterpretError, Interpreter, Program, RefBuffer, Tensor};
+
+const NAME: &str = "reference";
+
+/// Runs programs in double precision with plain loops. Buffers are kept in single precision between steps, as on a device,
+/// so that results do not depend on how many steps one run has.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReferenceBackend;
+
+#[derive(Debug)]
+struct ReferenceBuffer {
+    data: HostData,
+}
+
+#[derive(Debug)]
+struct ReferenceExecutable {
+    program: Program,
+    max_rows: usize,
+    results: Vec<(String, HostData)>,
+}
+
+impl Backend for ReferenceBackend {
+    fn device(&self) -> DeviceInfo {
+        DeviceInfo {
+            backend: NAME,
+            device: "double precision, plain loops".to_owned(),
+            parallelism: 1,
+            memory: None,
+        }
+    }
+
+    fn compile(&self, program: &Program, max_rows: usize) -> Result<Box<dyn Executable>, BackendError> {
+        Ok(Box::new(ReferenceExecutable {
+            program: program.clone(),
+            max_rows,
+            results: Vec::new(),
+        }))
+    }
+
+    fn upload(&self, data: HostData) -> Result<Box<dyn Buffer>, BackendError> {
+        Ok(Box::new(ReferenceBuffer { data }))
+    }
+}
+
+fn describe(data: &HostData) -> String {
+    match data {
+        HostData::F32(values) => format!("{} numbers", values.len()),
+        HostData::U32(values) => format!("{} codes", values.len()),
+        HostData::Codes(table) => {
+            format!(
+                "a table of {} rows and {} sub-columns",
+                table.rows(),
+                table.columns().len()
+            )
+        }
+    }
+}
+
+impl Buffer for ReferenceBuffer {
+    fn read(&self) -> Result<HostData, BackendError> {
+        Ok(self.data.clone())
+    }
+
+    fn write(&mut self, data: &HostData) -> Result<(), BackendError> {
+        let (expected, got) = (describe(&self.data), describe(data));
+        if expected != got {
+            return Err(mismatch("", "buffer", expected, got));
+        }
+        self.data = data.clone();
+        Ok(())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+impl Executable for ReferenceExecutable {
+    fn run(
+        &mut self,
+        run: &Run,
+        resources: &mut [&mut dyn Buffer],
+        inputs: &[&dyn Buffer],
+    ) -> Result<(), BackendError> {
+        if run.rows as usize > self.max_rows {
+            return Err(BackendError::Limit {
+                backend: NAME,
+                what: "a batch".to_owned(),
+                needed: u64::from(run.rows),
+                allowed: self.max_rows as u64,
+            });
+        }
+        let name = self.program.name();
+        let mut bound = Vec::with_capacity(resources.len());
+        for (buffer, resource) in resources.iter().zip(self.program.resources()) {
+            bound.push(bind(read_own(&**buffer, name, &resource.name)?));
+        }
+        let mut tensors = Vec::with_capacity(inputs.len());
+        for (buffer, input) in inputs.iter().zip(self.program.inputs()) {
+            let rows = self.program.shape(input.value).rows.count(run);
+            tensors.push(tensor(read_own(*buffer, name, &input.name)?, rows));
+        }
+        let mut interpreter = Interpreter::new(&self.program);
+        for step in 0..run.steps {
+            interpreter
+                .run_step(run, step, &mut bound, &tensors)
+                .map_err(device_error)?;
+            bound.iter_mut().for_each(round);
+        }
+        for (buffer, bound) in resources.iter_mut().zip(bound) {
+            store(*buffer, bound);
+        }
+        let mut results = Vec::new();
+        for (name, value) in self.program.outputs() {
+            if let Some(tensor) = interpreter.output(name) {
+                results.push((name.clone(), host(tensor, self.program.shape(*value).dtype)));
+            }
+        }
+        self.results = results;
+        Ok(())
+    }
+
+    fn output(&self, name: &str) -> Result<HostData, BackendError> {
+        let found = self.results.iter().find(|(n, _)| n == name);
+        found
+            .map(|(_, data)| data.clone())
+            .ok_or_else(|| BackendError::UnknownOutput {
+                program: self.program.name().to_owned(),
+                name: name.to_owned(),
+            })
+    }
+}
+
+fn mismatch(program: &str, binding: &str, expected: String, got: String) -> BackendError {
+    BackendError::BufferMismatch {
+        program: program.to_owned(),
+        binding: binding.to_owned(),
+        expected,
+        got,
+    }
+}
+
+fn read_own<'a>(buffer: &'a dyn Buffer, program: &str, binding: &str) -> Result<&'a HostData, BackendError> {
+    let own = buffer.as_any().downcast_ref::<ReferenceBuffer>();
+    own.map(|b| &b.data).ok_or_else(|| {
+        let (expected, got) = ("a buffer of this backend", "a buffer of another one");
+        mismatch(program, binding, expected.to_owned(), got.to_owned())
+    })
+}
+
+fn widen(data: &HostData) -> Vec<f64> {
+    match data {
+        HostData::F32(values) => values.iter().map(|v| f64::from(*v)).collect(),
+        HostData::U32(values) => values.iter().map(|v| f64::from(*v)).collect(),
+        HostData::Codes(_) => Vec::new(),
+    }
+}
+
+fn bind(data: &HostData) -> RefBuffer {
+    match data {
+        HostData::Codes(table) => RefBuffer::Codes(table.clone()),
+        numbers => RefBuffer::numbers(widen(numbers)),
+    }
+}
+
+/// The interpreter refuses a tensor whose width does not fit, so the width is whatever the data gives.
+fn tensor(data: &HostData, rows: usize) -> Tensor {
+    let mut data = widen(data);
+    let width = data.len().checked_div(rows).unwrap_or(0);
+    if width * rows == data.len() {
+        Tensor::from_data(rows, width, data)
+    } else {
+        data.truncate(0);
+        Tensor::from_data(0, 0, data)
+    }
+}
+
+fn round(buffer: &mut RefBuffer) {
+    if let RefBuffer::Numbers { data, .. } = buffer {
+        data.iter_mut().for_each(|v| *v = f64::from(*v as f32));
+    }
+}
+
+fn store(buffer: &mut dyn Buffer, bound: RefBuffer) {
+    if let (Some(own), RefBuffer::Numbers { data, .. }) =
+        (buffer.as_any_mut().downcast_mut::<ReferenceBuffer>(), bound)
+    {
+        own.data = HostData::F32(data.into_iter().map(|v| v as f32).collect());
+    }
+}
+
+fn host(tensor: &Tensor, dtype: DType) -> HostData {
+    match dtype {
+        DType::F32 => HostData::F32(tensor.data.iter().map(|v| *v as f32).collect()),
+        DType::U32 => HostData::U32(tensor.data.iter().map(|v| *v as u32).collect()),
+    }
+}
+
+fn device_error(error: InterpretError) -> BackendError {
+    match error {
+        InterpretError::CodeOutOfRange {
+            sub_column,
+            code,
+            cardinality,
+            ..
+        } => BackendError::CodeOutOfRange {
+            sub_column,
+            code,
+            cardinality,
+        },
+        other => BackendError::Device {
+            device: NAME.to_owned(),
+            reason: other.to_string(),
+        },
+    }
+}

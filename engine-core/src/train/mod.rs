@@ -1,0 +1,23 @@
+//! Training: from a table of codes to the parameters with the least validation loss.
+//!
+//! The loop knows no device and no disk: programs run behind [`crate::backend::Backend`], and whoever calls stores checkpoints
+//! behind [`CheckpointSink`]. A run that is killed at any instant and resumed from its last [`TrainState`] ends with the same
+//! parameters, bit for bit, as one that was never killed.
+
+mod device;
+mod heuristics;
+mod progress;
+mod schedule;
+mod state;
+mod stopping;
+mod trainer;
+
+pub use heuristics::{Plan, TableSize, data_points};
+pub use progress::{Progress, ProgressMessage, to_csv};
+pub use schedule::Plateau;
+pub use state::{Counters, StateError, StopReason, TENSOR_NAMES, TrainState};
+pub use stopping::EarlyStopping;
+pub use trainer::{CheckpointSink, SinkError, Start, TrainError, TrainOptions, TrainReport, Training};
+
+#[cfg(test)]
+mod tests;

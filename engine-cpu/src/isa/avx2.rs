@@ -1,0 +1,200 @@
+//! AVX2 and FMA: 16 lanes are two registers.
+//!
+//! SAFETY of all blocks below: the intrinsics need AVX2 and FMA. Methods of [`Avx2`] are only reached from [`run`], whose caller
+//! vouches for both; loads and stores go through references to whole arrays.
+
+use std::arch::x86_64::*;
+
+use super::{Isa, Kernel, WIDTH};
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Avx2;
+
+/// Runs a kernel compiled with AVX2 and FMA.
+///
+/// # Safety
+/// The processor must have AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run::<Avx2>()
+}
+
+macro_rules! both {
+    ($f:ident, $a:expr) => {
+        // SAFETY: see the module.
+        unsafe { [$f($a[0]), $f($a[1])] }
+    };
+    ($f:ident, $a:expr, $b:expr) => {
+        // SAFETY: see the module.
+        unsafe { [$f($a[0], $b[0]), $f($a[1], $b[1])] }
+    };
+}
+
+/// High and low words of the products of eight words.
+#[inline(always)]
+fn mul_wide8(a: __m256i, b: __m256i) -> (__m256i, __m256i) {
+    // SAFETY: see the module.
+    unsafe {
+        let even = _mm256_mul_epu32(a, b);
+        let odd = _mm256_mul_epu32(_mm256_srli_epi64::<32>(a), _mm256_srli_epi64::<32>(b));
+        let high = _mm256_blend_epi32::<0b1010_1010>(_mm256_srli_epi64::<32>(even), odd);
+        let low = _mm256_blend_epi32::<0b1010_1010>(even, _mm256_slli_epi64::<32>(odd));
+        (high, low)
+    }
+}
+
+impl Isa for Avx2 {
+    type V = [__m256; 2];
+    type U = [__m256i; 2];
+    const TILE: usize = 3;
+
+    #[inline(always)]
+    fn splat(x: f32) -> Self::V {
+        // SAFETY: see the module.
+        unsafe { [_mm256_set1_ps(x); 2] }
+    }
+    #[inline(always)]
+    fn load(from: &[f32; WIDTH]) -> Self::V {
+        // SAFETY: see the module; the array holds 16 numbers.
+        unsafe {
+            [
+                _mm256_loadu_ps(from.as_ptr()),
+                _mm256_loadu_ps(from.as_ptr().add(8)),
+            ]
+        }
+    }
+    #[inline(always)]
+    fn store(v: Self::V, to: &mut [f32; WIDTH]) {
+        // SAFETY: see the module; the array holds 16 numbers.
+        unsafe {
+            _mm256_storeu_ps(to.as_mut_ptr(), v[0]);
+            _mm256_storeu_ps(to.as_mut_ptr().add(8), v[1]);
+        }
+    }
+    #[inline(always)]
+    fn add(a: Self::V, b: Self::V) -> Self::V {
+        both!(_mm256_add_ps, a, b)
+    }
+    #[inline(always)]
+    fn sub(a: Self::V, b: Self::V) -> Self::V {
+        both!(_mm256_sub_ps, a, b)
+    }
+    #[inline(always)]
+    fn mul(a: Self::V, b: Self::V) -> Self::V {
+        both!(_mm256_mul_ps, a, b)
+    }
+    #[inline(always)]
+    fn div(a: Self::V, b: Self::V) -> Self::V {
+        both!(_mm256_div_ps, a, b)
+    }
+    #[inline(always)]
+    fn max(a: Self::V, b: Self::V) -> Self::V {
+        both!(_mm256_max_ps, a, b)
+    }
+    #[inline(always)]
+    fn sqrt(a: Self::V) -> Self::V {
+        both!(_mm256_sqrt_ps, a)
+    }
+    #[inline(always)]
+    fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: see the module.
+        unsafe {
+            [
+                _mm256_fmadd_ps(a[0], b[0], c[0]),
+                _mm256_fmadd_ps(a[1], b[1], c[1]),
+            ]
+        }
+    }
+    #[inline(always)]
+    fn round(a: Self::V) -> Self::V {
+        const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+        // SAFETY: see the module.
+        unsafe { [_mm256_round_ps::<NEAREST>(a[0]), _mm256_round_ps::<NEAREST>(a[1])] }
+    }
+    #[inline(always)]
+    fn where_positive(mask: Self::V, x: Self::V) -> Self::V {
+        // SAFETY: see the module.
+        let positive = |m| unsafe { _mm256_cmp_ps::<_CMP_GT_OQ>(m, _mm256_setzero_ps()) };
+        both!(_mm256_and_ps, [positive(mask[0]), positive(mask[1])], x)
+    }
+    #[inline(always)]
+    fn count_le(a: Self::V, b: Self::V, count: Self::U) -> Self::U {
+        // SAFETY: see the module. A true comparison is -1, so subtracting counts it.
+        unsafe {
+            let le = |i: usize| _mm256_castps_si256(_mm256_cmp_ps::<_CMP_LE_OQ>(a[i], b[i]));
+            [
+                _mm256_sub_epi32(count[0], le(0)),
+                _mm256_sub_epi32(count[1], le(1)),
+            ]
+        }
+    }
+    #[inline(always)]
+    fn splat_u(x: u32) -> Self::U {
+        // SAFETY: see the module.
+        unsafe { [_mm256_set1_epi32(x as i32); 2] }
+    }
+    #[inline(always)]
+    fn load_u(from: &[u32; WIDTH]) -> Self::U {
+        let p = from.as_ptr().cast::<__m256i>();
+        // SAFETY: see the module; the array holds 16 words.
+        unsafe { [_mm256_loadu_si256(p), _mm256_loadu_si256(p.add(1))] }
+    }
+    #[inline(always)]
+    fn store_u(v: Self::U, to: &mut [u32; WIDTH]) {
+        let p = to.as_mut_ptr().cast::<__m256i>();
+        // SAFETY: see the module; the array holds 16 words.
+        unsafe {
+            _mm256_storeu_si256(p, v[0]);
+            _mm256_storeu_si256(p.add(1), v[1]);
+        }
+    }
+    #[inline(always)]
+    fn xor_u(a: Self::U, b: Self::U) -> Self::U {
+        both!(_mm256_xor_si256, a, b)
+    }
+    #[inline(always)]
+    fn mul_wide(a: Self::U, b: Self::U) -> (Self::U, Self::U) {
+        let ((h0, l0), (h1, l1)) = (mul_wide8(a[0], b[0]), mul_wide8(a[1], b[1]));
+        ([h0, h1], [l0, l1])
+    }
+    #[inline(always)]
+    fn keep(words: Self::U, byte: u32, threshold: u32, x: Self::V) -> Self::V {
+        // SAFETY: see the module.
+        unsafe {
+            let (limit, low) = (_mm256_set1_epi32(threshold as i32), _mm256_set1_epi32(0xFF));
+            let shift = _mm_cvtsi32_si128((8 * byte) as i32);
+            let dropped = |w| {
+                let value = _mm256_and_si256(_mm256_srl_epi32(w, shift), low);
+                _mm256_castsi256_ps(_mm256_cmpgt_epi32(limit, value))
+            };
+            [
+                _mm256_andnot_ps(dropped(words[0]), x[0]),
+                _mm256_andnot_ps(dropped(words[1]), x[1]),
+            ]
+        }
+    }
+    #[inline(always)]
+    fn exp2_int(n: Self::V) -> Self::V {
+        // SAFETY: see the module.
+        let one = |n| unsafe {
+            let biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
+        };
+        [one(n[0]), one(n[1])]
+    }
+    #[inline(always)]
+    fn split_exponent(x: Self::V) -> (Self::V, Self::V) {
+        // SAFETY: see the module.
+        let one = |x| unsafe {
+            let bits = _mm256_castps_si256(x);
+            let exponent = _mm256_sub_epi32(_mm256_srli_epi32::<23>(bits), _mm256_set1_epi32(126));
+            let mantissa = _mm256_or_si256(
+                _mm256_and_si256(bits, _mm256_set1_epi32(0x007F_FFFF)),
+                _mm256_set1_epi32(0x3F00_0000),
+            );
+            (_mm256_cvtepi32_ps(exponent), _mm256_castsi256_ps(mantissa))
+        };
+        let ((e0, m0), (e1, m1)) = (one(x[0]), one(x[1]));
+        ([e0, e1], [m0, m1])
+    }
+}

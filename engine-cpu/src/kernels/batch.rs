@@ -1,0 +1,58 @@
+//! Gathers batches from the encoded table and makes column orders.
+
+use engine_core::backend::BackendError;
+use engine_core::ir::Op;
+use engine_core::ir::ops::batch::{ColumnOrder, GatherRows};
+use engine_core::schema::CodeColumn;
+
+use super::{Context, CpuKernel, Value, as_op};
+use crate::lanes::{CodeLanes, LANES, valid};
+use crate::shared::Shared;
+
+pub(super) fn make(op: &dyn Op) -> Option<Box<dyn CpuKernel>> {
+    if let Some(op) = as_op::<GatherRows>(op) {
+        return Some(Box::new(op));
+    }
+    as_op::<ColumnOrder>(op).map(|op| Box::new(op) as Box<dyn CpuKernel>)
+}
+
+impl CpuKernel for GatherRows {
+    fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
+        let (run, all_rows, width) = (cx.run, cx.rows(), self.columns);
+        let mut out = cx.take_codes(0);
+        let table = cx.table(self.table);
+        let to = Shared::new(&mut out);
+        cx.parallel(cx.blocks(), |block| {
+            // SAFETY: each task writes its own block.
+            let to = unsafe { to.part(block * width..(block + 1) * width) };
+            let rows = valid(all_rows, block);
+            let from: [usize; LANES] = std::array::from_fn(|lane| {
+                let b = (block * LANES + lane.min(rows - 1)) as u32;
+                self.reading.row(&run, b, table.rows())
+            });
+            for (column, lanes) in table.columns().iter().zip(to) {
+                gather(column, &from, lanes);
+                lanes.0[rows..].fill(0);
+            }
+        });
+        cx.put(0, Value::Codes(out));
+        Ok(())
+    }
+}
+
+fn gather(column: &CodeColumn, from: &[usize; LANES], lanes: &mut CodeLanes) {
+    match column {
+        CodeColumn::U8(codes) => lanes.0 = from.map(|row| u32::from(codes[row])),
+        CodeColumn::U16(codes) => lanes.0 = from.map(|row| u32::from(codes[row])),
+        CodeColumn::U32(codes) => lanes.0 = from.map(|row| codes[row]),
+    }
+}
+
+impl CpuKernel for ColumnOrder {
+    fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
+        let mut out = cx.take_words(0);
+        out[..self.columns].copy_from_slice(&self.ranks(cx.run.seed, cx.run.first_step));
+        cx.put(0, Value::Words(out));
+        Ok(())
+    }
+}

@@ -1,0 +1,58 @@
+//! Scratch memory: one set of buffers per thread, sized when a program is compiled, so that a step allocates nothing.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::lanes::Lanes;
+
+/// What kernels ask for, the largest of each.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ScratchSize {
+    /// Feature-major lanes.
+    pub lanes: usize,
+    /// Plain numbers.
+    pub numbers: usize,
+}
+
+impl ScratchSize {
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self {
+            lanes: self.lanes.max(other.lanes),
+            numbers: self.numbers.max(other.numbers),
+        }
+    }
+}
+
+/// Buffers of one thread.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    pub lanes: Vec<Lanes>,
+    pub numbers: Vec<f32>,
+}
+
+/// Buffers of all threads.
+#[derive(Debug)]
+pub(crate) struct ScratchPool {
+    threads: Vec<Mutex<Scratch>>,
+}
+
+impl ScratchPool {
+    pub(crate) fn new(threads: usize, size: ScratchSize) -> Self {
+        let one = || Scratch {
+            lanes: vec![Lanes::ZERO; size.lanes],
+            numbers: vec![0.0; size.numbers],
+        };
+        Self {
+            threads: (0..threads.max(1)).map(|_| Mutex::new(one())).collect(),
+        }
+    }
+
+    /// Runs `f` with the buffers of the current thread. Their contents are arbitrary.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Scratch) -> R) -> R {
+        let thread = rayon::current_thread_index().unwrap_or(0) % self.threads.len();
+        // A poisoned lock only means that a kernel panicked; what the buffers hold is arbitrary anyway.
+        let mut scratch = self.threads[thread]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        f(&mut scratch)
+    }
+}
