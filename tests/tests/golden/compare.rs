@@ -8,17 +8,17 @@ use serde_json::Value;
 use crate::files;
 
 /// Result of a comparison or of something that it needs.
-pub type Outcome<T = ()> = Result<T, Failed>;
+pub(crate) type Outcome<T = ()> = Result<T, Failed>;
 
 /// `|got - want| <= absolute + relative * |want|`
 #[derive(Debug, Clone, Copy)]
-pub struct Tolerance {
-    pub relative: f64,
-    pub absolute: f64,
+pub(crate) struct Tolerance {
+    pub(crate) relative: f64,
+    pub(crate) absolute: f64,
 }
 
 /// A tolerance.
-pub const fn within(relative: f64, absolute: f64) -> Tolerance {
+pub(crate) const fn within(relative: f64, absolute: f64) -> Tolerance {
     Tolerance { relative, absolute }
 }
 
@@ -37,7 +37,7 @@ impl Tolerance {
 
 /// Gathers comparisons and says in the end whether all held.
 #[derive(Debug, Default)]
-pub struct Report {
+pub(crate) struct Report {
     compared: usize,
     failed: usize,
     messages: Vec<String>,
@@ -48,7 +48,7 @@ const SHOWN: usize = 6;
 
 impl Report {
     /// Compares element by element.
-    pub fn close(&mut self, what: &str, got: &[f64], want: &[f64], tolerance: Tolerance) {
+    pub(crate) fn close(&mut self, what: &str, got: &[f64], want: &[f64], tolerance: Tolerance) {
         if !self.same_length(what, got.len(), want.len()) {
             return;
         }
@@ -68,7 +68,7 @@ impl Report {
     }
 
     /// Compares a tensor as a whole (norm of the difference against its norm) and by element (against its largest).
-    pub fn tensor(&mut self, what: &str, got: &[f64], want: &[f64], tolerance: Tolerance) {
+    pub(crate) fn tensor(&mut self, what: &str, got: &[f64], want: &[f64], tolerance: Tolerance) {
         if !self.same_length(what, got.len(), want.len()) {
             return;
         }
@@ -83,7 +83,7 @@ impl Report {
     }
 
     /// Compares a tensor with a fingerprint: its shape, norm, sum, first and last eight values.
-    pub fn fingerprint(&mut self, what: &str, shape: &[usize], got: &[f64], want: &Value) -> Outcome {
+    pub(crate) fn fingerprint(&mut self, what: &str, shape: &[usize], got: &[f64], want: &Value) -> Outcome {
         let wanted_shape: Vec<usize> = files::numbers(want, "shape")?
             .iter()
             .map(|n| *n as usize)
@@ -108,14 +108,14 @@ impl Report {
     }
 
     /// Compares for equality.
-    pub fn equal<T: PartialEq + Debug + ?Sized>(&mut self, what: &str, got: &T, want: &T) {
+    pub(crate) fn equal<T: PartialEq + Debug + ?Sized>(&mut self, what: &str, got: &T, want: &T) {
         self.require(got == want, || {
             format!("{what}: {} instead of {}", shown(got), shown(want))
         });
     }
 
     /// Counts a condition, and fails with `message` when it does not hold.
-    pub fn require(&mut self, holds: bool, message: impl FnOnce() -> String) {
+    pub(crate) fn require(&mut self, holds: bool, message: impl FnOnce() -> String) {
         self.compared += 1;
         if !holds {
             self.fail(message());
@@ -123,7 +123,7 @@ impl Report {
     }
 
     /// Whether all held; nothing compared is a failure too.
-    pub fn finish(self) -> Outcome {
+    pub(crate) fn finish(self) -> Outcome {
         if self.compared == 0 {
             return Err("nothing was compared".into());
         }

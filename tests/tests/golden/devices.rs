@@ -11,15 +11,15 @@ use crate::compare::Outcome;
 
 /// A backend under the name that tests carry.
 #[derive(Debug, Clone)]
-pub struct Device {
+pub(crate) struct Device {
     /// `reference` or the backend's own name.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// The backend.
-    pub backend: Arc<dyn Backend>,
+    pub(crate) backend: Arc<dyn Backend>,
 }
 
 /// All backends: the reference interpreter first.
-pub fn all() -> Vec<Device> {
+pub(crate) fn all() -> Vec<Device> {
     vec![Device {
         name: "reference",
         backend: Arc::new(ReferenceBackend),
@@ -154,20 +154,20 @@ fn wide(data: &HostData) -> Option<Vec<f64>> {
 
 /// Named buffers on a device that live through several programs.
 #[derive(Debug)]
-pub struct Session<'d> {
+pub(crate) struct Session<'d> {
     backend: &'d dyn Backend,
     buffers: HashMap<String, Box<dyn Buffer>>,
 }
 
 /// The results of a run.
 #[derive(Debug)]
-pub struct Results {
+pub(crate) struct Results {
     executable: Box<dyn Executable>,
 }
 
 impl<'d> Session<'d> {
     /// A session without buffers.
-    pub fn new(device: &'d Device) -> Self {
+    pub(crate) fn new(device: &'d Device) -> Self {
         Self {
             backend: device.backend.as_ref(),
             buffers: HashMap::new(),
@@ -175,13 +175,13 @@ impl<'d> Session<'d> {
     }
 
     /// Puts a resource on the device.
-    pub fn put(&mut self, name: &str, data: HostData) -> Outcome {
+    pub(crate) fn put(&mut self, name: &str, data: HostData) -> Outcome {
         self.buffers.insert(name.to_owned(), self.backend.upload(data)?);
         Ok(())
     }
 
     /// The numbers of a resource.
-    pub fn read(&self, name: &str) -> Outcome<Vec<f64>> {
+    pub(crate) fn read(&self, name: &str) -> Outcome<Vec<f64>> {
         let buffer = self
             .buffers
             .get(name)
@@ -190,7 +190,7 @@ impl<'d> Session<'d> {
     }
 
     /// Runs a program with `inputs` in its order. Arenas that nobody has put on the device start at zero.
-    pub fn run(&mut self, program: &Program, run: &Run, inputs: Vec<HostData>) -> Outcome<Results> {
+    pub(crate) fn run(&mut self, program: &Program, run: &Run, inputs: Vec<HostData>) -> Outcome<Results> {
         let rows = Rows::BatchTime.count(run);
         let mut executable = self.backend.compile(program, rows)?;
         let mut bound = Vec::new();
@@ -219,7 +219,7 @@ impl<'d> Session<'d> {
 
 impl Results {
     /// Result `name`, row-major.
-    pub fn get(&self, name: &str) -> Outcome<Vec<f64>> {
+    pub(crate) fn get(&self, name: &str) -> Outcome<Vec<f64>> {
         Ok(wide(&self.executable.output(name)?).ok_or_else(|| format!("result {name} holds codes"))?)
     }
 }

@@ -8,28 +8,28 @@ use crate::files;
 
 /// A folder of inputs and outputs of the reference engine.
 #[derive(Debug)]
-pub struct Case {
+pub(crate) struct Case {
     /// Path of the folder below the folder of all cases, `sequences/long`.
-    pub name: String,
+    pub(crate) name: String,
     /// What is to be compared.
-    pub kind: String,
+    pub(crate) kind: String,
     folder: PathBuf,
 }
 
 impl Case {
     /// Path of a file of the case.
-    pub fn path(&self, file: &str) -> PathBuf {
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
         self.folder.join(file)
     }
 
     /// Whether the case has a file.
-    pub fn has(&self, file: &str) -> bool {
+    pub(crate) fn has(&self, file: &str) -> bool {
         self.path(file).is_file()
     }
 }
 
 /// All cases, by name.
-pub fn cases() -> Outcome<Vec<Case>> {
+pub(crate) fn cases() -> Outcome<Vec<Case>> {
     let root = root();
     let mut cases = Vec::new();
     collect(&root, &root, &mut cases)?;

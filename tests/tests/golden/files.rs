@@ -14,30 +14,30 @@ use serde_json::Value;
 use crate::compare::Outcome;
 
 /// A JSON file.
-pub fn json(path: &Path) -> Outcome<Value> {
+pub(crate) fn json(path: &Path) -> Outcome<Value> {
     let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
     Ok(serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?)
 }
 
 /// Text under `key`.
-pub fn text<'a>(value: &'a Value, key: &str) -> Outcome<&'a str> {
+pub(crate) fn text<'a>(value: &'a Value, key: &str) -> Outcome<&'a str> {
     Ok(value[key].as_str().ok_or_else(|| format!("{key} is no text"))?)
 }
 
 /// A list under `key`.
-pub fn list<'a>(value: &'a Value, key: &str) -> Outcome<&'a [Value]> {
+pub(crate) fn list<'a>(value: &'a Value, key: &str) -> Outcome<&'a [Value]> {
     Ok(value[key].as_array().ok_or_else(|| format!("{key} is no list"))?)
 }
 
 /// An object under `key`.
-pub fn object<'a>(value: &'a Value, key: &str) -> Outcome<&'a serde_json::Map<String, Value>> {
+pub(crate) fn object<'a>(value: &'a Value, key: &str) -> Outcome<&'a serde_json::Map<String, Value>> {
     Ok(value[key]
         .as_object()
         .ok_or_else(|| format!("{key} is no object"))?)
 }
 
 /// A list of texts under `key`.
-pub fn texts(value: &Value, key: &str) -> Outcome<Vec<String>> {
+pub(crate) fn texts(value: &Value, key: &str) -> Outcome<Vec<String>> {
     let texts = list(value, key)?.iter().map(|v| v.as_str().map(str::to_owned));
     Ok(texts
         .collect::<Option<_>>()
@@ -45,17 +45,17 @@ pub fn texts(value: &Value, key: &str) -> Outcome<Vec<String>> {
 }
 
 /// A number under `key`.
-pub fn number(value: &Value, key: &str) -> Outcome<f64> {
+pub(crate) fn number(value: &Value, key: &str) -> Outcome<f64> {
     as_number(&value[key])
 }
 
 /// A list of numbers under `key`.
-pub fn numbers(value: &Value, key: &str) -> Outcome<Vec<f64>> {
+pub(crate) fn numbers(value: &Value, key: &str) -> Outcome<Vec<f64>> {
     list(value, key)?.iter().map(as_number).collect()
 }
 
 /// A number; those that are not finite are texts.
-pub fn as_number(value: &Value) -> Outcome<f64> {
+pub(crate) fn as_number(value: &Value) -> Outcome<f64> {
     Ok(match value.as_str() {
         Some("inf") => f64::INFINITY,
         Some("-inf") => f64::NEG_INFINITY,
@@ -66,21 +66,21 @@ pub fn as_number(value: &Value) -> Outcome<f64> {
 
 /// A tensor, row-major.
 #[derive(Debug, Clone)]
-pub struct Array64 {
-    pub shape: Vec<usize>,
-    pub data: Vec<f64>,
+pub(crate) struct Array64 {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) data: Vec<f64>,
 }
 
 /// All tensors of a safetensors file.
 #[derive(Debug)]
-pub struct Tensors {
+pub(crate) struct Tensors {
     path: String,
     by_name: HashMap<String, Array64>,
 }
 
 impl Tensors {
     /// Reads a file.
-    pub fn open(path: &Path) -> Outcome<Self> {
+    pub(crate) fn open(path: &Path) -> Outcome<Self> {
         let shown = path.display().to_string();
         let bytes = fs::read(path).map_err(|e| format!("{shown}: {e}"))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|e| format!("{shown}: {e}"))?;
@@ -95,13 +95,13 @@ impl Tensors {
     }
 
     /// The tensor called `name`.
-    pub fn get(&self, name: &str) -> Outcome<&Array64> {
+    pub(crate) fn get(&self, name: &str) -> Outcome<&Array64> {
         let tensor = self.by_name.get(name);
         Ok(tensor.ok_or_else(|| format!("{} has no tensor {name}", self.path))?)
     }
 
     /// Tensors whose name starts with `prefix`, by the rest of the name, sorted.
-    pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> Vec<(&'a str, &'a Array64)> {
+    pub(crate) fn with_prefix<'a>(&'a self, prefix: &'a str) -> Vec<(&'a str, &'a Array64)> {
         let named = self.by_name.iter();
         let mut found: Vec<_> = named
             .filter_map(|(n, t)| n.strip_prefix(prefix).map(|n| (n, t)))
@@ -129,7 +129,7 @@ fn decode(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f64>> {
 }
 
 /// The rows of a Parquet file.
-pub fn parquet(path: &Path) -> Outcome<RecordBatch> {
+pub(crate) fn parquet(path: &Path) -> Outcome<RecordBatch> {
     let file = File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)?;
     let schema = reader.schema().clone();
@@ -138,7 +138,7 @@ pub fn parquet(path: &Path) -> Outcome<RecordBatch> {
 }
 
 /// Codes of a Parquet file: the names of its columns and the codes in each.
-pub fn codes(path: &Path) -> Outcome<Vec<(String, Vec<u32>)>> {
+pub(crate) fn codes(path: &Path) -> Outcome<Vec<(String, Vec<u32>)>> {
     let batch = parquet(path)?;
     let schema = batch.schema();
     let named = schema.fields().iter().zip(batch.columns());

@@ -8,14 +8,14 @@ use crate::compare::Outcome;
 use crate::discover::Case;
 
 /// Collects the named tests of one case.
-pub struct Plan {
+pub(crate) struct Plan {
     case: Arc<Case>,
     trials: Vec<Trial>,
 }
 
 impl Plan {
     /// An empty plan for `case`.
-    pub fn new(case: Arc<Case>) -> Self {
+    pub(crate) fn new(case: Arc<Case>) -> Self {
         Self {
             case,
             trials: Vec::new(),
@@ -23,12 +23,12 @@ impl Plan {
     }
 
     /// The case.
-    pub fn case(&self) -> &Case {
+    pub(crate) fn case(&self) -> &Case {
         &self.case
     }
 
     /// Adds a comparison that reads `files`; it shows as ignored when the case lacks one of them.
-    pub fn compare(
+    pub(crate) fn compare(
         &mut self,
         name: &str,
         files: &[&str],
@@ -44,13 +44,13 @@ impl Plan {
     }
 
     /// Adds a comparison that cannot be made yet.
-    pub fn ignored(&mut self, name: &str, reason: &str) {
+    pub(crate) fn ignored(&mut self, name: &str, reason: &str) {
         self.trials
             .push(ignored_trial(self.full_name(name), reason.to_owned()));
     }
 
     /// The tests.
-    pub fn finish(self) -> Vec<Trial> {
+    pub(crate) fn finish(self) -> Vec<Trial> {
         self.trials
     }
 
@@ -60,6 +60,6 @@ impl Plan {
 }
 
 /// A test that shows as ignored with its reason.
-pub fn ignored_trial(name: String, reason: String) -> Trial {
+pub(crate) fn ignored_trial(name: String, reason: String) -> Trial {
     Trial::ignorable_test(name, move || Ok(Completion::ignored_with(reason)))
 }

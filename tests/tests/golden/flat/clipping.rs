@@ -17,7 +17,7 @@ use crate::files::{self, Tensors};
 use crate::plan::Plan;
 
 /// Adds the comparisons on one device.
-pub fn plan(plan: &mut Plan, device: &Device) {
+pub(crate) fn plan(plan: &mut Plan, device: &Device) {
     let more = ["batch64.safetensors", "per-sample.safetensors", "gradients.json"];
     let files = [&LOADED_FILES[..], &more].concat();
     for (what, test) in [

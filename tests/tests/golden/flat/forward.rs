@@ -13,7 +13,7 @@ use crate::plan::Plan;
 const ROWS: usize = 64;
 
 /// Adds the comparisons on one device.
-pub fn plan(plan: &mut Plan, device: &Device) {
+pub(crate) fn plan(plan: &mut Plan, device: &Device) {
     let files = [&LOADED_FILES[..], &["batch64.safetensors", "forward.safetensors"]].concat();
     for order in ["natural", "permuted"] {
         for (what, test) in [

@@ -16,13 +16,13 @@ const TENSORS: &str = "generate-unconditional.safetensors";
 const PROBABILITIES: Tolerance = within(5e-5, 1e-6);
 
 /// Adds the comparisons that no device takes part in.
-pub fn plan(plan: &mut Plan) {
+pub(crate) fn plan(plan: &mut Plan) {
     let files = [&LOADED_FILES[..], &["generate.json", TENSORS]].concat();
     plan.compare("generate-unconditional/draws", &files, draws);
 }
 
 /// Adds the comparisons on one device.
-pub fn plan_on(plan: &mut Plan, device: &Device) {
+pub(crate) fn plan_on(plan: &mut Plan, device: &Device) {
     let files = [&LOADED_FILES[..], &["generate.json", TENSORS]].concat();
     let device = device.clone();
     let name = format!("generate-unconditional/model_probs/{}", device.name);

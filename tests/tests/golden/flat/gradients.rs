@@ -11,13 +11,13 @@ use crate::files::{self, Tensors};
 use crate::plan::Plan;
 
 /// Rows whose gradients are recorded.
-pub const GRADIENT_ROWS: usize = 16;
+pub(crate) const GRADIENT_ROWS: usize = 16;
 
 /// Of a gradient as a whole, and of its largest element.
-pub const GRADIENT_TOLERANCE: Tolerance = within(1e-4, 1e-8);
+pub(crate) const GRADIENT_TOLERANCE: Tolerance = within(1e-4, 1e-8);
 
 /// Adds the comparisons on one device.
-pub fn plan(plan: &mut Plan, device: &Device) {
+pub(crate) fn plan(plan: &mut Plan, device: &Device) {
     let files = |more: &'static str| [&LOADED_FILES[..], &["batch64.safetensors", more]].concat();
     for (what, file, test) in [
         (
@@ -35,7 +35,7 @@ pub fn plan(plan: &mut Plan, device: &Device) {
 }
 
 /// The backward pass of the mean loss.
-pub fn gradient_program(loaded: &Loaded) -> Outcome<Program> {
+pub(crate) fn gradient_program(loaded: &Loaded) -> Outcome<Program> {
     let forward = loaded.model.forward()?;
     Ok(differentiate(
         &forward,
@@ -45,7 +45,7 @@ pub fn gradient_program(loaded: &Loaded) -> Outcome<Program> {
 }
 
 /// Runs a program over codes and ranks on the first rows of the batch, natural order.
-pub fn run_on_rows<'d>(
+pub(crate) fn run_on_rows<'d>(
     case: &Case,
     loaded: &Loaded,
     device: &'d Device,
@@ -97,7 +97,7 @@ fn fingerprints(case: &Case, device: &Device) -> Outcome {
 }
 
 /// Compares every parameter of an arena with its fingerprint; each parameter must have one.
-pub fn all_fingerprints(
+pub(crate) fn all_fingerprints(
     report: &mut Report,
     loaded: &Loaded,
     arena: &[f64],

@@ -11,7 +11,7 @@ use crate::files::{self, Tensors};
 use crate::plan::Plan;
 
 /// Adds the comparisons.
-pub fn plan(plan: &mut Plan) {
+pub(crate) fn plan(plan: &mut Plan) {
     plan.compare("layers/widths", &["orders.json", "model-configs.json"], widths);
     let files = ["orders.json", "meta.json", "weights.safetensors"];
     plan.compare("layers/parameters", &files, parameters);

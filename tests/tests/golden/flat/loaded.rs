@@ -11,23 +11,23 @@ use crate::discover::Case;
 use crate::files::{self, Tensors};
 
 /// Files that [`Loaded`] reads.
-pub const LOADED_FILES: [&str; 3] = ["orders.json", "model-configs.json", "weights.safetensors"];
+pub(crate) const LOADED_FILES: [&str; 3] = ["orders.json", "model-configs.json", "weights.safetensors"];
 
 /// Sub-columns in model order with their cardinalities.
-pub type SubColumns = Vec<(SubColumnName, usize)>;
+pub(crate) type SubColumns = Vec<(SubColumnName, usize)>;
 
 /// A model with recorded weights.
-pub struct Loaded {
+pub(crate) struct Loaded {
     /// The model, with the widths that the case records.
-    pub model: FlatModel,
+    pub(crate) model: FlatModel,
     /// The arena of its weights.
-    pub weights: Vec<f32>,
+    pub(crate) weights: Vec<f32>,
     orders: Value,
 }
 
 impl Loaded {
     /// Builds the model of a case.
-    pub fn new(case: &Case) -> Outcome<Self> {
+    pub(crate) fn new(case: &Case) -> Outcome<Self> {
         let orders = files::json(&case.path("orders.json"))?;
         let configs = files::json(&case.path("model-configs.json"))?;
         let units: ModelUnits = serde_json::from_value(configs["model_units"].clone())?;
@@ -42,17 +42,17 @@ impl Loaded {
     }
 
     /// The arena as data for a device.
-    pub fn weights(&self) -> HostData {
+    pub(crate) fn weights(&self) -> HostData {
         HostData::F32(self.weights.clone())
     }
 
     /// Positions of the columns in a recorded order, `natural` or `permuted`.
-    pub fn ranks(&self, order: &str) -> Outcome<HostData> {
+    pub(crate) fn ranks(&self, order: &str) -> Outcome<HostData> {
         self.ranks_of(&files::texts(&self.orders, order)?)
     }
 
     /// Positions of the columns in a given order of their names.
-    pub fn ranks_of(&self, order: &[String]) -> Outcome<HostData> {
+    pub(crate) fn ranks_of(&self, order: &[String]) -> Outcome<HostData> {
         let rank = |column: &String| order.iter().position(|o| o == column).map(|r| r as u32);
         let ranks = self.model.columns().iter().map(rank).collect::<Option<Vec<_>>>();
         Ok(HostData::U32(
@@ -61,20 +61,20 @@ impl Loaded {
     }
 
     /// The model's columns as numbers, in a given order of their names.
-    pub fn order_of(&self, order: &[String]) -> Outcome<Vec<usize>> {
+    pub(crate) fn order_of(&self, order: &[String]) -> Outcome<Vec<usize>> {
         let number = |name: &String| self.model.columns().iter().position(|c| c == name);
         let numbers = order.iter().map(number).collect::<Option<Vec<_>>>();
         Ok(numbers.ok_or("the order names a column that the model lacks")?)
     }
 
     /// Codes of the first `rows` rows of the recorded batch, row-major.
-    pub fn batch(&self, case: &Case, rows: usize) -> Outcome<HostData> {
+    pub(crate) fn batch(&self, case: &Case, rows: usize) -> Outcome<HostData> {
         let tensors = Tensors::open(&case.path("batch64.safetensors"))?;
         self.codes(&tensors, "codes.", rows)
     }
 
     /// Codes of the first `rows` rows of the tensors `{prefix}{sub-column}`, row-major.
-    pub fn codes(&self, tensors: &Tensors, prefix: &str, rows: usize) -> Outcome<HostData> {
+    pub(crate) fn codes(&self, tensors: &Tensors, prefix: &str, rows: usize) -> Outcome<HostData> {
         let subs = self.model.sub_columns();
         let mut codes = vec![0; rows * subs.len()];
         for (s, (name, _)) in subs.iter().enumerate() {
@@ -87,7 +87,7 @@ impl Loaded {
     }
 
     /// The columns of sub-column `s` in a row-major matrix with one column per code.
-    pub fn group(&self, matrix: &[f64], s: usize) -> Vec<f64> {
+    pub(crate) fn group(&self, matrix: &[f64], s: usize) -> Vec<f64> {
         let subs = self.model.sub_columns();
         let total: usize = subs.iter().map(|(_, v)| v).sum();
         let start: usize = subs[..s].iter().map(|(_, v)| v).sum();
@@ -99,7 +99,7 @@ impl Loaded {
 }
 
 /// Names and cardinalities in model order.
-pub fn sub_columns(orders: &Value) -> Outcome<SubColumns> {
+pub(crate) fn sub_columns(orders: &Value) -> Outcome<SubColumns> {
     let cardinalities = files::object(orders, "cardinalities")?.iter();
     let named = cardinalities.map(|(name, cardinality)| {
         let name = SubColumnName::parse(name).ok_or_else(|| format!("{name} is no sub-column"))?;

@@ -13,7 +13,7 @@ use crate::devices::Device;
 use crate::plan::Plan;
 
 /// Adds all comparisons of a case.
-pub fn plan(plan: &mut Plan, devices: &[Device]) {
+pub(crate) fn plan(plan: &mut Plan, devices: &[Device]) {
     layers::plan(plan);
     start_values::plan(plan);
     generation::plan(plan);

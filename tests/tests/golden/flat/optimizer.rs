@@ -11,7 +11,7 @@ use crate::files::{self, Tensors};
 use crate::plan::Plan;
 
 /// Adds the comparisons on one device.
-pub fn plan(plan: &mut Plan, device: &Device) {
+pub(crate) fn plan(plan: &mut Plan, device: &Device) {
     let more = ["batch64.safetensors", "gradients.json"];
     let files = [&LOADED_FILES[..], &more].concat();
     let with_tensors = [&files[..], &["adamw.safetensors", "gradients.safetensors"]].concat();

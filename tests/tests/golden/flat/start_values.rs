@@ -10,7 +10,7 @@ use crate::files::{self, Tensors};
 use crate::plan::Plan;
 
 /// Adds the comparisons.
-pub fn plan(plan: &mut Plan) {
+pub(crate) fn plan(plan: &mut Plan) {
     let files = ["orders.json", "encoded-trn.parquet", "predictor-init.safetensors"];
     plan.compare("predictor-init", &files, predictor_init);
 }

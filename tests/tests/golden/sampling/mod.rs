@@ -5,9 +5,15 @@ mod rules;
 use crate::plan::Plan;
 
 /// Adds all comparisons of a case.
-pub fn plan(plan: &mut Plan) {
+pub(crate) fn plan(plan: &mut Plan) {
     rules::plan(plan);
-    for group in ["imputation", "rebalancing", "merged", "seed_codes", "probability_labels"] {
+    for group in [
+        "imputation",
+        "rebalancing",
+        "merged",
+        "seed_codes",
+        "probability_labels",
+    ] {
         plan.ignored(group, "the questions come later");
     }
     plan.ignored("positions", "sequences come later");

@@ -18,7 +18,7 @@ const FILTERED: Tolerance = within(1e-5, 1e-7);
 const REMAINS: f64 = 1e-12;
 
 /// Adds the comparisons.
-pub fn plan(plan: &mut Plan) {
+pub(crate) fn plan(plan: &mut Plan) {
     plan.compare("temperature", &[FILE], temperatures);
     plan.compare("top_p", &[FILE], top_ps);
     plan.compare("fixed_probabilities", &[FILE], fixed_probabilities);
@@ -32,7 +32,7 @@ pub fn plan(plan: &mut Plan) {
 }
 
 /// The cases of a group.
-pub fn group(case: &Case, group: &str) -> Outcome<Vec<Value>> {
+pub(crate) fn group(case: &Case, group: &str) -> Outcome<Vec<Value>> {
     let cases = files::json(&case.path(FILE))?;
     Ok(files::list(&cases, group)?.to_vec())
 }
@@ -40,7 +40,9 @@ pub fn group(case: &Case, group: &str) -> Outcome<Vec<Value>> {
 /// Rows under `key` in single precision.
 fn rows(value: &Value, key: &str) -> Outcome<Vec<Vec<f32>>> {
     let row = |row: &Value| {
-        let numbers = row.as_array().ok_or_else(|| format!("{key} is no list of rows"))?;
+        let numbers = row
+            .as_array()
+            .ok_or_else(|| format!("{key} is no list of rows"))?;
         numbers.iter().map(|n| Ok(files::as_number(n)? as f32)).collect()
     };
     files::list(value, key)?.iter().map(row).collect()
@@ -90,7 +92,12 @@ fn temperatures(case: &Case) -> Outcome {
         let t = files::number(value, "temperature")? as f32;
         for (mut row, want) in rows(value, "probs")?.into_iter().zip(rows(value, "result")?) {
             temperature(&mut row, t);
-            report.close(&name(i, value), &without_remains(&row), &without_remains(&want), of_temperature(t));
+            report.close(
+                &name(i, value),
+                &without_remains(&row),
+                &without_remains(&want),
+                of_temperature(t),
+            );
         }
     }
     report.finish()
@@ -109,7 +116,12 @@ fn top_ps(case: &Case) -> Outcome {
                 row.sort_by(f32::total_cmp);
                 want.sort_by(f32::total_cmp);
             }
-            report.close(&name(i, value), &without_remains(&row), &without_remains(&want), FILTERED);
+            report.close(
+                &name(i, value),
+                &without_remains(&row),
+                &without_remains(&want),
+                FILTERED,
+            );
         }
     }
     report.finish()
@@ -121,7 +133,12 @@ fn fixed_probabilities(case: &Case) -> Outcome {
         let fixed = fixed(value)?;
         for (mut row, want) in rows(value, "probs")?.into_iter().zip(rows(value, "result")?) {
             fix_probabilities(&mut row, &fixed, None);
-            report.close(&name(i, value), &without_remains(&row), &without_remains(&want), FILTERED);
+            report.close(
+                &name(i, value),
+                &without_remains(&row),
+                &without_remains(&want),
+                FILTERED,
+            );
         }
     }
     report.finish()
@@ -148,7 +165,9 @@ fn draw_rows(case: &Case) -> Outcome<Vec<Row>> {
             top_p: optional(value, "top_p")?,
             fixed: vec![fixed(value)?],
         };
-        let results = rows(value, "weights")?.into_iter().zip(rows(value, "probabilities")?);
+        let results = rows(value, "weights")?
+            .into_iter()
+            .zip(rows(value, "probabilities")?);
         for (r, (logits, (want, normalised))) in rows(value, "logits")?.iter().zip(results).enumerate() {
             let probs = softmax(logits);
             all.push(Row {
@@ -217,7 +236,10 @@ fn tolerance(rules: &SamplingRules) -> Tolerance {
 /// Cases with a row whose remainder temperature or top-p have emptied. A file that cannot be read fails in the other comparisons.
 fn emptied_cases(case: &Case) -> Vec<(usize, String)> {
     let rows = draw_rows(case).unwrap_or_default().into_iter();
-    let mut cases: Vec<_> = rows.filter(|r| r.emptied).map(|r| (r.case, r.case_name)).collect();
+    let mut cases: Vec<_> = rows
+        .filter(|r| r.emptied)
+        .map(|r| (r.case, r.case_name))
+        .collect();
     cases.dedup();
     cases
 }
@@ -227,7 +249,10 @@ fn emptied_cases(case: &Case) -> Vec<(usize, String)> {
 /// reference's rule, the fixed shares must be equal, and the open codes must follow the odds.
 fn emptied_remainder(case: &Case, index: usize) -> Outcome {
     let mut report = Report::default();
-    for row in draw_rows(case)?.iter().filter(|row| row.emptied && row.case == index) {
+    for row in draw_rows(case)?
+        .iter()
+        .filter(|row| row.emptied && row.case == index)
+    {
         let tolerance = tolerance(&row.rules);
         let fixed = row.rules.fixed_of(0);
         let mut theirs = filtered(&row.probs, &row.rules);
@@ -254,9 +279,16 @@ fn emptied_remainder(case: &Case, index: usize) -> Outcome {
 fn draws(case: &Case) -> Outcome {
     let mut report = Report::default();
     for (i, value) in group(case, "draws")?.iter().enumerate() {
-        let weights: Vec<f32> = files::numbers(value, "weights")?.iter().map(|w| *w as f32).collect();
+        let weights: Vec<f32> = files::numbers(value, "weights")?
+            .iter()
+            .map(|w| *w as f32)
+            .collect();
         let code = draw(&weights, files::number(value, "uniform")?);
-        report.equal(&format!("case {i}"), &code, &(files::number(value, "code")? as usize));
+        report.equal(
+            &format!("case {i}"),
+            &code,
+            &(files::number(value, "code")? as usize),
+        );
     }
     report.finish()
 }
