@@ -1,11 +1,12 @@
 //! The backends that numbers are compared on, and sessions that run programs on them.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use engine_core::backend::{Backend, BackendError, Buffer, DeviceInfo, Executable, HostData, Run};
-use engine_core::ir::{Interpreter, Program, RefBuffer, Resource, ResourceKind, Rows, Tensor};
+use engine_core::backend::{Backend, Buffer, Executable, HostData, Run};
+use engine_core::ir::{Program, Resource, ResourceKind, Rows};
+use engine_core::reference::ReferenceBackend;
+use engine_cpu::{CpuBackend, CpuOptions, InstructionSet};
 
 use crate::compare::Outcome;
 
@@ -18,129 +19,30 @@ pub(crate) struct Device {
     pub(crate) backend: Arc<dyn Backend>,
 }
 
-/// All backends: the reference interpreter first.
-pub(crate) fn all() -> Vec<Device> {
-    vec![Device {
+/// All backends: the reference interpreter, the CPU with its best instruction set, and its portable path.
+pub(crate) fn all() -> Outcome<Vec<Device>> {
+    let cpu = |instruction_set| {
+        let options = CpuOptions {
+            instruction_set,
+            ..CpuOptions::default()
+        };
+        CpuBackend::new(options).map(Arc::new)
+    };
+    let mut devices = vec![Device {
         name: "reference",
         backend: Arc::new(ReferenceBackend),
-    }]
-}
-
-/// The reference interpreter behind the seam of the devices. Buffers and results keep double precision inside.
-#[derive(Debug)]
-struct ReferenceBackend;
-
-#[derive(Debug)]
-struct ReferenceBuffer(RefBuffer);
-
-#[derive(Debug)]
-struct ReferenceExecutable {
-    program: Program,
-    outputs: HashMap<String, Vec<f64>>,
-}
-
-fn failed(reason: impl ToString) -> BackendError {
-    BackendError::Device {
-        device: "reference".to_owned(),
-        reason: reason.to_string(),
+    }];
+    devices.push(Device {
+        name: "cpu",
+        backend: cpu(None)?,
+    });
+    if InstructionSet::best() != InstructionSet::Portable {
+        devices.push(Device {
+            name: "cpu-portable",
+            backend: cpu(Some(InstructionSet::Portable))?,
+        });
     }
-}
-
-impl Backend for ReferenceBackend {
-    fn device(&self) -> DeviceInfo {
-        DeviceInfo {
-            backend: "reference",
-            device: "plain loops in double precision".to_owned(),
-            parallelism: 1,
-            memory: None,
-        }
-    }
-
-    fn compile(&self, program: &Program, _: usize) -> Result<Box<dyn Executable>, BackendError> {
-        Ok(Box::new(ReferenceExecutable {
-            program: program.clone(),
-            outputs: HashMap::new(),
-        }))
-    }
-
-    fn upload(&self, data: HostData) -> Result<Box<dyn Buffer>, BackendError> {
-        let buffer = match data {
-            HostData::Codes(table) => RefBuffer::Codes(table),
-            numbers => RefBuffer::numbers(wide(&numbers).ok_or_else(|| failed("neither codes nor numbers"))?),
-        };
-        Ok(Box::new(ReferenceBuffer(buffer)))
-    }
-}
-
-impl Buffer for ReferenceBuffer {
-    fn read(&self) -> Result<HostData, BackendError> {
-        Ok(match &self.0 {
-            RefBuffer::Codes(table) => HostData::Codes(Arc::clone(table)),
-            RefBuffer::Numbers { data, .. } => HostData::F32(data.iter().map(|x| *x as f32).collect()),
-        })
-    }
-
-    fn write(&mut self, data: &HostData) -> Result<(), BackendError> {
-        let numbers = wide(data).ok_or_else(|| failed("only numbers can be written"))?;
-        self.0 = RefBuffer::numbers(numbers);
-        Ok(())
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
-    }
-}
-
-impl Executable for ReferenceExecutable {
-    fn run(
-        &mut self,
-        run: &Run,
-        resources: &mut [&mut dyn Buffer],
-        inputs: &[&dyn Buffer],
-    ) -> Result<(), BackendError> {
-        let ours = |buffer: &dyn Any| buffer.downcast_ref::<ReferenceBuffer>().map(|b| b.0.clone());
-        let foreign = || failed("a buffer of another backend");
-        let mut bound = Vec::new();
-        for resource in resources.iter() {
-            bound.push(ours(resource.as_any()).ok_or_else(foreign)?);
-        }
-        let mut values = Vec::new();
-        for (input, buffer) in self.program.inputs().iter().zip(inputs) {
-            let shape = self.program.shape(input.value);
-            let buffer = ours(buffer.as_any()).ok_or_else(foreign)?;
-            let data = buffer.data().ok_or_else(|| failed("codes as an input"))?;
-            let (rows, width) = (shape.rows.count(run), shape.groups.total());
-            values.push(Tensor::from_data(rows, width, data.to_vec()));
-        }
-        let mut interpreter = Interpreter::new(&self.program);
-        interpreter.run(run, &mut bound, &values).map_err(failed)?;
-        for (name, _) in self.program.outputs() {
-            let tensor = interpreter
-                .output(name)
-                .ok_or_else(|| failed("a result is missing"))?;
-            self.outputs.insert(name.clone(), tensor.data.clone());
-        }
-        for (resource, value) in resources.iter_mut().zip(bound) {
-            let buffer = resource.as_any_mut().downcast_mut::<ReferenceBuffer>();
-            buffer.ok_or_else(foreign)?.0 = value;
-        }
-        Ok(())
-    }
-
-    fn output(&self, name: &str) -> Result<HostData, BackendError> {
-        let values = self
-            .outputs
-            .get(name)
-            .ok_or_else(|| BackendError::UnknownOutput {
-                program: self.program.name().to_owned(),
-                name: name.to_owned(),
-            })?;
-        Ok(HostData::F32(values.iter().map(|x| *x as f32).collect()))
-    }
+    Ok(devices)
 }
 
 /// Numbers of any kind in double precision.

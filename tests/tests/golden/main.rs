@@ -11,12 +11,14 @@ mod files;
 mod flat;
 mod plan;
 mod sampling;
+mod tables;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Trial};
 
+use devices::Device;
 use discover::Case;
 use plan::Plan;
 
@@ -25,15 +27,12 @@ const KINDS_TO_COME: &[&str] = &["encodings", "sequences", "dp", "fairness", "la
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials = match discover::cases() {
-        Ok(cases) => trials(cases),
-        Err(error) => vec![Trial::test("cases", move || Err(error))],
-    };
+    let trials = discover::cases().and_then(|cases| Ok(trials(cases, &devices::all()?)));
+    let trials = trials.unwrap_or_else(|error| vec![Trial::test("cases", move || Err(error))]);
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn trials(cases: Vec<Case>) -> Vec<Trial> {
-    let devices = devices::all();
+fn trials(cases: Vec<Case>, devices: &[Device]) -> Vec<Trial> {
     let known = ["flat", "sampling"].iter().chain(KINDS_TO_COME);
     let missing: Vec<&str> = known
         .copied()
@@ -43,7 +42,7 @@ fn trials(cases: Vec<Case>) -> Vec<Trial> {
     for case in cases {
         let mut plan = Plan::new(Arc::new(case));
         match plan.case().kind.as_str() {
-            "flat" => flat::plan(&mut plan, &devices),
+            "flat" => flat::plan(&mut plan, devices),
             "sampling" => sampling::plan(&mut plan),
             kind => {
                 let name = format!("all of kind {kind}");

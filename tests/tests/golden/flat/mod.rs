@@ -1,6 +1,7 @@
 //! Kind `flat`: a flat table end to end.
 
 mod clipping;
+mod data;
 mod forward;
 mod generation;
 mod gradients;
@@ -14,6 +15,7 @@ use crate::plan::Plan;
 
 /// Adds all comparisons of a case.
 pub(crate) fn plan(plan: &mut Plan, devices: &[Device]) {
+    data::plan(plan);
     layers::plan(plan);
     start_values::plan(plan);
     generation::plan(plan);

@@ -9,7 +9,8 @@ use crate::discover::Case;
 use crate::files;
 use crate::plan::Plan;
 
-const FILE: &str = "cases.json";
+/// The file with all groups.
+pub(crate) const FILE: &str = "cases.json";
 const PROBABILITIES: Tolerance = within(1e-4, 1e-6);
 const EXTREME_TEMPERATURE: Tolerance = within(1e-3, 1e-6);
 const FILTERED: Tolerance = within(1e-5, 1e-7);
