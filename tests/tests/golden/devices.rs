@@ -19,6 +19,13 @@ pub(crate) struct Device {
     pub(crate) backend: Arc<dyn Backend>,
 }
 
+impl Device {
+    /// Whether results are rounded once, in the end: the reference interpreter computes in double precision.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.name == "reference"
+    }
+}
+
 /// All backends: the reference interpreter, the CPU with its best instruction set, and its portable path.
 pub(crate) fn all() -> Outcome<Vec<Device>> {
     let cpu = |instruction_set| {

@@ -2,10 +2,11 @@
 
 use engine_core::backend::Run;
 use engine_core::ir::{LossWeight, Program, differentiate};
+use serde_json::Value;
 
 use super::loaded::{LOADED_FILES, Loaded};
 use crate::compare::{Outcome, Report, Tolerance, within};
-use crate::devices::{Device, Session};
+use crate::devices::{Device, Results, Session};
 use crate::discover::Case;
 use crate::files::{self, Tensors};
 use crate::plan::Plan;
@@ -50,7 +51,7 @@ pub(crate) fn run_on_rows<'d>(
     loaded: &Loaded,
     device: &'d Device,
     program: &Program,
-) -> Outcome<(Session<'d>, crate::devices::Results)> {
+) -> Outcome<(Session<'d>, Results)> {
     let mut session = Session::new(device);
     session.put("params", loaded.weights())?;
     let inputs = vec![loaded.batch(case, GRADIENT_ROWS)?, loaded.ranks("natural")?];
@@ -92,7 +93,13 @@ fn fingerprints(case: &Case, device: &Device) -> Outcome {
     let grads = session.read("params.grads")?;
     let recorded = files::json(&case.path("gradients.json"))?;
     let mut report = Report::default();
-    all_fingerprints(&mut report, &loaded, &grads, &recorded["gradient_of_mean_loss"])?;
+    all_fingerprints(
+        &mut report,
+        &loaded,
+        &grads,
+        &recorded["gradient_of_mean_loss"],
+        device,
+    )?;
     report.finish()
 }
 
@@ -101,18 +108,15 @@ pub(crate) fn all_fingerprints(
     report: &mut Report,
     loaded: &Loaded,
     arena: &[f64],
-    recorded: &serde_json::Value,
+    recorded: &Value,
+    device: &Device,
 ) -> Outcome {
     let params = loaded.model.layout().params();
     let count = recorded.as_object().map(serde_json::Map::len);
     report.equal("number of fingerprints", &Some(params.len()), &count);
     for param in params {
-        report.fingerprint(
-            &param.name,
-            &param.shape,
-            &arena[param.view.range()],
-            &recorded[&param.name],
-        )?;
+        let got = (&param.shape[..], &arena[param.view.range()]);
+        report.fingerprint(&param.name, got, &recorded[&param.name], device.is_exact())?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ mod layers;
 mod loaded;
 mod optimizer;
 mod start_values;
+mod training;
 
 use crate::devices::Device;
 use crate::plan::Plan;
@@ -25,6 +26,10 @@ pub(crate) fn plan(plan: &mut Plan, devices: &[Device]) {
         clipping::plan(plan, device);
         optimizer::plan(plan, device);
         generation::plan_on(plan, device);
+        // The log is the same on all devices, and the interpreter is slow.
+        if !device.is_exact() {
+            training::plan(plan, device);
+        }
     }
     for file in [
         "predict-proba",

@@ -89,7 +89,7 @@ fn fingerprints_after_one_step(case: &Case, device: &Device) -> Outcome {
     let json = files::json(&case.path("gradients.json"))?;
     let mut report = Report::default();
     let recorded = &json["adamw"]["after_one_step"];
-    all_fingerprints(&mut report, &loaded, &session.read("params")?, recorded)?;
+    all_fingerprints(&mut report, &loaded, &session.read("params")?, recorded, device)?;
     report.finish()
 }
 

@@ -1,9 +1,9 @@
 //! Start values of the predictors: the smoothed shares of the codes.
 
 use engine_core::argn::{empirical_biases, empirical_probabilities};
-use engine_core::schema::{CodeColumn, CodeTable};
 
 use super::loaded::sub_columns;
+use super::training::encoded_table;
 use crate::compare::{Outcome, Report, within};
 use crate::discover::Case;
 use crate::files::{self, Tensors};
@@ -17,15 +17,7 @@ pub(crate) fn plan(plan: &mut Plan) {
 
 fn predictor_init(case: &Case) -> Outcome {
     let subs = sub_columns(&files::json(&case.path("orders.json"))?)?;
-    let encoded = files::codes(&case.path("encoded-trn.parquet"))?;
-    let rows = encoded.first().map_or(0, |(_, codes)| codes.len());
-    let mut columns = Vec::new();
-    for (name, cardinality) in &subs {
-        let found = encoded.iter().find(|(n, _)| n == name.as_str());
-        let (_, codes) = found.ok_or_else(|| format!("encoded-trn.parquet has no column {name}"))?;
-        columns.push(CodeColumn::from_codes(*cardinality, codes.iter().copied()));
-    }
-    let table = CodeTable::new(columns, rows).ok_or("columns of unequal length")?;
+    let table = encoded_table(&case.path("encoded-trn.parquet"), &subs)?;
     let probabilities = empirical_probabilities(&subs, &[&table]);
     let biases = empirical_biases(&subs, &[&table]);
     let recorded = Tensors::open(&case.path("predictor-init.safetensors"))?;
