@@ -58,3 +58,6 @@ pub use stats::{
     TableKeys, TableStats,
 };
 pub use table::{EncodingTypes, analyze_partition, decode, encode, reduce};
+
+#[cfg(test)]
+mod tests;
