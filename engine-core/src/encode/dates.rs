@@ -203,7 +203,7 @@ impl Cursor<'_> {
                 .get(..letters)
                 .is_some_and(|n| n.eq_ignore_ascii_case(word))
         };
-        let found = names.iter().position(|name| starts(name))?;
+        let found = names.iter().position(starts)?;
         let full = names[found].len() == letters || letters == 3 || word.eq_ignore_ascii_case(b"sept");
         full.then(|| {
             self.rest = rest;

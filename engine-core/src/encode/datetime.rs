@@ -268,7 +268,11 @@ impl ColumnEncoding for DatetimeStats {
         let (min, max) = (self.min_values.to_array(), self.max_values.to_array());
         let are_months = min[1] >= 1 && max[1] <= 12;
         let are_years = min[0] >= 1 && max[0] <= 9_999;
-        if !are_months || !are_years || min.iter().zip(&max).any(|(min, max)| *min < 0 || min > max) {
+        let rise = min
+            .iter()
+            .zip(&max)
+            .all(|(min, max)| *min >= 0 && min <= max && *max <= 9_999);
+        if !are_months || !are_years || !rise {
             return Err((
                 "min_values",
                 "they and max_values must be parts of dates and rise".to_owned(),
@@ -301,9 +305,9 @@ impl ColumnEncoding for DatetimeStats {
             let micros = instants.micros[source];
             let micros = min.map_or(micros, |min| micros.max(min));
             let micros = max.map_or(micros, |max| micros.min(max));
-            let split = split(micros);
-            for place in 0..parts {
-                codes[place][row] = (split[place].min(greatest[place]) - least[place]).max(0) as u16;
+            let ranges = least.iter().zip(&greatest);
+            for ((codes, part), (least, greatest)) in codes.iter_mut().zip(split(micros)).zip(ranges) {
+                codes[row] = (part.min(*greatest) - least).max(0) as u16;
             }
         }
         let nulls = (0..rows).map(|row| u32::from(!instants.is_valid(row)));

@@ -18,7 +18,8 @@ pub enum Protection {
     /// t is drawn from the seed, the column's name and the use.
     #[default]
     On,
-    /// t is exactly 5 plus this number everywhere: for comparisons, not for private tables.
+    /// t is exactly 5 plus this number (0, 1 or 2; larger ones count as 2) everywhere: for comparisons, not for private
+    /// tables.
     Fixed(u64),
 }
 
@@ -61,7 +62,7 @@ impl ColumnProtection {
         match self.protection {
             Protection::Off => 0,
             Protection::On => RARE + self.stream.below(3, self.key, purpose as u32),
-            Protection::Fixed(more) => RARE + more,
+            Protection::Fixed(more) => RARE + more.min(2),
         }
     }
 

@@ -51,7 +51,11 @@ impl CodeColumn {
     /// The code of `row`; panics when there is no such row.
     #[inline]
     pub fn get(&self, row: usize) -> u32 {
-        each_width!(self, codes => u32::from(codes[row]))
+        match self {
+            Self::U8(codes) => u32::from(codes[row]),
+            Self::U16(codes) => u32::from(codes[row]),
+            Self::U32(codes) => codes[row],
+        }
     }
 
     /// Writes the code of `row`, which must be below the cardinality that the column was made for; panics when there
@@ -67,12 +71,20 @@ impl CodeColumn {
 
     /// All codes, widened.
     pub fn to_vec(&self) -> Vec<u32> {
-        each_width!(self, codes => codes.iter().map(|&c| u32::from(c)).collect())
+        match self {
+            Self::U8(codes) => codes.iter().map(|&c| u32::from(c)).collect(),
+            Self::U16(codes) => codes.iter().map(|&c| u32::from(c)).collect(),
+            Self::U32(codes) => codes.clone(),
+        }
     }
 
     /// The largest code; `None` without rows.
     pub fn max(&self) -> Option<u32> {
-        each_width!(self, codes => codes.iter().max().map(|&c| u32::from(c)))
+        match self {
+            Self::U8(codes) => codes.iter().max().map(|&c| u32::from(c)),
+            Self::U16(codes) => codes.iter().max().map(|&c| u32::from(c)),
+            Self::U32(codes) => codes.iter().max().copied(),
+        }
     }
 
     /// How often each code below `cardinality` occurs; codes beyond it are left out.

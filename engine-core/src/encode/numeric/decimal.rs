@@ -64,14 +64,14 @@ impl Decimal {
     pub(crate) fn shortest(value: f64) -> Self {
         let value = value.abs();
         // With at most 15 digits there is one decimal per float, so a decimal that reads back is the shortest one.
-        for decimals in 0..=6 {
-            let scale = POWERS[decimals] as f64;
+        for (decimals, &scale) in (0..).zip(&POWERS[..7]) {
+            let scale = scale as f64;
             let scaled = (value * scale).round();
             if scaled >= 1e15 {
                 break;
             }
             if scaled / scale == value {
-                return Self::stripped(scaled as u64, -(decimals as i32));
+                return Self::stripped(scaled as u64, -decimals);
             }
         }
         Self::read(&format!("{value:e}"))
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(Decimal::for_digits(1e-22), decimal(0, 0));
         assert_eq!(
             Decimal::for_digits(1.234_567_890_123_456_7e-5),
-            decimal(123_456_789_012_345_7, -20)
+            decimal(1_234_567_890_123_457, -20)
         );
     }
 

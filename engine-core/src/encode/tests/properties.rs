@@ -139,20 +139,37 @@ proptest! {
     }
 
     #[test]
-    fn codes_do_not_depend_on_threads_or_parts(values in options(-500i64..500), seed: u64) {
-        let column = ints(&values);
+    fn results_do_not_depend_on_threads(values in options(-500i64..500), seed: u64) {
+        let encodings = ["numeric_digit", "numeric_binned", "numeric_discrete", "datetime", "categorical"];
+        let numbers = ints(&values);
+        let column = |&name: &&'static str| Column { name, ..numbers.column() };
+        let table = Table::new(encodings.iter().map(column).collect(), values.len()).unwrap();
+        let types: EncodingTypes = encodings.iter().map(|&e| (e.to_owned(), e.parse().unwrap())).collect();
         let run = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
-                let types = types(EncodingType::NumericDigit);
-                let partial = analyze_partition(&column.table(), &types, Part::Training, 0).unwrap();
+                let partial = analyze_partition(&table, &types, Part::Training, 0).unwrap();
                 let stats = reduce(&[partial], &types, Protection::On, TableKeys::default(), seed).unwrap();
-                let codes = encode(&column.table(), &stats, seed, 7).unwrap();
+                let codes = encode(&table, &stats, seed, 7).unwrap();
                 let decoded = decode(&codes, &stats, Positions::Random { seed, first_row: 7 }).unwrap();
                 (stats, codes, decoded)
             })
         };
-        let (one, three) = (run(1), run(3));
-        prop_assert_eq!(one, three);
+        prop_assert_eq!(run(1), run(3));
+    }
+
+    #[test]
+    fn rows_are_decoded_alike_in_any_batch(values in options(amount()), seed: u64, cut in 0usize..80) {
+        let column = floats(&values);
+        let stats = analyze(floats(&values), EncodingType::NumericBinned);
+        let codes = encode(&column.table(), &stats, seed, 0).unwrap();
+        let rows = |from: usize, to: usize| {
+            let part = codes.gather(&(from..to).collect::<Vec<_>>());
+            let positions = Positions::Random { seed, first_row: from as u64 };
+            shown(&decode(&part, &stats, positions).unwrap()[0])
+        };
+        let cut = cut.min(values.len());
+        let batches = [rows(0, cut), rows(cut, values.len())].concat();
+        prop_assert_eq!(rows(0, values.len()), batches);
     }
 }
