@@ -138,6 +138,14 @@ fn texts(micros: impl Iterator<Item = i64> + Clone) -> Vec<String> {
 /// Counts a column of dates. `first_row` is the row of the whole table that the first row is.
 pub(crate) fn analyze(column: &Column<'_>, first_row: u64) -> Result<DatetimePartial, EncodeError> {
     let instants = Instants::read(column, first_row)?;
+    if instants.out_of_range > 0 {
+        let rows = instants.out_of_range;
+        tracing::warn!(
+            column = column.name,
+            rows,
+            "instants outside the years 1 to 9999 are taken as null"
+        );
+    }
     let valid = (0..instants.micros.len()).filter(|&row| instants.is_valid(row));
     let mut sorted: Vec<i64> = valid.map(|row| instants.micros[row]).collect();
     sorted.sort_unstable();
@@ -167,8 +175,8 @@ pub(crate) fn analyze(column: &Column<'_>, first_row: u64) -> Result<DatetimePar
 /// Statistics of a column of dates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatetimeStats {
-    /// `nan` if there are nulls, `year`, `month`, `day`, with times `hour`, `minute`, `second`, with milliseconds
-    /// `ms_E2`, `ms_E1`, `ms_E0`.
+    /// `nan` if there are nulls, `year`, `month`, `day`, with times `hour`, `minute`, `second`, with
+    /// milliseconds `ms_E2`, `ms_E1`, `ms_E0`.
     pub cardinalities: Cardinalities,
     /// Whether there are nulls.
     pub has_nan: bool,
