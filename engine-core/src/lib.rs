@@ -7,6 +7,8 @@
 pub mod argn;
 pub mod backend;
 pub mod encode;
+#[cfg(test)]
+mod fixtures;
 pub mod generate;
 pub mod ir;
 pub mod privacy;
