@@ -4,13 +4,13 @@ use super::*;
 use crate::argn::FlatModel;
 use crate::backend::Run;
 use crate::encode::{
-    BinnedStats, CategoricalStats, ColumnStats, DatetimeStats, DigitStats, DiscreteStats, EncodingStats,
-    EncodingType, Place, RareReplacement, SequenceLengths, TableKeys, TableStats,
+    BinnedStats, CategoricalStats, ColumnStats, DiscreteStats, EncodingStats, EncodingType, Place,
+    RareReplacement, SequenceLengths, TableKeys, TableStats,
 };
 use crate::fixtures::{mixed_model, model, pair_model, random_params, random_table};
 use crate::ir::ops::sampling::{Contribution, FixedProbability, SampleInputs, SamplingRules};
 use crate::ir::ops::softmax::Softmax;
-use crate::ir::{Builder, Folded, Groups, Interpreter, RefBuffer, Tensor, fold_within};
+use crate::ir::{Builder, Folded, Interpreter, RefBuffer, Tensor, fold_within};
 use crate::reference::ReferenceBackend;
 use crate::schema::CodeTable;
 
@@ -374,17 +374,24 @@ fn rare_codes_are_forbidden_by_encoding_and_replacement() {
         codes: Default::default(),
         min_decimal: 0,
     });
+    let places = r#"{"E1": 1, "E0": 0}"#;
+    let digits = format!(
+        r#"{{"cardinalities": {{"E1": 9, "E0": 9}}, "has_nan": false, "has_neg": false, "min_digits": {places},
+            "max_digits": {places}, "max_decimal": 1, "min_decimal": 0, "min": null, "max": null}}"#
+    );
+    let digits = EncodingStats::Digit(serde_json::from_str(&digits).unwrap());
     let stats = table_stats(vec![
         ("plain", categorical(0)),
         ("with rare ones", categorical(3)),
         ("empty", ColumnStats::Empty(EncodingType::Categorical)),
         ("binned", modelled(binned)),
         ("discrete", modelled(discrete)),
+        ("digits", modelled(digits)),
     ]);
     let forbidden =
         |replacement| -> Vec<usize> { rare_codes(&stats, replacement).iter().map(Vec::len).collect() };
-    assert_eq!(forbidden(RareReplacement::Constant), [1, 0, 1, 1]);
-    assert_eq!(forbidden(RareReplacement::Sample), [1, 1, 1, 1]);
+    assert_eq!(forbidden(RareReplacement::Constant), [1, 0, 1, 1, 0, 0]);
+    assert_eq!(forbidden(RareReplacement::Sample), [1, 1, 1, 1, 0, 0]);
     let codes = rare_codes(&stats, RareReplacement::Sample);
     assert!(
         codes
