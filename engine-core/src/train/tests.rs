@@ -2,9 +2,12 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::*;
-use crate::argn::{FlatModel, initialise};
+use crate::argn::{FlatModel, Objective, initialise};
+use crate::backend::{HostData, Run};
 use crate::fixtures::{mixed_model, model, pair_model, random_table, related_table};
+use crate::ir::Program;
 use crate::reference::ReferenceBackend;
+use crate::resident::{Compiled, Resident};
 use crate::schema::CodeTable;
 
 /// A checkpoint store in memory.
@@ -169,6 +172,64 @@ fn the_stored_model_is_that_of_the_least_validation_loss() {
         .map(|m| m.learn_rate)
         .collect();
     assert_eq!(rates[0] * 2.0, rates[2]);
+}
+
+/// Programs run one after another by hand, from start values; gives the parameters.
+fn by_hand(training: &Training<'_>, runs: &[(Program, Run)]) -> Vec<f32> {
+    let params = initialise(training.model.layout(), training.options.seed);
+    let mut resident = Resident::default();
+    let zeros = || HostData::F32(vec![0.0; params.len()]);
+    for (name, data) in [
+        ("table", HostData::Codes(Arc::clone(&training.training))),
+        ("params.grads", zeros()),
+        ("first_moments", zeros()),
+        ("second_moments", zeros()),
+        ("trace", HostData::F32(vec![0.0; 100])),
+        ("params", HostData::F32(params)),
+    ] {
+        resident.upload(&ReferenceBackend, name, data).unwrap();
+    }
+    for (program, run) in runs {
+        let mut compiled = Compiled::new(&ReferenceBackend, program, 100).unwrap();
+        compiled.run(run, &mut resident, &[]).unwrap();
+    }
+    resident.numbers("params").unwrap()
+}
+
+#[test]
+fn steps_are_counted_over_the_whole_training() {
+    let model = pair_model();
+    for micro_batches in [1, 3] {
+        let training = pair_training(&model, micro_batches, 2.0);
+        let per_epoch = training.options.plan.steps_per_epoch as u32;
+        let micro = micro_batches as u32;
+        let objective = Objective {
+            steps_per_epoch: per_epoch * micro,
+            micro_batches: micro,
+            flexible: true,
+        };
+        let run = |first_step, steps| Run {
+            seed: 42,
+            first_step,
+            steps,
+            learning_rate: training.options.plan.learning_rate as f32,
+            ..Run::evaluate(8)
+        };
+        let runs: Vec<(Program, Run)> = if micro == 1 {
+            vec![(model.training_step(objective).unwrap(), run(0, 2 * per_epoch))]
+        } else {
+            let (gradient, update) = (model.gradient(objective).unwrap(), model.update().unwrap());
+            let step = |t| {
+                [
+                    (gradient.clone(), run(t * micro, micro)),
+                    (update.clone(), run(t, 1)),
+                ]
+            };
+            (0..2 * per_epoch).flat_map(step).collect()
+        };
+        let (memory, _) = self::run(&training, Start::Fresh);
+        assert_eq!(memory.state.unwrap().params, by_hand(&training, &runs));
+    }
 }
 
 #[test]
