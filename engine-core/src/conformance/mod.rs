@@ -10,6 +10,7 @@ mod compare;
 mod dice;
 mod draws;
 mod models;
+mod programs;
 mod report;
 
 #[cfg(test)]
@@ -37,7 +38,11 @@ pub fn run_filtered(backend: &dyn Backend, select: impl Fn(&str, &str) -> bool) 
         device: backend.device(),
         ops: OP_NAMES.iter().map(|op| row(op)).collect(),
     };
-    for (family, cases) in cases::families() {
+    let families = cases::families();
+    for (family, cases) in families
+        .into_iter()
+        .chain([("programs", programs::cases as cases::Cases)])
+    {
         match cases() {
             Ok(cases) => cases
                 .iter()

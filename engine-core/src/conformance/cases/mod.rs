@@ -1,8 +1,8 @@
 //! The cases, one file per family of ops.
 
 mod activation;
-mod batch;
-mod embedding;
+pub(super) mod batch;
+pub(super) mod embedding;
 pub(super) mod linear;
 mod optimizer;
 mod privacy;
