@@ -1,1 +1,97 @@
-//! benches
+//! What the benches share: models of the census table's shape, random tables, and the backends that are built in.
+//!
+//! A bench is written once over [`engine_core::backend::Backend`]; [`backends`] says on which it runs.
+
+use std::sync::Arc;
+
+use engine_core::argn::{FlatModel, ModelSize, ModelUnits, Objective, initialise};
+use engine_core::backend::{Backend, BackendError, Buffer, Executable, HostData, Run};
+use engine_core::ir::{Program, ResourceKind};
+use engine_core::random::{Purpose, Stream};
+use engine_core::schema::{CodeColumn, CodeTable, SubColumnName};
+use engine_cpu::{CpuBackend, CpuOptions};
+
+/// Cardinalities of the census table's fifteen sub-columns.
+pub const CENSUS: [usize; 15] = [71, 10, 103, 17, 17, 8, 16, 7, 6, 3, 65, 45, 80, 42, 3];
+
+/// Training rows of the census table at a split of four to one.
+pub const CENSUS_ROWS: usize = 39_074;
+
+/// Name and backend of each device that is built in.
+///
+/// # Panics
+/// When a backend cannot be made: a bench without a device has nothing to say.
+pub fn backends() -> Vec<(String, Box<dyn Backend>)> {
+    let cpu = CpuBackend::new(CpuOptions::default()).expect("the CPU backend");
+    vec![(cpu.device().device, Box::new(cpu))]
+}
+
+/// A flat model over single-sub-column columns of the given cardinalities.
+///
+/// # Panics
+/// When the heuristics contradict themselves.
+pub fn model(size: ModelSize, cardinalities: &[usize]) -> FlatModel {
+    let name = |(i, v): (usize, &usize)| (SubColumnName::new("tgt", i, i, "cat"), *v);
+    let sub_columns: Vec<_> = cardinalities.iter().enumerate().map(name).collect();
+    let units = ModelUnits::flat(size, &sub_columns);
+    FlatModel::new(sub_columns, &units, None).expect("a model by the heuristics")
+}
+
+/// A table of uniform random codes.
+///
+/// # Panics
+/// Never: all columns have `rows` rows.
+pub fn table(cardinalities: &[usize], rows: usize) -> Arc<CodeTable> {
+    let stream = Stream::new(1, Purpose::Test, 0);
+    let column = |(s, v): (usize, &usize)| {
+        let codes = (0..rows).map(|r| stream.below(*v as u64, r as u64, s as u32) as u32);
+        CodeColumn::from_codes(*v, codes)
+    };
+    let columns = cardinalities.iter().enumerate().map(column).collect();
+    Arc::new(CodeTable::new(columns, rows).expect("columns of equal length"))
+}
+
+/// A program on a device with all its resources: parameters initialised, other arenas zero.
+pub struct Bound {
+    executable: Box<dyn Executable>,
+    resources: Vec<Box<dyn Buffer>>,
+}
+
+impl Bound {
+    /// Compiles `program` for `rows` rows and uploads what it needs; `numbers` is the length of unstructured resources.
+    ///
+    /// # Errors
+    /// What the backend says.
+    pub fn new(
+        backend: &dyn Backend,
+        program: &Program,
+        rows: usize,
+        table: &Arc<CodeTable>,
+        numbers: usize,
+    ) -> Result<Self, BackendError> {
+        let upload = |resource: &engine_core::ir::Resource| {
+            backend.upload(match &resource.kind {
+                ResourceKind::Arena(layout) if resource.name == "params" => HostData::F32(initialise(layout, 1)),
+                ResourceKind::Arena(layout) => HostData::F32(vec![0.0; layout.len()]),
+                ResourceKind::Codes { .. } => HostData::Codes(Arc::clone(table)),
+                _ => HostData::F32(vec![0.0; numbers]),
+            })
+        };
+        let resources = program.resources().iter().map(upload).collect::<Result<_, _>>()?;
+        Ok(Self { executable: backend.compile(program, rows)?, resources })
+    }
+
+    /// Runs steps.
+    ///
+    /// # Errors
+    /// What the backend says.
+    pub fn run(&mut self, run: &Run) -> Result<(), BackendError> {
+        let mut bound: Vec<&mut dyn Buffer> = self.resources.iter_mut().map(AsMut::as_mut).collect();
+        self.executable.run(run, &mut bound, &[])
+    }
+}
+
+/// The objective of a flexible model over [`CENSUS_ROWS`] rows at a batch size.
+pub fn objective(batch: usize) -> Objective {
+    Objective { steps_per_epoch: (CENSUS_ROWS / batch) as u32, micro_batches: 1, flexible: true }
+}

@@ -8,6 +8,8 @@ pub mod argn;
 pub mod backend;
 pub mod conformance;
 pub mod encode;
+#[cfg(test)]
+mod fixtures;
 pub mod generate;
 pub mod ir;
 pub mod privacy;

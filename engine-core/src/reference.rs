@@ -224,3 +224,56 @@ fn device_error(error: InterpretError) -> BackendError {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{pair_model, related_table};
+
+    #[test]
+    fn it_refuses_what_does_not_fit() {
+        let program = pair_model().validation(false).unwrap();
+        let mut executable = ReferenceBackend.compile(&program, 8).unwrap();
+        let run = |executable: &mut Box<dyn Executable>, rows, params: usize| {
+            let upload = |data| ReferenceBackend.upload(data).unwrap();
+            let mut table = upload(HostData::Codes(related_table(9, 1)));
+            let mut params = upload(HostData::F32(vec![0.0; params]));
+            let mut trace = upload(HostData::F32(vec![0.0]));
+            let mut bound: [&mut dyn Buffer; 3] = [&mut *table, &mut *params, &mut *trace];
+            executable.run(&Run::evaluate(rows), &mut bound, &[])?;
+            trace.read()
+        };
+        let error = run(&mut executable, 9, pair_model().layout().len()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "a batch needs 9, the reference backend allows 8; use a smaller batch or another device"
+        );
+        let HostData::F32(trace) = run(&mut executable, 8, pair_model().layout().len()).unwrap() else {
+            panic!("a trace holds numbers");
+        };
+        // Without weights every code is equally likely.
+        assert_eq!(trace, [(8.0 * 2.0 * 4f64.ln()) as f32]);
+        let error = executable.output("loses").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "program \"validation\" has no result \"loses\""
+        );
+        let HostData::F32(losses) = executable.output("loss").unwrap() else {
+            panic!("losses are numbers");
+        };
+        assert_eq!(losses.len(), 8);
+    }
+
+    #[test]
+    fn buffers_keep_kind_and_length() {
+        let mut buffer = ReferenceBackend.upload(HostData::F32(vec![1.0, 2.0])).unwrap();
+        buffer.write(&HostData::F32(vec![3.0, 4.0])).unwrap();
+        assert_eq!(buffer.read().unwrap(), HostData::F32(vec![3.0, 4.0]));
+        for wrong in [HostData::F32(vec![1.0]), HostData::U32(vec![1, 2])] {
+            assert!(matches!(
+                buffer.write(&wrong),
+                Err(BackendError::BufferMismatch { .. })
+            ));
+        }
+    }
+}

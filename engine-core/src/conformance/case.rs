@@ -274,8 +274,8 @@ impl Case {
                 comparison.merge(&self.check_output(name, dtype, tensor, got)?);
             }
         }
-        for i in 0..resources.len() {
-            comparison.merge(&self.check_resource(i, &resources[i], &outcome.resources[i])?);
+        for (i, resource) in resources.iter().enumerate() {
+            comparison.merge(&self.check_resource(i, resource, &outcome.resources[i])?);
         }
         Ok(comparison)
     }

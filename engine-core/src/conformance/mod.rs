@@ -10,6 +10,7 @@ mod compare;
 mod dice;
 mod draws;
 mod models;
+mod programs;
 mod report;
 
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use report::{Failure, OpReport, Report, Skip};
 use crate::backend::Backend;
 use crate::ir::ops::OP_NAMES;
 use case::{Case, Verdict};
+use cases::Cases;
 
 /// Runs every case on a backend. An op without a case that ran is a failure.
 pub fn run(backend: &dyn Backend) -> Report {
@@ -33,18 +35,26 @@ pub fn run(backend: &dyn Backend) -> Report {
 /// Runs the cases for which `select(op, case)` is true; `op` is an op's name, or that of a whole program. The others are
 /// listed as skipped.
 pub fn run_filtered(backend: &dyn Backend, select: impl Fn(&str, &str) -> bool) -> Report {
+    run_families(backend, &cases::families(), &select)
+}
+
+fn run_families(
+    backend: &dyn Backend,
+    families: &[(&'static str, Cases)],
+    select: &impl Fn(&str, &str) -> bool,
+) -> Report {
     let mut report = Report {
         device: backend.device(),
         ops: OP_NAMES.iter().map(|op| row(op)).collect(),
     };
-    for (family, cases) in cases::families() {
+    for (family, cases) in families {
         match cases() {
             Ok(cases) => cases
                 .iter()
-                .for_each(|case| run_case(backend, case, &select, &mut report)),
+                .for_each(|case| run_case(backend, case, select, &mut report)),
             Err(error) => {
                 let failure = Failure {
-                    op: family.to_owned(),
+                    op: (*family).to_owned(),
                     case: Some("building the cases".to_owned()),
                     error: Some(error),
                 };

@@ -1,12 +1,13 @@
-//! Civil dates: days since 1970-01-01 to and from year, month and day (the proleptic Gregorian calendar), and instants
-//! as text.
+//! Civil dates: days since 1970-01-01 to and from year, month and day (the proleptic Gregorian calendar), and
+//! instants as text.
 
 /// Microseconds of a second.
 pub(crate) const SECOND: i64 = 1_000_000;
 /// Microseconds of a day.
 pub(crate) const DAY: i64 = 86_400 * SECOND;
 
-/// Days since 1970-01-01 of a date (Howard Hinnant, "chrono-compatible low-level date algorithms", `days_from_civil`).
+/// Days since 1970-01-01 of a date (Howard Hinnant, "chrono-compatible low-level date algorithms",
+/// `days_from_civil`).
 pub(crate) fn days_of(year: i64, month: i64, day: i64) -> i64 {
     let year = year - i64::from(month <= 2);
     let era = year.div_euclid(400);
@@ -76,8 +77,8 @@ pub(crate) fn date_text(days: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// An instant (seconds since 1970-01-01 00:00 and nanoseconds within the second) in a form; what the form does not show
-/// is cut off.
+/// An instant (seconds since 1970-01-01 00:00 and nanoseconds within the second) in a form; what the form
+/// does not show is cut off.
 pub(crate) fn instant_text(seconds: i64, nanos: u32, form: Form) -> String {
     let date = date_text(seconds.div_euclid(86_400));
     let second = seconds.rem_euclid(86_400);

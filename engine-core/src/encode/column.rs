@@ -35,8 +35,8 @@ pub(crate) trait ColumnEncoding: Sync {
     /// Whether statistics read from a file hang together; otherwise the key at fault and what is wrong.
     fn check(&self) -> Result<(), (&'static str, String)>;
 
-    /// Codes of a column, one code column per sub-column. Values that the statistics do not know get the codes of the
-    /// nearest known value, or of the rare token.
+    /// Codes of a column, one code column per sub-column. Values that the statistics do not know get the
+    /// codes of the nearest known value, or of the rare token.
     fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError>;
 
     /// Values of codes, one code column per sub-column, all codes below their cardinality.

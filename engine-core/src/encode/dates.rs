@@ -1,5 +1,5 @@
-//! Dates in texts. A column of texts is read as a whole, because one value may tell how the others are meant: `1/3/2022`
-//! is the 3rd of January, unless `28/2/2022` stands in the same column.
+//! Dates in texts. A column of texts is read as a whole, because one value may tell how the others are meant:
+//! `1/3/2022` is the 3rd of January, unless `28/2/2022` stands in the same column.
 
 use super::calendar::{DAY, SECOND, days_in_month, days_of};
 
@@ -32,8 +32,8 @@ const WEEKDAYS: [&str; 7] = [
 enum Day {
     /// Year, month and day are known.
     Known(i64, i64, i64),
-    /// Year, month and day in this order; the peer takes the last two the other way round in a column that it reads with
-    /// the day first.
+    /// Year, month and day in this order; the peer takes the last two the other way round in a column that it
+    /// reads with the day first.
     YearFirst(i64, i64, i64),
     /// Two numbers, either of which may be the month, and the year.
     Open(i64, i64, i64),
@@ -114,8 +114,9 @@ impl Dates {
         }
     }
 
-    /// Microseconds since 1970 of every text. The form of the first date holds for the column; where it does not fit, each
-    /// text is read by itself, with the day first if the column has slashes and more texts are dates that way.
+    /// Microseconds since 1970 of every text. The form of the first date holds for the column; where it does
+    /// not fit, each text is read by itself, with the day first if the column has slashes and more texts are
+    /// dates that way.
     pub(crate) fn into_micros(self) -> Vec<Option<i64>> {
         let flexible: Vec<_> = self
             .parsed
@@ -162,8 +163,8 @@ struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    /// Takes a run of digits: its value and its length, `None` when there is none or it is too long to be a part of a
-    /// date.
+    /// Takes a run of digits: its value and its length, `None` when there is none or it is too long to be a
+    /// part of a date.
     fn number(&mut self) -> Option<(i64, usize)> {
         let digits = self.rest.iter().take_while(|b| b.is_ascii_digit()).count();
         if !(1..=9).contains(&digits) {
@@ -203,7 +204,7 @@ impl Cursor<'_> {
                 .get(..letters)
                 .is_some_and(|n| n.eq_ignore_ascii_case(word))
         };
-        let found = names.iter().position(|name| starts(name))?;
+        let found = names.iter().position(starts)?;
         let full = names[found].len() == letters || letters == 3 || word.eq_ignore_ascii_case(b"sept");
         full.then(|| {
             self.rest = rest;

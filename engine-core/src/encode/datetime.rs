@@ -138,6 +138,14 @@ fn texts(micros: impl Iterator<Item = i64> + Clone) -> Vec<String> {
 /// Counts a column of dates. `first_row` is the row of the whole table that the first row is.
 pub(crate) fn analyze(column: &Column<'_>, first_row: u64) -> Result<DatetimePartial, EncodeError> {
     let instants = Instants::read(column, first_row)?;
+    if instants.out_of_range > 0 {
+        let rows = instants.out_of_range;
+        tracing::warn!(
+            column = column.name,
+            rows,
+            "instants outside the years 1 to 9999 are taken as null"
+        );
+    }
     let valid = (0..instants.micros.len()).filter(|&row| instants.is_valid(row));
     let mut sorted: Vec<i64> = valid.map(|row| instants.micros[row]).collect();
     sorted.sort_unstable();
@@ -167,8 +175,8 @@ pub(crate) fn analyze(column: &Column<'_>, first_row: u64) -> Result<DatetimePar
 /// Statistics of a column of dates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatetimeStats {
-    /// `nan` if there are nulls, `year`, `month`, `day`, with times `hour`, `minute`, `second`, with milliseconds
-    /// `ms_E2`, `ms_E1`, `ms_E0`.
+    /// `nan` if there are nulls, `year`, `month`, `day`, with times `hour`, `minute`, `second`, with
+    /// milliseconds `ms_E2`, `ms_E1`, `ms_E0`.
     pub cardinalities: Cardinalities,
     /// Whether there are nulls.
     pub has_nan: bool,
@@ -268,7 +276,11 @@ impl ColumnEncoding for DatetimeStats {
         let (min, max) = (self.min_values.to_array(), self.max_values.to_array());
         let are_months = min[1] >= 1 && max[1] <= 12;
         let are_years = min[0] >= 1 && max[0] <= 9_999;
-        if !are_months || !are_years || min.iter().zip(&max).any(|(min, max)| *min < 0 || min > max) {
+        let rise = min
+            .iter()
+            .zip(&max)
+            .all(|(min, max)| *min >= 0 && min <= max && *max <= 9_999);
+        if !are_months || !are_years || !rise {
             return Err((
                 "min_values",
                 "they and max_values must be parts of dates and rise".to_owned(),
@@ -301,9 +313,9 @@ impl ColumnEncoding for DatetimeStats {
             let micros = instants.micros[source];
             let micros = min.map_or(micros, |min| micros.max(min));
             let micros = max.map_or(micros, |max| micros.min(max));
-            let split = split(micros);
-            for place in 0..parts {
-                codes[place][row] = (split[place].min(greatest[place]) - least[place]).max(0) as u16;
+            let ranges = least.iter().zip(&greatest);
+            for ((codes, part), (least, greatest)) in codes.iter_mut().zip(split(micros)).zip(ranges) {
+                codes[row] = (part.min(*greatest) - least).max(0) as u16;
             }
         }
         let nulls = (0..rows).map(|row| u32::from(!instants.is_valid(row)));

@@ -129,8 +129,8 @@ impl FromStr for EncodingType {
     }
 }
 
-/// The encoding of a column for which none was asked: numbers are `NumericAuto`, dates and timestamps `Datetime`,
-/// everything else (decimals too) `Categorical`.
+/// The encoding of a column for which none was asked: numbers are `NumericAuto`, dates and timestamps
+/// `Datetime`, everything else (decimals too) `Categorical`.
 pub fn default_encoding(values: &Values<'_>) -> EncodingType {
     match values {
         Values::Int8(_)

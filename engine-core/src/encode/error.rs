@@ -4,8 +4,8 @@ use thiserror::Error;
 
 use super::EncodingType;
 
-/// Why a table could not be analysed, encoded or decoded. Rows count from 0 over the whole table in the fields, from 1
-/// in the texts.
+/// Why a table could not be analysed, encoded or decoded. Rows count from 0 over the whole table in the
+/// fields, from 1 in the texts.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EncodeError {

@@ -1,5 +1,5 @@
-//! Values that stand in for nulls: the parts of a null row are taken from another row, drawn at random, so that they look
-//! like any other. The `nan` sub-column says that the row is null.
+//! Values that stand in for nulls: the parts of a null row are taken from another row, drawn at random, so
+//! that they look like any other. The `nan` sub-column says that the row is null.
 
 use super::column::EncodeSite;
 use crate::random::{Purpose, Stream};

@@ -16,11 +16,13 @@ pub(crate) struct Instants {
     pub(crate) valid: Option<Vec<bool>>,
     /// Texts that hold no date.
     pub(crate) misfits: Option<Misfits>,
+    /// Rows whose instant lies outside the years 1 to 9999.
+    pub(crate) out_of_range: u64,
 }
 
 impl Instants {
-    /// Reads the instants of a column. Numbers are nanoseconds since 1970; of texts see [`Dates`]. Instants outside the
-    /// years 1 to 9999 are null. `first_row` is the row of the whole table that the first row is.
+    /// Reads the instants of a column. Numbers are nanoseconds since 1970; of texts see [`Dates`]. Instants
+    /// outside the years 1 to 9999 are null. `first_row` is the row of the whole table that the first row is.
     ///
     /// # Errors
     /// [`EncodeError::WrongValues`] for booleans, [`EncodeError::Infinite`] for infinite numbers.
@@ -45,15 +47,19 @@ impl Instants {
             _ => of_numbers(&Numbers::read(column, first_row)?),
         };
         let (first, last) = (days_of(1, 1, 1) * DAY, days_of(10_000, 1, 1) * DAY);
-        let in_range = |row: usize| {
-            let is_there = parsed[row].is_some_and(|t| (first..last).contains(&t));
-            is_there && column.is_valid(row)
-        };
-        let valid: Vec<bool> = (0..parsed.len()).map(in_range).collect();
+        let mut out_of_range = 0;
+        let valid = parsed.iter().enumerate().map(|(row, instant)| {
+            let present = instant.is_some() && column.is_valid(row);
+            let in_range = instant.is_some_and(|t| (first..last).contains(&t));
+            out_of_range += u64::from(present && !in_range);
+            present && in_range
+        });
+        let valid: Vec<bool> = valid.collect();
         Ok(Self {
             micros: parsed.iter().map(|t| t.unwrap_or(0)).collect(),
             valid: valid.contains(&false).then_some(valid),
             misfits,
+            out_of_range,
         })
     }
 

@@ -1,4 +1,5 @@
-//! The JSON dialect of the files in a workspace: what Python's `json.dump(indent=4, ensure_ascii=False)` writes.
+//! The JSON dialect of the files in a workspace: what Python's `json.dump(indent=4, ensure_ascii=False)`
+//! writes.
 
 use std::io;
 

@@ -1,9 +1,9 @@
 //! Encodings: from values to codes and back.
 //!
-//! A table is analysed part by part ([`analyze_partition`]), the parts are put together under value protection
-//! ([`reduce`]), and with the resulting [`TableStats`] any table of the same columns is turned into codes ([`encode`]) and
-//! codes into values ([`decode`]). All of them are pure functions: random choices depend on a seed, the row and the column
-//! only.
+//! A table is analysed part by part ([`analyze_partition`]), the parts are put together under value
+//! protection ([`reduce`]), and with the resulting [`TableStats`] any table of the same columns is turned
+//! into codes ([`encode`]) and codes into values ([`decode`]). All of them are pure functions: random choices
+//! depend on a seed, the row and the column only.
 //!
 //! ```
 //! use engine_core::encode::{self, Part, Positions, Protection, TableKeys, default_encoding};
@@ -58,3 +58,6 @@ pub use stats::{
     TableKeys, TableStats,
 };
 pub use table::{EncodingTypes, analyze_partition, decode, encode, reduce};
+
+#[cfg(test)]
+mod tests;

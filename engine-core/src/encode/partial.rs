@@ -1,4 +1,5 @@
-//! Statistics of a part of a table. Parts are analysed one by one; only these are kept until they are reduced.
+//! Statistics of a part of a table. Parts are analysed one by one; only these are kept until they are
+//! reduced.
 
 use indexmap::IndexMap;
 use serde::de::Error;
@@ -19,8 +20,8 @@ pub enum Part {
     Validation,
 }
 
-/// Statistics of a part of a table, without value protection: private, and to be deleted once they are reduced. In JSON
-/// they have the layout of `part.<id>.json`.
+/// Statistics of a part of a table, without value protection: private, and to be deleted once they are
+/// reduced. In JSON they have the layout of `part.<id>.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "WrittenPartial", into = "WrittenPartial")]
 pub struct PartialStats {

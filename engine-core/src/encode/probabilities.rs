@@ -1,11 +1,13 @@
-//! What the model takes from codes and statistics besides the codes: how often codes occur, and which it never draws.
+//! What the model takes from codes and statistics besides the codes: how often codes occur, and which it
+//! never draws.
 
 use super::table::check_codes;
 use super::{EncodeError, RareReplacement, TableStats};
 use crate::schema::CodeTable;
 
-/// The share of each code by sub-column, over all rows of some code tables, smoothed by one row per code: the start values
-/// of the predictors. Of a column with nulls the parts are counted over the rows that are not null, if there are any.
+/// The share of each code by sub-column, over all rows of some code tables, smoothed by one row per code: the
+/// start values of the predictors. Of a column with nulls the parts are counted over the rows that are not
+/// null, if there are any.
 ///
 /// # Errors
 /// [`EncodeError::UnequalColumns`] and [`EncodeError::CodeOutOfRange`] when the codes are of another model.
@@ -63,8 +65,8 @@ fn counts(tables: &[&CodeTable], sub_column: usize, flag: Option<usize>, cardina
     counts
 }
 
-/// Codes that generation never draws, as (index of the sub-column, code): those of rare categories where there were none
-/// or where another category replaces them, those of unknown numbers always.
+/// Codes that generation never draws, as (index of the sub-column, code): those of rare categories where
+/// there were none or where another category replaces them, those of unknown numbers always.
 pub fn rare_codes(stats: &TableStats, replacement: RareReplacement) -> Vec<(usize, u32)> {
     let mut codes = Vec::new();
     let mut start = 0;

@@ -9,8 +9,9 @@ const RARE: u64 = 5;
 
 /// Whether rare values and extremes are kept out of the statistics.
 ///
-/// A value is kept when at least t rows hold it, and the t most extreme rows are cut off on either side. t is 5, 6 or 7,
-/// drawn anew for every column and use, so that nobody can tell from the statistics that one row more was there.
+/// A value is kept when at least t rows hold it, and the t most extreme rows are cut off on either side. t is
+/// 5, 6 or 7, drawn anew for every column and use, so that nobody can tell from the statistics that one row
+/// more was there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Protection {
     /// Everything is kept.
@@ -18,7 +19,8 @@ pub enum Protection {
     /// t is drawn from the seed, the column's name and the use.
     #[default]
     On,
-    /// t is exactly 5 plus this number everywhere: for comparisons, not for private tables.
+    /// t is exactly 5 plus this number (0, 1 or 2; larger ones count as 2) everywhere: for comparisons, not
+    /// for private tables.
     Fixed(u64),
 }
 
@@ -61,7 +63,7 @@ impl ColumnProtection {
         match self.protection {
             Protection::Off => 0,
             Protection::On => RARE + self.stream.below(3, self.key, purpose as u32),
-            Protection::Fixed(more) => RARE + more,
+            Protection::Fixed(more) => RARE + more.min(2),
         }
     }
 
@@ -70,8 +72,8 @@ impl ColumnProtection {
         self.threshold(Use::Values)
     }
 
-    /// The least and the greatest value that may be shown: of the smallest values in rising and the largest in falling
-    /// order. `None` when there are no values or too few to show any.
+    /// The least and the greatest value that may be shown: of the smallest values in rising and the largest
+    /// in falling order. `None` when there are no values or too few to show any.
     pub(crate) fn bounds<T: Clone>(&self, smallest: &[T], largest: &[T]) -> Option<(T, T)> {
         if self.is_on() && smallest.len().min(largest.len()) < FEWEST_ROWS {
             return None;

@@ -16,8 +16,8 @@ use crate::schema::SubColumnName;
 /// Number of codes by sub-column name (`cat`, `E1`, `year`), in model order.
 pub type Cardinalities = IndexMap<String, usize>;
 
-/// Tokens in the order of their codes. The code of a token is its position; the numbers beside them are what the file
-/// says.
+/// Tokens in the order of their codes. The code of a token is its position; the numbers beside them are what
+/// the file says.
 pub type Codes = IndexMap<String, u32>;
 
 /// What is known about a whole table.
@@ -80,6 +80,7 @@ pub struct TableKeys {
 
 /// What is known about one column.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all columns are modelled")]
 pub enum ColumnStats {
     /// No partition had a row; the encoding is the requested one. The column has no place in the model.
     Empty(EncodingType),
@@ -254,8 +255,8 @@ impl TableStats {
     /// Reads the text of `stats.json`, ours or the peer's. Unknown keys are passed over.
     ///
     /// # Errors
-    /// [`EncodeError::Stats`] names the key that is missing or wrong; [`EncodeError::Unsupported`] an encoding that this
-    /// version cannot decode.
+    /// [`EncodeError::Stats`] names the key that is missing or wrong; [`EncodeError::Unsupported`] an
+    /// encoding that this version cannot decode.
     pub fn from_json(text: &str) -> Result<Self, EncodeError> {
         let raw: RawStats = serde_json::from_str(text).map_err(|e| stats_error("stats.json", &e))?;
         let columns = raw.columns.into_iter().map(|(name, column)| {

@@ -197,7 +197,8 @@ fn float32_text(value: f32) -> String {
     text
 }
 
-/// Indices of keys in order of first appearance; each distinct key is turned into text once. A key of `None` is null.
+/// Indices of keys in order of first appearance; each distinct key is turned into text once. A key of `None`
+/// is null.
 fn intern_by<'a, K: Copy + Eq + Hash>(
     column: &Column<'a>,
     key: impl Fn(usize) -> Option<K>,
@@ -205,12 +206,17 @@ fn intern_by<'a, K: Copy + Eq + Hash>(
 ) -> Interned<'a> {
     let mut seen: FastMap<K, u32> = FastMap::default();
     let mut texts = Vec::new();
-    let mut index_of = |row: usize| match key(row) {
-        Some(key) => *seen.entry(key).or_insert_with(|| {
-            texts.push(text(key));
-            texts.len() as u32 - 1
-        }),
-        None => NULL_INDEX,
+    let mut index_of = |row: usize| {
+        let Some(key) = key(row) else {
+            return NULL_INDEX;
+        };
+        if let Some(&index) = seen.get(&key) {
+            return index;
+        }
+        let index = texts.len() as u32;
+        texts.push(text(key));
+        seen.insert(key, index);
+        index
     };
     let rows = 0..column.len();
     let indices = match column.validity {
@@ -235,8 +241,8 @@ fn split_tick(tick: i64, unit: TimeUnit) -> (i64, u32) {
     (tick.div_euclid(per_second), nanos as u32)
 }
 
-/// The shortest form that shows all instants of a column: dates when all are midnight, else times with as many digits
-/// of the second as are needed.
+/// The shortest form that shows all instants of a column: dates when all are midnight, else times with as
+/// many digits of the second as are needed.
 fn timestamp_form(column: &Column<'_>, ticks: &[i64], unit: TimeUnit) -> Form {
     let valid = (0..ticks.len()).filter(|&row| column.is_valid(row));
     let forms = valid.map(|row| {

@@ -10,14 +10,15 @@ use super::stats::{ColumnStats, EncodingStats, Modelled, Place, SequenceLengths,
 use super::{EncodeError, EncodingType, Positions, Protection, categorical, datetime, numeric};
 use crate::schema::{CodeColumn, CodeTable, DecodedColumn, Table};
 
-/// The encodings of the columns of a model, in model order. Key columns and columns that are left out are not in it.
+/// The encodings of the columns of a model, in model order. Key columns and columns that are left out are not
+/// in it.
 pub type EncodingTypes = IndexMap<String, EncodingType>;
 
 /// Statistics of a part of a table; `first_row` is the row of the whole table that its first row is.
 ///
 /// # Errors
-/// [`EncodeError::MissingColumn`], [`EncodeError::Unsupported`], [`EncodeError::Infinite`], [`EncodeError::WrongValues`];
-/// of several columns at fault the first in model order.
+/// [`EncodeError::MissingColumn`], [`EncodeError::Unsupported`], [`EncodeError::Infinite`],
+/// [`EncodeError::WrongValues`]; of several columns at fault the first in model order.
 pub fn analyze_partition(
     table: &Table<'_>,
     types: &EncodingTypes,
@@ -67,12 +68,12 @@ fn analyze_column(
     }
 }
 
-/// Puts the statistics of all parts of a flat table together. The result depends on the order of the parts where discrete
-/// numbers are concerned: they are numbered as they appear.
+/// Puts the statistics of all parts of a flat table together. The result depends on the order of the parts
+/// where discrete numbers are concerned: they are numbered as they appear.
 ///
 /// # Errors
-/// [`EncodeError::Misfit`] when over half of the values of a column cannot be read the way its encoding asks for;
-/// [`EncodeError::UnequalParts`] when parts were analysed with other encodings than `types`.
+/// [`EncodeError::Misfit`] when over half of the values of a column cannot be read the way its encoding asks
+/// for; [`EncodeError::UnequalParts`] when parts were analysed with other encodings than `types`.
 pub fn reduce(
     partials: &[PartialStats],
     types: &EncodingTypes,
@@ -166,8 +167,8 @@ fn reduce_column(
     Ok((!categorical.is_empty()).then(reduced))
 }
 
-/// The codes of a table, one column per sub-column of [`TableStats::sub_columns`]. `first_row` is the row of the whole
-/// table that the first row is; with the seed it decides which values stand in for nulls.
+/// The codes of a table, one column per sub-column of [`TableStats::sub_columns`]. `first_row` is the row of
+/// the whole table that the first row is; with the seed it decides which values stand in for nulls.
 ///
 /// # Errors
 /// [`EncodeError::MissingColumn`], [`EncodeError::Infinite`], [`EncodeError::WrongValues`].
@@ -196,8 +197,8 @@ pub fn encode(
     CodeTable::new(columns, table.rows()).ok_or(EncodeError::UnequalColumns { expected: got, got })
 }
 
-/// The values of codes, one column per column of the statistics, in their order; columns that were empty in training
-/// come out as nulls.
+/// The values of codes, one column per column of the statistics, in their order; columns that were empty in
+/// training come out as nulls.
 ///
 /// # Errors
 /// [`EncodeError::UnequalColumns`] when the codes are of another model, [`EncodeError::CodeOutOfRange`].

@@ -157,11 +157,8 @@ impl Generator {
             ..Run::evaluate(rows as u32)
         };
         self.sample.run(&run, &mut self.resident, &[])?;
-        Ok(to_table(
-            &self.sample.codes("codes")?,
-            &self.cardinalities,
-            rows as usize,
-        )?)
+        let codes = self.sample.codes("codes")?;
+        Ok(to_table(&codes, &self.cardinalities, rows as usize)?)
     }
 }
 

@@ -1,1 +1,402 @@
+use std::collections::HashMap;
 
+use super::*;
+use crate::argn::FlatModel;
+use crate::backend::Run;
+use crate::encode::{
+    BinnedStats, CategoricalStats, ColumnStats, DiscreteStats, EncodingStats, EncodingType, Place,
+    RareReplacement, SequenceLengths, TableKeys, TableStats,
+};
+use crate::fixtures::{mixed_model, model, pair_model, random_params, random_table};
+use crate::ir::ops::sampling::{Contribution, FixedProbability, SampleInputs, SamplingRules};
+use crate::ir::ops::softmax::Softmax;
+use crate::ir::{Builder, Folded, Interpreter, RefBuffer, Tensor, fold_within};
+use crate::reference::ReferenceBackend;
+use crate::schema::CodeTable;
+
+fn codes_of(table: &CodeTable) -> Vec<f64> {
+    let cell = |row| (0..table.columns().len()).map(move |s| f64::from(table.get(row, s)));
+    (0..table.rows()).flat_map(cell).collect()
+}
+
+fn as_f64(params: &[f32]) -> Vec<f64> {
+    params.iter().map(|p| f64::from(*p)).collect()
+}
+
+/// Probabilities of the forward pass, teacher-forced, in double precision.
+fn forward_probs(model: &FlatModel, params: &[f32], table: &CodeTable, order: &[usize]) -> Tensor {
+    let forward = model.forward().unwrap();
+    let logits = forward.output("logits").unwrap();
+    let groups = forward.shape(logits).groups.clone();
+    let mut builder = Builder::extend(&forward, "probabilities");
+    let probs = builder.push_one(Softmax { groups }, &[logits]).unwrap();
+    builder.output("probs", probs).unwrap();
+    let program = builder.finish();
+    let mut ranks = vec![0.0; order.len()];
+    for (rank, column) in order.iter().enumerate() {
+        ranks[*column] = rank as f64;
+    }
+    let inputs = [
+        Tensor::from_data(table.rows(), table.columns().len(), codes_of(table)),
+        Tensor::from_data(1, order.len(), ranks),
+    ];
+    let mut resources = [RefBuffer::numbers(as_f64(params))];
+    let mut interpreter = Interpreter::new(&program);
+    let run = Run::evaluate(table.rows() as u32);
+    interpreter.run(&run, &mut resources, &inputs).unwrap();
+    interpreter.output("probs").unwrap().clone()
+}
+
+/// Probabilities of the folded model with all codes given.
+fn folded_probs(folded: &Folded, params: &[f32], table: &CodeTable) -> Tensor {
+    let mut resources = [
+        RefBuffer::numbers(as_f64(params)),
+        RefBuffer::zeros(folded.model.len),
+    ];
+    Interpreter::new(&folded.prepare)
+        .run(&Run::evaluate(1), &mut resources, &[])
+        .unwrap();
+    let given = [Tensor::from_data(
+        table.rows(),
+        table.columns().len(),
+        codes_of(table),
+    )];
+    let mut interpreter = Interpreter::new(&folded.sample);
+    let run = Run::evaluate(table.rows() as u32);
+    interpreter.run(&run, &mut resources[1..], &given).unwrap();
+    assert_eq!(
+        interpreter.output("codes").unwrap().data,
+        given[0].data,
+        "given codes stay"
+    );
+    interpreter.output("probs").unwrap().clone()
+}
+
+fn check_fold(model: &FlatModel, seed: u64, order: &[usize], budget: usize) -> Folded {
+    let params = random_params(model.layout().len(), seed);
+    let table = random_table(model, 11, seed);
+    let inputs = SampleInputs {
+        given: true,
+        uniforms: false,
+    };
+    let forward = model.forward().unwrap();
+    let folded = fold_within(&forward, order, SamplingRules::default(), inputs, true, budget).unwrap();
+    let want = forward_probs(model, &params, &table, order);
+    let got = folded_probs(&folded, &params, &table);
+    assert_eq!(got.data.len(), want.data.len());
+    for (i, (got, want)) in got.data.iter().zip(&want.data).enumerate() {
+        // Sampling works in single precision; two double precision sums round to neighbours at most.
+        let bound = f64::from(f32::EPSILON) * want;
+        assert!(
+            (got - want).abs() <= bound,
+            "order {order:?}, budget {budget}, probability {i}: {got} instead of {want}"
+        );
+    }
+    folded
+}
+
+#[test]
+fn a_folded_model_has_the_probabilities_of_the_forward_pass() {
+    let model = mixed_model();
+    for order in [[0, 1, 2, 3], [3, 1, 0, 2], [2, 3, 1, 0], [1, 0, 3, 2]] {
+        for seed in [1, 2] {
+            let full = check_fold(&model, seed, &order, usize::MAX);
+            let factored = check_fold(&model, seed, &order, 0);
+            let is_table = |c: &Contribution| matches!(c, Contribution::Table { .. });
+            assert!(full.model.draws.iter().all(|d| is_table(&d.contribution)));
+            let tables = factored
+                .model
+                .draws
+                .iter()
+                .filter(|d| is_table(&d.contribution))
+                .count();
+            let draws = factored.model.draws.len();
+            assert!(
+                0 < tables && tables < draws,
+                "{tables} of {draws} draws have a full table"
+            );
+        }
+    }
+}
+
+#[test]
+fn folding_holds_for_one_column_and_for_no_compressors() {
+    use crate::fixtures::Sub;
+    check_fold(&model(&[(&[Sub(7, 3, &[4])], None)]), 3, &[0], 0);
+    check_fold(
+        &model(&[(&[Sub(7, 3, &[4, 2]), Sub(9, 2, &[4, 2])], None)]),
+        3,
+        &[0],
+        0,
+    );
+    check_fold(&pair_model(), 4, &[1, 0], 0);
+    let two_layers = model(&[
+        (&[Sub(30, 2, &[3, 4]), Sub(3, 3, &[3, 2])], None),
+        (&[Sub(20, 2, &[5, 1])], None),
+    ]);
+    for order in [[0, 1], [1, 0]] {
+        check_fold(&two_layers, 5, &order, 0);
+        check_fold(&two_layers, 6, &order, usize::MAX);
+    }
+}
+
+fn generator(options: &GenerateOptions) -> Generator {
+    let model = mixed_model();
+    let params = random_params(model.layout().len(), 8);
+    Generator::new(&ReferenceBackend, &model, &params, options).unwrap()
+}
+
+fn all_rows(generator: &mut Generator, rows: i64) -> CodeTable {
+    let mut chunks = generator.generate(rows).unwrap().map(Result::unwrap);
+    let mut table = chunks.next().unwrap();
+    assert!(chunks.all(|chunk| table.append(&chunk)));
+    table
+}
+
+#[test]
+fn rows_do_not_depend_on_the_size_of_batches() {
+    let options = |batch_rows| GenerateOptions {
+        batch_rows,
+        order: GenerationOrder::Random,
+        ..GenerateOptions::new(77)
+    };
+    let whole = all_rows(&mut generator(&options(1_000)), 101);
+    assert_eq!((whole.rows(), whole.columns().len()), (101, 7));
+    for batch_rows in [1, 7, 100, 101] {
+        let mut generator = generator(&options(batch_rows));
+        assert_eq!(all_rows(&mut generator, 101), whole, "batches of {batch_rows}");
+        assert_eq!(all_rows(&mut generator, 101), whole, "a second time");
+    }
+    let other = all_rows(&mut generator(&GenerateOptions::new(78)), 101);
+    assert_ne!(other, whole);
+}
+
+#[test]
+fn first_rows_stay_the_same_when_more_are_asked_for() {
+    let mut generator = generator(&GenerateOptions::new(5));
+    let few = all_rows(&mut generator, 20);
+    let many = all_rows(&mut generator, 50);
+    assert_eq!(many.gather(&(0..20).collect::<Vec<_>>()), few);
+}
+
+#[test]
+fn frequencies_of_draws_are_the_products_of_conditional_probabilities() {
+    let model = pair_model();
+    let params = random_params(model.layout().len(), 21);
+    let options = GenerateOptions {
+        order: GenerationOrder::Given(vec![1, 0]),
+        ..GenerateOptions::new(3)
+    };
+    let mut generator = Generator::new(&ReferenceBackend, &model, &params, &options).unwrap();
+    let rows = 20_000;
+    let table = all_rows(&mut generator, rows);
+    let mut counts: HashMap<(u32, u32), f64> = HashMap::new();
+    for row in 0..table.rows() {
+        *counts.entry((table.get(row, 0), table.get(row, 1))).or_default() += 1.0;
+    }
+    for a in 0..4u32 {
+        for b in 0..4u32 {
+            let columns = [a, b].map(|c| crate::schema::CodeColumn::from_codes(4, [c].into_iter()));
+            let row = CodeTable::new(columns.to_vec(), 1).unwrap();
+            let probs = forward_probs(&model, &params, &row, &[1, 0]);
+            let p = probs.data[a as usize] * probs.data[4 + b as usize];
+            let share = counts.get(&(a, b)).copied().unwrap_or(0.0) / rows as f64;
+            let spread = (p * (1.0 - p) / rows as f64).sqrt();
+            assert!(
+                (share - p).abs() < 5.0 * spread,
+                "({a}, {b}): share {share}, probability {p}"
+            );
+        }
+    }
+}
+
+#[test]
+fn forbidden_codes_are_never_drawn() {
+    let fixed = |codes: &[u32]| {
+        let zero = |code: &u32| FixedProbability {
+            code: *code,
+            probability: 0.0,
+        };
+        codes.iter().map(zero).collect::<Vec<_>>()
+    };
+    let options = GenerateOptions {
+        fixed: vec![Vec::new(), fixed(&[1]), fixed(&[0, 2])],
+        temperature: 0.5,
+        top_p: 0.9,
+        ..GenerateOptions::new(9)
+    };
+    let table = all_rows(&mut generator(&options), 300);
+    assert_eq!(table.columns()[1].max(), Some(0));
+    let counts = table.columns()[2].counts(4);
+    assert_eq!((counts[0], counts[2]), (0, 0));
+    assert_eq!(counts[1] + counts[3], 300);
+}
+
+#[test]
+fn replaying_takes_given_codes_and_given_numbers() {
+    let model = pair_model();
+    let params = random_params(model.layout().len(), 13);
+    let given = [Some(3), None, None, Some(0)];
+    let uniforms = [0.9, 0.0, 0.999_999, 0.5];
+    let inputs = ReplayInputs {
+        rows: 2,
+        given: Some(&given),
+        uniforms: Some(&uniforms),
+        ..ReplayInputs::default()
+    };
+    let rules = SamplingRules::default;
+    let backend = ReferenceBackend;
+    let result = replay(&backend, (&model, &params), &[0, 1], rules(), inputs).unwrap();
+    assert_eq!(result.probs, result.weights);
+    let cell = |row, s| result.codes.get(row, s);
+    assert_eq!((cell(0, 0), cell(0, 1), cell(1, 0), cell(1, 1)), (3, 0, 3, 0));
+    let error = ReplayInputs { rows: 3, ..inputs };
+    assert_eq!(
+        replay(&backend, (&model, &params), &[0, 1], rules(), error)
+            .unwrap_err()
+            .to_string(),
+        "given codes: 6 numbers are needed (rows times sub-columns), 4 were given"
+    );
+}
+
+#[test]
+fn bad_requests_get_one_sentence() {
+    let model = pair_model();
+    let params = random_params(model.layout().len(), 1);
+    let usual = GenerateOptions::new(0);
+    let fails = |options: GenerateOptions| {
+        Generator::new(&ReferenceBackend, &model, &params, &options)
+            .unwrap_err()
+            .to_string()
+    };
+    for temperature in [-0.1, f64::NAN, f64::INFINITY] {
+        let options = GenerateOptions {
+            temperature,
+            ..usual.clone()
+        };
+        assert_eq!(
+            fails(options),
+            format!(
+                "the temperature is {temperature}; give a number of at least 0 (1 leaves the model's probabilities as they \
+                 are)"
+            )
+        );
+    }
+    for top_p in [-0.5, 1.5, f64::NAN] {
+        let options = GenerateOptions {
+            top_p,
+            ..usual.clone()
+        };
+        assert_eq!(
+            fails(options),
+            format!(
+                "top-p is {top_p}; give a number from 0 to 1 (1 leaves the model's probabilities as they are)"
+            )
+        );
+    }
+    let options = GenerateOptions {
+        batch_rows: 0,
+        ..usual.clone()
+    };
+    assert_eq!(
+        fails(options),
+        "a batch of 0 rows is asked for; give a number from 1 to 4294967295"
+    );
+    let error = Generator::new(&ReferenceBackend, &model, &params[1..], &usual).unwrap_err();
+    let (expected, got) = (params.len(), params.len() - 1);
+    assert_eq!(
+        error.to_string(),
+        format!("the model has {expected} parameters, {got} were given; the weights belong to another model")
+    );
+    let mut generator = Generator::new(&ReferenceBackend, &model, &params, &usual).unwrap();
+    for rows in [0, -3] {
+        let error = generator.generate(rows).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("{rows} rows cannot be generated; ask for at least one")
+        );
+    }
+}
+
+#[test]
+fn a_model_without_columns_gives_rows_without_cells() {
+    let model = model(&[]);
+    let mut generator = Generator::new(&ReferenceBackend, &model, &[], &GenerateOptions::new(0)).unwrap();
+    let table = all_rows(&mut generator, 7);
+    assert_eq!((table.rows(), table.columns().len()), (7, 0));
+}
+
+fn modelled(values: EncodingStats) -> ColumnStats {
+    ColumnStats::Modelled {
+        value_protection: Some(true),
+        values,
+        place: Place {
+            processor: "tgt".to_owned(),
+            table: "t0".to_owned(),
+            column: "c0".to_owned(),
+        },
+    }
+}
+
+fn table_stats(columns: Vec<(&str, ColumnStats)>) -> TableStats {
+    TableStats {
+        columns: columns
+            .into_iter()
+            .map(|(name, c)| (name.to_owned(), c))
+            .collect(),
+        no_of_training_records: 9,
+        no_of_validation_records: 1,
+        seq_len: SequenceLengths::flat(true),
+        is_sequential: false,
+        keys: TableKeys::default(),
+        value_protection_epsilon_spent: None,
+    }
+}
+
+#[test]
+fn rare_codes_are_forbidden_by_encoding_and_replacement() {
+    let cardinalities = |names: &[&str]| names.iter().map(|n| ((*n).to_owned(), 9)).collect();
+    let categorical = |no_of_rare_categories| {
+        modelled(EncodingStats::Categorical(CategoricalStats {
+            no_of_rare_categories,
+            codes: Default::default(),
+            cardinalities: cardinalities(&["cat"]),
+        }))
+    };
+    let binned = EncodingStats::Binned(BinnedStats {
+        cardinalities: cardinalities(&["bin"]),
+        codes: Default::default(),
+        min_decimal: 0,
+        bins: vec![0.0],
+    });
+    let discrete = EncodingStats::Discrete(DiscreteStats {
+        cardinalities: cardinalities(&["cat"]),
+        codes: Default::default(),
+        min_decimal: 0,
+    });
+    let places = r#"{"E1": 1, "E0": 0}"#;
+    let digits = format!(
+        r#"{{"cardinalities": {{"E1": 9, "E0": 9}}, "has_nan": false, "has_neg": false, "min_digits": {places},
+            "max_digits": {places}, "max_decimal": 1, "min_decimal": 0, "min": null, "max": null}}"#
+    );
+    let digits = EncodingStats::Digit(serde_json::from_str(&digits).unwrap());
+    let stats = table_stats(vec![
+        ("plain", categorical(0)),
+        ("with rare ones", categorical(3)),
+        ("empty", ColumnStats::Empty(EncodingType::Categorical)),
+        ("binned", modelled(binned)),
+        ("discrete", modelled(discrete)),
+        ("digits", modelled(digits)),
+    ]);
+    let forbidden =
+        |replacement| -> Vec<usize> { rare_codes(&stats, replacement).iter().map(Vec::len).collect() };
+    assert_eq!(forbidden(RareReplacement::Constant), [1, 0, 1, 1, 0, 0]);
+    assert_eq!(forbidden(RareReplacement::Sample), [1, 1, 1, 1, 0, 0]);
+    let codes = rare_codes(&stats, RareReplacement::Sample);
+    assert!(
+        codes
+            .iter()
+            .flatten()
+            .all(|f| f.code == 0 && f.probability == 0.0)
+    );
+}

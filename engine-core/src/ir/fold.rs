@@ -156,7 +156,7 @@ fn producer(program: &Program, value: ValueId) -> Option<&Node> {
     program.nodes().iter().find(|n| n.outputs.contains(&value))
 }
 
-fn made_by<'p, T: Op>(program: &'p Program, value: ValueId) -> Option<(&'p T, &'p Node)> {
+fn made_by<T: Op>(program: &Program, value: ValueId) -> Option<(&T, &Node)> {
     let node = producer(program, value)?;
     node.op.as_any().downcast_ref::<T>().map(|op| (op, node))
 }

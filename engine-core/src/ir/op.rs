@@ -46,6 +46,18 @@ pub enum ShapeError {
         /// Number found.
         got: usize,
     },
+    /// Sub-columns of one column must follow each other, columns in order.
+    #[error(
+        "sub-column {sub_column} belongs to column {column}, the one before it to column {before}; columns must rise"
+    )]
+    ColumnOrder {
+        /// The sub-column that is out of order.
+        sub_column: usize,
+        /// Its column.
+        column: usize,
+        /// The column of the sub-column before it.
+        before: usize,
+    },
     /// A parameter has the wrong shape.
     #[error("the {role} of group {group} must be [{}, {}], is [{}, {}]", expected.0, expected.1, got.0, got.1)]
     Parameter {

@@ -23,8 +23,8 @@ macro_rules! each_width {
 }
 
 impl CodeColumn {
-    /// A column for codes below `cardinality`, from the codes in row order. A code that the narrow type cannot hold
-    /// is cut off: callers pass codes below `cardinality` only.
+    /// A column for codes below `cardinality`, from the codes in row order. A code that the narrow type
+    /// cannot hold is cut off: callers pass codes below `cardinality` only.
     pub fn from_codes(cardinality: usize, codes: impl Iterator<Item = u32>) -> Self {
         match cardinality {
             0..=256 => Self::U8(codes.map(|c| c as u8).collect()),
@@ -51,11 +51,15 @@ impl CodeColumn {
     /// The code of `row`; panics when there is no such row.
     #[inline]
     pub fn get(&self, row: usize) -> u32 {
-        each_width!(self, codes => u32::from(codes[row]))
+        match self {
+            Self::U8(codes) => u32::from(codes[row]),
+            Self::U16(codes) => u32::from(codes[row]),
+            Self::U32(codes) => codes[row],
+        }
     }
 
-    /// Writes the code of `row`, which must be below the cardinality that the column was made for; panics when there
-    /// is no such row.
+    /// Writes the code of `row`, which must be below the cardinality that the column was made for; panics
+    /// when there is no such row.
     #[inline]
     pub fn set(&mut self, row: usize, code: u32) {
         match self {
@@ -67,12 +71,20 @@ impl CodeColumn {
 
     /// All codes, widened.
     pub fn to_vec(&self) -> Vec<u32> {
-        each_width!(self, codes => codes.iter().map(|&c| u32::from(c)).collect())
+        match self {
+            Self::U8(codes) => codes.iter().map(|&c| u32::from(c)).collect(),
+            Self::U16(codes) => codes.iter().map(|&c| u32::from(c)).collect(),
+            Self::U32(codes) => codes.clone(),
+        }
     }
 
     /// The largest code; `None` without rows.
     pub fn max(&self) -> Option<u32> {
-        each_width!(self, codes => codes.iter().max().map(|&c| u32::from(c)))
+        match self {
+            Self::U8(codes) => codes.iter().max().map(|&c| u32::from(c)),
+            Self::U16(codes) => codes.iter().max().map(|&c| u32::from(c)),
+            Self::U32(codes) => codes.iter().max().copied(),
+        }
     }
 
     /// How often each code below `cardinality` occurs; codes beyond it are left out.
@@ -123,8 +135,8 @@ pub struct CodeTable {
 }
 
 impl CodeTable {
-    /// A table from its columns (a table without columns still has rows); `None` when a column has another number of
-    /// rows.
+    /// A table from its columns (a table without columns still has rows); `None` when a column has another
+    /// number of rows.
     pub fn new(columns: Vec<CodeColumn>, rows: usize) -> Option<Self> {
         columns
             .iter()
@@ -153,8 +165,8 @@ impl CodeTable {
         self.columns[column].get(row)
     }
 
-    /// The given rows in their order, which may repeat; panics when a row does not exist. A permutation of all rows
-    /// permutes the table.
+    /// The given rows in their order, which may repeat; panics when a row does not exist. A permutation of
+    /// all rows permutes the table.
     pub fn gather(&self, rows: &[usize]) -> Self {
         Self {
             columns: self.columns.iter().map(|c| c.gather(rows)).collect(),
@@ -162,8 +174,8 @@ impl CodeTable {
         }
     }
 
-    /// Appends the rows of `other`, a table of the same sub-columns; `false`, and nothing done, when the numbers of
-    /// columns differ.
+    /// Appends the rows of `other`, a table of the same sub-columns; `false`, and nothing done, when the
+    /// numbers of columns differ.
     #[must_use]
     pub fn append(&mut self, other: &Self) -> bool {
         if self.columns.len() != other.columns.len() {

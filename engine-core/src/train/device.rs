@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::error::TrainError;
 use super::heuristics::Plan;
-use super::trainer::TrainError;
 use crate::argn::{FlatModel, Objective};
 use crate::backend::{Backend, BackendError, HostData, Run};
 use crate::resident::{Compiled, Resident};

@@ -4,20 +4,27 @@
 //! behind [`CheckpointSink`]. A run that is killed at any instant and resumed from its last [`TrainState`] ends with the same
 //! parameters, bit for bit, as one that was never killed.
 
+mod checkpoint;
 mod device;
+mod error;
 mod heuristics;
 mod progress;
 mod schedule;
+mod session;
 mod state;
 mod stopping;
-mod trainer;
+mod training;
 
+pub use checkpoint::{CheckpointSink, SinkError};
+pub use error::TrainError;
 pub use heuristics::{Plan, TableSize, data_points};
 pub use progress::{Progress, ProgressMessage, to_csv};
 pub use schedule::Plateau;
 pub use state::{Counters, StateError, StopReason, TENSOR_NAMES, TrainState};
 pub use stopping::EarlyStopping;
-pub use trainer::{CheckpointSink, SinkError, Start, TrainError, TrainOptions, TrainReport, Training};
+pub use training::{Start, TrainOptions, TrainReport, Training};
 
+#[cfg(test)]
+mod gradient_tests;
 #[cfg(test)]
 mod tests;

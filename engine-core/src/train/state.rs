@@ -23,7 +23,7 @@ pub enum StopReason {
     MaxMinutes,
     /// Whoever watched asked to stop.
     Cancelled,
-    /// The validation loss is not a finite number; the best model before that is kept.
+    /// The validation loss or a parameter is not a finite number; the best model before that is kept.
     Diverged,
 }
 

@@ -51,7 +51,7 @@ fn zip_lanes(cx: &mut Context<'_, '_>, f: impl Fn(&Lanes, &Lanes) -> Lanes + Syn
 
 impl CpuKernel for ReluKernel {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
-        zip_lanes(cx, |x, _| Lanes(x.0.map(|x| if x > 0.0 { x } else { 0.0 })));
+        zip_lanes(cx, |x, _| Lanes(x.0.map(|x| if x < 0.0 { 0.0 } else { x })));
         Ok(())
     }
 }

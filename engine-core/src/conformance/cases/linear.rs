@@ -77,7 +77,7 @@ fn push_grouped(
     outputs: &[usize],
     cases: &mut Vec<Case>,
 ) -> Result<(), CaseError> {
-    let (groups, layout) = grouped(inputs, outputs, cases.len() % 2 == 0);
+    let (groups, layout) = grouped(inputs, outputs, cases.len().is_multiple_of(2));
     let (label, run) = (
         format!("{}, {inputs:?} to {outputs:?}, seed {}", shape.label, dice.seed),
         rows(shape.rows),

@@ -1,8 +1,8 @@
 //! The cases, one file per family of ops.
 
 mod activation;
-mod batch;
-mod embedding;
+pub(super) mod batch;
+pub(super) mod embedding;
 pub(super) mod linear;
 mod optimizer;
 mod privacy;
@@ -11,11 +11,12 @@ mod sampling;
 mod softmax;
 
 use super::case::{Case, CaseError};
+use super::programs;
 
 /// Makes the cases of a family.
 pub(super) type Cases = fn() -> Result<Vec<Case>, CaseError>;
 
-/// All families with their cases.
+/// All families with their cases, whole programs last.
 pub(super) fn families() -> Vec<(&'static str, Cases)> {
     vec![
         ("batch", batch::cases),
@@ -27,5 +28,6 @@ pub(super) fn families() -> Vec<(&'static str, Cases)> {
         ("privacy", privacy::cases),
         ("optimizer", optimizer::cases),
         ("sampling", sampling::cases),
+        ("programs", programs::cases),
     ]
 }

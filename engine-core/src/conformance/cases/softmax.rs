@@ -9,7 +9,7 @@ pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
     let dice = &mut Dice::new(31);
     let mut cases = Vec::new();
     for shape in ragged(dice) {
-        for scale in [0.0, 3.0, 80.0] {
+        for scale in [0.0, 3.0, 80.0, 200.0] {
             push_cases(dice, &shape, scale, &mut cases)?;
         }
     }

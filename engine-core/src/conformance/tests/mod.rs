@@ -1,5 +1,11 @@
 //! Tests of the suite itself, of the reference that it trusts, and of the messages of the IR.
 
+mod broken;
+mod comparator;
+mod gradients;
+mod messages;
+mod norms;
+
 use super::oracle_backend::OracleBackend;
 use super::run;
 
@@ -7,6 +13,6 @@ use super::run;
 #[allow(clippy::print_stdout)] // The table is what a reader of the test's output wants.
 fn the_reference_passes_its_own_suite() {
     let report = run(&OracleBackend::new());
-    report.assert_complete();
     println!("{report}");
+    report.assert_complete();
 }

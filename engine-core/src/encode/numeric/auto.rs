@@ -1,4 +1,5 @@
-//! From partial statistics to an encoding: what all numeric encodings share, and the automatic choice among them.
+//! From partial statistics to an encoding: what all numeric encodings share, and the automatic choice among
+//! them.
 
 use indexmap::IndexMap;
 
@@ -139,7 +140,8 @@ fn categories(
     )
 }
 
-/// The text of a number, however a part wrote it: without decimals in columns of whole numbers, else as a float.
+/// The text of a number, however a part wrote it: without decimals in columns of whole numbers, else as a
+/// float.
 fn category(number: Number, min_decimal: i32) -> String {
     match number.simplest() {
         Number::Int(value) if min_decimal >= 0 => value.to_string(),

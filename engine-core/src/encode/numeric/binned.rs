@@ -1,4 +1,5 @@
-//! Binned numbers: one code per interval between quantiles, and codes of their own for the least and the greatest value.
+//! Binned numbers: one code per interval between quantiles, and codes of their own for the least and the
+//! greatest value.
 
 use serde::{Deserialize, Serialize};
 

@@ -5,7 +5,8 @@ pub(crate) const HIGHEST: i32 = 18;
 /// Lowest power of ten that is ever analysed.
 pub(crate) const LOWEST: i32 = -20;
 
-/// `mantissa * 10^exponent`, without its sign; the mantissa does not end in 0 unless it is 0 (then so is the exponent).
+/// `mantissa * 10^exponent`, without its sign; the mantissa does not end in 0 unless it is 0 (then so is the
+/// exponent).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Decimal {
     pub(crate) mantissa: u64,
@@ -51,8 +52,8 @@ impl Decimal {
         Self { mantissa, exponent }
     }
 
-    /// A whole number without its sign. Beyond 2^53 it is what the nearest float is written as: the peer's digits come from
-    /// floats.
+    /// A whole number without its sign. Beyond 2^53 it is what the nearest float is written as: the peer's
+    /// digits come from floats.
     pub(crate) fn of_int(value: i64) -> Self {
         match value.unsigned_abs() {
             exact @ 0..=0x20_0000_0000_0000 => Self::stripped(exact, 0),
@@ -63,15 +64,16 @@ impl Decimal {
     /// The shortest decimal that reads back as `value`, which must be finite, without its sign.
     pub(crate) fn shortest(value: f64) -> Self {
         let value = value.abs();
-        // With at most 15 digits there is one decimal per float, so a decimal that reads back is the shortest one.
-        for decimals in 0..=6 {
-            let scale = POWERS[decimals] as f64;
+        // With at most 15 digits there is one decimal per float, so a decimal that reads back is the shortest
+        // one.
+        for (decimals, &scale) in (0..).zip(&POWERS[..7]) {
+            let scale = scale as f64;
             let scaled = (value * scale).round();
             if scaled >= 1e15 {
                 break;
             }
             if scaled / scale == value {
-                return Self::stripped(scaled as u64, -(decimals as i32));
+                return Self::stripped(scaled as u64, -decimals);
             }
         }
         Self::read(&format!("{value:e}"))
@@ -94,8 +96,8 @@ impl Decimal {
         Self::stripped(mantissa, exponent - decimals as i32)
     }
 
-    /// The decimal whose digits are encoded: the shortest one, or when that has more than 20 decimals, the value rounded
-    /// to 20.
+    /// The decimal whose digits are encoded: the shortest one, or when that has more than 20 decimals, the
+    /// value rounded to 20.
     pub(crate) fn for_digits(value: f64) -> Self {
         let shortest = Self::shortest(value);
         if shortest.exponent >= LOWEST {
@@ -149,13 +151,17 @@ mod tests {
         assert_eq!(Decimal::for_digits(1e-22), decimal(0, 0));
         assert_eq!(
             Decimal::for_digits(1.234_567_890_123_456_7e-5),
-            decimal(123_456_789_012_345_7, -20)
+            decimal(1_234_567_890_123_457, -20)
         );
     }
 
     proptest::proptest! {
         #[test]
-        fn the_quick_way_agrees_with_the_formatter(mantissa in 0u64..1_000_000_000_000, decimals in 0usize..8, sign: bool) {
+        fn the_quick_way_agrees_with_the_formatter(
+            mantissa in 0u64..1_000_000_000_000,
+            decimals in 0usize..8,
+            sign: bool,
+        ) {
             let value: f64 = format!("{}{mantissa}e-{decimals}", if sign { "-" } else { "" }).parse().unwrap();
             proptest::prop_assert_eq!(Decimal::shortest(value), Decimal::read(&format!("{:e}", value.abs())));
         }

@@ -16,7 +16,8 @@ use crate::schema::{CodeColumn, Column};
 /// Statistics of a column of digits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DigitStats {
-    /// `nan` if there are nulls, `neg` if there are negative numbers, then `E<max_decimal>` to `E<min_decimal>`.
+    /// `nan` if there are nulls, `neg` if there are negative numbers, then `E<max_decimal>` to
+    /// `E<min_decimal>`.
     pub cardinalities: Cardinalities,
     /// Whether there are nulls.
     pub has_nan: bool,
@@ -79,7 +80,8 @@ impl DigitStats {
             .saturating_sub(self.min_digits.get(exponent))
     }
 
-    /// A number as it is encoded: in whole columns rounded, and moved into the range. Returns its sign and its digits.
+    /// A number as it is encoded: in whole columns rounded, and moved into the range. Returns its sign and
+    /// its digits.
     fn prepare(&self, number: Number) -> (bool, Decimal) {
         let whole = self.min_decimal >= 0;
         let number = match number {

@@ -7,8 +7,8 @@ const FINEST: usize = 1_000;
 /// Number of quantiles of a part of a table.
 const QUANTILES: usize = 1_001;
 
-/// The position of quantile `q` in `len` sorted values: the closest observation, ties to the even position counted from
-/// one.
+/// The position of quantile `q` in `len` sorted values: the closest observation, ties to the even position
+/// counted from one.
 fn position(len: usize, q: f64) -> usize {
     let h = len as f64 * q - 1.5;
     let floor = h.floor();

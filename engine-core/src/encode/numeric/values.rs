@@ -69,8 +69,8 @@ impl Number {
 }
 
 impl<'a> Numbers<'a> {
-    /// Reads the numbers of a column: booleans as 0 and 1, of texts the first number in them, of dates the year.
-    /// `first_row` is the row of the whole table that the first row is.
+    /// Reads the numbers of a column: booleans as 0 and 1, of texts the first number in them, of dates the
+    /// year. `first_row` is the row of the whole table that the first row is.
     ///
     /// # Errors
     /// [`EncodeError::Infinite`].
@@ -248,7 +248,8 @@ fn read_texts<'a>(column: &Column<'_>, texts: TextValues<'_>, first_row: u64) ->
     }
 }
 
-/// The first number in a text: an optional minus, digits, optionally a point with digits, optionally an exponent.
+/// The first number in a text: an optional minus, digits, optionally a point with digits, optionally an
+/// exponent.
 fn extract(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
     let digits = |from: usize| bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count();

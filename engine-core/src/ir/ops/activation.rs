@@ -63,7 +63,7 @@ impl Dropout {
     }
 }
 
-/// `y = max(x, 0)`
+/// `y = max(x, 0)`; NaN stays NaN, so that a model that diverges does not look like one that learns
 ///
 /// x `f32[B, W]` -> y `f32[B, W]`.
 #[derive(Debug, Clone)]
@@ -106,11 +106,8 @@ impl Op for Relu {
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let x = cx.inputs[0];
-        Ok(vec![Tensor::from_data(
-            x.rows,
-            x.width,
-            x.data.iter().map(|v| v.max(0.0)).collect(),
-        )])
+        let data = x.data.iter().map(|v| if *v < 0.0 { 0.0 } else { *v }).collect();
+        Ok(vec![Tensor::from_data(x.rows, x.width, data)])
     }
 
     fn gradient(&self, cx: &mut Gradient<'_>) -> Result<(), GradError> {

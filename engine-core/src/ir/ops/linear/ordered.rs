@@ -122,9 +122,15 @@ impl OrderedSpec {
                 return Err(ShapeError::GroupCount { role, expected, got });
             }
         }
-        let rising = self.column_of.windows(2).all(|w| w[0] <= w[1]);
+        if let Some(at) = self.column_of.windows(2).position(|w| w[0] > w[1]) {
+            return Err(ShapeError::ColumnOrder {
+                sub_column: at + 1,
+                column: self.column_of[at + 1],
+                before: self.column_of[at],
+            });
+        }
         let last = self.column_of.last().map_or(0, |c| c + 1);
-        if !rising || last > self.columns.len() {
+        if last > self.columns.len() {
             let (role, expected) = ("the list of columns of sub-columns", self.columns.len());
             return Err(ShapeError::GroupCount {
                 role,

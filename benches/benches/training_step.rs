@@ -1,0 +1,31 @@
+//! How long does one training step of the census model take, and how far is it from the arithmetic's roof?
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use engine_benches::{Bound, CENSUS, CENSUS_ROWS, backends, model, objective, table};
+use engine_core::argn::ModelSize;
+use engine_core::backend::Run;
+
+fn training_step(c: &mut Criterion) {
+    let rows = 512;
+    let codes = table(&CENSUS, CENSUS_ROWS);
+    for (device, backend) in backends() {
+        let mut group = c.benchmark_group(format!("training_step/{device}"));
+        group.throughput(Throughput::Elements(rows as u64));
+        for size in [ModelSize::Small, ModelSize::Medium, ModelSize::Large] {
+            let program = model(size, &CENSUS).training_step(objective(rows)).expect("a training step");
+            let mut step = Bound::new(backend.as_ref(), &program, rows, &codes, 1).expect("a compiled step");
+            let mut next = 0;
+            group.bench_function(BenchmarkId::new(format!("{size:?}"), rows), |b| {
+                b.iter(|| {
+                    let run = Run { first_step: next, learning_rate: 1e-3, ..Run::evaluate(rows as u32) };
+                    step.run(&run).expect("a step");
+                    next += 1;
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, training_step);
+criterion_main!(benches);

@@ -1,0 +1,193 @@
+//! Whole programs of the flat model, as training, validation and generation run them: all sizes, flexible and fixed column orders,
+//! with and without compressed columns, after one step and after three.
+
+use std::sync::Arc;
+
+use super::case::{Case, CaseError, Rule, reference_buffers, rows};
+use super::cases::batch::table;
+use super::dice::Dice;
+use super::models::{Model, small};
+use crate::argn::Objective;
+use crate::backend::{HostData, Run};
+use crate::ir::ops::sampling::{OrderedSample, SampleInputs, SamplingRules};
+use crate::ir::{Folded, Interpreter, LossWeight, Program, ResourceKind, differentiate, fold_inference};
+use crate::privacy::clip;
+
+/// Rows of the table that the programs read.
+const TABLE_ROWS: usize = 150;
+
+pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
+    let dice = &mut Dice::new(111);
+    let mut cases = Vec::new();
+    for model in small()? {
+        for flexible in [true, false] {
+            let data = ModelData::new(dice, model.clone(), flexible);
+            data.push_forward(dice, &mut cases)?;
+            data.push_training(&mut cases)?;
+            data.push_clipped(&mut cases)?;
+            data.push_update(dice, &mut cases)?;
+        }
+        ModelData::new(dice, model, true).push_generation(dice, &mut cases)?;
+    }
+    Ok(cases)
+}
+
+/// A model with a table and start values.
+struct ModelData {
+    model: Model,
+    flexible: bool,
+    table: HostData,
+    params: Vec<f32>,
+    seed: u64,
+}
+
+impl ModelData {
+    fn new(dice: &mut Dice, model: Model, flexible: bool) -> Self {
+        let table = table(dice, TABLE_ROWS, &model.cardinalities);
+        Self {
+            params: model.params(dice.seed),
+            table: HostData::Codes(Arc::new(table)),
+            model,
+            flexible,
+            seed: dice.seed,
+        }
+    }
+
+    /// Rows of a batch: fewer for the largest models, which the reference takes long for.
+    fn rows(&self, rows: usize) -> Run {
+        let heavy = self.params.len() > 500_000;
+        super::case::rows(if heavy { 7 } else { rows })
+    }
+
+    fn label(&self, what: &str) -> String {
+        let order = if self.flexible { "flexible" } else { "fixed" };
+        format!("{}, {order} order, {what}, seed {}", self.model.label, self.seed)
+    }
+
+    fn objective(&self, micro_batches: u32) -> Objective {
+        Objective {
+            steps_per_epoch: 4,
+            micro_batches,
+            flexible: self.flexible,
+        }
+    }
+
+    /// Binds the resources by their names; what is not given starts at zero.
+    fn case(&self, op: &'static str, program: Program, run: Run, what: &str) -> Case {
+        let resources = program.resources().iter();
+        let bind = |name: &str, kind: &ResourceKind| match (name, kind) {
+            ("params", _) => HostData::F32(self.params.clone()),
+            (_, ResourceKind::Codes { .. }) => self.table.clone(),
+            (_, ResourceKind::Arena(layout)) => HostData::F32(vec![0.0; layout.len()]),
+            (_, ResourceKind::Numbers) => HostData::F32(vec![0.0; run.steps as usize]),
+        };
+        Case {
+            op,
+            name: self.label(&format!("{what}, {} rows, {} steps", run.rows, run.steps)),
+            run,
+            max_rows: run.rows.max(1) as usize,
+            resources: resources.map(|r| bind(&r.name, &r.kind)).collect(),
+            inputs: Vec::new(),
+            rule: Rule::Norms,
+            program,
+        }
+    }
+
+    fn push_forward(&self, dice: &mut Dice, cases: &mut Vec<Case>) -> Result<(), CaseError> {
+        let run = self.rows(33);
+        let mut forward = self.case("forward", self.model.flat.forward()?, run, "given codes");
+        let count = self.model.flat.columns().len();
+        let ranks = if self.flexible {
+            dice.permutation(count)
+        } else {
+            (0..count as u32).collect()
+        };
+        let codes = dice.codes(run.rows as usize, &self.model.cardinalities);
+        forward.inputs = vec![HostData::U32(codes), HostData::U32(ranks)];
+        cases.push(forward);
+        let run = Run {
+            steps: 2,
+            first_row: 60,
+            ..self.rows(31)
+        };
+        let program = self.model.flat.validation(self.flexible)?;
+        cases.push(self.case("validation", program, run, "sequential"));
+        Ok(())
+    }
+
+    fn push_training(&self, cases: &mut Vec<Case>) -> Result<(), CaseError> {
+        for (micro_batches, steps) in [(1, 1), (3, 3)] {
+            let program = self.model.flat.gradient(self.objective(micro_batches))?;
+            let run = Run {
+                steps,
+                first_step: 2,
+                ..self.rows(33)
+            };
+            let what = format!("{micro_batches} micro-batches");
+            cases.push(self.case("gradient", program, run, &what));
+        }
+        for steps in [1, 3] {
+            let program = self.model.flat.training_step(self.objective(1))?;
+            let run = Run {
+                steps,
+                learning_rate: 1e-3,
+                ..self.rows(32)
+            };
+            cases.push(self.case("training_step", program, run, "one micro-batch"));
+        }
+        Ok(())
+    }
+
+    /// Clipped with dropout, as training runs it, and without.
+    fn push_clipped(&self, cases: &mut Vec<Case>) -> Result<(), CaseError> {
+        let with_dropout = clip(&self.model.flat.gradient(self.objective(1))?, 0.02)?;
+        let validation = self.model.flat.validation(self.flexible)?;
+        let without = clip(&differentiate(&validation, "loss", LossWeight::Sum)?, 1.0)?;
+        cases.push(self.case("clipped_gradient", with_dropout, self.rows(31), "dropout on"));
+        cases.push(self.case("clipped_gradient", without, self.rows(33), "dropout off"));
+        Ok(())
+    }
+
+    fn push_update(&self, dice: &mut Dice, cases: &mut Vec<Case>) -> Result<(), CaseError> {
+        let run = Run {
+            first_step: 5,
+            learning_rate: 1e-3,
+            ..rows(1)
+        };
+        let mut update = self.case("update", self.model.flat.update()?, run, "AdamW alone");
+        let len = self.params.len();
+        update.resources[1] = HostData::F32(dice.numbers(len, 1.0));
+        update.resources[2] = HostData::F32(dice.numbers(len, 0.1));
+        update.resources[3] = HostData::F32(dice.numbers(len, 0.1).iter().map(|v| v * v).collect());
+        cases.push(update);
+        Ok(())
+    }
+
+    /// Folds the model, and draws from what the reference folded.
+    fn push_generation(&self, dice: &mut Dice, cases: &mut Vec<Case>) -> Result<(), CaseError> {
+        let order = self.model.order(dice);
+        let forward = self.model.flat.forward()?;
+        let inputs = SampleInputs::default();
+        let Folded {
+            model,
+            prepare,
+            sample,
+        } = fold_inference(&forward, &order, SamplingRules::default(), inputs, true)?;
+        let mut fold = self.case("fold", prepare, rows(1), "a random column order");
+        fold.resources[1] = HostData::F32(vec![0.0; model.len]);
+        let mut folded = reference_buffers(&fold.resources);
+        Interpreter::new(&fold.program).run(&fold.run, &mut folded, &[])?;
+        cases.push(fold);
+
+        let op = sample.nodes()[0].op.as_any().downcast_ref::<OrderedSample>();
+        let Some(op) = op.cloned() else {
+            return Ok(());
+        };
+        let mut draw = self.case("sample", sample, rows(100), "a random column order");
+        let arena = folded[1].data().unwrap_or_default();
+        draw.resources[0] = HostData::F32(arena.iter().map(|x| *x as f32).collect());
+        draw.rule = Rule::Draws(op);
+        cases.push(draw);
+        Ok(())
+    }
+}

@@ -1,0 +1,193 @@
+//! Broken folding and sampling.
+
+use std::sync::Arc;
+
+use super::{Act, Results, assert_caught, keep, known, losing, map, with_resource};
+use crate::ir::ops::sampling::{Contribution, FoldTables, OrderedSample, SampleInputs, SamplingRules};
+use crate::ir::{Op, Reference};
+
+/// The op under other rules.
+fn ruled(op: &dyn Op, cx: &mut Reference<'_>, change: impl Fn(&mut SamplingRules)) -> Results {
+    let mut op = known::<OrderedSample>(op).clone();
+    let mut rules = SamplingRules::clone(&op.rules);
+    change(&mut rules);
+    op.rules = Arc::new(rules);
+    op.reference(cx)
+}
+
+/// Bias of the first layers of the folded model.
+fn first_bias(op: &FoldTables, i: usize) -> bool {
+    op.source
+        .ordered
+        .layers
+        .iter()
+        .any(|l| l.bias.range().contains(&i))
+}
+
+#[test]
+fn folding() {
+    let broken: [(&'static str, &str, Act); 5] = [
+        (
+            "fold_tables",
+            "the bias of the first layer forgotten",
+            |op, cx| {
+                let fold = known::<FoldTables>(op);
+                with_resource(op, cx, |i, x| if first_bias(fold, i) { 0.0 } else { x })
+            },
+        ),
+        ("fold_tables", "the bias of compressors forgotten", |op, cx| {
+            let fold = known::<FoldTables>(op);
+            with_resource(op, cx, |i, x| {
+                let groups = fold.source.compressors.iter();
+                let mut biases = groups
+                    .flat_map(|g| g.layers_present())
+                    .map(|(_, l)| l.bias.range());
+                if biases.any(|bias| bias.contains(&i)) {
+                    0.0
+                } else {
+                    x
+                }
+            })
+        }),
+        ("fold_tables", "the second layer forgotten in biases", |op, cx| {
+            let fold = known::<FoldTables>(op);
+            with_resource(op, cx, |i, x| {
+                let groups = fold.source.second.iter();
+                let mut biases = groups
+                    .flat_map(|g| g.layers_present())
+                    .map(|(_, l)| l.bias.range());
+                if biases.any(|bias| bias.contains(&i)) {
+                    0.0
+                } else {
+                    x
+                }
+            })
+        }),
+        ("fold_tables", "the last element forgotten", |op, cx| {
+            let fold = known::<FoldTables>(op);
+            let last = fold.model.len - 1;
+            let before = cx.numbers(fold.folded)?[last];
+            let results = op.reference(cx)?;
+            cx.set(fold.folded, last, before, 0.0);
+            Ok(results)
+        }),
+        ("fold_tables", "a parameter changed on the way", |op, cx| {
+            let params = known::<FoldTables>(op).params;
+            let results = op.reference(cx)?;
+            let first = cx.numbers(params)?[0];
+            cx.set(params, 0, first + 1.0, 0.0);
+            Ok(results)
+        }),
+    ];
+    assert_caught("sampling", "", &broken);
+}
+
+/// The op with fewer inputs than it is given.
+fn with_inputs(op: &dyn Op, cx: &mut Reference<'_>, inputs: SampleInputs) -> Results {
+    let op = known::<OrderedSample>(op);
+    let mut changed = op.clone();
+    if op.inputs.given && !inputs.given {
+        cx.inputs.remove(0);
+    }
+    if op.inputs.uniforms && !inputs.uniforms {
+        cx.inputs.pop();
+    }
+    changed.inputs = SampleInputs {
+        given: op.inputs.given && inputs.given,
+        uniforms: op.inputs.uniforms && inputs.uniforms,
+    };
+    changed.reference(cx)
+}
+
+/// Draws as if some elements of the folded arena were zero.
+fn without(op: &dyn Op, cx: &mut Reference<'_>, lost: impl Fn(usize) -> bool) -> Results {
+    with_resource(op, cx, |i, x| if lost(i) { 0.0 } else { x })
+}
+
+#[test]
+fn drawing() {
+    let broken: [(&'static str, &str, Act); 11] = [
+        ("ordered_sample", "the temperature ignored", |op, cx| {
+            ruled(op, cx, |r| r.temperature = None)
+        }),
+        ("ordered_sample", "top-p ignored", |op, cx| {
+            ruled(op, cx, |r| r.top_p = None)
+        }),
+        ("ordered_sample", "fixed codes ignored", |op, cx| {
+            ruled(op, cx, |r| r.fixed.clear())
+        }),
+        ("ordered_sample", "given codes ignored", |op, cx| {
+            with_inputs(
+                op,
+                cx,
+                SampleInputs {
+                    given: false,
+                    uniforms: true,
+                },
+            )
+        }),
+        ("ordered_sample", "given uniforms ignored", |op, cx| {
+            with_inputs(
+                op,
+                cx,
+                SampleInputs {
+                    given: true,
+                    uniforms: false,
+                },
+            )
+        }),
+        ("ordered_sample", "rows counted within the batch", |op, cx| {
+            cx.run.first_row = 0;
+            op.reference(cx)
+        }),
+        ("ordered_sample", "the first code in place of a draw", |op, cx| {
+            let mut results = op.reference(cx)?;
+            results[0] = map(&results[0], |_| 0.0);
+            Ok(results)
+        }),
+        ("ordered_sample", "uniforms reversed", |op, cx| {
+            let sample = known::<OrderedSample>(op);
+            if let Some(i) = sample.uniforms_input() {
+                cx.inputs[i] = keep(map(cx.inputs[i], |u| 1.0 - u));
+            }
+            op.reference(cx)
+        }),
+        ("ordered_sample", "start values forgotten", |op, cx| {
+            let hidden = known::<OrderedSample>(op).model.hidden;
+            without(op, cx, |i| i < hidden)
+        }),
+        (
+            "ordered_sample",
+            "the contribution of the first draw forgotten",
+            |op, cx| {
+                let model = Arc::clone(&known::<OrderedSample>(op).model);
+                let first = &model.draws[0];
+                let start = match first.contribution {
+                    Contribution::Table { offset } | Contribution::Factored { offset, .. } => offset,
+                };
+                without(op, cx, |i| (start..first.head_weight).contains(&i))
+            },
+        ),
+        (
+            "ordered_sample",
+            "the bias of the last predictor forgotten",
+            |op, cx| {
+                let model = Arc::clone(&known::<OrderedSample>(op).model);
+                let last = &model.draws[model.draws.len() - 1];
+                without(op, cx, |i| i >= last.head_bias)
+            },
+        ),
+    ];
+    assert_caught("sampling", "small", &broken);
+}
+
+/// `losing` and `with_resource` put back what they took.
+#[test]
+fn the_tools_leave_a_sound_kernel_sound() {
+    let kept = super::failures("sampling", "", "fold_tables", |op, cx| {
+        with_resource(op, cx, |_, x| x)
+    });
+    assert!(kept.is_empty(), "{kept:?}");
+    let kept = super::failures("optimizer", "", "adamw", |op, cx| losing(op, cx, |_| false));
+    assert!(kept.is_empty(), "{kept:?}");
+}

@@ -1,0 +1,336 @@
+//! Every gradient rule against central differences in f64, for inputs and for parameters.
+//!
+//! The inputs of an op are rows of a table in an arena (an embedding whose code is the row), so their gradient lies in an arena as
+//! well. The loss of a row is a random linear functional of the op's output.
+
+use std::sync::Arc;
+
+use crate::backend::Run;
+use crate::conformance::case::rows;
+use crate::conformance::cases::embedding::tables;
+use crate::conformance::cases::linear::{column_layouts, grouped};
+use crate::conformance::dice::{Dice, ragged};
+use crate::conformance::models::small;
+use crate::ir::ops::activation::{Dropout, DropoutOp, Relu};
+use crate::ir::ops::embedding::Embedding;
+use crate::ir::ops::linear::{GroupedLinear, OrderedLinear};
+use crate::ir::ops::reduce::{Add, BroadcastGroups, SumGroups};
+use crate::ir::ops::softmax::SoftmaxCrossEntropy;
+use crate::ir::{
+    Builder, Groups, Initialisation, Interpreter, LossWeight, ParamLayout, ParamLayoutBuilder, Program,
+    RefBuffer, ResourceId, ResourceKind, Shape, Tensor, ValueId, differentiate,
+};
+
+/// Step of the differences: their error is about the square of it, and 1e-16 of the loss divided by it.
+const STEP: f64 = 1e-5;
+/// Relative to the derivative plus one.
+const DIFFERENCE_ERROR: f64 = 1e-7;
+/// Elements that are tried in one arena.
+const TRIED: usize = 60;
+
+/// A program under construction whose arenas are all differentiated.
+struct Differentiated {
+    builder: Builder,
+    arenas: Vec<Vec<f64>>,
+    inputs: Vec<Tensor>,
+    run: Run,
+}
+
+impl Differentiated {
+    fn new(run: Run) -> Self {
+        Self {
+            builder: Builder::new("differentiated"),
+            arenas: Vec::new(),
+            inputs: Vec::new(),
+            run,
+        }
+    }
+
+    fn rows(&self) -> usize {
+        self.run.rows as usize
+    }
+
+    fn arena(&mut self, name: &str, layout: &Arc<ParamLayout>, data: Vec<f64>) -> ResourceId {
+        self.arenas.push(data);
+        let kind = ResourceKind::Arena(Arc::clone(layout));
+        self.builder.resource(name, kind).unwrap()
+    }
+
+    fn random_arena(&mut self, dice: &mut Dice, name: &str, layout: &Arc<ParamLayout>) -> ResourceId {
+        let data = numbers(dice, layout.len(), 1.0);
+        self.arena(name, layout, data)
+    }
+
+    fn codes(&mut self, name: &str, width: usize, codes: Vec<u32>) -> ValueId {
+        let data = codes.into_iter().map(f64::from).collect();
+        self.inputs.push(Tensor::from_data(self.rows(), width, data));
+        self.builder.input(name, Shape::codes(width)).unwrap()
+    }
+
+    fn ranks(&mut self, ranks: Vec<u32>) -> ValueId {
+        let (width, data) = (ranks.len(), ranks.into_iter().map(f64::from).collect());
+        self.inputs.push(Tensor::from_data(1, width, data));
+        self.builder.input("ranks", Shape::ranks(width)).unwrap()
+    }
+
+    /// A value `[B, width]` with its own gradient: rows of a table.
+    fn leaf(&mut self, name: &str, width: usize, data: Vec<f64>) -> ValueId {
+        let rows = self.rows();
+        let mut params = ParamLayoutBuilder::new();
+        let view = params.weight(
+            name.to_owned(),
+            rows.max(1),
+            width,
+            Initialisation::StandardNormal,
+        );
+        let layout = Arc::new(params.finish());
+        let mut data = data;
+        data.resize(layout.len(), 0.0);
+        let arena = self.arena(name, &layout, data);
+        let index = self.codes(&format!("rows of {name}"), 1, (0..rows as u32).collect());
+        let op = Embedding {
+            params: arena,
+            tables: Arc::from([view]),
+        };
+        self.builder.push_one(op, &[index]).unwrap()
+    }
+
+    /// Checks the gradient of a random linear functional of `value`.
+    fn check(mut self, dice: &mut Dice, value: ValueId, label: &str) {
+        let width = self.builder.shape(value).groups.total();
+        let (groups, layout) = grouped(&[width], &[1], false);
+        let params = self.random_arena(dice, "functional", &layout);
+        let loss = self
+            .builder
+            .push_one(GroupedLinear { params, groups }, &[value])
+            .unwrap();
+        self.builder.output("loss", loss).unwrap();
+        check(
+            dice,
+            &self.builder.finish(),
+            &self.run,
+            &self.arenas,
+            &self.inputs,
+            label,
+        );
+    }
+}
+
+fn numbers(dice: &mut Dice, len: usize, scale: f32) -> Vec<f64> {
+    dice.numbers(len, scale).into_iter().map(f64::from).collect()
+}
+
+/// Compares the gradients of result `loss`, summed over rows, with central differences in all arenas.
+fn check(dice: &mut Dice, program: &Program, run: &Run, arenas: &[Vec<f64>], inputs: &[Tensor], label: &str) {
+    let gradient = differentiate(program, "loss", LossWeight::Sum).unwrap();
+    let mut resources: Vec<RefBuffer> = arenas.iter().cloned().map(RefBuffer::numbers).collect();
+    for resource in &gradient.resources()[arenas.len()..] {
+        let ResourceKind::Arena(layout) = &resource.kind else {
+            panic!("{} is no arena", resource.name);
+        };
+        resources.push(RefBuffer::zeros(layout.len()));
+    }
+    Interpreter::new(&gradient)
+        .run(run, &mut resources, inputs)
+        .unwrap();
+    let loss = |arenas: &[Vec<f64>]| -> f64 {
+        let mut resources: Vec<RefBuffer> = arenas.iter().cloned().map(RefBuffer::numbers).collect();
+        let mut interpreter = Interpreter::new(program);
+        interpreter.run(run, &mut resources, inputs).unwrap();
+        interpreter.output("loss").unwrap().data.iter().sum()
+    };
+    let mut moved = arenas.to_vec();
+    for (a, arena) in arenas.iter().enumerate() {
+        let name = format!("{}.grads", program.resources()[a].name);
+        let grads = gradient
+            .resource(&name)
+            .unwrap_or_else(|| panic!("{label}: no {name}"));
+        let grads = resources[grads.index()].data().unwrap();
+        assert_eq!(grads.len(), arena.len());
+        for k in 0..TRIED.min(arena.len()) {
+            let i = if arena.len() <= TRIED {
+                k
+            } else {
+                dice.below(arena.len())
+            };
+            moved[a][i] = arena[i] + STEP;
+            let above = loss(&moved);
+            moved[a][i] = arena[i] - STEP;
+            let difference = (above - loss(&moved)) / (2.0 * STEP);
+            moved[a][i] = arena[i];
+            let error = (grads[i] - difference).abs();
+            assert!(
+                error <= DIFFERENCE_ERROR * (1.0 + difference.abs()),
+                "{label}, seed {}: {name}[{i}] is {}, differences give {difference}",
+                dice.seed,
+                grads[i]
+            );
+        }
+    }
+}
+
+/// Few rows: differences cost two runs an element.
+fn few(rows_of_shape: usize) -> Run {
+    rows(rows_of_shape.min(6))
+}
+
+#[test]
+fn embedding() {
+    let dice = &mut Dice::new(201);
+    for shape in ragged(dice) {
+        let mut program = Differentiated::new(few(shape.rows));
+        let (tables, layout) = tables(dice, &shape.widths);
+        let params = program.random_arena(dice, "params", &layout);
+        let cardinalities: Vec<usize> = tables.iter().map(|t| t.rows).collect();
+        let codes = dice.codes(program.rows(), &cardinalities);
+        let codes = program.codes("codes", cardinalities.len(), codes);
+        let y = program
+            .builder
+            .push_one(Embedding { params, tables }, &[codes])
+            .unwrap();
+        program.check(dice, y, &shape.label);
+    }
+}
+
+#[test]
+fn grouped_linear() {
+    let dice = &mut Dice::new(202);
+    for shape in ragged(dice) {
+        let others: Vec<usize> = shape.widths.iter().map(|w| 1 + w % 9).collect();
+        for (from, to) in [
+            (&shape.widths, &others),
+            (&others, &shape.widths),
+            (&others, &others),
+        ] {
+            let mut program = Differentiated::new(few(shape.rows));
+            let (groups, layout) = grouped(from, to, true);
+            let params = program.random_arena(dice, "params", &layout);
+            let x = numbers(dice, program.rows() * groups.input.total(), 1.0);
+            let x = program.leaf("x", groups.input.total(), x);
+            let y = program
+                .builder
+                .push_one(GroupedLinear { params, groups }, &[x])
+                .unwrap();
+            program.check(dice, y, &shape.label);
+        }
+    }
+}
+
+#[test]
+fn ordered_linear() {
+    let dice = &mut Dice::new(203);
+    for layout in column_layouts(dice) {
+        for dropout in [None, Dropout::new(0.25, 1)] {
+            let mut program = Differentiated::new(Run {
+                first_step: 3,
+                ..few(layout.rows)
+            });
+            let (spec, arena) = layout.spec(dropout);
+            let params = program.random_arena(dice, "params", &arena);
+            let (columns, subs) = (spec.columns.total(), spec.sub_columns.total());
+            let x = numbers(dice, program.rows() * columns, 1.0);
+            let columns = program.leaf("columns", columns, x);
+            let x = numbers(dice, program.rows() * subs, 1.0);
+            // Without siblings, no sub-column has a gradient.
+            let subs = if spec.has_siblings() {
+                program.leaf("subs", subs, x)
+            } else {
+                program.inputs.push(Tensor::from_data(program.rows(), subs, x));
+                let shape = Shape::batch(Groups::single(subs));
+                program.builder.input("subs", shape).unwrap()
+            };
+            let ranks = dice.permutation(spec.columns.len());
+            let ranks = program.ranks(ranks);
+            let y = program
+                .builder
+                .push_one(OrderedLinear { params, spec }, &[columns, subs, ranks])
+                .unwrap();
+            program.check(dice, y, &format!("{}, {dropout:?}", layout.label));
+        }
+    }
+}
+
+#[test]
+fn relu_away_from_zero() {
+    let dice = &mut Dice::new(204);
+    for shape in ragged(dice) {
+        let mut program = Differentiated::new(few(shape.rows));
+        let width = shape.groups().total();
+        let x = numbers(dice, program.rows() * width, 1.0);
+        let x = x.into_iter().map(|x| x + 0.1f64.copysign(x)).collect();
+        let x = program.leaf("x", width, x);
+        let y = program.builder.push_one(Relu, &[x]).unwrap();
+        program.check(dice, y, &shape.label);
+    }
+}
+
+#[test]
+fn dropout() {
+    let dice = &mut Dice::new(205);
+    for shape in ragged(dice) {
+        let mut program = Differentiated::new(few(shape.rows));
+        let groups = shape.groups();
+        let x = numbers(dice, program.rows() * groups.total(), 1.0);
+        let x = program.leaf("x", groups.total(), x);
+        let dropout = Dropout::new(0.25, 7).unwrap();
+        let y = program
+            .builder
+            .push_one(DropoutOp { dropout, groups }, &[x])
+            .unwrap();
+        program.check(dice, y, &shape.label);
+    }
+}
+
+#[test]
+fn softmax_cross_entropy() {
+    let dice = &mut Dice::new(206);
+    for shape in ragged(dice) {
+        let mut program = Differentiated::new(few(shape.rows));
+        let groups = shape.groups();
+        let x = numbers(dice, program.rows() * groups.total(), 4.0);
+        let x = program.leaf("logits", groups.total(), x);
+        let codes = dice.codes(program.rows(), &shape.widths);
+        let codes = program.codes("codes", groups.len(), codes);
+        let op = Arc::new(SoftmaxCrossEntropy { groups });
+        let losses = program.builder.push(op, &[x, codes]).unwrap()[0];
+        program.check(dice, losses, &shape.label);
+    }
+}
+
+/// `(a + b) + broadcast(sum(a)) + a`: a value that is used three times gathers three gradients.
+#[test]
+fn add_sum_groups_and_broadcast_groups() {
+    let dice = &mut Dice::new(207);
+    for shape in ragged(dice) {
+        let mut program = Differentiated::new(few(shape.rows));
+        let groups = shape.groups();
+        let len = program.rows() * groups.total();
+        let (a, b) = (numbers(dice, len, 1.0), numbers(dice, len, 1.0));
+        let a = program.leaf("a", groups.total(), a);
+        let b = program.leaf("b", groups.total(), b);
+        let builder = &mut program.builder;
+        let both = builder.push_one(Add, &[a, b]).unwrap();
+        let sum = builder.push_one(SumGroups, &[a]).unwrap();
+        let wide = builder.push_one(BroadcastGroups { groups }, &[sum]).unwrap();
+        let more = builder.push_one(Add, &[both, wide]).unwrap();
+        let all = builder.push_one(Add, &[more, a]).unwrap();
+        program.check(dice, all, &shape.label);
+    }
+}
+
+#[test]
+fn whole_models() {
+    let dice = &mut Dice::new(208);
+    for model in small().unwrap().into_iter().take(5) {
+        let program = model.flat.forward().unwrap();
+        let run = rows(3);
+        let params = model.params(4).into_iter().map(f64::from).collect();
+        let codes = dice.codes(3, &model.cardinalities);
+        let ranks = dice.permutation(model.flat.columns().len());
+        let tensor = |rows, data: Vec<u32>| {
+            Tensor::from_data(rows, data.len() / rows, data.into_iter().map(f64::from).collect())
+        };
+        let inputs = [tensor(3, codes), tensor(1, ranks)];
+        check(dice, &program, &run, &[params], &inputs, &model.label);
+    }
+}

@@ -1,0 +1,370 @@
+//! Messages of the IR, whole, its printed form, and the number of its ops.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use crate::argn::{FlatModel, ModelSize, ModelUnits, Objective};
+use crate::backend::HostData;
+use crate::conformance::case::{reference_buffers, rows};
+use crate::conformance::cases::linear::{Columns, grouped};
+use crate::ir::ops::activation::Relu;
+use crate::ir::ops::batch::GatherRows;
+use crate::ir::ops::batch::Reading;
+use crate::ir::ops::embedding::Embedding;
+use crate::ir::ops::linear::{GroupedLinear, LinearGroups, OrderedLinear};
+use crate::ir::ops::reduce::{Add, ScaleRows, SumGroups};
+use crate::ir::ops::softmax::Softmax;
+use crate::ir::{
+    Access, BuildError, Builder, GradError, Gradient, Groups, InterpretError, Interpreter, LossWeight, Op,
+    ParamLayout, Program, RefBuffer, Reference, Resource, ResourceId, ResourceKind, Shape, ShapeError,
+    Tensor, ValueId, differentiate,
+};
+use crate::privacy::clip;
+use crate::schema::SubColumnName;
+
+fn arena(builder: &mut Builder, layout: &Arc<ParamLayout>) -> ResourceId {
+    let kind = ResourceKind::Arena(Arc::clone(layout));
+    builder.resource("params", kind).unwrap()
+}
+
+fn message(result: Result<impl Sized, BuildError>) -> String {
+    result.err().expect("a build error").to_string()
+}
+
+/// A builder with one input `x` of the given width.
+fn with_input(width: usize) -> (Builder, ValueId) {
+    let mut builder = Builder::new("p");
+    let x = builder.input("x", Shape::batch(Groups::single(width))).unwrap();
+    (builder, x)
+}
+
+#[test]
+fn inputs_that_do_not_fit() {
+    let (mut builder, x) = with_input(3);
+    assert_eq!(
+        message(builder.push_one(Add, &[x])),
+        "op add in program \"p\" takes 2 inputs, got 1"
+    );
+    let groups = Groups::from_widths([2, 2]);
+    assert_eq!(
+        message(builder.push_one(Softmax { groups }, &[x])),
+        "op softmax in program \"p\" input 0 (logits) must be 4 wide, is 3"
+    );
+    let codes = builder.input("codes", Shape::codes(3)).unwrap();
+    assert_eq!(
+        message(builder.push_one(Add, &[x, codes])),
+        "op add in program \"p\" input 1 (b) must be f32[B, 3], is u32[B, 3 in 3 groups]"
+    );
+    assert_eq!(
+        message(builder.push_one(ScaleRows, &[x, x])),
+        "op scale_rows in program \"p\" input 1 (factor) must be 1 wide, is 3"
+    );
+}
+
+#[test]
+fn layers_that_do_not_fit() {
+    let (mut builder, x) = with_input(5);
+    let (groups, layout) = grouped(&[2, 3], &[4, 1], false);
+    let params = arena(&mut builder, &layout);
+    let mut push = |groups: LinearGroups| message(builder.push_one(GroupedLinear { params, groups }, &[x]));
+    let output = Groups::from_widths([4, 1, 1]);
+    assert_eq!(
+        push(LinearGroups {
+            output,
+            ..groups.clone()
+        }),
+        "op grouped_linear in program \"p\" the output has 3 groups, 2 are needed"
+    );
+    let output = Groups::from_widths([4, 2]);
+    assert_eq!(
+        push(LinearGroups {
+            output,
+            ..groups.clone()
+        }),
+        "op grouped_linear in program \"p\" the weight of group 1 must be [2, 3], is [1, 3]"
+    );
+    let mut layers = groups.layers.to_vec();
+    layers[0] = None;
+    assert_eq!(
+        push(LinearGroups {
+            layers: layers.into(),
+            ..groups.clone()
+        }),
+        "op grouped_linear in program \"p\" input 0 (output of a group that passes through) must be 2 wide, is 4"
+    );
+    let mut layers = groups.layers.to_vec();
+    if let Some(layer) = &mut layers[0] {
+        layer.bias.rows = 3;
+    }
+    assert_eq!(
+        push(LinearGroups {
+            layers: layers.into(),
+            ..groups.clone()
+        }),
+        "op grouped_linear in program \"p\" the bias of group 0 must be [4, 1], is [3, 1]"
+    );
+    let mut layers = groups.layers.to_vec();
+    if let Some(layer) = &mut layers[0] {
+        layer.weight.offset = 14;
+    }
+    assert_eq!(
+        push(LinearGroups {
+            layers: layers.into(),
+            ..groups
+        }),
+        "op grouped_linear in program \"p\" a parameter of group 0 ends at 22, the arena at 19"
+    );
+}
+
+#[test]
+fn ordered_layers_that_do_not_fit() {
+    let columns = Columns {
+        label: String::new(),
+        subs: vec![vec![2, 1], vec![3]],
+        compressed: false,
+        outputs: vec![4, 5, 6],
+        rows: 2,
+    };
+    let (spec, layout) = columns.spec(None);
+    let mut builder = Builder::new("p");
+    let params = arena(&mut builder, &layout);
+    let columns = builder
+        .input("columns", Shape::batch(spec.columns.clone()))
+        .unwrap();
+    let ranks = builder.input("ranks", Shape::ranks(2)).unwrap();
+    let mut falling = spec.clone();
+    falling.column_of = Arc::from([1, 0, 1]);
+    let inputs = [columns, columns, ranks];
+    assert_eq!(
+        message(builder.push_one(
+            OrderedLinear {
+                params,
+                spec: falling
+            },
+            &inputs
+        )),
+        "op ordered_linear in program \"p\" sub-column 1 belongs to column 0, the one before it to column 1; columns must \
+         rise"
+    );
+    let mut beyond = spec.clone();
+    beyond.column_of = Arc::from([0, 0, 2]);
+    assert_eq!(
+        message(builder.push_one(OrderedLinear { params, spec: beyond }, &inputs)),
+        "op ordered_linear in program \"p\" the list of columns of sub-columns has 3 groups, 2 are needed"
+    );
+    assert_eq!(
+        message(builder.push_one(OrderedLinear { params, spec }, &[columns, columns, columns])),
+        "op ordered_linear in program \"p\" input 2 (ranks) must be u32[1, 2 in 2 groups], is f32[B, 6 in 2 groups]"
+    );
+}
+
+#[test]
+fn resources_that_do_not_fit() {
+    let mut builder = Builder::new("p");
+    let table = builder
+        .resource("table", ResourceKind::Codes { columns: 2 })
+        .unwrap();
+    let op = GatherRows {
+        table,
+        columns: 3,
+        reading: Reading::Sequential,
+    };
+    assert_eq!(
+        message(builder.push_one(op, &[])),
+        "op gather_rows in program \"p\" resource table must be the codes of as many sub-columns as are gathered"
+    );
+    let codes = builder.input("codes", Shape::codes(1)).unwrap();
+    let (groups, _) = grouped(&[1], &[1], false);
+    let view = groups.layers[0].unwrap().weight;
+    let op = Embedding {
+        params: table,
+        tables: Arc::from([view]),
+    };
+    assert_eq!(
+        message(builder.push_one(op, &[codes])),
+        "op embedding in program \"p\" resource table must be an arena"
+    );
+    assert_eq!(
+        message(builder.resource("table", ResourceKind::Numbers)),
+        "program \"p\" declares \"table\" twice"
+    );
+    assert_eq!(
+        message(builder.input("codes", Shape::codes(1))),
+        "program \"p\" declares \"codes\" twice"
+    );
+}
+
+#[test]
+fn values_of_another_program() {
+    let (_, x) = with_input(3);
+    let mut empty = Builder::new("empty");
+    assert_eq!(
+        message(empty.push_one(Relu, &[x])),
+        "op relu in program \"empty\" takes value %0, which is not defined before it"
+    );
+}
+
+#[test]
+fn losses_that_cannot_be_differentiated() {
+    let (mut builder, x) = with_input(3);
+    let groups = Groups::single(3);
+    let probs = builder.push_one(Softmax { groups }, &[x]).unwrap();
+    let loss = builder.push_one(SumGroups, &[probs]).unwrap();
+    builder.output("loss", loss).unwrap();
+    let program = builder.finish();
+    assert_eq!(
+        differentiate(&program, "loss", LossWeight::Sum)
+            .unwrap_err()
+            .to_string(),
+        "op softmax of program \"p_gradient\" has no gradient"
+    );
+    assert_eq!(
+        differentiate(&program, "losses", LossWeight::Sum)
+            .unwrap_err()
+            .to_string(),
+        "program \"p\" has no result \"losses\" to differentiate"
+    );
+}
+
+/// An op with a parameter gradient but no norm rule.
+#[derive(Debug, Clone)]
+struct Unruled {
+    params: ResourceId,
+    writes: bool,
+}
+
+impl Op for Unruled {
+    fn name(&self) -> &'static str {
+        if self.writes { "unruled_grad" } else { "unruled" }
+    }
+
+    fn infer(&self, inputs: &[Shape], _: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
+        Ok(if self.writes { Vec::new() } else { inputs.to_vec() })
+    }
+
+    fn resources(&self) -> Vec<Access> {
+        let (resource, write) = (self.params, self.writes);
+        vec![Access { resource, write }]
+    }
+
+    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+        Ok(if self.writes {
+            Vec::new()
+        } else {
+            vec![cx.inputs[0].clone()]
+        })
+    }
+
+    fn gradient(&self, cx: &mut Gradient<'_>) -> Result<(), GradError> {
+        let params = cx.grads_of(self.params)?;
+        let grad = cx.grad_output(0).expect("the loss depends on it");
+        cx.emit(Unruled { params, writes: true }, &[grad])?;
+        Ok(())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+#[test]
+fn an_op_without_norm_rule_cannot_be_clipped() {
+    let (mut builder, x) = with_input(1);
+    let (groups, layout) = grouped(&[1], &[1], false);
+    let params = arena(&mut builder, &layout);
+    let y = builder.push_one(GroupedLinear { params, groups }, &[x]).unwrap();
+    let loss = builder
+        .push_one(
+            Unruled {
+                params,
+                writes: false,
+            },
+            &[y],
+        )
+        .unwrap();
+    builder.output("loss", loss).unwrap();
+    let gradient = differentiate(&builder.finish(), "loss", LossWeight::Sum).unwrap();
+    assert_eq!(
+        clip(&gradient, 1.0).unwrap_err().to_string(),
+        "op unruled_grad of program \"p_gradient\" has no per-sample norm rule, so its gradients cannot be clipped"
+    );
+}
+
+#[test]
+fn bindings_and_codes_that_do_not_fit() {
+    let mut builder = Builder::new("p");
+    let (groups, layout) = grouped(&[2], &[3], false);
+    let params = arena(&mut builder, &layout);
+    let tables = Arc::from([groups.layers[0].unwrap().weight]);
+    let codes = builder.input("codes", Shape::codes(1)).unwrap();
+    builder.push_one(Embedding { params, tables }, &[codes]).unwrap();
+    let program = builder.finish();
+    let run = |resources: &mut [RefBuffer], inputs: &[Tensor]| {
+        let error = Interpreter::new(&program).run(&rows(2), resources, inputs);
+        error.unwrap_err().to_string()
+    };
+    let arena = || reference_buffers(&[HostData::F32(vec![0.0; layout.len()])]);
+    let codes = |codes: &[f64]| [Tensor::from_data(codes.len(), 1, codes.to_vec())];
+    assert_eq!(
+        run(&mut arena(), &codes(&[0.0, 3.0])),
+        "op embedding: code 3 of sub-column 0 is not below its cardinality 3"
+    );
+    assert_eq!(
+        run(&mut arena(), &codes(&[0.0, 1.0, 2.0])),
+        "program \"p\": binding \"codes\" does not fit: [3, 1] instead of [2, 1]"
+    );
+    assert_eq!(
+        run(&mut arena(), &[]),
+        "program \"p\": binding \"inputs\" does not fit: 0 bound"
+    );
+    assert_eq!(
+        run(&mut [], &codes(&[0.0, 1.0])),
+        "program \"p\": binding \"resources\" does not fit: 0 bound"
+    );
+    let table = crate::schema::CodeTable::new(Vec::new(), 2).unwrap();
+    assert_eq!(
+        run(&mut [RefBuffer::Codes(Arc::new(table))], &codes(&[0.0, 1.0])),
+        "op embedding needs numbers or codes in resource 0, which holds the other"
+    );
+}
+
+fn flat(size: ModelSize, columns: usize) -> FlatModel {
+    let sub_columns: Vec<_> = (0..columns)
+        .map(|c| (SubColumnName::new("tgt", c, c, "cat"), 2 + c % 7))
+        .collect();
+    FlatModel::new(sub_columns.clone(), &ModelUnits::flat(size, &sub_columns), None).unwrap()
+}
+
+fn objective() -> Objective {
+    Objective {
+        steps_per_epoch: 10,
+        micro_batches: 1,
+        flexible: true,
+    }
+}
+
+#[test]
+fn a_training_step_prints_as_text() {
+    let program = flat(ModelSize::Large, 3).training_step(objective()).unwrap();
+    let printed = include_str!("printed/training_step.txt");
+    assert_eq!(format!("{program}\n"), printed);
+}
+
+#[test]
+fn the_number_of_ops_does_not_grow_with_the_number_of_columns() {
+    for size in [ModelSize::Small, ModelSize::Medium, ModelSize::Large] {
+        let (few, many) = (flat(size, 15), flat(size, 1000));
+        let step = |model: &FlatModel| model.training_step(objective()).unwrap();
+        let clipped = |model: &FlatModel| clip(&model.gradient(objective()).unwrap(), 1.0).unwrap();
+        let pairs: [(Program, Program); 4] = [
+            (few.forward().unwrap(), many.forward().unwrap()),
+            (few.validation(true).unwrap(), many.validation(true).unwrap()),
+            (step(&few), step(&many)),
+            (clipped(&few), clipped(&many)),
+        ];
+        for (few, many) in pairs {
+            assert_eq!(few.nodes().len(), many.nodes().len(), "{}", few.name());
+            assert_eq!(few.outputs().len(), many.outputs().len(), "{}", few.name());
+        }
+    }
+}
