@@ -1,5 +1,7 @@
 //! The house rules that a compiler does not check: who may depend on whom, who touches the disk, where an op's kernel lives.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic, as tests do")]
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
