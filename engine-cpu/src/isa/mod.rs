@@ -47,6 +47,7 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     fn splat_u(x: u32) -> Self::U;
     fn load_u(from: &[u32; WIDTH]) -> Self::U;
     fn store_u(v: Self::U, to: &mut [u32; WIDTH]);
+    fn add_u(a: Self::U, b: Self::U) -> Self::U;
     fn xor_u(a: Self::U, b: Self::U) -> Self::U;
     /// High and low words of the 64-bit products.
     fn mul_wide(a: Self::U, b: Self::U) -> (Self::U, Self::U);

@@ -30,6 +30,9 @@ pub(super) fn make(op: &dyn Op) -> Option<Box<dyn CpuKernel>> {
     as_op::<OrderedLinearSqNorm>(op).map(|op| Box::new(op) as Box<dyn CpuKernel>)
 }
 
+/// 0, 1, 2, ...
+const COUNTING: [u32; WIDTH] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+
 /// Dropout factors of the rows of one block, position by position.
 #[derive(Clone, Copy)]
 pub(crate) struct Mask {
@@ -58,20 +61,24 @@ impl Mask {
     #[inline(always)]
     pub(crate) fn words<I: Isa>(&self, group: usize, position: usize) -> [[I::U; 4]; 2] {
         let column = Dropout::counter_column(group, position);
-        std::array::from_fn(|h| {
-            let rows: [u32; WIDTH] = std::array::from_fn(|l| self.first_row + (h * WIDTH + l) as u32);
-            philox_lanes::<I>(column, I::load_u(&rows), self.step, self.high, self.key)
-        })
+        let mut words = [[I::splat_u(0); 4]; 2];
+        for h in 0..2 {
+            let rows = I::add_u(I::splat_u(self.first_row + (h * WIDTH) as u32), I::load_u(&COUNTING));
+            words[h] = philox_lanes::<I>(column, rows, self.step, self.high, self.key);
+        }
+        words
     }
 
     /// `x` times its factor at `position`, given the words of its 16.
     #[inline(always)]
     pub(crate) fn apply<I: Isa>(&self, words: &[[I::U; 4]; 2], position: usize, x: [I::V; 2]) -> [I::V; 2] {
         let (word, byte) = (position % 16 / 4, (position % 4) as u32);
-        std::array::from_fn(|h| {
+        let mut y = x;
+        for h in 0..2 {
             let scaled = I::mul(x[h], I::splat(self.scale));
-            I::keep(words[h][word], byte, self.threshold, scaled)
-        })
+            y[h] = I::keep(words[h][word], byte, self.threshold, scaled);
+        }
+        y
     }
 }
 

@@ -1,5 +1,8 @@
 //! The three products of a linear layer for one block of rows: outputs, gradients of inputs, gradients of weights.
 //!
+//! No closure may stand between a kernel and an intrinsic: closures are functions of their own, and the compiler does not inline
+//! instructions of a set into a function that was not compiled for it.
+//!
 //! All three keep a tile of sums in registers: `TILE` outputs (or inputs, or features) by two registers. Weights are read as
 //! they lie in the arena, `[outputs, inputs]` row-major; nothing is packed.
 
@@ -68,11 +71,17 @@ fn forward_tile<I: Isa, const N: usize>(
     bias: &[f32],
     out: &mut [Lanes],
 ) {
-    let mut sums: [Pair<I>; N] = std::array::from_fn(|n| [I::splat(bias[n]); 2]);
+    let mut sums = [[I::splat(0.0); 2]; N];
+    for n in 0..N {
+        sums[n] = [I::splat(bias[n]); 2];
+    }
     let mut position = 0;
     for span in spans {
         let x = &x[position..position + span.width];
-        let rows: [&[f32]; N] = std::array::from_fn(|n| &weight[n * stride + span.column..][..span.width]);
+        let mut rows = [&weight[..0]; N];
+        for n in 0..N {
+            rows[n] = &weight[n * stride + span.column..][..span.width];
+        }
         for (i, x) in x.iter().enumerate() {
             let x = load_pair::<I>(x);
             for n in 0..N {
@@ -214,11 +223,18 @@ fn outer_tile<I: Isa, const N: usize, const M: usize>(
     rows: usize,
     sums: &mut [f32],
 ) {
-    let mut tile: [[I::V; M]; N] =
-        std::array::from_fn(|n| std::array::from_fn(|m| I::load(chunk(sums, n * stride + a + m * WIDTH))));
+    let mut tile = [[I::splat(0.0); M]; N];
+    for n in 0..N {
+        for m in 0..M {
+            tile[n][m] = I::load(chunk(sums, n * stride + a + m * WIDTH));
+        }
+    }
     let features: &[Lanes] = &features[..N];
     for row in 0..rows.min(LANES) {
-        let x: [I::V; M] = std::array::from_fn(|m| I::load(chunk(across, row * stride + a + m * WIDTH)));
+        let mut x = [I::splat(0.0); M];
+        for m in 0..M {
+            x[m] = I::load(chunk(across, row * stride + a + m * WIDTH));
+        }
         for n in 0..N {
             let s = I::splat(features[n].0[row]);
             for m in 0..M {
