@@ -206,7 +206,10 @@ impl Isa for Avx2 {
     }
     #[inline(always)]
     fn keep(words: Self::U, byte: u32, threshold: u32, x: Self::V) -> Self::V {
-        [keep8(words[0], byte, threshold, x[0]), keep8(words[1], byte, threshold, x[1])]
+        [
+            keep8(words[0], byte, threshold, x[0]),
+            keep8(words[1], byte, threshold, x[1]),
+        ]
     }
     #[inline(always)]
     fn exp2_int(n: Self::V) -> Self::V {

@@ -63,7 +63,10 @@ impl Mask {
         let column = Dropout::counter_column(group, position);
         let mut words = [[I::splat_u(0); 4]; 2];
         for h in 0..2 {
-            let rows = I::add_u(I::splat_u(self.first_row + (h * WIDTH) as u32), I::load_u(&COUNTING));
+            let rows = I::add_u(
+                I::splat_u(self.first_row + (h * WIDTH) as u32),
+                I::load_u(&COUNTING),
+            );
             words[h] = philox_lanes::<I>(column, rows, self.step, self.high, self.key);
         }
         words
