@@ -1,0 +1,122 @@
+//! Values of flags: from text, with one sentence when they make no sense.
+
+use std::num::NonZeroUsize;
+
+/// A column and the name of the encoding it shall have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ColumnEncoding {
+    /// Name of the column, which may hold an equals sign.
+    pub(crate) column: String,
+    /// Name of the encoding.
+    pub(crate) encoding: String,
+}
+
+/// Takes `COL=TYPE` apart at the last equals sign, for no type holds one.
+pub(super) fn column_encoding(text: &str) -> Result<ColumnEncoding, String> {
+    match text.rsplit_once('=') {
+        Some((column, encoding)) if !column.is_empty() && !encoding.is_empty() => Ok(ColumnEncoding {
+            column: column.to_owned(),
+            encoding: encoding.to_owned(),
+        }),
+        _ => Err("give a column and a type, for instance zip=categorical".to_owned()),
+    }
+}
+
+/// One character, `\t` or `tab` for a tabulator.
+pub(super) fn delimiter(text: &str) -> Result<char, String> {
+    let mut characters = text.chars();
+    match (text, characters.next(), characters.next()) {
+        ("\\t" | "tab", ..) => Ok('\t'),
+        (_, Some(one), None) if one.is_ascii() && !matches!(one, '"' | '\n' | '\r') => Ok(one),
+        _ => Err("give one ASCII character that is not a quote or a line end, \\t for tab".to_owned()),
+    }
+}
+
+/// Rows to draw: at least one.
+pub(super) fn rows(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(rows) if (1..=i64::MAX as u64).contains(&rows) => Ok(rows),
+        _ => Err("give a whole number of rows, at least 1".to_owned()),
+    }
+}
+
+/// Threads: at least one.
+pub(super) fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .map_err(|_| "give a whole number of threads, at least 1".to_owned())
+}
+
+/// Rows of a training step: at least one.
+pub(super) fn batch_size(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .map_err(|_| "give a whole number of rows, at least 1".to_owned())
+}
+
+/// Passes over the table, at least zero.
+pub(super) fn epochs(text: &str) -> Result<f64, String> {
+    number(text, |e| e >= 0.0).ok_or_else(|| {
+        "give a number of epochs, at least 0 (0 makes a model that has learnt nothing)".to_owned()
+    })
+}
+
+/// Minutes, at least zero.
+pub(super) fn minutes(text: &str) -> Result<f64, String> {
+    number(text, |m| m >= 0.0).ok_or_else(|| "give a number of minutes, at least 0".to_owned())
+}
+
+/// Temperature: at least zero.
+pub(super) fn temperature(text: &str) -> Result<f64, String> {
+    number(text, |t| t >= 0.0)
+        .ok_or_else(|| "give a number of at least 0 (1 leaves the probabilities as they are)".to_owned())
+}
+
+/// A share.
+pub(super) fn top_p(text: &str) -> Result<f64, String> {
+    number(text, |p| (0.0..=1.0).contains(&p))
+        .ok_or_else(|| "give a number from 0 to 1 (1 leaves the probabilities as they are)".to_owned())
+}
+
+/// A finite number that fits.
+fn number(text: &str, fits: impl Fn(f64) -> bool) -> Option<f64> {
+    text.parse().ok().filter(|n: &f64| n.is_finite() && fits(*n))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_may_hold_an_equals_sign() {
+        let found = column_encoding("a=b=categorical").unwrap();
+        assert_eq!(
+            (found.column.as_str(), found.encoding.as_str()),
+            ("a=b", "categorical")
+        );
+        for wrong in ["a", "=categorical", "a=", "="] {
+            assert!(column_encoding(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn delimiters_are_single_ascii_characters() {
+        assert_eq!(delimiter(";"), Ok(';'));
+        assert_eq!(delimiter("\\t"), Ok('\t'));
+        assert_eq!(delimiter("\t"), Ok('\t'));
+        for wrong in ["", "::", "\"", "\n", "ä"] {
+            assert!(delimiter(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_must_be_finite() {
+        for wrong in ["nan", "inf", "-1", "", "x", "1e999"] {
+            assert!(epochs(wrong).is_err() && minutes(wrong).is_err(), "{wrong}");
+            assert!(temperature(wrong).is_err() && top_p(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(epochs("0.25"), Ok(0.25));
+        assert_eq!(top_p("1"), Ok(1.0));
+        assert!(top_p("1.01").is_err());
+        assert_eq!(rows("9223372036854775807"), Ok(i64::MAX as u64));
+        assert!(rows("0").is_err() && rows("9223372036854775808").is_err() && rows("1.5").is_err());
+    }
+}
