@@ -1,0 +1,145 @@
+//! Standard error: the progress bar, the log, and notes, which do not disturb each other.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressDrawTarget};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::args::CommonArgs;
+
+/// Variable with a filter for the log, as `engine_core=debug`.
+const LOG_VARIABLE: &str = "ARGN_LOG";
+
+/// What a user sees besides results.
+#[derive(Debug, Clone)]
+pub(crate) struct Screen {
+    bar: ProgressBar,
+    is_quiet: bool,
+}
+
+impl Screen {
+    /// Opens standard error and starts the log. The bar is seen on a terminal only, and not when it shall be quiet.
+    pub(crate) fn open(common: &CommonArgs) -> Self {
+        let is_seen = !common.quiet && io::stderr().is_terminal();
+        let target = if is_seen {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let screen = Self {
+            bar: ProgressBar::with_draw_target(None, target),
+            is_quiet: common.quiet,
+        };
+        screen.start_log(common);
+        screen
+    }
+
+    /// Warnings and what was found about a table's values; all steps when asked for; what the variable says if it is set.
+    fn start_log(&self, common: &CommonArgs) {
+        let default = match (common.quiet, common.verbose) {
+            (true, _) => "error",
+            (_, true) => "info",
+            _ => "warn,engine_api::data=info",
+        };
+        let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(default));
+        let log = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(self.clone())
+            .event_format(Plain);
+        // The first log of a process stays; there is no other.
+        let _ = log.try_init();
+    }
+
+    /// The bar.
+    pub(crate) fn bar(&self) -> &ProgressBar {
+        &self.bar
+    }
+
+    /// Whether only errors are told.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.is_quiet
+    }
+
+    /// Tells something, unless it shall be quiet.
+    pub(crate) fn tell(&self, text: &str) {
+        if !self.is_quiet {
+            self.print(text);
+        }
+    }
+
+    /// Writes a line above the bar. Where standard error is closed nobody reads it, so its errors do not count.
+    pub(crate) fn print(&self, text: &str) {
+        self.bar.suspend(|| {
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        });
+    }
+}
+
+/// A line of the log on its way to the screen.
+pub(crate) struct Line<'a>(&'a Screen);
+
+impl Write for Line<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.bar.suspend(|| io::stderr().lock().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Screen {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line(self)
+    }
+}
+
+/// Events as sentences: `note: NaN read as null (column "age", count 3)`.
+struct Plain;
+
+impl<S, N> FormatEvent<S, N> for Plain
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let kind = match *event.metadata().level() {
+            Level::ERROR => "error",
+            Level::WARN => "warning",
+            Level::INFO => "note",
+            Level::DEBUG => "debug",
+            Level::TRACE => "trace",
+        };
+        let mut sentence = Sentence::default();
+        event.record(&mut sentence);
+        let Sentence { message, facts } = sentence;
+        if facts.is_empty() {
+            writeln!(writer, "{kind}: {message}")
+        } else {
+            writeln!(writer, "{kind}: {message} ({})", facts.join(", "))
+        }
+    }
+}
+
+#[derive(Default)]
+struct Sentence {
+    message: String,
+    facts: Vec<String>,
+}
+
+impl Visit for Sentence {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        match field.name() {
+            "message" => self.message = format!("{value:?}"),
+            name => self.facts.push(format!("{} {value:?}", name.replace('_', " "))),
+        }
+    }
+}
