@@ -162,12 +162,12 @@ fn write_scaled(value: f64, form: &NumberForm, out: &mut Vec<u8>) -> bool {
         return false;
     }
     let scaled = value.abs() * POWERS_OF_TEN[usize::from(most)];
-    if !(scaled < EXACT_SCALED) {
+    if scaled >= EXACT_SCALED {
         return false;
     }
     let mut scaled = scaled.round() as u64;
     let mut needed = i32::from(most);
-    while needed > 0 && scaled % 10 == 0 && form.decimals.len() > 1 {
+    while needed > 0 && scaled.is_multiple_of(10) && form.decimals.len() > 1 {
         scaled /= 10;
         needed -= 1;
     }
@@ -202,15 +202,17 @@ fn write_digits(value: f64, digits: Digits, form: &NumberForm, out: &mut Vec<u8>
             return write_exponential(value, digits, form, exponent, out);
         }
         if exponent.used == ExponentUse::Shorter {
+            let most = form.decimals.last().map_or(i32::MAX, |&d| i32::from(d));
+            let rounded = digits.decimals() > most;
             let (mut positional, mut exponential) = (Vec::new(), Vec::new());
             write_positional(value, &digits, form, &mut positional);
             write_exponential(value, digits, form, exponent, &mut exponential);
-            out.extend(if exponential.len() < positional.len() {
+            let shorter = exponential.len() < positional.len();
+            return out.extend(if rounded || shorter {
                 exponential
             } else {
                 positional
             });
-            return;
         }
     }
     write_positional(value, &digits, form, out);
@@ -360,6 +362,7 @@ mod tests {
         assert_eq!(written(123_456.0, &shorter), "123456");
         assert_eq!(written(0.0001, &shorter), "1e-04");
         assert_eq!(written(0.001, &shorter), "0.001");
+        assert_eq!(written(0.123456789, &shorter), "1.23456789e-01");
     }
 
     #[test]

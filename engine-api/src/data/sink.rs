@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -25,7 +25,7 @@ pub struct TableSink {
 }
 
 enum Target {
-    Csv(CsvTarget),
+    Csv(Box<CsvTarget>),
     Parquet(Box<ParquetWriter>),
 }
 
@@ -37,7 +37,7 @@ struct CsvTarget {
 
 enum CsvStream {
     Plain(AtomicFile),
-    Gzip(GzEncoder<AtomicFile>),
+    Gzip(Box<GzEncoder<AtomicFile>>),
     Pipe(Box<dyn Write + Send>),
 }
 
@@ -62,7 +62,8 @@ impl TableSink {
             }
             PathFormat::Csv => CsvStream::Plain(AtomicFile::create(path)?),
             PathFormat::CsvGzip => {
-                CsvStream::Gzip(GzEncoder::new(AtomicFile::create(path)?, Compression::default()))
+                let file = AtomicFile::create(path)?;
+                CsvStream::Gzip(Box::new(GzEncoder::new(file, Compression::default())))
             }
         };
         Self::csv(path.to_owned(), stream, format)
@@ -94,7 +95,7 @@ impl TableSink {
         Ok(Self {
             schema: format.output_schema(),
             rows: 0,
-            target: Target::Csv(target),
+            target: Target::Csv(Box::new(target)),
         })
     }
 
@@ -111,16 +112,26 @@ impl TableSink {
         self.check(batch)?;
         self.rows += batch.num_rows() as u64;
         match &mut self.target {
-            Target::Parquet(writer) => writer.write(batch),
-            Target::Csv(CsvTarget {
-                path,
-                formatter,
-                stream,
-            }) => formatter.format(batch, |text| {
-                stream
-                    .write_all(text)
-                    .map_err(|e| FileError::new(&*path, "write", e).into())
-            }),
+            Target::Parquet(writer) => {
+                // The batch may say less about nulls, or more about its fields, than the file's schema.
+                let columns = batch.columns().to_vec();
+                let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+                let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &rows);
+                writer.write(&batch.map_err(|source| DataError::Convert {
+                    column: "*".to_owned(),
+                    data_type: "the schema of the file".to_owned(),
+                    source,
+                })?)
+            }
+            Target::Csv(target) => {
+                let CsvTarget {
+                    path,
+                    formatter,
+                    stream,
+                } = &mut **target;
+                let failed = |e| FileError::new(&*path, "write", e);
+                formatter.format(batch, |text| Ok(stream.write_all(text).map_err(failed)?))
+            }
         }
     }
 
@@ -157,7 +168,8 @@ impl TableSink {
     pub fn finish(self) -> Result<u64, DataError> {
         match self.target {
             Target::Parquet(writer) => writer.finish(),
-            Target::Csv(CsvTarget { path, stream, .. }) => {
+            Target::Csv(target) => {
+                let CsvTarget { path, stream, .. } = *target;
                 let failed = |e| FileError::new(&path, "write", e);
                 match stream {
                     CsvStream::Plain(file) => file.commit()?,

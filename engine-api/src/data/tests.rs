@@ -159,6 +159,20 @@ fn every_type_comes_back_from_parquet() {
 }
 
 #[test]
+fn columns_without_nulls_and_with_metadata_can_be_written() {
+    let field = Field::new("x", DataType::Int32, false).with_metadata([("k".to_owned(), "v".to_owned())]);
+    let schema = Arc::new(Schema::new(vec![field]));
+    let batch = RecordBatch::try_new(schema, vec![Arc::new(Int32Array::from(vec![1]))]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["t.csv", "t.parquet"] {
+        let path = folder.path().join(name);
+        write(&path, &memory(batch.clone()));
+        let source = TableSource::open(&path, &ReadOptions::default()).unwrap();
+        assert_eq!((source.rows(), read(&source).column(0).null_count()), (1, 0));
+    }
+}
+
+#[test]
 fn every_type_can_be_shown_to_the_core_with_its_nulls() {
     let shown = TableBatch::new(&every_type()).unwrap();
     let table = shown.table().unwrap();
