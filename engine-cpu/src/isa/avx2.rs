@@ -153,11 +153,9 @@ impl Isa for Avx2 {
         // SAFETY: see the module.
         unsafe {
             let zero = _mm256_setzero_ps();
-            let positive = [
-                _mm256_cmp_ps::<_CMP_GT_OQ>(mask[0], zero),
-                _mm256_cmp_ps::<_CMP_GT_OQ>(mask[1], zero),
-            ];
-            both!(_mm256_and_ps, positive, x)
+            let low = _mm256_cmp_ps::<_CMP_GT_OQ>(mask[0], zero);
+            let high = _mm256_cmp_ps::<_CMP_GT_OQ>(mask[1], zero);
+            [_mm256_and_ps(low, x[0]), _mm256_and_ps(high, x[1])]
         }
     }
     #[inline(always)]

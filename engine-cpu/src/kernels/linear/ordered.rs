@@ -62,12 +62,12 @@ impl Mask {
     pub(crate) fn words<I: Isa>(&self, group: usize, position: usize) -> [[I::U; 4]; 2] {
         let column = Dropout::counter_column(group, position);
         let mut words = [[I::splat_u(0); 4]; 2];
-        for h in 0..2 {
+        for (h, block) in words.iter_mut().enumerate() {
             let rows = I::add_u(
                 I::splat_u(self.first_row + (h * WIDTH) as u32),
                 I::load_u(&COUNTING),
             );
-            words[h] = philox_lanes::<I>(column, rows, self.step, self.high, self.key);
+            *block = philox_lanes::<I>(column, rows, self.step, self.high, self.key);
         }
         words
     }

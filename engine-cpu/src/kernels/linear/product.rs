@@ -6,6 +6,9 @@
 //! All three keep a tile of sums in registers: `TILE` outputs (or inputs, or features) by two registers. Weights are read as
 //! they lie in the arena, `[outputs, inputs]` row-major; nothing is packed.
 
+// Tiles are indexed by constants, so that the compiler keeps them in registers; iterators over them hide that.
+#![allow(clippy::needless_range_loop)]
+
 use crate::isa::{Isa, WIDTH, half, half_mut};
 use crate::lanes::{LANES, Lanes};
 
@@ -44,7 +47,7 @@ pub(crate) fn forward<I: Isa>(
     let mut n = 0;
     macro_rules! tiles {
         ($size:literal) => {
-            while n + $size <= out.len() {
+            while out.len() - n >= $size {
                 let weight = &weight[n * stride..];
                 let (bias, out) = (&bias[n..n + $size], &mut out[n..n + $size]);
                 forward_tile::<I, $size>(x, spans, weight, stride, bias, out);
@@ -108,7 +111,7 @@ pub(super) fn backward<I: Isa>(
     let mut k = 0;
     macro_rules! tiles {
         ($size:literal) => {
-            while k + $size <= out.len() {
+            while out.len() - k >= $size {
                 backward_tile::<I, $size>(grad, weight, stride, column + k, &mut out[k..k + $size]);
                 k += $size;
             }
@@ -179,7 +182,7 @@ pub(super) fn outer<I: Isa>(
     let mut f = 0;
     macro_rules! tiles {
         ($size:literal) => {
-            while f + $size <= features.len() {
+            while features.len() - f >= $size {
                 let (features, sums) = (
                     &features[f..f + $size],
                     &mut sums[f * stride..(f + $size) * stride],
