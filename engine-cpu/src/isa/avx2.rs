@@ -170,6 +170,10 @@ impl Isa for Avx2 {
         }
     }
     #[inline(always)]
+    fn transpose(rows: &mut [Self::V; WIDTH]) {
+        super::transpose_in_memory::<Self>(rows);
+    }
+    #[inline(always)]
     fn splat_u(x: u32) -> Self::U {
         // SAFETY: see the module.
         unsafe { [_mm256_set1_epi32(x as i32); 2] }

@@ -157,14 +157,22 @@ pub(super) fn padded(width: usize) -> usize {
     width.next_multiple_of(WIDTH)
 }
 
-/// Copies feature-major lanes to rows: `out[row, k] = lanes[k][row]`, rows `padded(lanes.len())` apart. Padding is left as it is.
+/// Copies feature-major lanes to rows: `out[row, k] = lanes[k][row]`, rows `padded(lanes.len())` apart; padding becomes zero.
 #[inline(always)]
-pub(super) fn transpose(lanes: &[Lanes], rows: usize, out: &mut [f32]) {
+pub(super) fn transpose<I: Isa>(lanes: &[Lanes], out: &mut [f32]) {
     let stride = padded(lanes.len());
-    let out = &mut out[..LANES * stride];
-    for (k, lanes) in lanes.iter().enumerate() {
-        for row in 0..rows {
-            out[row * stride + k] = lanes.0[row];
+    for first in (0..stride).step_by(WIDTH) {
+        for h in 0..2 {
+            let mut rows = [I::splat(0.0); WIDTH];
+            for (row, lanes) in rows.iter_mut().zip(&lanes[first..]) {
+                *row = I::load(half(lanes, h));
+            }
+            I::transpose(&mut rows);
+            for (l, row) in rows.into_iter().enumerate() {
+                if let Some(to) = out[(h * WIDTH + l) * stride + first..].first_chunk_mut() {
+                    I::store(row, to);
+                }
+            }
         }
     }
 }
