@@ -12,12 +12,18 @@ fn training_step(c: &mut Criterion) {
         let mut group = c.benchmark_group(format!("training_step/{device}"));
         group.throughput(Throughput::Elements(rows as u64));
         for size in [ModelSize::Small, ModelSize::Medium, ModelSize::Large] {
-            let program = model(size, &CENSUS).training_step(objective(rows)).expect("a training step");
+            let program = model(size, &CENSUS)
+                .training_step(objective(rows))
+                .expect("a training step");
             let mut step = Bound::new(backend.as_ref(), &program, rows, &codes, 1).expect("a compiled step");
             let mut next = 0;
             group.bench_function(BenchmarkId::new(format!("{size:?}"), rows), |b| {
                 b.iter(|| {
-                    let run = Run { first_step: next, learning_rate: 1e-3, ..Run::evaluate(rows as u32) };
+                    let run = Run {
+                        first_step: next,
+                        learning_rate: 1e-3,
+                        ..Run::evaluate(rows as u32)
+                    };
                     step.run(&run).expect("a step");
                     next += 1;
                 });

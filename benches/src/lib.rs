@@ -71,14 +71,19 @@ impl Bound {
     ) -> Result<Self, BackendError> {
         let upload = |resource: &engine_core::ir::Resource| {
             backend.upload(match &resource.kind {
-                ResourceKind::Arena(layout) if resource.name == "params" => HostData::F32(initialise(layout, 1)),
+                ResourceKind::Arena(layout) if resource.name == "params" => {
+                    HostData::F32(initialise(layout, 1))
+                }
                 ResourceKind::Arena(layout) => HostData::F32(vec![0.0; layout.len()]),
                 ResourceKind::Codes { .. } => HostData::Codes(Arc::clone(table)),
                 _ => HostData::F32(vec![0.0; numbers]),
             })
         };
         let resources = program.resources().iter().map(upload).collect::<Result<_, _>>()?;
-        Ok(Self { executable: backend.compile(program, rows)?, resources })
+        Ok(Self {
+            executable: backend.compile(program, rows)?,
+            resources,
+        })
     }
 
     /// Runs steps.
@@ -93,5 +98,9 @@ impl Bound {
 
 /// The objective of a flexible model over [`CENSUS_ROWS`] rows at a batch size.
 pub fn objective(batch: usize) -> Objective {
-    Objective { steps_per_epoch: (CENSUS_ROWS / batch) as u32, micro_batches: 1, flexible: true }
+    Objective {
+        steps_per_epoch: (CENSUS_ROWS / batch) as u32,
+        micro_batches: 1,
+        flexible: true,
+    }
 }

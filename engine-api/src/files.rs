@@ -511,6 +511,18 @@ mod tests {
         assert!(!fs::metadata("/dev/full").unwrap().is_file());
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_nobody_can_write_to_is_said() {
+        // Not even the superuser can make files there, so the test holds for everybody.
+        let said = AtomicFile::create(Path::new("/sys/t.csv"))
+            .unwrap_err()
+            .to_string();
+        let denied = "/sys: no permission to write to it; change its permissions or choose another path";
+        let read_only = "/sys/t.csv: the file system is read-only; choose another path";
+        assert!(said == denied || said == read_only, "{said}");
+    }
+
     #[test]
     fn wrong_paths_say_what_to_do() {
         let folder = tempfile::tempdir().unwrap();

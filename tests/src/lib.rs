@@ -1,1 +1,2 @@
-//! Placeholder
+//! Tests of the whole: golden conformance (`--test golden`) and the rules of the house (`--test architecture`). The library
+//! itself is empty.

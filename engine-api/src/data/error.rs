@@ -1,5 +1,7 @@
 //! What can be wrong with a table or its file, each in one sentence that says where and what to do.
 
+use std::collections::HashMap;
+
 use arrow::error::ArrowError;
 use parquet::errors::ParquetError;
 use thiserror::Error;
@@ -200,6 +202,9 @@ pub enum DataError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// Columns do not form a table.
+    #[error(transparent)]
+    Table(#[from] engine_core::schema::TableError),
     /// A record batch has another schema than the table.
     #[error("{file}: record batch {batch} has another schema than the first; give batches of one schema")]
     BatchSchema {
@@ -259,6 +264,32 @@ pub(crate) fn list_names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> S
         listed.push_str(&format!(" and {more} more"));
     }
     listed
+}
+
+/// Whether every column has a name of its own.
+pub(crate) fn check_names<'a>(file: &str, names: impl Iterator<Item = &'a str>) -> Result<(), DataError> {
+    let mut places = HashMap::new();
+    for (name, position) in names.zip(1..) {
+        let file = file.to_owned();
+        if name.is_empty() {
+            return Err(DataError::EmptyColumnName { file, position });
+        }
+        if let Some(first) = places.insert(name, position) {
+            let column = shorten(name.as_bytes());
+            return Err(DataError::DuplicateColumn {
+                file,
+                column,
+                first,
+                second: position,
+            });
+        }
+    }
+    if places.is_empty() {
+        return Err(DataError::NoColumns {
+            file: file.to_owned(),
+        });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

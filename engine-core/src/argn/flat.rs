@@ -147,7 +147,7 @@ impl FlatModel {
         } else {
             OrderDraw::Fixed
         };
-        let loss = self.from_table(&mut builder, Reading::Sequential, draw, false)?;
+        let loss = self.read_table(&mut builder, Reading::Sequential, draw, false)?;
         let trace = builder.resource("trace", ResourceKind::Numbers)?;
         builder.push(Arc::new(RecordSum { trace }), &[loss])?;
         Ok(builder.finish())
@@ -168,7 +168,7 @@ impl FlatModel {
         let reading = Reading::Shuffled {
             steps_per_epoch: objective.steps_per_epoch,
         };
-        let loss = self.from_table(&mut builder, reading, draw, true)?;
+        let loss = self.read_table(&mut builder, reading, draw, true)?;
         let trace = builder.resource("trace", ResourceKind::Numbers)?;
         builder.push(Arc::new(RecordSum { trace }), &[loss])?;
         let weight = LossWeight::Mean {
@@ -215,7 +215,7 @@ impl FlatModel {
         builder.push(Arc::new(op), &[]).map(|_| ())
     }
 
-    fn from_table(
+    fn read_table(
         &self,
         builder: &mut Builder,
         reading: Reading,

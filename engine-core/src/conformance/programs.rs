@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use super::case::{Case, CaseError, Rule, reference_buffers, rows};
+use super::case::{Case, CaseError, Rule, rows};
 use super::cases::batch::table;
 use super::dice::Dice;
 use super::models::{Model, small};
 use crate::argn::Objective;
 use crate::backend::{HostData, Run};
 use crate::ir::ops::sampling::{OrderedSample, SampleInputs, SamplingRules};
-use crate::ir::{Folded, Interpreter, LossWeight, Program, ResourceKind, differentiate, fold_inference};
+use crate::ir::{Folded, LossWeight, Program, ResourceKind, differentiate, fold_inference};
 use crate::privacy::clip;
 
 /// Rows of the table that the programs read.
@@ -175,8 +175,7 @@ impl ModelData {
         } = fold_inference(&forward, &order, SamplingRules::default(), inputs, true)?;
         let mut fold = self.case("fold", prepare, rows(1), "a random column order");
         fold.resources[1] = HostData::F32(vec![0.0; model.len]);
-        let mut folded = reference_buffers(&fold.resources);
-        Interpreter::new(&fold.program).run(&fold.run, &mut folded, &[])?;
+        let folded = fold.reference_numbers(1)?;
         cases.push(fold);
 
         let op = sample.nodes()[0].op.as_any().downcast_ref::<OrderedSample>();
@@ -184,8 +183,7 @@ impl ModelData {
             return Ok(());
         };
         let mut draw = self.case("sample", sample, rows(100), "a random column order");
-        let arena = folded[1].data().unwrap_or_default();
-        draw.resources[0] = HostData::F32(arena.iter().map(|x| *x as f32).collect());
+        draw.resources[0] = HostData::F32(folded);
         draw.rule = Rule::Draws(op);
         cases.push(draw);
         Ok(())

@@ -43,6 +43,43 @@ fn mul_wide8(a: __m256i, b: __m256i) -> (__m256i, __m256i) {
     }
 }
 
+/// Eight lanes of [`Isa::keep`].
+#[inline(always)]
+fn keep8(words: __m256i, byte: u32, threshold: u32, x: __m256) -> __m256 {
+    // SAFETY: see the module.
+    unsafe {
+        let (limit, low) = (_mm256_set1_epi32(threshold as i32), _mm256_set1_epi32(0xFF));
+        let shift = _mm_cvtsi32_si128((8 * byte) as i32);
+        let value = _mm256_and_si256(_mm256_srl_epi32(words, shift), low);
+        _mm256_andnot_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(limit, value)), x)
+    }
+}
+
+/// Eight lanes of [`Isa::exp2_int`].
+#[inline(always)]
+fn exp2_int8(n: __m256) -> __m256 {
+    // SAFETY: see the module.
+    unsafe {
+        let biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+        _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
+    }
+}
+
+/// Eight lanes of [`Isa::split_exponent`].
+#[inline(always)]
+fn split_exponent8(x: __m256) -> (__m256, __m256) {
+    // SAFETY: see the module.
+    unsafe {
+        let bits = _mm256_castps_si256(x);
+        let exponent = _mm256_sub_epi32(_mm256_srli_epi32::<23>(bits), _mm256_set1_epi32(126));
+        let mantissa = _mm256_or_si256(
+            _mm256_and_si256(bits, _mm256_set1_epi32(0x007F_FFFF)),
+            _mm256_set1_epi32(0x3F00_0000),
+        );
+        (_mm256_cvtepi32_ps(exponent), _mm256_castsi256_ps(mantissa))
+    }
+}
+
 impl Isa for Avx2 {
     type V = [__m256; 2];
     type U = [__m256i; 2];
@@ -114,8 +151,12 @@ impl Isa for Avx2 {
     #[inline(always)]
     fn where_positive(mask: Self::V, x: Self::V) -> Self::V {
         // SAFETY: see the module.
-        let positive = |m| unsafe { _mm256_cmp_ps::<_CMP_GT_OQ>(m, _mm256_setzero_ps()) };
-        both!(_mm256_and_ps, [positive(mask[0]), positive(mask[1])], x)
+        unsafe {
+            let zero = _mm256_setzero_ps();
+            let low = _mm256_cmp_ps::<_CMP_GT_OQ>(mask[0], zero);
+            let high = _mm256_cmp_ps::<_CMP_GT_OQ>(mask[1], zero);
+            [_mm256_and_ps(low, x[0]), _mm256_and_ps(high, x[1])]
+        }
     }
     #[inline(always)]
     fn count_le(a: Self::V, b: Self::V, count: Self::U) -> Self::U {
@@ -127,6 +168,10 @@ impl Isa for Avx2 {
                 _mm256_sub_epi32(count[1], le(1)),
             ]
         }
+    }
+    #[inline(always)]
+    fn transpose(rows: &mut [Self::V; WIDTH]) {
+        super::transpose_in_memory::<Self>(rows);
     }
     #[inline(always)]
     fn splat_u(x: u32) -> Self::U {
@@ -149,6 +194,10 @@ impl Isa for Avx2 {
         }
     }
     #[inline(always)]
+    fn add_u(a: Self::U, b: Self::U) -> Self::U {
+        both!(_mm256_add_epi32, a, b)
+    }
+    #[inline(always)]
     fn xor_u(a: Self::U, b: Self::U) -> Self::U {
         both!(_mm256_xor_si256, a, b)
     }
@@ -159,42 +208,18 @@ impl Isa for Avx2 {
     }
     #[inline(always)]
     fn keep(words: Self::U, byte: u32, threshold: u32, x: Self::V) -> Self::V {
-        // SAFETY: see the module.
-        unsafe {
-            let (limit, low) = (_mm256_set1_epi32(threshold as i32), _mm256_set1_epi32(0xFF));
-            let shift = _mm_cvtsi32_si128((8 * byte) as i32);
-            let dropped = |w| {
-                let value = _mm256_and_si256(_mm256_srl_epi32(w, shift), low);
-                _mm256_castsi256_ps(_mm256_cmpgt_epi32(limit, value))
-            };
-            [
-                _mm256_andnot_ps(dropped(words[0]), x[0]),
-                _mm256_andnot_ps(dropped(words[1]), x[1]),
-            ]
-        }
+        [
+            keep8(words[0], byte, threshold, x[0]),
+            keep8(words[1], byte, threshold, x[1]),
+        ]
     }
     #[inline(always)]
     fn exp2_int(n: Self::V) -> Self::V {
-        // SAFETY: see the module.
-        let one = |n| unsafe {
-            let biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
-        };
-        [one(n[0]), one(n[1])]
+        [exp2_int8(n[0]), exp2_int8(n[1])]
     }
     #[inline(always)]
     fn split_exponent(x: Self::V) -> (Self::V, Self::V) {
-        // SAFETY: see the module.
-        let one = |x| unsafe {
-            let bits = _mm256_castps_si256(x);
-            let exponent = _mm256_sub_epi32(_mm256_srli_epi32::<23>(bits), _mm256_set1_epi32(126));
-            let mantissa = _mm256_or_si256(
-                _mm256_and_si256(bits, _mm256_set1_epi32(0x007F_FFFF)),
-                _mm256_set1_epi32(0x3F00_0000),
-            );
-            (_mm256_cvtepi32_ps(exponent), _mm256_castsi256_ps(mantissa))
-        };
-        let ((e0, m0), (e1, m1)) = (one(x[0]), one(x[1]));
+        let ((e0, m0), (e1, m1)) = (split_exponent8(x[0]), split_exponent8(x[1]));
         ([e0, e1], [m0, m1])
     }
 }

@@ -6,8 +6,11 @@ use super::{Isa, WIDTH};
 pub(crate) struct Portable;
 
 #[inline(always)]
-fn zip<T: Copy>(a: [T; WIDTH], b: [T; WIDTH], f: impl Fn(T, T) -> T) -> [T; WIDTH] {
-    std::array::from_fn(|i| f(a[i], b[i]))
+fn zip<T: Copy>(mut a: [T; WIDTH], b: [T; WIDTH], f: impl Fn(T, T) -> T) -> [T; WIDTH] {
+    for i in 0..WIDTH {
+        a[i] = f(a[i], b[i]);
+    }
+    a
 }
 
 impl Isa for Portable {
@@ -54,7 +57,11 @@ impl Isa for Portable {
     #[inline(always)]
     fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         // Without a fused instruction `f32::mul_add` would be a library call per lane.
-        std::array::from_fn(|i| a[i] * b[i] + c[i])
+        let mut sum = c;
+        for i in 0..WIDTH {
+            sum[i] += a[i] * b[i];
+        }
+        sum
     }
     #[inline(always)]
     fn round(a: Self::V) -> Self::V {
@@ -70,6 +77,10 @@ impl Isa for Portable {
         std::array::from_fn(|i| count[i] + u32::from(a[i] <= b[i]))
     }
     #[inline(always)]
+    fn transpose(rows: &mut [Self::V; WIDTH]) {
+        super::transpose_in_memory::<Self>(rows);
+    }
+    #[inline(always)]
     fn splat_u(x: u32) -> Self::U {
         [x; WIDTH]
     }
@@ -80,6 +91,10 @@ impl Isa for Portable {
     #[inline(always)]
     fn store_u(v: Self::U, to: &mut [u32; WIDTH]) {
         *to = v;
+    }
+    #[inline(always)]
+    fn add_u(a: Self::U, b: Self::U) -> Self::U {
+        zip(a, b, u32::wrapping_add)
     }
     #[inline(always)]
     fn xor_u(a: Self::U, b: Self::U) -> Self::U {

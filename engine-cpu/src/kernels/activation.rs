@@ -8,6 +8,7 @@ use super::linear::Mask;
 use super::{Context, CpuKernel, Value, as_op, block_of};
 use crate::isa::{Isa, Kernel, half, half_mut};
 use crate::lanes::Lanes;
+use crate::shared::Shared;
 
 pub(super) fn make(op: &dyn Op) -> Option<Box<dyn CpuKernel>> {
     if as_op::<Relu>(op).is_some() {
@@ -25,42 +26,65 @@ struct ReluKernel;
 #[derive(Debug)]
 struct ReluGradKernel;
 
-/// Applies `f` to all lanes of two values; which kernels are element-wise over whole slots.
-fn zip_lanes(cx: &mut Context<'_, '_>, f: impl Fn(&Lanes, &Lanes) -> Lanes + Sync + Send) {
-    let (a, b) = match (cx.inputs[0], cx.inputs[1]) {
-        (Value::Numbers(a), Value::Numbers(b)) => (a, b),
-        (Value::Numbers(a), _) => (a, a),
-        _ => unreachable!("the program was checked: element-wise ops take numbers"),
-    };
+/// Lanes of a task.
+const CHUNK: usize = 1024;
+
+/// `out = max(x, 0)`, or `out = x where mask > 0`, over a range of lanes.
+struct Rectify<'a> {
+    mask: Option<&'a [Lanes]>,
+    x: &'a [Lanes],
+    out: &'a mut [Lanes],
+}
+
+impl Kernel for Rectify<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        for (i, (x, out)) in self.x.iter().zip(self.out).enumerate() {
+            for h in 0..2 {
+                let x = I::load(half(x, h));
+                let y = match self.mask {
+                    Some(mask) => I::where_positive(I::load(half(&mask[i], h)), x),
+                    // The maximum is its second operand when that is NaN, so divergence stays visible.
+                    None => I::max(I::splat(0.0), x),
+                };
+                I::store(y, half_mut(out, h));
+            }
+        }
+    }
+}
+
+fn rectify(cx: &mut Context<'_, '_>, mask: Option<&[Lanes]>, x: &[Lanes]) {
+    let (set, len) = (cx.set, x.len());
     let mut out = cx.take_numbers(0);
-    let width = cx.width;
-    let len = cx.blocks() * width;
-    let (a, b) = (&a[..len], &b[..len]);
-    const CHUNK: usize = 512;
-    let shared = crate::shared::Shared::new(&mut out[..len]);
+    let shared = Shared::new(&mut out[..len]);
     cx.parallel(len.div_ceil(CHUNK), |task| {
         let range = task * CHUNK..((task + 1) * CHUNK).min(len);
         // SAFETY: each task writes its own range.
         let out = unsafe { shared.part(range.clone()) };
-        for ((out, a), b) in out.iter_mut().zip(&a[range.clone()]).zip(&b[range]) {
-            *out = f(a, b);
-        }
+        let mask = mask.map(|m| &m[range.clone()]);
+        set.dispatch(Rectify {
+            mask,
+            x: &x[range],
+            out,
+        });
     });
     cx.put(0, Value::Numbers(out));
 }
 
 impl CpuKernel for ReluKernel {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
-        zip_lanes(cx, |x, _| Lanes(x.0.map(|x| if x < 0.0 { 0.0 } else { x })));
+        let x = cx.numbers(0, cx.width);
+        rectify(cx, None, x);
         Ok(())
     }
 }
 
 impl CpuKernel for ReluGradKernel {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
-        zip_lanes(cx, |y, d| {
-            Lanes(std::array::from_fn(|l| if y.0[l] > 0.0 { d.0[l] } else { 0.0 }))
-        });
+        let (y, grad) = (cx.numbers(0, cx.width), cx.numbers(1, cx.width));
+        rectify(cx, Some(y), grad);
         Ok(())
     }
 }

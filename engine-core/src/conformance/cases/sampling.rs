@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::backend::{HostData, Run};
+use crate::backend::Run;
 use crate::conformance::case::{Case, CaseError, Rule, Setup, rows};
 use crate::conformance::dice::Dice;
 use crate::conformance::models::{Model, small};
@@ -23,19 +23,19 @@ pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
             let order = model.order(dice);
             let source = source(&model, &order)?;
             let folded = Arc::new(FoldedModel::new(&source, &order, budget));
-            let params = model.params(dice.seed);
             let label = format!(
                 "{}, {} tables, seed {}",
                 model.label,
                 if budget == 0 { "factored" } else { "full" },
                 dice.seed
             );
-            cases.push(fold_case(&model, &source, &folded, &params, label.clone())?);
+            let fold = fold_case(&model, source, &folded, label.clone(), dice.seed)?;
             let draws = Draws {
                 folded: &folded,
-                arena: evaluate(&source, &folded, &params),
+                arena: fold.reference_numbers(1)?,
                 label,
             };
+            cases.push(fold);
             draws.push_cases(dice, &mut cases)?;
         }
     }
@@ -58,48 +58,21 @@ fn source(model: &Model, order: &[usize]) -> Result<FoldSource, CaseError> {
     Ok(tables.source.clone())
 }
 
-fn op(
-    setup: &mut Setup,
-    model: &Model,
-    source: &FoldSource,
-    folded: &Arc<FoldedModel>,
-    params: &[f32],
-) -> Result<FoldTables, CaseError> {
-    Ok(FoldTables {
-        params: setup.arena("params", model.flat.layout(), params.to_vec())?,
-        folded: setup.numbers("folded", vec![0.5; folded.len])?,
-        source: source.clone(),
-        model: Arc::clone(folded),
-    })
-}
-
 fn fold_case(
     model: &Model,
-    source: &FoldSource,
+    source: FoldSource,
     folded: &Arc<FoldedModel>,
-    params: &[f32],
     label: String,
+    seed: u64,
 ) -> Result<Case, CaseError> {
     let mut setup = Setup::new("fold_tables");
-    let op = op(&mut setup, model, source, folded, params)?;
-    Ok(setup.finish(op, &[], rows(1), label)?)
-}
-
-/// The folded arena in single precision.
-fn evaluate(source: &FoldSource, folded: &Arc<FoldedModel>, params: &[f32]) -> Vec<f32> {
-    let mut setup = Setup::new("fold_tables");
-    let numbers = setup.numbers("folded", Vec::new());
-    let Ok(resource) = numbers else {
-        return Vec::new();
-    };
     let op = FoldTables {
-        params: resource,
-        folded: resource,
-        source: source.clone(),
+        params: setup.arena("params", model.flat.layout(), model.params(seed))?,
+        folded: setup.numbers("folded", vec![0.5; folded.len])?,
+        source,
         model: Arc::clone(folded),
     };
-    let params: Vec<f64> = params.iter().map(|p| f64::from(*p)).collect();
-    op.evaluate(&params).into_iter().map(|x| x as f32).collect()
+    Ok(setup.finish(op, &[], rows(1), label)?)
 }
 
 /// A folded model to draw from.
@@ -135,7 +108,7 @@ impl Draws<'_> {
             top_p: Some(0.95),
             ..fixed.clone()
         };
-        for (name, rules, inputs, report, rows, scale) in [
+        for (name, rules, inputs, report, batch, scale) in [
             ("no rules", none(), inputs(false, false), true, 33, 1.0),
             ("no rows", none(), inputs(false, false), true, 0, 1.0),
             ("one row", none(), inputs(false, false), false, 1, 1.0),
@@ -152,10 +125,10 @@ impl Draws<'_> {
         ] {
             let run = Run {
                 first_row: [0, 1 << 33][count % 2],
-                steps: 1 + rows as u32 % 2,
-                ..super::super::case::rows(rows)
+                steps: 1 + batch as u32 % 2,
+                ..rows(batch)
             };
-            let label = format!("{}, {name}, {rows} rows", self.label);
+            let label = format!("{}, {name}, {batch} rows", self.label);
             cases.push(self.case(dice, rules, inputs, report, run, scale, label)?);
         }
         Ok(())
@@ -199,7 +172,6 @@ impl Draws<'_> {
             values.push(setup.value("uniforms", &Groups::ones(count), uniforms)?);
         }
         let mut case = setup.finish(op.clone(), &values, run, label)?;
-        debug_assert!(matches!(case.resources[0], HostData::F32(_)));
         case.rule = Rule::Draws(op);
         Ok(case)
     }

@@ -1,7 +1,13 @@
 //! The three products of a linear layer for one block of rows: outputs, gradients of inputs, gradients of weights.
 //!
+//! No closure may stand between a kernel and an intrinsic: closures are functions of their own, and the compiler does not inline
+//! instructions of a set into a function that was not compiled for it.
+//!
 //! All three keep a tile of sums in registers: `TILE` outputs (or inputs, or features) by two registers. Weights are read as
 //! they lie in the arena, `[outputs, inputs]` row-major; nothing is packed.
+
+// Tiles are indexed by constants, so that the compiler keeps them in registers; iterators over them hide that.
+#![allow(clippy::needless_range_loop)]
 
 use crate::isa::{Isa, WIDTH, half, half_mut};
 use crate::lanes::{LANES, Lanes};
@@ -41,7 +47,7 @@ pub(crate) fn forward<I: Isa>(
     let mut n = 0;
     macro_rules! tiles {
         ($size:literal) => {
-            while n + $size <= out.len() {
+            while out.len() - n >= $size {
                 let weight = &weight[n * stride..];
                 let (bias, out) = (&bias[n..n + $size], &mut out[n..n + $size]);
                 forward_tile::<I, $size>(x, spans, weight, stride, bias, out);
@@ -68,11 +74,17 @@ fn forward_tile<I: Isa, const N: usize>(
     bias: &[f32],
     out: &mut [Lanes],
 ) {
-    let mut sums: [Pair<I>; N] = std::array::from_fn(|n| [I::splat(bias[n]); 2]);
+    let mut sums = [[I::splat(0.0); 2]; N];
+    for n in 0..N {
+        sums[n] = [I::splat(bias[n]); 2];
+    }
     let mut position = 0;
     for span in spans {
         let x = &x[position..position + span.width];
-        let rows: [&[f32]; N] = std::array::from_fn(|n| &weight[n * stride + span.column..][..span.width]);
+        let mut rows = [&weight[..0]; N];
+        for n in 0..N {
+            rows[n] = &weight[n * stride + span.column..][..span.width];
+        }
         for (i, x) in x.iter().enumerate() {
             let x = load_pair::<I>(x);
             for n in 0..N {
@@ -99,7 +111,7 @@ pub(super) fn backward<I: Isa>(
     let mut k = 0;
     macro_rules! tiles {
         ($size:literal) => {
-            while k + $size <= out.len() {
+            while out.len() - k >= $size {
                 backward_tile::<I, $size>(grad, weight, stride, column + k, &mut out[k..k + $size]);
                 k += $size;
             }
@@ -145,14 +157,22 @@ pub(super) fn padded(width: usize) -> usize {
     width.next_multiple_of(WIDTH)
 }
 
-/// Copies feature-major lanes to rows: `out[row, k] = lanes[k][row]`, rows `padded(lanes.len())` apart. Padding is left as it is.
+/// Copies feature-major lanes to rows: `out[row, k] = lanes[k][row]`, rows `padded(lanes.len())` apart; padding becomes zero.
 #[inline(always)]
-pub(super) fn transpose(lanes: &[Lanes], rows: usize, out: &mut [f32]) {
+pub(super) fn transpose<I: Isa>(lanes: &[Lanes], out: &mut [f32]) {
     let stride = padded(lanes.len());
-    let out = &mut out[..LANES * stride];
-    for (k, lanes) in lanes.iter().enumerate() {
-        for row in 0..rows {
-            out[row * stride + k] = lanes.0[row];
+    for first in (0..stride).step_by(WIDTH) {
+        for h in 0..2 {
+            let mut rows = [I::splat(0.0); WIDTH];
+            for (row, lanes) in rows.iter_mut().zip(&lanes[first..]) {
+                *row = I::load(half(lanes, h));
+            }
+            I::transpose(&mut rows);
+            for (l, row) in rows.into_iter().enumerate() {
+                if let Some(to) = out[(h * WIDTH + l) * stride + first..].first_chunk_mut() {
+                    I::store(row, to);
+                }
+            }
         }
     }
 }
@@ -170,7 +190,7 @@ pub(super) fn outer<I: Isa>(
     let mut f = 0;
     macro_rules! tiles {
         ($size:literal) => {
-            while f + $size <= features.len() {
+            while features.len() - f >= $size {
                 let (features, sums) = (
                     &features[f..f + $size],
                     &mut sums[f * stride..(f + $size) * stride],
@@ -214,11 +234,18 @@ fn outer_tile<I: Isa, const N: usize, const M: usize>(
     rows: usize,
     sums: &mut [f32],
 ) {
-    let mut tile: [[I::V; M]; N] =
-        std::array::from_fn(|n| std::array::from_fn(|m| I::load(chunk(sums, n * stride + a + m * WIDTH))));
+    let mut tile = [[I::splat(0.0); M]; N];
+    for n in 0..N {
+        for m in 0..M {
+            tile[n][m] = I::load(chunk(sums, n * stride + a + m * WIDTH));
+        }
+    }
     let features: &[Lanes] = &features[..N];
     for row in 0..rows.min(LANES) {
-        let x: [I::V; M] = std::array::from_fn(|m| I::load(chunk(across, row * stride + a + m * WIDTH)));
+        let mut x = [I::splat(0.0); M];
+        for m in 0..M {
+            x[m] = I::load(chunk(across, row * stride + a + m * WIDTH));
+        }
         for n in 0..N {
             let s = I::splat(features[n].0[row]);
             for m in 0..M {

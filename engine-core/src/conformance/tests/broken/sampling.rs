@@ -106,7 +106,7 @@ fn without(op: &dyn Op, cx: &mut Reference<'_>, lost: impl Fn(usize) -> bool) ->
 
 #[test]
 fn drawing() {
-    let broken: [(&'static str, &str, Act); 11] = [
+    let broken: [(&'static str, &str, Act); 5] = [
         ("ordered_sample", "the temperature ignored", |op, cx| {
             ruled(op, cx, |r| r.temperature = None)
         }),
@@ -136,6 +136,13 @@ fn drawing() {
                 },
             )
         }),
+    ];
+    assert_caught("sampling", "small", &broken);
+}
+
+#[test]
+fn rows_and_folded_models() {
+    let broken: [(&'static str, &str, Act); 6] = [
         ("ordered_sample", "rows counted within the batch", |op, cx| {
             cx.run.first_row = 0;
             op.reference(cx)

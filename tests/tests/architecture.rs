@@ -1,0 +1,219 @@
+//! The house rules that a compiler does not check: who may depend on whom, who touches the disk, where an op's kernel lives.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic, as tests do")]
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, PackageId};
+
+/// Which of our crates a crate may use. Backends never know each other; tests, benches and examples may use everything.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("engine-core", &[]),
+    ("engine-cpu", &["engine-core"]),
+    ("engine-kernels-cuda", &["engine-core"]),
+    ("engine-kernels-wgpu", &["engine-core"]),
+    (
+        "engine-api",
+        &[
+            "engine-core",
+            "engine-cpu",
+            "engine-kernels-cuda",
+            "engine-kernels-wgpu",
+        ],
+    ),
+    ("engine-cli", &["engine-api"]),
+];
+
+/// Crates that use the others and are used by nobody.
+const OUTSIDE: &[&str] = &["engine-benches", "engine-tests", "engine-examples"];
+
+/// What the core must be free of, beside the backends.
+const FOREIGN_TO_THE_CORE: &[&str] = &[
+    "arrow", "arrow2", "parquet", "csv", "clap", "wgpu", "cudarc", "ndarray",
+];
+
+/// What only those compile who ask for it.
+const OPT_IN: &[&str] = &["wgpu", "cudarc", "arrow2"];
+
+/// Crates that must not touch the disk.
+const DISKLESS: &[&str] = &[
+    "engine-core",
+    "engine-cpu",
+    "engine-kernels-cuda",
+    "engine-kernels-wgpu",
+];
+
+/// Lines of a file, tests included.
+const MOST_LINES: usize = 800;
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn metadata(features: CargoOpt) -> Metadata {
+    MetadataCommand::new()
+        .manifest_path(workspace().join("Cargo.toml"))
+        .features(features)
+        .other_options(["--locked".to_owned()])
+        .exec()
+        .unwrap()
+}
+
+/// Everything that a package compiles into itself, by name: normal dependencies of normal dependencies.
+fn compiled_into(metadata: &Metadata, package: &str) -> BTreeSet<String> {
+    let names: HashMap<&PackageId, &str> = metadata
+        .packages
+        .iter()
+        .map(|p| (&p.id, p.name.as_str()))
+        .collect();
+    let nodes = &metadata.resolve.as_ref().unwrap().nodes;
+    let nodes: HashMap<&PackageId, _> = nodes.iter().map(|n| (&n.id, n)).collect();
+    let root = metadata
+        .workspace_packages()
+        .into_iter()
+        .find(|p| p.name.as_str() == package);
+    let mut open = vec![&root.unwrap().id];
+    let mut seen: HashSet<&PackageId> = HashSet::new();
+    while let Some(id) = open.pop() {
+        for dependency in &nodes[id].deps {
+            let is_normal = dependency
+                .dep_kinds
+                .iter()
+                .any(|k| k.kind == DependencyKind::Normal);
+            if is_normal && seen.insert(&dependency.pkg) {
+                open.push(&dependency.pkg);
+            }
+        }
+    }
+    seen.into_iter().map(|id| names[id].to_owned()).collect()
+}
+
+/// Files with the given extension below a folder.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let Ok(entries) = fs::read_dir(folder) else {
+        return found;
+    };
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|e| e == extension) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Folders of the crates of the workspace, by name.
+fn crates() -> Vec<(String, PathBuf)> {
+    let metadata = metadata(CargoOpt::AllFeatures);
+    let packages = metadata.workspace_packages().into_iter();
+    let folder = |path: &Path| path.parent().unwrap().to_owned();
+    packages
+        .map(|p| (p.name.to_string(), folder(p.manifest_path.as_std_path())))
+        .collect()
+}
+
+#[test]
+fn arrows_between_crates_point_one_way() {
+    let metadata = metadata(CargoOpt::AllFeatures);
+    let packages = metadata.workspace_packages();
+    let ours: HashSet<&str> = packages.iter().map(|p| p.name.as_str()).collect();
+    for package in &packages {
+        let name = package.name.as_str();
+        if OUTSIDE.contains(&name) {
+            continue;
+        }
+        let allowed = ARROWS.iter().find(|(from, _)| *from == name);
+        let (_, allowed) = allowed.unwrap_or_else(|| panic!("{name} has no place in the design"));
+        for dependency in &package.dependencies {
+            let to = dependency.name.as_str();
+            let is_test_only = dependency.kind == DependencyKind::Development;
+            assert!(
+                !ours.contains(to) || is_test_only || allowed.contains(&to),
+                "{name} must not depend on {to}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_core_knows_no_backend_no_file_format_and_no_command_line() {
+    let metadata = metadata(CargoOpt::AllFeatures);
+    let compiled = compiled_into(&metadata, "engine-core");
+    assert!(
+        compiled.contains("serde_json"),
+        "the walk over the dependencies found {compiled:?}"
+    );
+    for name in &compiled {
+        let foreign = FOREIGN_TO_THE_CORE
+            .iter()
+            .any(|f| name == f || name.starts_with(&format!("{f}-")));
+        assert!(!foreign, "engine-core compiles {name} into itself");
+        assert!(!name.starts_with("engine-"), "engine-core depends on {name}");
+    }
+}
+
+#[test]
+fn a_default_build_has_no_graphics_driver_and_no_unmaintained_crate() {
+    let metadata = metadata(CargoOpt::SomeFeatures(Vec::new()));
+    let compiled = compiled_into(&metadata, "engine-cli");
+    assert!(
+        compiled.contains("engine-cpu"),
+        "the walk over the dependencies found {compiled:?}"
+    );
+    for name in OPT_IN {
+        assert!(
+            !compiled.contains(*name),
+            "engine-cli compiles {name} without being asked to"
+        );
+    }
+}
+
+#[test]
+fn only_the_api_touches_the_disk() {
+    for (name, folder) in crates() {
+        if !DISKLESS.contains(&name.as_str()) {
+            continue;
+        }
+        for file in files(&folder.join("src"), "rs") {
+            let text = fs::read_to_string(&file).unwrap();
+            for used in ["std::fs", "std::{fs", "fs::File", "tempfile"] {
+                assert!(!text.contains(used), "{} uses {used}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn files_are_short() {
+    for (_, folder) in crates() {
+        for part in ["src", "tests", "benches", "examples"] {
+            for file in files(&folder.join(part), "rs") {
+                let lines = fs::read_to_string(&file).unwrap().lines().count();
+                assert!(
+                    lines <= MOST_LINES,
+                    "{} has {lines} lines; split it",
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
+/// Families of ops: the files and folders in the core's `ir/ops`.
+fn families(folder: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let stems = entries.map(|path| path.file_stem().unwrap().to_string_lossy().into_owned());
+    stems.filter(|stem| stem != "mod").collect()
+}
+
+#[test]
+fn every_family_of_ops_has_its_kernels_under_the_same_name() {
+    let core = families(&workspace().join("engine-core/src/ir/ops"));
+    let kernels = families(&workspace().join("engine-cpu/src/kernels"));
+    assert!(core.contains("embedding"), "{core:?}");
+    assert_eq!(core, kernels, "families of ops in the core and in engine-cpu");
+}

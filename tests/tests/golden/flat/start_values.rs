@@ -1,0 +1,37 @@
+//! Start values of the predictors: the smoothed shares of the codes.
+
+use engine_core::argn::{empirical_biases, empirical_probabilities};
+
+use super::loaded::sub_columns;
+use super::training::encoded_table;
+use crate::compare::{Outcome, Report, within};
+use crate::discover::Case;
+use crate::files::{self, Tensors};
+use crate::plan::Plan;
+
+/// Adds the comparisons.
+pub(crate) fn plan(plan: &mut Plan) {
+    let files = ["orders.json", "encoded-trn.parquet", "predictor-init.safetensors"];
+    plan.compare("predictor-init", &files, predictor_init);
+}
+
+fn predictor_init(case: &Case) -> Outcome {
+    let subs = sub_columns(&files::json(&case.path("orders.json"))?)?;
+    let table = encoded_table(&case.path("encoded-trn.parquet"), &subs)?;
+    let probabilities = empirical_probabilities(&subs, &[&table]);
+    let biases = empirical_biases(&subs, &[&table]);
+    let recorded = Tensors::open(&case.path("predictor-init.safetensors"))?;
+    let mut report = Report::default();
+    for (s, (name, _)) in subs.iter().enumerate() {
+        let (probs, bias) = (format!("probs.{name}"), format!("bias.{name}"));
+        report.close(
+            &probs,
+            &probabilities[s],
+            &recorded.get(&probs)?.data,
+            within(1e-12, 0.0),
+        );
+        let ours: Vec<f64> = biases[s].iter().map(|b| f64::from(*b)).collect();
+        report.close(&bias, &ours, &recorded.get(&bias)?.data, within(1e-6, 1e-7));
+    }
+    report.finish()
+}

@@ -1,0 +1,131 @@
+//! The training log: sizes of batches and the learning rate. Losses depend on random numbers, so they are not compared.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use engine_core::encode::TableStats;
+use engine_core::schema::{CodeColumn, CodeTable};
+use engine_core::train::{
+    CheckpointSink, Plan as BatchPlan, ProgressMessage, SinkError, Start, TableSize, TrainOptions,
+    TrainState, Training, data_points,
+};
+
+use super::loaded::{LOADED_FILES, Loaded, SubColumns};
+use crate::compare::{Outcome, Report};
+use crate::devices::Device;
+use crate::discover::Case;
+use crate::files;
+use crate::plan::Plan;
+
+const LOG: &str = "progress-messages.csv";
+
+/// Adds the comparison on one device.
+pub(crate) fn plan(plan: &mut Plan, device: &Device) {
+    let more = [
+        "encoded-trn.parquet",
+        "encoded-val.parquet",
+        "tgt-stats.json",
+        LOG,
+    ];
+    let files = [&LOADED_FILES[..], &more].concat();
+    let device = device.clone();
+    let name = format!("{LOG}/{}", device.name);
+    plan.compare(&name, &files, move |case| training_log(case, &device));
+}
+
+/// Keeps nothing.
+struct NoCheckpoints;
+
+impl CheckpointSink for NoCheckpoints {
+    fn save_best(&mut self, _: &[f32]) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn save_state(&mut self, _: &TrainState) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn save_progress(&mut self, _: &[ProgressMessage]) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+/// The codes of an encoded file, sub-columns in model order.
+pub(crate) fn encoded_table(path: &Path, subs: &SubColumns) -> Outcome<CodeTable> {
+    let encoded = files::codes(path)?;
+    let rows = encoded.first().map_or(0, |(_, codes)| codes.len());
+    let mut columns = Vec::new();
+    for (name, cardinality) in subs {
+        let found = encoded.iter().find(|(n, _)| n == name.as_str());
+        let (_, codes) = found.ok_or_else(|| format!("{} has no column {name}", path.display()))?;
+        columns.push(CodeColumn::from_codes(*cardinality, codes.iter().copied()));
+    }
+    Ok(CodeTable::new(columns, rows).ok_or("columns of unequal length")?)
+}
+
+fn messages(case: &Case, device: &Device) -> Outcome<Vec<ProgressMessage>> {
+    let loaded = Loaded::new(case)?;
+    let subs = loaded.model.sub_columns().to_vec();
+    let stats = TableStats::from_json(&files::json(&case.path("tgt-stats.json"))?.to_string())?;
+    let training = encoded_table(&case.path("encoded-trn.parquet"), &subs)?;
+    let validation = encoded_table(&case.path("encoded-val.parquet"), &subs)?;
+    let size = TableSize {
+        training_rows: training.rows(),
+        validation_rows: validation.rows(),
+        parameters: loaded.model.layout().len(),
+        data_points: data_points(&stats),
+    };
+    let options = TrainOptions {
+        max_epochs: files::number(&files::json(&case.path("meta.json"))?, "epochs")?,
+        ..TrainOptions::new(1, BatchPlan::choose(size, None, None))
+    };
+    let training = Training {
+        backend: device.backend.as_ref(),
+        model: &loaded.model,
+        training: Arc::new(training),
+        validation: Arc::new(validation),
+        options,
+    };
+    let report = training.run(Start::Fresh, &mut NoCheckpoints, &mut |_| {
+        ControlFlow::Continue(())
+    })?;
+    Ok(report.messages)
+}
+
+fn training_log(case: &Case, device: &Device) -> Outcome {
+    let text = fs::read_to_string(case.path(LOG))?;
+    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let names = lines.next().ok_or("the log is empty")?;
+    let messages = messages(case, device)?;
+    let recorded: Vec<Vec<&str>> = lines.collect();
+    let mut report = Report::default();
+    report.equal("number of messages", &messages.len(), &recorded.len());
+    for (i, (message, recorded)) in messages.iter().zip(&recorded).enumerate() {
+        let value = |name: &str| -> Outcome<f64> {
+            let position = names.iter().position(|n| *n == name);
+            let text = position.and_then(|p| recorded.get(p));
+            Ok(text.ok_or_else(|| format!("the log has no {name}"))?.parse()?)
+        };
+        report.equal(&format!("message {i}: epoch"), &message.epoch, &value("epoch")?);
+        report.equal(
+            &format!("message {i}: steps"),
+            &(message.steps as f64),
+            &value("steps")?,
+        );
+        report.equal(
+            &format!("message {i}: samples"),
+            &(message.samples as f64),
+            &value("samples")?,
+        );
+        if i < 2 {
+            report.equal(
+                &format!("message {i}: learn_rate"),
+                &message.learn_rate,
+                &value("learn_rate")?,
+            );
+        }
+    }
+    report.finish()
+}
