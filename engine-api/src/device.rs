@@ -59,7 +59,10 @@ impl FromStr for Device {
         if name.eq_ignore_ascii_case("auto") {
             return Ok(Self::default());
         }
-        match BACKENDS.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)) {
+        match BACKENDS
+            .iter()
+            .find(|(known, _)| name.eq_ignore_ascii_case(known))
+        {
             Some((backend, true)) => Ok(Self {
                 backend: Some(backend),
                 threads: None,
@@ -142,10 +145,7 @@ mod tests {
         assert_eq!("auto".parse::<Device>().unwrap(), Device::default());
         assert_eq!("CPU".parse::<Device>().unwrap(), Device::CPU);
         let error = |name: &str| name.parse::<Device>().unwrap_err().to_string();
-        assert_eq!(
-            error("gpu"),
-            "there is no device \"gpu\"; use auto or cpu"
-        );
+        assert_eq!(error("gpu"), "there is no device \"gpu\"; use auto or cpu");
         assert_eq!(
             error("cuda"),
             "the device \"cuda\" is not built into this program; use auto or cpu, or build it with the feature `cuda`"

@@ -44,6 +44,9 @@ impl CheckpointSink for Checkpoints {
     }
 
     fn save_progress(&mut self, messages: &[ProgressMessage]) -> Result<(), SinkError> {
-        Ok(files::write_atomically(&self.progress, to_csv(messages).as_bytes())?)
+        Ok(files::write_atomically(
+            &self.progress,
+            to_csv(messages).as_bytes(),
+        )?)
     }
 }

@@ -1,7 +1,7 @@
 //! `model-configs.json`, the layers of a model, and `training.json`, how it was trained.
 
-use engine_core::argn::{FlatModel, ModelSize, ModelUnits};
-use engine_core::encode::TableStats;
+use engine_core::argn::{FlatModel, ModelSize, ModelUnits, empirical_biases};
+use engine_core::encode::{TableStats, empirical_probabilities};
 use engine_core::schema::{CodeTable, SubColumnName};
 use engine_core::train::Plan;
 use serde::{Deserialize, Serialize};
@@ -60,9 +60,16 @@ impl ModelConfigs {
     }
 
     /// The model over these statistics. With training rows, new predictors start at the shares of their codes.
-    pub(crate) fn model(&self, stats: &TableStats, rows: Option<&CodeTable>) -> Result<FlatModel, EngineError> {
+    pub(crate) fn model(
+        &self,
+        stats: &TableStats,
+        rows: Option<&CodeTable>,
+    ) -> Result<FlatModel, EngineError> {
         let sub_columns = named_sub_columns(stats);
-        let biases = rows.map(|rows| engine_core::argn::empirical_biases(&sub_columns, &[rows]));
+        let probabilities = rows
+            .map(|rows| empirical_probabilities(stats, &[rows]))
+            .transpose()?;
+        let biases = probabilities.map(|p| empirical_biases(&p));
         Ok(FlatModel::new(sub_columns, &self.model_units, biases.as_deref())?)
     }
 }

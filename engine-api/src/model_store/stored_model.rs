@@ -46,9 +46,8 @@ impl StoredModel {
     /// [`EngineError::WeightsDoNotFit`] what is damaged.
     pub fn load(workspace: &Workspace) -> Result<Self, EngineError> {
         let stats = load_stats(workspace)?;
-        let configs = ModelConfigs::load(workspace)?.ok_or_else(|| {
-            workspace.lacks("model (ModelStore/model-data/model-configs.json)", "train")
-        })?;
+        let configs = ModelConfigs::load(workspace)?
+            .ok_or_else(|| workspace.lacks("model (ModelStore/model-data/model-configs.json)", "train"))?;
         let model = configs.model(&stats, None)?;
         let weights = workspace.weights()?.ok_or_else(|| {
             workspace.lacks("model (ModelStore/model-data/model-weights.safetensors)", "train")
@@ -141,12 +140,6 @@ fn corrupt_stats(path: PathBuf, error: &EncodeError) -> EngineError {
     }
 }
 
-/// Which split the statistics are of; `None` when that is not known.
-pub(crate) fn analysis_of(workspace: &Workspace) -> Result<Option<Analysis>, EngineError> {
-    let text = workspace.store_text(store::ANALYSIS)?;
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
-}
-
 /// The format of the table, or when another engine made the workspace, one that follows from the statistics.
 pub(crate) fn load_format(workspace: &Workspace, stats: &TableStats) -> Result<TableFormat, EngineError> {
     #[derive(Deserialize)]
@@ -190,7 +183,9 @@ pub(crate) fn default_format(stats: &TableStats) -> Result<TableFormat, EngineEr
         _ => DataType::Utf8,
     };
     let decoded = decode(&nothing, stats, Positions::Constant(0.0))?;
-    let fields = decoded.iter().map(|c| Field::new(&c.name, data_type(&c.values), true));
+    let fields = decoded
+        .iter()
+        .map(|c| Field::new(&c.name, data_type(&c.values), true));
     let schema = Schema::new(fields.collect::<Vec<_>>());
     let mut format = TableFormat::of_schema(SourceFormat::Parquet, &schema);
     if let Some(key) = &stats.keys.primary_key {

@@ -13,8 +13,6 @@ use super::weights::{from_little_endian, little_endian};
 use crate::EngineError;
 use crate::files::{self, FileError};
 
-/// Name of the state in the folder of the model.
-pub(crate) const TRAINING_STATE_FILE: &str = "training-state.bin";
 const METADATA_KEY: &str = "counters";
 
 fn corrupt(path: &Path, reason: String) -> EngineError {
@@ -28,7 +26,9 @@ fn corrupt(path: &Path, reason: String) -> EngineError {
 /// Writes a state, atomically.
 pub(crate) fn write_state(path: &Path, state: &TrainState) -> Result<(), EngineError> {
     let failed = |e: &dyn std::error::Error| corrupt(path, e.to_string());
-    let tensors = state.tensors().map(|(name, values)| (name, values.len(), little_endian(values)));
+    let tensors = state
+        .tensors()
+        .map(|(name, values)| (name, values.len(), little_endian(values)));
     let mut views = Vec::with_capacity(tensors.len());
     for (name, len, bytes) in &tensors {
         let view = TensorView::new(Dtype::F32, vec![*len], bytes).map_err(|e| failed(&e))?;
@@ -68,7 +68,10 @@ pub(crate) fn read_state(path: &Path) -> Result<Option<TrainState>, EngineError>
     let counters = counters(path, &bytes)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| corrupt(path, e.to_string()))?;
     let tensor = |name: &'static str| {
-        let view = tensors.tensor(name).ok().filter(|view| view.dtype() == Dtype::F32)?;
+        let view = tensors
+            .tensor(name)
+            .ok()
+            .filter(|view| view.dtype() == Dtype::F32)?;
         Some(from_little_endian(view.data()).collect())
     };
     Ok(Some(TrainState::from_parts(counters, tensor)?))

@@ -10,20 +10,19 @@ use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
 use crate::EngineError;
 
-/// Name of the weights in the folder of the model.
-pub(crate) const WEIGHTS_FILE: &str = "model-weights.safetensors";
-
 /// The parameters of an arena as a safetensors file.
 pub(crate) fn to_safetensors(layout: &ParamLayout, params: &[f32]) -> Result<Vec<u8>, SafeTensorError> {
     let little_endian = little_endian(params);
-    let tensor = |param: &engine_core::ir::Param| {
+    let mut tensors = Vec::with_capacity(layout.params().len());
+    for param in layout.params() {
         let range = param.view.range();
         let bytes = &little_endian[4 * range.start..4 * range.end];
-        let view = TensorView::new(Dtype::F32, param.shape.clone(), bytes)?;
-        Ok((param.name.as_str(), view))
-    };
-    let tensors = layout.params().iter().map(tensor);
-    safetensors::serialize(tensors.collect::<Result<Vec<_>, SafeTensorError>>()?, None)
+        tensors.push((
+            param.name.as_str(),
+            TensorView::new(Dtype::F32, param.shape.clone(), bytes)?,
+        ));
+    }
+    safetensors::serialize(tensors, None)
 }
 
 /// Numbers as little-endian bytes, which on nearly every machine they are already.
@@ -31,13 +30,19 @@ pub(crate) fn little_endian(values: &[f32]) -> std::borrow::Cow<'_, [u8]> {
     if cfg!(target_endian = "little") {
         cast_slice(values).into()
     } else {
-        values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>().into()
+        values
+            .iter()
+            .flat_map(|v| v.to_le_bytes())
+            .collect::<Vec<_>>()
+            .into()
     }
 }
 
 /// Numbers from little-endian bytes.
 pub(crate) fn from_little_endian(bytes: &[u8]) -> impl Iterator<Item = f32> {
-    bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+    bytes
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
 }
 
 /// The arena of a model from a safetensors file; `path` is for messages.
@@ -74,7 +79,10 @@ pub(crate) fn from_safetensors(
             );
             return Err(unfit(&param.name, problem));
         }
-        for (to, value) in arena[param.view.range()].iter_mut().zip(from_little_endian(found.data())) {
+        for (to, value) in arena[param.view.range()]
+            .iter_mut()
+            .zip(from_little_endian(found.data()))
+        {
             *to = value;
         }
     }

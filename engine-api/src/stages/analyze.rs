@@ -9,8 +9,8 @@ use crate::event::{RowCount, Stage, Watch};
 use crate::files::{AtomicFolder, write_atomically};
 use crate::model_store::{Analysis, default_format};
 use crate::options::AnalyzeOptions;
-use crate::workspace::{Workspace, remove_folder, write_json};
 use crate::stages::SplitFacts;
+use crate::workspace::{Workspace, remove_folder, write_json};
 
 /// Collects the statistics of the table that was split, training and validation rows together, under value protection, in
 /// `ModelStore/tgt-stats/`. What is counted before the protection stays in memory.
@@ -36,7 +36,9 @@ pub fn analyze(
     let seed = workspace.stage_seed(options.seed)?;
     let explain = |error| explained(facts.as_ref(), error);
 
-    let parts = files.iter().map(|file| Ok((file.part, PartRows::open(&file.path)?)));
+    let parts = files
+        .iter()
+        .map(|file| Ok((file.part, PartRows::open(&file.path)?)));
     let parts = parts.collect::<Result<Vec<_>, EngineError>>()?;
     let total = parts.iter().map(|(_, rows)| rows.rows).sum();
     let mut count = RowCount::start(watch, Stage::Analyze, total)?;

@@ -73,7 +73,10 @@ struct Encoder<'a> {
 
 impl Encoder<'_> {
     fn part(&mut self, rows: &PartRows, count: &mut RowCount<'_, '_>) -> Result<CodeTable, EngineError> {
-        let none = self.sub_columns.iter().map(|s| CodeColumn::zeros(s.cardinality, 0));
+        let none = self
+            .sub_columns
+            .iter()
+            .map(|s| CodeColumn::zeros(s.cardinality, 0));
         let unequal = |got| encode::EncodeError::UnequalColumns {
             expected: self.sub_columns.len(),
             got,
@@ -98,6 +101,8 @@ impl Encoder<'_> {
 fn shuffled(codes: CodeTable, seed: u64, index: u32) -> CodeTable {
     let rows = codes.rows();
     let permutation = Permutation::new(Stream::new(seed, Purpose::EncodedOrder, index), 0, rows as u64);
-    let order: Vec<usize> = (0..rows as u64).map(|row| permutation.get(row) as usize).collect();
+    let order: Vec<usize> = (0..rows as u64)
+        .map(|row| permutation.get(row) as usize)
+        .collect();
     codes.gather(&order)
 }

@@ -14,6 +14,6 @@ mod train;
 pub use analyze::analyze;
 pub use encode::encode;
 pub use generate::generate;
-pub(crate) use parts::{SplitFacts, load_split};
+pub(crate) use parts::SplitFacts;
 pub use split::{SplitReport, split};
 pub use train::train;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use engine_core::encode::{EncodeError, Part};
 use engine_core::random::{Permutation, Purpose, Stream};
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::data::ParquetTable;
 use crate::files::FileError;
@@ -46,8 +46,14 @@ pub(super) fn part_files(folder: &Path) -> Result<Vec<PartFile>, EngineError> {
     let mut files = Vec::new();
     for entry in entries {
         let path = entry.map_err(|e| FileError::new(folder, "read", e))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let id = name.strip_prefix("part.").and_then(|n| n.strip_suffix(".parquet"));
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let id = name
+            .strip_prefix("part.")
+            .and_then(|n| n.strip_suffix(".parquet"));
         let part = match id.and_then(|id| id.split_once('-')) {
             Some((_, "trn")) => Part::Training,
             Some((_, "val")) => Part::Validation,
@@ -68,12 +74,16 @@ pub(super) struct PartRows {
 impl PartRows {
     pub(super) fn open(path: &Path) -> Result<Self, EngineError> {
         let table = ParquetTable::open(path)?;
-        Ok(Self { rows: table.rows(), table })
+        Ok(Self {
+            rows: table.rows(),
+            table,
+        })
     }
 
     pub(super) fn batches(
         &self,
-    ) -> Result<impl Iterator<Item = Result<arrow::array::RecordBatch, crate::data::DataError>>, EngineError> {
+    ) -> Result<impl Iterator<Item = Result<arrow::array::RecordBatch, crate::data::DataError>>, EngineError>
+    {
         let width = self.table.schema().fields().len();
         let columns: Vec<usize> = (0..width).collect();
         let most = (CHUNK_CELLS / width.max(1)).clamp(*CHUNK_ROWS.start(), *CHUNK_ROWS.end());
@@ -125,7 +135,9 @@ impl SplitFacts {
         for (slot, length) in lengths.into_iter().enumerate() {
             if left < length {
                 let mut of_slot = (0..self.rows).filter(|row| slot_of(*row) == slot);
-                return of_slot.nth(usize::try_from(left).unwrap_or(usize::MAX)).unwrap_or(place);
+                return of_slot
+                    .nth(usize::try_from(left).unwrap_or(usize::MAX))
+                    .unwrap_or(place);
             }
             left -= length;
         }

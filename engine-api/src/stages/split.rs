@@ -11,13 +11,13 @@ use arrow::datatypes::DataType;
 use engine_core::encode::{EncodeError, EncodingType, EncodingTypes, Part, TableKeys, default_encoding};
 
 use super::parts::{SPLIT_FILE, SplitFacts, part_name};
+use crate::EngineError;
 use crate::data::{DataError, ParquetWriter, Role, TableBatch, TableFormat, TableSource};
 use crate::event::{RowCount, Stage, Watch};
 use crate::files::{AtomicFolder, FileError, remove_leftovers, sync_folder};
 use crate::options::SplitOptions;
 use crate::seed::draw_seed;
 use crate::workspace::{Workspace, write_json};
-use crate::EngineError;
 
 /// What a split has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,14 +120,21 @@ fn check_encoding(source: &TableSource, name: &str, encoding: EncodingType) -> R
     let column = source.format().column(name).filter(|c| c.role != Role::Excluded);
     match column.map(|c| c.role) {
         None => {
-            let known: Vec<&str> = source.schema().fields().iter().map(|f| f.name().as_str()).collect();
+            let known: Vec<&str> = source
+                .schema()
+                .fields()
+                .iter()
+                .map(|f| f.name().as_str())
+                .collect();
             Err(DataError::UnknownColumn {
                 column: name.to_owned(),
                 known: known.join(", "),
             }
             .into())
         }
-        Some(Role::PrimaryKey) => Err(EngineError::EncodingOfKey { column: name.to_owned() }),
+        Some(Role::PrimaryKey) => Err(EngineError::EncodingOfKey {
+            column: name.to_owned(),
+        }),
         Some(_) if !encoding.is_supported() => Err(EngineError::Encode {
             table: source.name().to_owned(),
             source: EncodeError::Unsupported {
@@ -166,7 +173,9 @@ fn write_rows(
         if let Some(keys) = &mut keys {
             keys.add(&batch, first_row)?;
         }
-        let slots: Vec<usize> = (0..batch.num_rows() as u64).map(|i| slot_of(first_row + i)).collect();
+        let slots: Vec<usize> = (0..batch.num_rows() as u64)
+            .map(|i| slot_of(first_row + i))
+            .collect();
         for (slot, writer) in writers.iter_mut().enumerate() {
             let mask = BooleanArray::from_iter(slots.iter().map(|s| Some(*s == slot)));
             let rows = filter_record_batch(&batch, &mask).map_err(|source| DataError::Convert {
@@ -181,7 +190,9 @@ fn write_rows(
         first_row += batch.num_rows() as u64;
         count.add(batch.num_rows())?;
     }
-    writers.into_iter().try_for_each(|writer| writer.finish().map(|_| ()))?;
+    writers
+        .into_iter()
+        .try_for_each(|writer| writer.finish().map(|_| ()))?;
     Ok(sync_folder(folder)?)
 }
 
@@ -214,7 +225,11 @@ struct KeyCheck {
 
 impl KeyCheck {
     fn new(source: &TableSource) -> Result<Option<Self>, EngineError> {
-        let key = source.format().columns.iter().find(|c| c.role == Role::PrimaryKey);
+        let key = source
+            .format()
+            .columns
+            .iter()
+            .find(|c| c.role == Role::PrimaryKey);
         let Some(key) = key else { return Ok(None) };
         let is_text = match &key.data_type {
             DataType::Dictionary(_, values) => values.is_string(),

@@ -20,7 +20,9 @@ macro_rules! paths {
 impl Layout {
     /// The layout of the workspace at `root`.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self {
+            root: root.to_owned(),
+        }
     }
 
     /// The folder itself.
@@ -73,13 +75,5 @@ pub(crate) mod store {
     /// The messages of the training.
     pub(crate) const PROGRESS: &str = "model-data/progress-messages.csv";
     /// All of them.
-    pub(crate) const ALL: [&str; 7] = [
-        MARKER,
-        STATS,
-        ANALYSIS,
-        TABLE_FORMAT,
-        CONFIGS,
-        TRAINING,
-        PROGRESS,
-    ];
+    pub(crate) const ALL: [&str; 7] = [MARKER, STATS, ANALYSIS, TABLE_FORMAT, CONFIGS, TRAINING, PROGRESS];
 }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 pub use layout::Layout;
 pub(crate) use layout::store;
-pub use marker::{Marker, WORKSPACE_VERSION};
 pub(crate) use marker::write_json;
+pub use marker::{Marker, WORKSPACE_VERSION};
 use packed::{PackedModel, read_optional};
 
 use crate::EngineError;
@@ -41,13 +41,19 @@ impl Workspace {
             return Ok(Self { layout, packed });
         }
         if !path.is_dir() {
-            return Err(EngineError::WorkspaceMissing { path: path.to_owned() });
+            return Err(EngineError::WorkspaceMissing {
+                path: path.to_owned(),
+            });
         }
         if !layout.model_store().is_dir() && !layout.original_data().is_dir() {
             return Err(if is_empty(path)? {
-                EngineError::WorkspaceMissing { path: path.to_owned() }
+                EngineError::WorkspaceMissing {
+                    path: path.to_owned(),
+                }
             } else {
-                EngineError::NotAWorkspace { path: path.to_owned() }
+                EngineError::NotAWorkspace {
+                    path: path.to_owned(),
+                }
             });
         }
         let workspace = Self { layout, packed: None };
@@ -62,7 +68,12 @@ impl Workspace {
     pub fn create(path: &Path) -> Result<Self, EngineError> {
         let nothing_there = match fs::metadata(path) {
             Ok(found) if found.is_dir() => is_empty(path)?,
-            Ok(_) => return Err(FileError::IsFile { path: path.to_owned() }.into()),
+            Ok(_) => {
+                return Err(FileError::IsFile {
+                    path: path.to_owned(),
+                }
+                .into());
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => true,
             Err(e) => return Err(FileError::new(path, "read", e).into()),
         };

@@ -76,12 +76,13 @@ impl PackedModel {
             command: "train",
         };
         let marker = Marker::new(None);
-        texts.entry(store::MARKER.to_owned()).or_insert(
-            serde_json::to_string(&marker).map_err(|e| corrupt(layout.marker(), e.to_string()))?,
-        );
+        texts
+            .entry(store::MARKER.to_owned())
+            .or_insert(serde_json::to_string(&marker).map_err(|e| corrupt(layout.marker(), e.to_string()))?);
         let weights = layout.weights();
         let bytes = fs::read(&weights).map_err(|e| FileError::new(&weights, "read", e))?;
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| corrupt(weights.clone(), e.to_string()))?;
+        let tensors =
+            SafeTensors::deserialize(&bytes).map_err(|e| corrupt(weights.clone(), e.to_string()))?;
         let metadata = serde_json::to_string(&Metadata { files: texts });
         let metadata = metadata.map_err(|e| corrupt(weights.clone(), e.to_string()))?;
         let metadata = HashMap::from([(METADATA_KEY.to_owned(), metadata)]);

@@ -8,7 +8,10 @@ use crate::ir::ops::sampling::FixedProbability;
 pub fn rare_codes(stats: &TableStats, replacement: RareReplacement) -> Vec<Vec<FixedProbability>> {
     let mut fixed = vec![Vec::new(); stats.sub_columns().len()];
     for (sub_column, code) in encode::rare_codes(stats, replacement) {
-        fixed[sub_column].push(FixedProbability { code, probability: 0.0 });
+        fixed[sub_column].push(FixedProbability {
+            code,
+            probability: 0.0,
+        });
     }
     fixed
 }
