@@ -1,1 +1,55 @@
-//! Placeholder
+//! What users import: learn a private table once, then draw synthetic rows from the model as often as you like.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use arrow::array::{Int64Array, RecordBatch, StringArray};
+//! use engine_api::{SampleOptions, TabularArgn, silent};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let ages = Int64Array::from_iter_values((0..200).map(|i| 20 + i % 40));
+//! let jobs = StringArray::from_iter_values((0..200).map(|i| ["clerk", "nurse", "cook"][i % 3]));
+//! let table = RecordBatch::try_from_iter([("age", Arc::new(ages) as _), ("job", Arc::new(jobs) as _)])?;
+//!
+//! let model = TabularArgn::builder().seed(7).max_epochs(2.0).build().fit(&table, &mut silent)?;
+//! let rows = model.sample(&SampleOptions { seed: Some(1), ..SampleOptions::rows(50) })?;
+//! assert_eq!((rows.num_rows(), rows.schema().field(1).name().as_str()), (50, "job"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Everything lies in a [`Workspace`], a folder in the layout of mostlyai-engine; the [`stages`] of a job can be run one by one.
+//! Sampling needs only the folder `ModelStore/` of it, which [`Workspace::export`] packs into one file.
+
+pub mod data;
+mod device;
+mod error;
+mod event;
+pub mod files;
+pub mod model_store;
+mod options;
+mod sampling;
+mod seed;
+pub mod stages;
+mod tabular;
+mod workspace;
+
+pub use device::{Device, devices, limit_threads};
+pub use engine_core::argn::ModelSize;
+pub use engine_core::backend::DeviceInfo;
+pub use engine_core::encode::{EncodeError, EncodingType, EncodingTypes, Protection, RareReplacement};
+pub use engine_core::generate::GenerateError;
+pub use engine_core::train::{Progress, ProgressMessage, StopReason, TrainError, TrainReport};
+pub use error::EngineError;
+pub use event::{Event, Stage, Watch, silent};
+pub use model_store::StoredModel;
+pub use options::{
+    AnalyzeOptions, ColumnOrder, EncodeOptions, FitOptions, ModelState, SampleOptions, SplitOptions,
+    TrainSettings,
+};
+pub use sampling::SampleBatches;
+pub use seed::draw_seed;
+pub use tabular::{
+    ColumnSummary, FitReport, FittedTabularArgn, ModelSummary, TabularArgn, TabularArgnBuilder, fit,
+};
+pub use workspace::{Layout, Marker, WORKSPACE_VERSION, Workspace};

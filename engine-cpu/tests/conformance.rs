@@ -1,5 +1,8 @@
 //! Every op and whole programs against the reference interpreter, for every instruction set of this processor.
 
+// The table is what this test is run for.
+#![allow(clippy::print_stdout)]
+
 use std::num::NonZeroUsize;
 
 use engine_cpu::{CpuBackend, CpuOptions, InstructionSet};

@@ -6,5 +6,5 @@ mod initialise;
 mod sizes;
 
 pub use flat::{DROPOUT_RATE, FlatModel, ModelError, Objective};
-pub use initialise::{empirical_biases, empirical_probabilities, initialise};
+pub use initialise::{empirical_biases, initialise};
 pub use sizes::{ModelSize, ModelUnits, SizeError, Units};

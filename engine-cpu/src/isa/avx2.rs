@@ -153,11 +153,9 @@ impl Isa for Avx2 {
         // SAFETY: see the module.
         unsafe {
             let zero = _mm256_setzero_ps();
-            let positive = [
-                _mm256_cmp_ps::<_CMP_GT_OQ>(mask[0], zero),
-                _mm256_cmp_ps::<_CMP_GT_OQ>(mask[1], zero),
-            ];
-            both!(_mm256_and_ps, positive, x)
+            let low = _mm256_cmp_ps::<_CMP_GT_OQ>(mask[0], zero);
+            let high = _mm256_cmp_ps::<_CMP_GT_OQ>(mask[1], zero);
+            [_mm256_and_ps(low, x[0]), _mm256_and_ps(high, x[1])]
         }
     }
     #[inline(always)]
@@ -170,6 +168,10 @@ impl Isa for Avx2 {
                 _mm256_sub_epi32(count[1], le(1)),
             ]
         }
+    }
+    #[inline(always)]
+    fn transpose(rows: &mut [Self::V; WIDTH]) {
+        super::transpose_in_memory::<Self>(rows);
     }
     #[inline(always)]
     fn splat_u(x: u32) -> Self::U {

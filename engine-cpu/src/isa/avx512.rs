@@ -96,6 +96,37 @@ impl Isa for Avx512 {
         ))
     }
     #[inline(always)]
+    fn transpose(rows: &mut [Self::V; WIDTH]) {
+        // SAFETY: see the module.
+        unsafe {
+            let mut pairs = *rows;
+            for i in 0..WIDTH / 2 {
+                pairs[2 * i] = _mm512_unpacklo_ps(rows[2 * i], rows[2 * i + 1]);
+                pairs[2 * i + 1] = _mm512_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
+            }
+            // Quad 4 g + c holds, in its 128-bit lane l, column 4 l + c of rows 4 g to 4 g + 3.
+            let mut quads = pairs;
+            for g in 0..4 {
+                for half in 0..2 {
+                    let a = _mm512_castps_pd(pairs[4 * g + half]);
+                    let b = _mm512_castps_pd(pairs[4 * g + 2 + half]);
+                    quads[4 * g + 2 * half] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+                    quads[4 * g + 2 * half + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+                }
+            }
+            for c in 0..4 {
+                let low0 = _mm512_shuffle_f32x4::<0x44>(quads[c], quads[4 + c]);
+                let high0 = _mm512_shuffle_f32x4::<0xEE>(quads[c], quads[4 + c]);
+                let low1 = _mm512_shuffle_f32x4::<0x44>(quads[8 + c], quads[12 + c]);
+                let high1 = _mm512_shuffle_f32x4::<0xEE>(quads[8 + c], quads[12 + c]);
+                rows[c] = _mm512_shuffle_f32x4::<0x88>(low0, low1);
+                rows[4 + c] = _mm512_shuffle_f32x4::<0xDD>(low0, low1);
+                rows[8 + c] = _mm512_shuffle_f32x4::<0x88>(high0, high1);
+                rows[12 + c] = _mm512_shuffle_f32x4::<0xDD>(high0, high1);
+            }
+        }
+    }
+    #[inline(always)]
     fn splat_u(x: u32) -> Self::U {
         safely!(_mm512_set1_epi32(x as i32))
     }

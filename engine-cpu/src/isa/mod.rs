@@ -9,7 +9,7 @@ mod philox;
 mod portable;
 
 pub(crate) use math::{exp, ln};
-pub(crate) use philox::philox_lanes;
+pub(crate) use philox::{philox_lanes, uniform_lanes};
 
 use crate::lanes::Lanes;
 
@@ -44,6 +44,9 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// Counts 1 where `a <= b`, added to `count`.
     fn count_le(a: Self::V, b: Self::V, count: Self::U) -> Self::U;
 
+    /// Transposes 16 registers: lane j of register i becomes lane i of register j.
+    fn transpose(rows: &mut [Self::V; WIDTH]);
+
     fn splat_u(x: u32) -> Self::U;
     fn load_u(from: &[u32; WIDTH]) -> Self::U;
     fn store_u(v: Self::U, to: &mut [u32; WIDTH]);
@@ -57,6 +60,22 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     fn exp2_int(n: Self::V) -> Self::V;
     /// Exponent (as a number) and mantissa in [0.5, 1) of positive normal numbers.
     fn split_exponent(x: Self::V) -> (Self::V, Self::V);
+}
+
+/// [`Isa::transpose`] through memory.
+#[inline(always)]
+fn transpose_in_memory<I: Isa>(rows: &mut [I::V; WIDTH]) {
+    let mut from = [[0.0; WIDTH]; WIDTH];
+    for i in 0..WIDTH {
+        I::store(rows[i], &mut from[i]);
+    }
+    for j in 0..WIDTH {
+        let mut column = [0.0; WIDTH];
+        for i in 0..WIDTH {
+            column[i] = from[i][j];
+        }
+        rows[j] = I::load(&column);
+    }
 }
 
 /// A kernel body, generic over the instruction set. `run` must be `#[inline(always)]`.

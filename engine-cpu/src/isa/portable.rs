@@ -77,6 +77,10 @@ impl Isa for Portable {
         std::array::from_fn(|i| count[i] + u32::from(a[i] <= b[i]))
     }
     #[inline(always)]
+    fn transpose(rows: &mut [Self::V; WIDTH]) {
+        super::transpose_in_memory::<Self>(rows);
+    }
+    #[inline(always)]
     fn splat_u(x: u32) -> Self::U {
         [x; WIDTH]
     }

@@ -88,3 +88,68 @@ fn philox_lanes_agree_with_the_core() {
         }
     }
 }
+
+struct Transposed;
+
+impl Kernel for Transposed {
+    type Output = [[f32; WIDTH]; WIDTH];
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Self::Output {
+        let mut rows = [I::splat(0.0); WIDTH];
+        for (i, row) in rows.iter_mut().enumerate() {
+            let numbers: [f32; WIDTH] = std::array::from_fn(|j| (i * WIDTH + j) as f32);
+            *row = I::load(&numbers);
+        }
+        I::transpose(&mut rows);
+        let mut out = [[0.0; WIDTH]; WIDTH];
+        for (row, out) in rows.into_iter().zip(&mut out) {
+            I::store(row, out);
+        }
+        out
+    }
+}
+
+#[test]
+fn transposing_swaps_registers_and_lanes() {
+    for set in InstructionSet::available() {
+        let out = set.dispatch(Transposed);
+        for (i, row) in out.iter().enumerate() {
+            for (j, x) in row.iter().enumerate() {
+                assert_eq!(*x, (j * WIDTH + i) as f32, "{} at [{i}, {j}]", set.name());
+            }
+        }
+    }
+}
+
+struct Uniforms(u64);
+
+impl Kernel for Uniforms {
+    type Output = crate::lanes::Lanes;
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Self::Output {
+        uniform_lanes::<I>(
+            &engine_core::random::Stream::new(3, engine_core::random::Purpose::Draw, 0),
+            self.0,
+            11,
+        )
+    }
+}
+
+#[test]
+fn uniform_lanes_agree_with_the_core_even_where_the_row_number_wraps() {
+    use engine_core::ir::ops::sampling::OrderedSample;
+    let stream = engine_core::random::Stream::new(3, engine_core::random::Purpose::Draw, 0);
+    for set in InstructionSet::available() {
+        for first in [0, 1000, u64::from(u32::MAX) - 20, 7 << 32] {
+            let got = set.dispatch(Uniforms(first));
+            for (l, got) in got.0.into_iter().enumerate() {
+                assert_eq!(
+                    got,
+                    OrderedSample::uniform(&stream, first + l as u64, 11),
+                    "{} lane {l}",
+                    set.name()
+                );
+            }
+        }
+    }
+}

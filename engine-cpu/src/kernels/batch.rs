@@ -1,5 +1,7 @@
 //! Gathers batches from the encoded table and makes column orders.
 
+use std::cell::RefCell;
+
 use engine_core::backend::BackendError;
 use engine_core::ir::Op;
 use engine_core::ir::ops::batch::{ColumnOrder, GatherRows};
@@ -13,7 +15,9 @@ pub(super) fn make(op: &dyn Op) -> Option<Box<dyn CpuKernel>> {
     if let Some(op) = as_op::<GatherRows>(op) {
         return Some(Box::new(op));
     }
-    as_op::<ColumnOrder>(op).map(|op| Box::new(op) as Box<dyn CpuKernel>)
+    let op = as_op::<ColumnOrder>(op)?;
+    let keys = RefCell::new(Vec::with_capacity(op.columns));
+    Some(Box::new(Ordering { op, keys }))
 }
 
 impl CpuKernel for GatherRows {
@@ -48,10 +52,19 @@ fn gather(column: &CodeColumn, from: &[usize; LANES], lanes: &mut CodeLanes) {
     }
 }
 
-impl CpuKernel for ColumnOrder {
+/// A column order with room for its keys.
+#[derive(Debug)]
+struct Ordering {
+    op: ColumnOrder,
+    keys: RefCell<Vec<(u32, u32, u32)>>,
+}
+
+impl CpuKernel for Ordering {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
         let mut out = cx.take_words(0);
-        out[..self.columns].copy_from_slice(&self.ranks(cx.run.seed, cx.run.first_step));
+        let (seed, step, columns) = (cx.run.seed, cx.run.first_step, self.op.columns);
+        self.op
+            .fill_ranks(seed, step, &mut self.keys.borrow_mut(), &mut out[..columns]);
         cx.put(0, Value::Words(out));
         Ok(())
     }

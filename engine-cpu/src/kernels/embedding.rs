@@ -3,21 +3,32 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine_core::backend::BackendError;
-use engine_core::ir::Op;
 use engine_core::ir::ops::embedding::{Embedding, EmbeddingGrad, EmbeddingSqNorm, embedding_groups};
+use engine_core::ir::{Groups, Op};
 
 use super::{Context, CpuKernel, as_op, block_of};
 use crate::lanes::{LANES, Lanes, valid};
 use crate::shared::Shared;
 
+/// An op with the groups of its embeddings, so that a step does not lay them out anew.
+#[derive(Debug)]
+struct Grouped<T> {
+    op: T,
+    groups: Groups,
+}
+
 pub(super) fn make(op: &dyn Op) -> Option<Box<dyn CpuKernel>> {
     if let Some(op) = as_op::<Embedding>(op) {
-        return Some(Box::new(op));
+        let groups = embedding_groups(&op.tables);
+        return Some(Box::new(Grouped { op, groups }));
     }
     if let Some(op) = as_op::<EmbeddingGrad>(op) {
-        return Some(Box::new(op));
+        let groups = embedding_groups(&op.tables);
+        return Some(Box::new(Grouped { op, groups }));
     }
-    as_op::<EmbeddingSqNorm>(op).map(|op| Box::new(op) as Box<dyn CpuKernel>)
+    let op = as_op::<EmbeddingSqNorm>(op)?;
+    let groups = embedding_groups(&op.tables);
+    Some(Box::new(Grouped { op, groups }))
 }
 
 /// Remembers one code that is out of range, so that a parallel loop can report it.
@@ -55,15 +66,15 @@ impl CodeCheck {
     }
 }
 
-impl CpuKernel for Embedding {
+impl CpuKernel for Grouped<Embedding> {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
-        let (groups, rows) = (embedding_groups(&self.tables), cx.rows());
-        let codes = cx.codes(0, self.tables.len());
-        let params = cx.take_arena(self.params);
+        let (Self { op, groups }, rows) = (self, cx.rows());
+        let codes = cx.codes(0, op.tables.len());
+        let params = cx.take_arena(op.params);
         let check = CodeCheck::new();
         cx.fill_blocks(0, groups.total(), |block, out| {
-            let codes = block_of(codes, block, self.tables.len());
-            for (s, table) in self.tables.iter().enumerate() {
+            let codes = block_of(codes, block, op.tables.len());
+            for (s, table) in op.tables.iter().enumerate() {
                 let (width, params) = (table.columns, &params[table.range()]);
                 let out = &mut out[groups.range(s)];
                 for lane in 0..LANES {
@@ -79,25 +90,25 @@ impl CpuKernel for Embedding {
                 }
             }
         });
-        cx.put_arena(self.params, params);
-        check.finish(|s| self.tables[s].rows)
+        cx.put_arena(op.params, params);
+        check.finish(|s| op.tables[s].rows)
     }
 }
 
-impl CpuKernel for EmbeddingGrad {
+impl CpuKernel for Grouped<EmbeddingGrad> {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
-        let groups = embedding_groups(&self.tables);
-        let (codes, grad) = (cx.codes(0, self.tables.len()), cx.numbers(1, groups.total()));
+        let Self { op, groups } = self;
+        let (codes, grad) = (cx.codes(0, op.tables.len()), cx.numbers(1, groups.total()));
         let (rows, count) = (cx.rows(), cx.blocks());
-        let mut grads = cx.take_arena(self.grads);
+        let mut grads = cx.take_arena(op.grads);
         let shared = Shared::new(&mut grads);
         let check = CodeCheck::new();
-        cx.parallel(self.tables.len(), |s| {
-            let table = &self.tables[s];
+        cx.parallel(op.tables.len(), |s| {
+            let table = &op.tables[s];
             // SAFETY: tables do not overlap in the arena, and each is one task.
             let to = unsafe { shared.part(table.range()) };
             for block in 0..count {
-                let codes = &block_of(codes, block, self.tables.len())[s];
+                let codes = &block_of(codes, block, op.tables.len())[s];
                 let grad = &block_of(grad, block, groups.total())[groups.range(s)];
                 for lane in 0..valid(rows, block) {
                     let code = check.checked(codes.0[lane], s, table.rows);
@@ -108,14 +119,14 @@ impl CpuKernel for EmbeddingGrad {
                 }
             }
         });
-        cx.put_arena(self.grads, grads);
-        check.finish(|s| self.tables[s].rows)
+        cx.put_arena(op.grads, grads);
+        check.finish(|s| op.tables[s].rows)
     }
 }
 
-impl CpuKernel for EmbeddingSqNorm {
+impl CpuKernel for Grouped<EmbeddingSqNorm> {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
-        let groups = embedding_groups(&self.tables);
+        let groups = &self.groups;
         let grad = cx.numbers(1, groups.total());
         cx.fill_blocks(0, groups.len(), |block, out| {
             let grad = block_of(grad, block, groups.total());

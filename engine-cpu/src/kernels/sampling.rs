@@ -11,7 +11,7 @@ use super::embedding::CodeCheck;
 use super::linear::{Span, forward};
 use super::softmax::softmax_lanes;
 use super::{Context, CpuKernel, Value, as_op, block_of};
-use crate::isa::{Isa, Kernel, WIDTH, half};
+use crate::isa::{Isa, Kernel, WIDTH, half, half_mut, uniform_lanes};
 use crate::lanes::{CodeLanes, LANES, Lanes, valid};
 use crate::scratch::ScratchSize;
 use crate::shared::Shared;
@@ -43,12 +43,11 @@ enum Uniforms<'a> {
 }
 
 impl Uniforms<'_> {
-    fn of(&self, sub_column: usize) -> Lanes {
+    #[inline(always)]
+    fn of<I: Isa>(&self, sub_column: usize) -> Lanes {
         match self {
             Self::Given(lanes) => lanes[sub_column],
-            Self::Drawn { stream, first_row } => Lanes(std::array::from_fn(|lane| {
-                OrderedSample::uniform(stream, first_row + lane as u64, sub_column)
-            })),
+            Self::Drawn { stream, first_row } => uniform_lanes::<I>(stream, *first_row, sub_column as u32),
         }
     }
 }
@@ -100,12 +99,7 @@ impl Draws<'_> {
     fn probabilities<I: Isa>(&mut self, draw: &FoldedDraw) {
         let (width, hidden) = (draw.hidden.len(), self.op.model.hidden);
         let units = &mut self.units[..width];
-        for lane in 0..LANES {
-            let row = &self.hidden[lane * hidden..][draw.hidden.clone()];
-            for (unit, h) in units.iter_mut().zip(row) {
-                unit.0[lane] = if *h > 0.0 { *h } else { 0.0 };
-            }
-        }
+        gather_units::<I>(&self.hidden[draw.hidden.start..], hidden, units);
         let weight = &self.folded[draw.head_weight..][..draw.cardinality * width];
         let bias = &self.folded[draw.head_bias..][..draw.cardinality];
         let (logits, probs) = self.probs.split_at_mut(draw.cardinality);
@@ -122,7 +116,7 @@ impl Draws<'_> {
         if let Some((reported, _)) = &mut self.report {
             reported[range.clone()].copy_from_slice(probs);
         }
-        let uniforms = self.uniforms.of(s);
+        let uniforms = self.uniforms.of::<I>(s);
         // Draws do not need normalised weights, reports do.
         let forbids = !op.rules.fixed_of(s).is_empty();
         let mut codes = if op.rules.only_forbids(s) && !(forbids && self.report.is_some()) {
@@ -175,6 +169,33 @@ impl Draws<'_> {
     }
 }
 
+/// Rectified hidden units of one draw, from rows `stride` apart to feature-major.
+#[inline(always)]
+fn gather_units<I: Isa>(hidden: &[f32], stride: usize, units: &mut [Lanes]) {
+    let width = units.len();
+    let whole = width / WIDTH * WIDTH;
+    for first in (0..whole).step_by(WIDTH) {
+        for h in 0..2 {
+            let mut rows = [I::splat(0.0); WIDTH];
+            for (l, row) in rows.iter_mut().enumerate() {
+                if let Some(from) = hidden[(h * WIDTH + l) * stride + first..].first_chunk() {
+                    *row = I::max(I::splat(0.0), I::load(from));
+                }
+            }
+            I::transpose(&mut rows);
+            for (unit, row) in units[first..first + WIDTH].iter_mut().zip(rows) {
+                I::store(row, half_mut(unit, h));
+            }
+        }
+    }
+    for (k, unit) in units.iter_mut().enumerate().skip(whole) {
+        for lane in 0..LANES {
+            let h = hidden[lane * stride + k];
+            unit.0[lane] = if h < 0.0 { 0.0 } else { h };
+        }
+    }
+}
+
 /// `to += from`, or `to += factor from`.
 #[inline(always)]
 fn add_scaled<I: Isa>(from: &[f32], factor: Option<f32>, to: &mut [f32]) {
@@ -189,18 +210,21 @@ fn add_scaled<I: Isa>(from: &[f32], factor: Option<f32>, to: &mut [f32]) {
     }
 }
 
-/// Forbids codes in all rows. A row that loses all its mass goes through the rules one by one.
+/// Forbids codes in all rows. A row that would lose all its mass goes through the rules one by one.
 fn forbid(probs: &mut [Lanes], rules: &SamplingRules, s: usize, row: &mut [f32]) {
-    let before: Vec<Lanes> = rules.fixed_of(s).iter().map(|f| probs[f.code as usize]).collect();
-    for fixed in rules.fixed_of(s) {
-        probs[fixed.code as usize] = Lanes::ZERO;
+    let forbidden = |code: usize| rules.fixed_of(s).iter().any(|f| f.code as usize == code);
+    let mut left = [0.0f32; LANES];
+    for (_, p) in probs.iter().enumerate().filter(|(code, _)| !forbidden(*code)) {
+        left.iter_mut().zip(&p.0).for_each(|(left, p)| *left += p);
     }
-    for lane in 0..LANES {
-        if probs.iter().all(|p| p.0[lane] == 0.0) {
-            for (fixed, before) in rules.fixed_of(s).iter().zip(&before) {
-                probs[fixed.code as usize].0[lane] = before.0[lane];
-            }
+    for (lane, left) in left.into_iter().enumerate() {
+        if left == 0.0 {
             apply_rules(probs, rules, s, lane, row);
+        } else {
+            rules
+                .fixed_of(s)
+                .iter()
+                .for_each(|f| probs[f.code as usize].0[lane] = 0.0);
         }
     }
 }

@@ -80,24 +80,31 @@ pub struct ColumnOrder {
 impl ColumnOrder {
     /// The ranks of one step: columns sorted by random 64-bit keys, ties by index.
     pub fn ranks(&self, seed: u64, step: u32) -> Vec<u32> {
+        let mut ranks = vec![0; self.columns];
+        self.fill_ranks(seed, step, &mut Vec::with_capacity(self.columns), &mut ranks);
+        ranks
+    }
+
+    /// As [`Self::ranks`], into `ranks`; `keys` is room that is kept between steps.
+    pub fn fill_ranks(&self, seed: u64, step: u32, keys: &mut Vec<(u32, u32, u32)>, ranks: &mut [u32]) {
         let purpose = match self.draw {
             OrderDraw::Training => Purpose::Order,
             OrderDraw::Validation => Purpose::ValidationOrder,
-            OrderDraw::Fixed => return (0..self.columns as u32).collect(),
+            OrderDraw::Fixed => {
+                ranks.iter_mut().zip(0..).for_each(|(rank, c)| *rank = c);
+                return;
+            }
         };
         let stream = Stream::new(seed, purpose, 0);
-        let mut keys: Vec<(u32, u32, u32)> = (0..self.columns as u32)
-            .map(|c| {
-                let [a, b, ..] = stream.block(step, 0, c);
-                (a, b, c)
-            })
-            .collect();
+        keys.clear();
+        keys.extend((0..self.columns as u32).map(|c| {
+            let [a, b, ..] = stream.block(step, 0, c);
+            (a, b, c)
+        }));
         keys.sort_unstable();
-        let mut ranks = vec![0; self.columns];
-        for (rank, (_, _, c)) in keys.into_iter().enumerate() {
-            ranks[c as usize] = rank as u32;
+        for (rank, (_, _, c)) in keys.iter().enumerate() {
+            ranks[*c as usize] = rank as u32;
         }
-        ranks
     }
 }
 

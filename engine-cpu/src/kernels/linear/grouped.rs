@@ -149,13 +149,12 @@ impl Kernel for Weights<'_> {
         let stride = product::padded(inputs);
         let (across, sums) = self.numbers.split_at_mut(LANES * stride);
         let sums = &mut sums[..outputs * stride];
-        across.fill(0.0);
         sums.fill(0.0);
         for block in 0..crate::lanes::blocks(self.rows) {
             let rows = valid(self.rows, block);
             let x = &block_of(self.x, block, input.total())[input.range(g)];
             let grad = &block_of(self.grad, block, output.total())[output.range(g)];
-            product::transpose(x, rows, across);
+            product::transpose::<I>(x, across);
             product::outer::<I>(grad, across, stride, rows, sums);
             for (bias, grad) in self.bias.iter_mut().zip(grad) {
                 *bias += grad.0[..rows].iter().sum::<f32>();

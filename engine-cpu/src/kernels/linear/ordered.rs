@@ -1,6 +1,8 @@
 //! Ordered linear: the visible inputs of a sub-column are gathered into a dropped-out tile of lanes, then multiplied. Masks are
 //! made again whenever they are needed, in registers.
 
+use std::cell::RefCell;
+
 use engine_core::backend::{BackendError, Run};
 use engine_core::ir::Op;
 use engine_core::ir::ops::activation::Dropout;
@@ -17,17 +19,70 @@ use crate::lanes::{LANES, Lanes, blocks, valid};
 use crate::scratch::ScratchSize;
 use crate::shared::Shared;
 
+/// An op with room for what is visible in a step.
+#[derive(Debug)]
+struct Ordered<T> {
+    op: T,
+    visible: RefCell<Visible>,
+}
+
+impl<T> Ordered<T> {
+    fn new(op: T, spec: &OrderedSpec) -> Self {
+        let count = spec.columns.len() + 1;
+        let room = || {
+            (0..spec.output.len())
+                .map(|_| Vec::with_capacity(count))
+                .collect()
+        };
+        let spans = (0..spec.output.len())
+            .map(|_| Vec::with_capacity(count))
+            .collect();
+        Self {
+            op,
+            visible: RefCell::new(Visible {
+                blocks: room(),
+                spans,
+            }),
+        }
+    }
+}
+
 pub(super) fn make(op: &dyn Op) -> Option<Box<dyn CpuKernel>> {
     if let Some(op) = as_op::<OrderedLinear>(op) {
-        return Some(Box::new(op));
+        let spec = op.spec.clone();
+        return Some(Box::new(Ordered::new(op, &spec)));
     }
     if let Some(op) = as_op::<OrderedLinearGradInput>(op) {
-        return Some(Box::new(op));
+        let spec = op.spec.clone();
+        return Some(Box::new(Ordered::new(op, &spec)));
     }
     if let Some(op) = as_op::<OrderedLinearGradParams>(op) {
-        return Some(Box::new(op));
+        let spec = op.spec.clone();
+        return Some(Box::new(Ordered::new(op, &spec)));
     }
-    as_op::<OrderedLinearSqNorm>(op).map(|op| Box::new(op) as Box<dyn CpuKernel>)
+    let op = as_op::<OrderedLinearSqNorm>(op)?;
+    let spec = op.spec.clone();
+    Some(Box::new(Ordered::new(op, &spec)))
+}
+
+/// What each sub-column sees under one column order.
+#[derive(Debug)]
+struct Visible {
+    blocks: Vec<Vec<Block>>,
+    spans: Vec<Vec<Span>>,
+}
+
+impl Visible {
+    fn refresh(&mut self, spec: &OrderedSpec, ranks: &[u32]) {
+        for (s, (blocks, spans)) in self.blocks.iter_mut().zip(&mut self.spans).enumerate() {
+            spec.blocks(s, ranks, blocks);
+            spans.clear();
+            spans.extend(blocks.iter().map(|b| Span {
+                column: b.weight_column,
+                width: b.width,
+            }));
+        }
+    }
 }
 
 /// 0, 1, 2, ...
@@ -62,12 +117,12 @@ impl Mask {
     pub(crate) fn words<I: Isa>(&self, group: usize, position: usize) -> [[I::U; 4]; 2] {
         let column = Dropout::counter_column(group, position);
         let mut words = [[I::splat_u(0); 4]; 2];
-        for h in 0..2 {
+        for (h, block) in words.iter_mut().enumerate() {
             let rows = I::add_u(
                 I::splat_u(self.first_row + (h * WIDTH) as u32),
                 I::load_u(&COUNTING),
             );
-            words[h] = philox_lanes::<I>(column, rows, self.step, self.high, self.key);
+            *block = philox_lanes::<I>(column, rows, self.step, self.high, self.key);
         }
         words
     }
@@ -137,17 +192,6 @@ fn gather<I: Isa>(
     position
 }
 
-/// The visible blocks of every sub-column for one column order.
-fn visible_blocks(spec: &OrderedSpec, ranks: &[u32]) -> Vec<Vec<Block>> {
-    (0..spec.output.len())
-        .map(|s| {
-            let mut blocks = Vec::new();
-            spec.blocks(s, ranks, &mut blocks);
-            blocks
-        })
-        .collect()
-}
-
 fn widest_input(spec: &OrderedSpec) -> usize {
     (0..spec.output.len())
         .map(|s| spec.input_width(s))
@@ -157,7 +201,7 @@ fn widest_input(spec: &OrderedSpec) -> usize {
 
 struct Forward<'a> {
     spec: &'a OrderedSpec,
-    visible: &'a [Vec<Block>],
+    visible: &'a Visible,
     params: &'a [f32],
     inputs: Inputs<'a>,
     mask: Option<Mask>,
@@ -170,44 +214,40 @@ impl Kernel for Forward<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let mut spans: Vec<Span> = Vec::with_capacity(self.spec.columns.len() + 1);
         for (s, layer) in self.spec.layers.iter().enumerate() {
-            let visible = &self.visible[s];
+            let (visible, spans) = (&self.visible.blocks[s], &self.visible.spans[s]);
             let count = gather::<I>(visible, self.inputs, self.mask, s, self.tile);
-            spans.clear();
-            spans.extend(visible.iter().map(|b| Span {
-                column: b.weight_column,
-                width: b.width,
-            }));
             let (weight, bias) = (
                 &self.params[layer.weight.range()],
                 &self.params[layer.bias.range()],
             );
             let (stride, out) = (layer.weight.columns, &mut self.out[self.spec.output.range(s)]);
-            product::forward::<I>(&self.tile[..count], &spans, weight, stride, bias, out);
+            product::forward::<I>(&self.tile[..count], spans, weight, stride, bias, out);
         }
     }
 }
 
-impl CpuKernel for OrderedLinear {
+impl CpuKernel for Ordered<OrderedLinear> {
     fn scratch(&self) -> ScratchSize {
         ScratchSize {
-            lanes: widest_input(&self.spec),
+            lanes: widest_input(&self.op.spec),
             numbers: 0,
         }
     }
 
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
-        let spec = &self.spec;
+        let spec = &self.op.spec;
         let (columns, subs, outputs) = (
             spec.columns.total(),
             spec.sub_columns.total(),
             spec.output.total(),
         );
         let (g, e) = (cx.numbers(0, columns), cx.numbers(1, subs));
-        let visible = visible_blocks(spec, cx.words(2, spec.columns.len()));
+        let mut visible = self.visible.borrow_mut();
+        visible.refresh(spec, cx.words(2, spec.columns.len()));
+        let visible: &Visible = &visible;
         let (set, run, scratch) = (cx.set, cx.run, cx.scratch);
-        let params = cx.take_arena(self.params);
+        let params = cx.take_arena(self.op.params);
         cx.fill_blocks(0, outputs, |block, out| {
             let inputs = Inputs {
                 columns: block_of(g, block, columns),
@@ -215,7 +255,7 @@ impl CpuKernel for OrderedLinear {
             };
             let mask = spec.dropout.map(|d| Mask::new(d, &run, block));
             scratch.with(|s| {
-                let (visible, params, tile) = (&visible, &params, &mut s.lanes[..]);
+                let (params, tile) = (&params, &mut s.lanes[..]);
                 set.dispatch(Forward {
                     spec,
                     visible,
@@ -227,14 +267,14 @@ impl CpuKernel for OrderedLinear {
                 });
             });
         });
-        cx.put_arena(self.params, params);
+        cx.put_arena(self.op.params, params);
         Ok(())
     }
 }
 
 struct Backward<'a> {
     spec: &'a OrderedSpec,
-    visible: &'a [Vec<Block>],
+    visible: &'a Visible,
     params: &'a [f32],
     grad: &'a [Lanes],
     mask: Option<Mask>,
@@ -249,7 +289,7 @@ impl Backward<'_> {
     fn scatter<I: Isa>(&mut self, s: usize) {
         let mut position = 0;
         let mut words = [[I::splat_u(0); 4]; 2];
-        for block in &self.visible[s] {
+        for block in &self.visible.blocks[s] {
             let to = match block.source {
                 BlockSource::Columns => &mut *self.grad_columns,
                 BlockSource::SubColumns => &mut *self.grad_subs,
@@ -284,7 +324,7 @@ impl Kernel for Backward<'_> {
             let weight = &self.spec.layers[s].weight;
             let grad = &self.grad[self.spec.output.range(s)];
             let mut position = 0;
-            for block in &self.visible[s] {
+            for block in &self.visible.blocks[s] {
                 let tile = &mut self.tile[position..position + block.width];
                 let params = &self.params[weight.range()];
                 product::backward::<I>(grad, params, weight.columns, block.weight_column, tile);
@@ -295,16 +335,16 @@ impl Kernel for Backward<'_> {
     }
 }
 
-impl CpuKernel for OrderedLinearGradInput {
+impl CpuKernel for Ordered<OrderedLinearGradInput> {
     fn scratch(&self) -> ScratchSize {
         ScratchSize {
-            lanes: widest_input(&self.spec),
+            lanes: widest_input(&self.op.spec),
             numbers: 0,
         }
     }
 
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
-        let spec = &self.spec;
+        let spec = &self.op.spec;
         let (columns, outputs) = (spec.columns.total(), spec.output.total());
         let subs = if spec.has_siblings() {
             spec.sub_columns.total()
@@ -312,9 +352,11 @@ impl CpuKernel for OrderedLinearGradInput {
             0
         };
         let grad = cx.numbers(3, outputs);
-        let visible = visible_blocks(spec, cx.words(2, spec.columns.len()));
+        let mut visible = self.visible.borrow_mut();
+        visible.refresh(spec, cx.words(2, spec.columns.len()));
+        let visible: &Visible = &visible;
         let (set, run, scratch, count) = (cx.set, cx.run, cx.scratch, cx.blocks());
-        let params = cx.take_arena(self.params);
+        let params = cx.take_arena(self.op.params);
         let mut grad_columns = cx.take_numbers(0);
         let mut grad_subs = if subs > 0 { cx.take_numbers(1) } else { Vec::new() };
         let (to_columns, to_subs) = (Shared::new(&mut grad_columns), Shared::new(&mut grad_subs));
@@ -331,7 +373,7 @@ impl CpuKernel for OrderedLinearGradInput {
                 spec.dropout.map(|d| Mask::new(d, &run, block)),
             );
             scratch.with(|s| {
-                let (visible, params, tile) = (&visible, &params, &mut s.lanes[..]);
+                let (params, tile) = (&params, &mut s.lanes[..]);
                 set.dispatch(Backward {
                     spec,
                     visible,
@@ -348,7 +390,7 @@ impl CpuKernel for OrderedLinearGradInput {
         if subs > 0 {
             cx.put(1, crate::kernels::Value::Numbers(grad_subs));
         }
-        cx.put_arena(self.params, params);
+        cx.put_arena(self.op.params, params);
         Ok(())
     }
 }
@@ -378,7 +420,6 @@ impl Kernel for Weights<'_> {
         let inputs = spec.layers[s].weight.columns;
         let stride = product::padded(spec.output.width(s));
         let (across, sums) = self.numbers.split_at_mut(LANES * stride);
-        across.fill(0.0);
         let count: usize = self.visible.iter().map(|b| b.width).sum();
         let sums = &mut sums[..count * stride];
         sums.fill(0.0);
@@ -391,7 +432,7 @@ impl Kernel for Weights<'_> {
             let grad = &block_of(self.grad, block, spec.output.total())[spec.output.range(s)];
             let mask = spec.dropout.map(|d| Mask::new(d, &self.run, block));
             gather::<I>(self.visible, values, mask, s, self.tile);
-            product::transpose(grad, rows, across);
+            product::transpose::<I>(grad, across);
             product::outer::<I>(&self.tile[..count], across, stride, rows, sums);
             for (bias, grad) in self.bias.iter_mut().zip(grad) {
                 *bias += grad.0[..rows].iter().sum::<f32>();
@@ -413,27 +454,29 @@ impl Kernel for Weights<'_> {
     }
 }
 
-impl CpuKernel for OrderedLinearGradParams {
+impl CpuKernel for Ordered<OrderedLinearGradParams> {
     fn scratch(&self) -> ScratchSize {
         let numbers = |s: usize| {
-            let stride = product::padded(self.spec.output.width(s));
-            (LANES + self.spec.input_width(s)) * stride
+            let stride = product::padded(self.op.spec.output.width(s));
+            (LANES + self.op.spec.input_width(s)) * stride
         };
-        let numbers = (0..self.spec.output.len()).map(numbers).max().unwrap_or(0);
+        let numbers = (0..self.op.spec.output.len()).map(numbers).max().unwrap_or(0);
         ScratchSize {
-            lanes: widest_input(&self.spec),
+            lanes: widest_input(&self.op.spec),
             numbers,
         }
     }
 
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
-        let spec = &self.spec;
+        let spec = &self.op.spec;
         let columns = cx.numbers(0, spec.columns.total());
         let sub_columns = cx.numbers(1, spec.sub_columns.total());
         let grad = cx.numbers(3, spec.output.total());
-        let visible = visible_blocks(spec, cx.words(2, spec.columns.len()));
+        let mut visible = self.visible.borrow_mut();
+        visible.refresh(spec, cx.words(2, spec.columns.len()));
+        let visible: &Visible = &visible;
         let (set, run, scratch) = (cx.set, cx.run, cx.scratch);
-        let mut grads = cx.take_arena(self.grads);
+        let mut grads = cx.take_arena(self.op.grads);
         let shared = Shared::new(&mut grads);
         cx.parallel(spec.layers.len(), |s| {
             let layer = &spec.layers[s];
@@ -441,8 +484,11 @@ impl CpuKernel for OrderedLinearGradParams {
             let (weight, bias) =
                 unsafe { (shared.part(layer.weight.range()), shared.part(layer.bias.range())) };
             scratch.with(|scratch| {
-                let (visible, tile, numbers) =
-                    (&visible[s][..], &mut scratch.lanes[..], &mut scratch.numbers[..]);
+                let (visible, tile, numbers) = (
+                    &visible.blocks[s][..],
+                    &mut scratch.lanes[..],
+                    &mut scratch.numbers[..],
+                );
                 set.dispatch(Weights {
                     spec,
                     visible,
@@ -458,14 +504,14 @@ impl CpuKernel for OrderedLinearGradParams {
                 });
             });
         });
-        cx.put_arena(self.grads, grads);
+        cx.put_arena(self.op.grads, grads);
         Ok(())
     }
 }
 
 struct SqNorm<'a> {
     spec: &'a OrderedSpec,
-    visible: &'a [Vec<Block>],
+    visible: &'a Visible,
     inputs: Inputs<'a>,
     grad: &'a [Lanes],
     mask: Option<Mask>,
@@ -479,7 +525,7 @@ impl Kernel for SqNorm<'_> {
     #[inline(always)]
     fn run<I: Isa>(self) {
         for s in 0..self.spec.output.len() {
-            let count = gather::<I>(&self.visible[s], self.inputs, self.mask, s, self.tile);
+            let count = gather::<I>(&self.visible.blocks[s], self.inputs, self.mask, s, self.tile);
             let (mut uu, mut dd) = (Lanes::ZERO, Lanes::ZERO);
             product::add_squares::<I>(&self.tile[..count], &mut uu);
             product::add_squares::<I>(&self.grad[self.spec.output.range(s)], &mut dd);
@@ -489,16 +535,16 @@ impl Kernel for SqNorm<'_> {
     }
 }
 
-impl CpuKernel for OrderedLinearSqNorm {
+impl CpuKernel for Ordered<OrderedLinearSqNorm> {
     fn scratch(&self) -> ScratchSize {
         ScratchSize {
-            lanes: widest_input(&self.spec),
+            lanes: widest_input(&self.op.spec),
             numbers: 0,
         }
     }
 
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
-        let spec = &self.spec;
+        let spec = &self.op.spec;
         let (columns, subs, outputs) = (
             spec.columns.total(),
             spec.sub_columns.total(),
@@ -509,7 +555,9 @@ impl CpuKernel for OrderedLinearSqNorm {
             cx.numbers(1, subs),
             cx.numbers(3, outputs),
         );
-        let visible = visible_blocks(spec, cx.words(2, spec.columns.len()));
+        let mut visible = self.visible.borrow_mut();
+        visible.refresh(spec, cx.words(2, spec.columns.len()));
+        let visible: &Visible = &visible;
         let (set, run, scratch) = (cx.set, cx.run, cx.scratch);
         cx.fill_blocks(0, 2 * spec.output.len(), |block, out| {
             let inputs = Inputs {
@@ -519,7 +567,7 @@ impl CpuKernel for OrderedLinearSqNorm {
             let mask = spec.dropout.map(|d| Mask::new(d, &run, block));
             let grad = block_of(grad, block, outputs);
             scratch.with(|s| {
-                let (visible, tile) = (&visible, &mut s.lanes[..]);
+                let tile = &mut s.lanes[..];
                 set.dispatch(SqNorm {
                     spec,
                     visible,

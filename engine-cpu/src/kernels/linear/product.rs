@@ -6,6 +6,9 @@
 //! All three keep a tile of sums in registers: `TILE` outputs (or inputs, or features) by two registers. Weights are read as
 //! they lie in the arena, `[outputs, inputs]` row-major; nothing is packed.
 
+// Tiles are indexed by constants, so that the compiler keeps them in registers; iterators over them hide that.
+#![allow(clippy::needless_range_loop)]
+
 use crate::isa::{Isa, WIDTH, half, half_mut};
 use crate::lanes::{LANES, Lanes};
 
@@ -44,7 +47,7 @@ pub(crate) fn forward<I: Isa>(
     let mut n = 0;
     macro_rules! tiles {
         ($size:literal) => {
-            while n + $size <= out.len() {
+            while out.len() - n >= $size {
                 let weight = &weight[n * stride..];
                 let (bias, out) = (&bias[n..n + $size], &mut out[n..n + $size]);
                 forward_tile::<I, $size>(x, spans, weight, stride, bias, out);
@@ -108,7 +111,7 @@ pub(super) fn backward<I: Isa>(
     let mut k = 0;
     macro_rules! tiles {
         ($size:literal) => {
-            while k + $size <= out.len() {
+            while out.len() - k >= $size {
                 backward_tile::<I, $size>(grad, weight, stride, column + k, &mut out[k..k + $size]);
                 k += $size;
             }
@@ -154,14 +157,22 @@ pub(super) fn padded(width: usize) -> usize {
     width.next_multiple_of(WIDTH)
 }
 
-/// Copies feature-major lanes to rows: `out[row, k] = lanes[k][row]`, rows `padded(lanes.len())` apart. Padding is left as it is.
+/// Copies feature-major lanes to rows: `out[row, k] = lanes[k][row]`, rows `padded(lanes.len())` apart; padding becomes zero.
 #[inline(always)]
-pub(super) fn transpose(lanes: &[Lanes], rows: usize, out: &mut [f32]) {
+pub(super) fn transpose<I: Isa>(lanes: &[Lanes], out: &mut [f32]) {
     let stride = padded(lanes.len());
-    let out = &mut out[..LANES * stride];
-    for (k, lanes) in lanes.iter().enumerate() {
-        for row in 0..rows {
-            out[row * stride + k] = lanes.0[row];
+    for first in (0..stride).step_by(WIDTH) {
+        for h in 0..2 {
+            let mut rows = [I::splat(0.0); WIDTH];
+            for (row, lanes) in rows.iter_mut().zip(&lanes[first..]) {
+                *row = I::load(half(lanes, h));
+            }
+            I::transpose(&mut rows);
+            for (l, row) in rows.into_iter().enumerate() {
+                if let Some(to) = out[(h * WIDTH + l) * stride + first..].first_chunk_mut() {
+                    I::store(row, to);
+                }
+            }
         }
     }
 }
@@ -179,7 +190,7 @@ pub(super) fn outer<I: Isa>(
     let mut f = 0;
     macro_rules! tiles {
         ($size:literal) => {
-            while f + $size <= features.len() {
+            while features.len() - f >= $size {
                 let (features, sums) = (
                     &features[f..f + $size],
                     &mut sums[f * stride..(f + $size) * stride],

@@ -167,7 +167,7 @@ fn draws(case: &Case) -> Outcome {
     report.finish()
 }
 
-fn stats(case: &Case) -> Outcome<TableStats> {
+pub(super) fn stats(case: &Case) -> Outcome<TableStats> {
     Ok(TableStats::from_json(
         &files::json(&case.path(STATS))?.to_string(),
     )?)

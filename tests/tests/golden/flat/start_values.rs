@@ -1,7 +1,9 @@
 //! Start values of the predictors: the smoothed shares of the codes.
 
-use engine_core::argn::{empirical_biases, empirical_probabilities};
+use engine_core::argn::empirical_biases;
+use engine_core::encode::empirical_probabilities;
 
+use super::generation::stats;
 use super::loaded::sub_columns;
 use super::training::encoded_table;
 use crate::compare::{Outcome, Report, within};
@@ -18,8 +20,8 @@ pub(crate) fn plan(plan: &mut Plan) {
 fn predictor_init(case: &Case) -> Outcome {
     let subs = sub_columns(&files::json(&case.path("orders.json"))?)?;
     let table = encoded_table(&case.path("encoded-trn.parquet"), &subs)?;
-    let probabilities = empirical_probabilities(&subs, &[&table]);
-    let biases = empirical_biases(&subs, &[&table]);
+    let probabilities = empirical_probabilities(&stats(case)?, &[&table]).map_err(|e| e.to_string())?;
+    let biases = empirical_biases(&probabilities);
     let recorded = Tensors::open(&case.path("predictor-init.safetensors"))?;
     let mut report = Report::default();
     for (s, (name, _)) in subs.iter().enumerate() {

@@ -196,7 +196,7 @@ mod tests {
     fn temperature_flattens_or_sharpens() {
         close(
             &applied(|p| temperature(p, 2.0), &[0.5, 0.3, 0.2]),
-            &[0.4154459, 0.3218030, 0.2627511],
+            &[0.415_445_9, 0.321_803, 0.262_751_1],
         );
         close(
             &applied(|p| temperature(p, 0.0), &[0.5, 0.3, 0.2]),

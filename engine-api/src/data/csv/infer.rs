@@ -1,0 +1,159 @@
+//! The first pass: what the columns of a CSV file are.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::super::error::DataError;
+use super::super::source::ReadOptions;
+use super::super::table_format::{
+    ColumnFormat, CsvDialect, Role, SourceFormat, TABLE_FORMAT_VERSION, TableFormat,
+};
+use super::block::{Block, BlockReader};
+use super::dialect::{find_quotes, sniff_delimiter};
+use super::input::CsvInput;
+use super::scan::ColumnScan;
+
+/// How much of the beginning is looked at for delimiter and quotes.
+const SAMPLE_BYTES: u64 = 1 << 16;
+
+/// A CSV file whose columns are known.
+#[derive(Debug)]
+pub(crate) struct CsvTable {
+    pub(super) input: Arc<CsvInput>,
+    pub(super) delimiter: u8,
+    pub(super) null_texts: Vec<String>,
+    format: TableFormat,
+    rows: u64,
+}
+
+impl CsvTable {
+    /// Reads a file (`-`: standard input) once from end to end.
+    pub(crate) fn open(path: &Path, options: &ReadOptions) -> Result<Self, DataError> {
+        Self::infer(CsvInput::open(path)?, options)
+    }
+
+    /// Reads an input once from end to end.
+    pub(super) fn infer(input: CsvInput, options: &ReadOptions) -> Result<Self, DataError> {
+        let mut sample = Vec::new();
+        let sampled = input.reader()?.take(SAMPLE_BYTES).read_to_end(&mut sample);
+        sampled.map_err(|e| input.failed(e))?;
+        let delimiter = match options.delimiter {
+            Some(given) => check_delimiter(given)?,
+            None => sniff_delimiter(&sample, (sample.len() as u64) < SAMPLE_BYTES),
+        };
+        let input = Arc::new(input);
+        let mut reader = BlockReader::new(Arc::clone(&input), delimiter)?;
+        let (scans, rows) = scan_columns(&mut reader, options)?;
+        if rows == 0 {
+            return Err(DataError::NoRows {
+                file: input.name.clone(),
+            });
+        }
+        let quotes = find_quotes(&sample, delimiter, scans.len());
+        let mut columns = Vec::with_capacity(scans.len());
+        for ((scan, name), quoted) in scans.into_iter().zip(reader.names()).zip(quotes.columns) {
+            columns.push(finish_column(scan, name, quoted, options, &input)?);
+        }
+        let format = TableFormat {
+            version: TABLE_FORMAT_VERSION,
+            source: SourceFormat::Csv,
+            csv: CsvDialect {
+                delimiter: delimiter as char,
+                quoted_header: quotes.header,
+            },
+            columns,
+        };
+        Ok(Self {
+            input,
+            delimiter,
+            null_texts: options.null_texts.clone(),
+            format,
+            rows,
+        })
+    }
+
+    /// Columns and dialect.
+    pub(crate) fn format(&self) -> &TableFormat {
+        &self.format
+    }
+
+    /// Number of rows.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+}
+
+fn check_delimiter(given: char) -> Result<u8, DataError> {
+    let valid = given.is_ascii() && !matches!(given, '"' | '\n' | '\r' | '\0');
+    if valid {
+        Ok(given as u8)
+    } else {
+        Err(DataError::Delimiter { delimiter: given })
+    }
+}
+
+/// Scans all rows; the next block is tokenised while the columns of this one are scanned side by side.
+fn scan_columns(
+    reader: &mut BlockReader,
+    options: &ReadOptions,
+) -> Result<(Vec<ColumnScan>, u64), DataError> {
+    let excluded: Vec<bool> = reader
+        .names()
+        .iter()
+        .map(|name| options.exclude.contains(name))
+        .collect();
+    let mut scans: Vec<ColumnScan> = excluded.iter().map(|_| ColumnScan::default()).collect();
+    let mut rows = 0;
+    let (mut block, mut next) = (Block::default(), Block::default());
+    reader.read_block(options.batch_rows, &mut block)?;
+    while block.rows() > 0 {
+        rows += block.rows() as u64;
+        let (read, ()) = rayon::join(
+            || reader.read_block(options.batch_rows, &mut next),
+            || {
+                let columns = scans.par_iter_mut().zip(&excluded).enumerate();
+                columns
+                    .filter(|(_, (_, excluded))| !**excluded)
+                    .for_each(|(column, (scan, _))| {
+                        for (row, field) in block.column(column).enumerate() {
+                            scan.add(field, block.start(row), &options.null_texts);
+                        }
+                    });
+            },
+        );
+        read?;
+        std::mem::swap(&mut block, &mut next);
+    }
+    Ok((scans, rows))
+}
+
+fn finish_column(
+    scan: ColumnScan,
+    name: &str,
+    quoted: bool,
+    options: &ReadOptions,
+    input: &CsvInput,
+) -> Result<ColumnFormat, DataError> {
+    let found = scan.finish(name, quoted, &options.null_texts);
+    if let Some((start, value)) = found.infinite {
+        let (file, row, column) = (input.name.clone(), input.line_at(start)?, name.to_owned());
+        return Err(DataError::Infinite {
+            file,
+            place: "line",
+            row,
+            column,
+            value,
+        });
+    }
+    if found.nans > 0 {
+        tracing::info!(column = name, count = found.nans, "NaN read as null");
+    }
+    let mut format = found.format;
+    if options.exclude.iter().any(|e| e == name) {
+        format.role = Role::Excluded;
+    }
+    Ok(format)
+}

@@ -1,0 +1,271 @@
+//! The second pass: record batches of the types that the first one found.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBufferBuilder, NullArray, PrimitiveArray, RecordBatch,
+    RecordBatchOptions, StringArray,
+};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, SchemaRef, TimestampMicrosecondType};
+use rayon::prelude::*;
+
+use super::super::error::{DataError, shorten};
+use super::super::iso;
+use super::super::table_format::Role;
+use super::block::{Block, BlockReader};
+use super::classify::{boolean, integer, is_not_a_number, trim};
+use super::infer::CsvTable;
+
+/// Record batches of a CSV file, without the excluded columns.
+pub(crate) struct CsvBatches {
+    table: Arc<CsvTable>,
+    schema: SchemaRef,
+    /// Place in the file of each column of the schema.
+    columns: Vec<usize>,
+    reader: BlockReader,
+    batch_rows: usize,
+    block: Block,
+    next: Block,
+    started: bool,
+    failed: bool,
+}
+
+impl CsvBatches {
+    /// Starts at the first row.
+    pub(crate) fn new(table: Arc<CsvTable>, schema: SchemaRef, batch_rows: usize) -> Result<Self, DataError> {
+        let reader = BlockReader::new(Arc::clone(&table.input), table.delimiter)?;
+        let formats = table.format().columns.iter().enumerate();
+        let columns = formats
+            .filter(|(_, c)| c.role != Role::Excluded)
+            .map(|(at, _)| at)
+            .collect();
+        Ok(Self {
+            table,
+            schema,
+            columns,
+            reader,
+            batch_rows,
+            block: Block::default(),
+            next: Block::default(),
+            started: false,
+            failed: false,
+        })
+    }
+
+    fn read_next(&mut self) -> Result<Option<RecordBatch>, DataError> {
+        if !self.started {
+            self.started = true;
+            self.reader.read_block(self.batch_rows, &mut self.block)?;
+        }
+        if self.block.rows() == 0 {
+            return Ok(None);
+        }
+        let (reader, next, block) = (&mut self.reader, &mut self.next, &self.block);
+        let (table, schema, columns) = (&self.table, &self.schema, &self.columns);
+        let (read, arrays) = rayon::join(
+            || reader.read_block(self.batch_rows, next),
+            || {
+                let columns = columns.par_iter().zip(schema.fields().par_iter());
+                let build = |(&at, field): (&usize, &Arc<arrow::datatypes::Field>)| {
+                    let column = BlockColumn {
+                        block,
+                        at,
+                        name: field.name(),
+                        table,
+                    };
+                    column.build(field.data_type())
+                };
+                columns.map(build).collect::<Result<Vec<_>, _>>()
+            },
+        );
+        let rows = RecordBatchOptions::new().with_row_count(Some(block.rows()));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(schema), arrays?, &rows);
+        let convert = |source| DataError::Convert {
+            column: "*".to_owned(),
+            data_type: "a batch".to_owned(),
+            source,
+        };
+        let batch = batch.map_err(convert)?;
+        read?;
+        std::mem::swap(&mut self.block, &mut self.next);
+        Ok(Some(batch))
+    }
+}
+
+impl Iterator for CsvBatches {
+    type Item = Result<RecordBatch, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let read = self.read_next().transpose();
+        self.failed = matches!(read, Some(Err(_)));
+        read
+    }
+}
+
+/// One column of a block.
+struct BlockColumn<'a> {
+    block: &'a Block,
+    at: usize,
+    name: &'a str,
+    table: &'a CsvTable,
+}
+
+impl BlockColumn<'_> {
+    fn build(&self, data_type: &DataType) -> Result<ArrayRef, DataError> {
+        match data_type {
+            DataType::Int64 => self.primitive::<Int64Type>(integer),
+            DataType::Float64 => self.primitive::<Float64Type>(number),
+            DataType::Date32 => self.primitive::<Date32Type>(iso::parse_date),
+            DataType::Timestamp(_, zone) => {
+                let array = self.primitive_array::<TimestampMicrosecondType>(instant)?;
+                Ok(Arc::new(array.with_timezone_opt(zone.clone())))
+            }
+            DataType::Boolean => self.boolean(),
+            DataType::Null => self.null(),
+            _ => self.text(),
+        }
+    }
+
+    fn is_null(&self, field: &[u8]) -> bool {
+        field.is_empty() || self.table.null_texts.iter().any(|text| text.as_bytes() == field)
+    }
+
+    fn primitive<T: ArrowPrimitiveType>(
+        &self,
+        parse: impl Fn(&[u8]) -> Option<T::Native>,
+    ) -> Result<ArrayRef, DataError> {
+        Ok(Arc::new(self.primitive_array::<T>(parse)?))
+    }
+
+    fn primitive_array<T: ArrowPrimitiveType>(
+        &self,
+        parse: impl Fn(&[u8]) -> Option<T::Native>,
+    ) -> Result<PrimitiveArray<T>, DataError> {
+        let mut values = Vec::with_capacity(self.block.rows());
+        let mut nulls = Vec::new();
+        for (row, field) in self.block.column(self.at).enumerate() {
+            let (value, _, _) = trim(field);
+            // A null text such as -99 could be read as a number.
+            let null_text = !self.table.null_texts.is_empty() && self.is_null(field);
+            match if null_text { None } else { parse(value) } {
+                Some(parsed) => values.push(parsed),
+                None if self.is_null(field) || is_not_a_number(value) => {
+                    nulls.push(row);
+                    values.push(T::Native::default());
+                }
+                None => return Err(self.changed(row, field)),
+            }
+        }
+        Ok(PrimitiveArray::new(
+            ScalarBuffer::from(values),
+            self.validity(&nulls),
+        ))
+    }
+
+    fn boolean(&self) -> Result<ArrayRef, DataError> {
+        let mut values = BooleanBufferBuilder::new(self.block.rows());
+        let mut nulls = Vec::new();
+        for (row, field) in self.block.column(self.at).enumerate() {
+            let parsed = if self.is_null(field) {
+                None
+            } else {
+                boolean(trim(field).0)
+            };
+            match parsed {
+                Some((value, _)) => values.append(value),
+                None if self.is_null(field) => {
+                    nulls.push(row);
+                    values.append(false);
+                }
+                None => return Err(self.changed(row, field)),
+            }
+        }
+        Ok(Arc::new(BooleanArray::new(
+            values.finish(),
+            self.validity(&nulls),
+        )))
+    }
+
+    fn text(&self) -> Result<ArrayRef, DataError> {
+        let rows = self.block.rows();
+        let mut bytes = Vec::new();
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0);
+        let mut nulls = Vec::new();
+        for (row, field) in self.block.column(self.at).enumerate() {
+            if self.is_null(field) {
+                nulls.push(row);
+            } else {
+                bytes.extend_from_slice(field);
+            }
+            // A block is far smaller than 2 GiB.
+            offsets.push(bytes.len() as i32);
+        }
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+        let array = StringArray::try_new(offsets, Buffer::from_vec(bytes), self.validity(&nulls));
+        let (column, data_type) = (self.name.to_owned(), DataType::Utf8.to_string());
+        Ok(Arc::new(array.map_err(|source| DataError::Convert {
+            column,
+            data_type,
+            source,
+        })?))
+    }
+
+    fn null(&self) -> Result<ArrayRef, DataError> {
+        match self
+            .block
+            .column(self.at)
+            .enumerate()
+            .find(|(_, field)| !self.is_null(field))
+        {
+            Some((row, field)) => Err(self.changed(row, field)),
+            None => Ok(Arc::new(NullArray::new(self.block.rows()))),
+        }
+    }
+
+    fn validity(&self, nulls: &[usize]) -> Option<NullBuffer> {
+        if nulls.is_empty() {
+            return None;
+        }
+        let mut valid = BooleanBufferBuilder::new(self.block.rows());
+        valid.append_n(self.block.rows(), true);
+        nulls.iter().for_each(|&row| valid.set_bit(row, false));
+        Some(NullBuffer::new(valid.finish()))
+    }
+
+    fn changed(&self, row: usize, field: &[u8]) -> DataError {
+        let line = match self.table.input.line_at(self.block.start(row)) {
+            Ok(line) => line,
+            Err(error) => return error,
+        };
+        DataError::Changed {
+            file: self.table.input.name.clone(),
+            line,
+            column: self.name.to_owned(),
+            value: shorten(field),
+        }
+    }
+}
+
+fn number(field: &[u8]) -> Option<f64> {
+    if field
+        .first()
+        .is_none_or(|b| !matches!(b, b'0'..=b'9' | b'-' | b'.'))
+    {
+        return None;
+    }
+    let value: f64 = std::str::from_utf8(field).ok()?.parse().ok()?;
+    value.is_finite().then_some(value)
+}
+
+/// Microseconds of a date with or without a time of day.
+fn instant(field: &[u8]) -> Option<i64> {
+    match iso::parse_date_time(field) {
+        Some((micros, _)) => Some(micros),
+        None => iso::parse_date(field).map(|days| i64::from(days) * 86_400_000_000),
+    }
+}

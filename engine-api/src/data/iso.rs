@@ -1,0 +1,312 @@
+//! ISO 8601 dates and instants as text, both ways.
+
+use super::table_format::TimeForm;
+
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// How one date with a time of day was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TimeShape<'a> {
+    /// `T` or a space.
+    pub(super) separator: u8,
+    /// Whether there are seconds.
+    pub(super) seconds: bool,
+    /// Number of decimals of the seconds.
+    pub(super) decimals: u8,
+    /// What follows the time: nothing, `Z`, or an offset.
+    pub(super) zone: &'a [u8],
+    /// Whether the time of day is midnight as written.
+    pub(super) midnight: bool,
+}
+
+/// Days since 1970-01-01 of a date in the proleptic Gregorian calendar.
+pub(super) fn days_from_date(year: i64, month: u32, day: u32) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = i64::from((153 * ((month + 9) % 12) + 2) / 5 + day - 1);
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+/// Year, month and day of a number of days since 1970-01-01.
+pub(super) fn date_from_days(days: i64) -> (i64, u32, u32) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = (day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100)) as u32;
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// Days since 1970-01-01 of `YYYY-MM-DD`; `None` when it is something else or no day of the calendar.
+pub(super) fn parse_date(text: &[u8]) -> Option<i32> {
+    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else {
+        return None;
+    };
+    let year = i64::from(two_digits(y1, y2)?) * 100 + i64::from(two_digits(y3, y4)?);
+    let (month, day) = (two_digits(m1, m2)?, two_digits(d1, d2)?);
+    let valid = (1..=12).contains(&month) && day >= 1 && day <= days_of_month(year, month);
+    // Four digits of a year fit an i32 of days.
+    valid.then(|| days_from_date(year, month, day) as i32)
+}
+
+/// Microseconds since 1970-01-01 00:00 (UTC when there is a zone) of `YYYY-MM-DD`, `T` or a space, `HH:MM[:SS[.f]]` and
+/// a zone or none, with the way it was written. Decimals beyond the sixth are cut off.
+pub(super) fn parse_date_time(text: &[u8]) -> Option<(i64, TimeShape<'_>)> {
+    let (date, rest) = text.split_at_checked(10)?;
+    let days = parse_date(date)?;
+    let &[separator @ (b'T' | b' '), h1, h2, b':', m1, m2, ref rest @ ..] = rest else {
+        return None;
+    };
+    let (hour, minute) = (two_digits(h1, h2)?, two_digits(m1, m2)?);
+    let (second, rest) = match rest {
+        &[b':', s1, s2, ref rest @ ..] => (Some(two_digits(s1, s2)?), rest),
+        rest => (None, rest),
+    };
+    if hour > 23 || minute > 59 || second.is_some_and(|s| s > 59) {
+        return None;
+    }
+    let (micros, decimals, zone) = match rest {
+        [b'.', fraction @ ..] if second.is_some() => parse_fraction(fraction)?,
+        zone => (0, 0, zone),
+    };
+    let offset = if zone.is_empty() { 0 } else { parse_zone(zone)? };
+    let of_day = hour * 3_600 + minute * 60 + second.unwrap_or(0);
+    let seconds = i64::from(days) * SECONDS_PER_DAY + i64::from(of_day) - i64::from(offset) * 60;
+    let midnight = of_day == 0 && micros == 0;
+    let shape = TimeShape {
+        separator,
+        seconds: second.is_some(),
+        decimals,
+        zone,
+        midnight,
+    };
+    Some((seconds * 1_000_000 + micros, shape))
+}
+
+/// Microseconds, number of decimals and what follows them; one to nine decimals.
+fn parse_fraction(text: &[u8]) -> Option<(i64, u8, &[u8])> {
+    let decimals = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    if !(1..=9).contains(&decimals) {
+        return None;
+    }
+    let micros = (0..6).fold(0, |sum, i| {
+        let digit = if i < decimals { text[i] - b'0' } else { 0 };
+        sum * 10 + i64::from(digit)
+    });
+    Some((micros, decimals as u8, &text[decimals..]))
+}
+
+/// Minutes east of UTC of a zone: `Z`, `UTC` or `+HH[[:]MM]`, with a space before it or none.
+pub(super) fn parse_zone(zone: &[u8]) -> Option<i32> {
+    let zone = zone.strip_prefix(b" ").unwrap_or(zone);
+    if matches!(zone, b"Z" | b"UTC") {
+        return Some(0);
+    }
+    let (sign, hours, minutes) = match *zone {
+        [sign, h1, h2] => (sign, two_digits(h1, h2)?, 0),
+        [sign, h1, h2, m1, m2] | [sign, h1, h2, b':', m1, m2] => {
+            (sign, two_digits(h1, h2)?, two_digits(m1, m2)?)
+        }
+        _ => return None,
+    };
+    let total = (hours <= 23 && minutes <= 59).then_some(hours as i32 * 60 + minutes as i32)?;
+    match sign {
+        b'+' => Some(total),
+        b'-' => Some(-total),
+        _ => None,
+    }
+}
+
+/// Writes `YYYY-MM-DD`; a year outside 0..=9999 takes the room that it needs.
+pub(super) fn write_date(days: i64, out: &mut Vec<u8>) {
+    let (year, month, day) = date_from_days(days);
+    if (0..=9_999).contains(&year) {
+        push_two(year as u32 / 100, out);
+        push_two(year as u32 % 100, out);
+    } else {
+        out.extend_from_slice(itoa::Buffer::new().format(year).as_bytes());
+    }
+    out.push(b'-');
+    push_two(month, out);
+    out.push(b'-');
+    push_two(day, out);
+}
+
+/// Writes an instant, given as whole seconds since 1970-01-01 00:00 and nanoseconds, in `form`.
+pub(super) fn write_date_time(
+    seconds: i64,
+    nanos: u32,
+    form: &TimeForm,
+    offset_minutes: i32,
+    out: &mut Vec<u8>,
+) {
+    let local = seconds.saturating_add(i64::from(offset_minutes) * 60);
+    let of_day = local.rem_euclid(SECONDS_PER_DAY) as u32;
+    write_date(local.div_euclid(SECONDS_PER_DAY), out);
+    if form.midnight_as_date && of_day == 0 && nanos == 0 {
+        return;
+    }
+    out.push(form.separator as u8);
+    write_time(of_day, nanos, form.seconds, &form.decimals, out);
+    if let Some(zone) = &form.zone {
+        out.extend_from_slice(zone.as_bytes());
+    }
+}
+
+/// Writes a time of day, `HH:MM[:SS[.f]]`.
+fn write_time(of_day: u32, nanos: u32, seconds: bool, decimals: &[u8], out: &mut Vec<u8>) {
+    push_two(of_day / 3_600, out);
+    out.push(b':');
+    push_two(of_day / 60 % 60, out);
+    if !seconds {
+        return;
+    }
+    out.push(b':');
+    push_two(of_day % 60, out);
+    let digits: [u8; 9] = std::array::from_fn(|i| b'0' + (nanos / 10_u32.pow(8 - i as u32) % 10) as u8);
+    let needed = 9 - digits.iter().rev().take_while(|&&d| d == b'0').count();
+    let shown = decimals.iter().map(|&d| usize::from(d)).find(|&d| d >= needed);
+    let shown = shown
+        .or_else(|| decimals.last().map(|&d| usize::from(d)))
+        .unwrap_or(0)
+        .min(9);
+    if shown > 0 {
+        out.push(b'.');
+        out.extend_from_slice(&digits[..shown]);
+    }
+}
+
+fn days_of_month(year: i64, month: u32) -> u32 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        _ => 31,
+    }
+}
+
+fn two_digits(tens: u8, ones: u8) -> Option<u32> {
+    (tens.is_ascii_digit() && ones.is_ascii_digit())
+        .then(|| u32::from(tens - b'0') * 10 + u32::from(ones - b'0'))
+}
+
+fn push_two(number: u32, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_of_four_centuries_come_back_and_follow_each_other() {
+        let mut expected = (1799, 12, 31);
+        for day in days_from_date(1800, 1, 1)..=days_from_date(2200, 12, 31) {
+            let date = date_from_days(day);
+            let (y, m, d) = expected;
+            let next = if d < days_of_month(y, m) {
+                (y, m, d + 1)
+            } else if m < 12 {
+                (y, m + 1, 1)
+            } else {
+                (y + 1, 1, 1)
+            };
+            assert_eq!(date, next);
+            assert_eq!(days_from_date(date.0, date.1, date.2), day);
+            expected = date;
+        }
+        assert_eq!(date_from_days(0), (1970, 1, 1));
+        assert_eq!(days_from_date(0, 1, 1), -719_528);
+    }
+
+    #[test]
+    fn only_days_of_the_calendar_are_dates() {
+        assert_eq!(parse_date(b"1970-01-02"), Some(1));
+        assert_eq!(parse_date(b"2024-02-29"), Some(19_782));
+        for no in [
+            "2023-02-29",
+            "2023-04-31",
+            "2023-00-10",
+            "2023-13-10",
+            "2023-1-1",
+            "2023/01/01",
+            "20230101",
+            "x",
+        ] {
+            assert_eq!(parse_date(no.as_bytes()), None, "{no}");
+        }
+    }
+
+    #[test]
+    fn instants_are_read_with_their_zone() {
+        let micros = |text: &str| parse_date_time(text.as_bytes()).map(|(m, _)| m);
+        assert_eq!(micros("1970-01-01 00:00"), Some(0));
+        assert_eq!(micros("1970-01-01T00:00:01.5"), Some(1_500_000));
+        assert_eq!(micros("1970-01-01T02:00:00+02:00"), Some(0));
+        assert_eq!(micros("1970-01-01T00:00:00-0130"), Some(5_400_000_000));
+        assert_eq!(micros("1970-01-01 00:00:00.123456789 UTC"), Some(123_456));
+        for no in [
+            "1970-01-01",
+            "1970-01-01T24:00",
+            "1970-01-01T00:60",
+            "1970-01-01T00:00:60",
+            "1970-01-01T00:00:00.",
+            "1970-01-01T00:00.5",
+            "1970-01-01T00:00:00.1234567890",
+            "1970-01-01t00:00",
+            "1970-01-01T00:00+2",
+            "1970-01-01T00:00 ",
+        ] {
+            assert_eq!(micros(no), None, "{no}");
+        }
+    }
+
+    #[test]
+    fn instants_are_written_as_they_were() {
+        for text in [
+            "1969-12-31T23:59:59.999999",
+            "2024-02-29 12:30",
+            "2024-02-29 12:30:05",
+            "2024-02-29T00:30:05.120Z",
+            "2024-02-29T00:30:05+05:30",
+            "0001-01-01 00:00:00 -0100",
+        ] {
+            let (micros, shape) = parse_date_time(text.as_bytes()).unwrap();
+            let zone = (!shape.zone.is_empty()).then(|| String::from_utf8(shape.zone.to_vec()).unwrap());
+            let offset = zone.as_ref().map_or(0, |z| parse_zone(z.as_bytes()).unwrap());
+            let form = TimeForm {
+                separator: shape.separator as char,
+                seconds: shape.seconds,
+                decimals: vec![shape.decimals],
+                zone,
+                midnight_as_date: false,
+            };
+            let mut out = Vec::new();
+            let (seconds, rest) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
+            write_date_time(seconds, rest as u32 * 1_000, &form, offset, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn decimals_of_seconds_are_the_fewest_that_show_the_value() {
+        let written = |nanos, decimals: &[u8]| {
+            let mut out = Vec::new();
+            write_time(1, nanos, true, decimals, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(written(0, &[0, 6]), "00:00:01");
+        assert_eq!(written(500_000_000, &[0, 6]), "00:00:01.500000");
+        assert_eq!(written(500_000_000, &[0, 3, 6, 9]), "00:00:01.500");
+        assert_eq!(written(1, &[0, 3]), "00:00:01.000");
+        assert_eq!(written(1, &[]), "00:00:01");
+    }
+}

@@ -1,0 +1,27 @@
+//! Tables in and out: CSV, Parquet and Arrow record batches.
+//!
+//! A [`TableSource`] reads a table in record batches, as often as needed, and says its [`TableFormat`]; a
+//! [`TableBatch`] shows a record batch to the core without a copy; [`to_record_batch`] turns decoded columns into the
+//! table's own types; a [`TableSink`] writes record batches in the table's own written forms.
+
+mod bridge;
+mod csv;
+mod error;
+mod iso;
+mod number;
+mod parquet;
+mod sink;
+mod source;
+mod table_format;
+#[cfg(test)]
+mod tests;
+
+pub use bridge::{TableBatch, to_record_batch};
+pub use error::DataError;
+pub use parquet::{ParquetTable, ParquetWriter};
+pub use sink::TableSink;
+pub use source::{Batches, ReadOptions, TableSource};
+pub use table_format::{
+    BooleanWords, ColumnFormat, CsvDialect, ExponentForm, ExponentUse, NumberForm, Role, SourceFormat,
+    TABLE_FORMAT_VERSION, TableFormat, TimeForm, WrittenForm,
+};

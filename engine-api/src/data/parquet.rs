@@ -1,0 +1,164 @@
+//! Parquet files as record batches, both ways.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+use parquet::arrow::{ArrowWriter, ProjectionMask};
+use parquet::basic::Compression;
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+
+use super::error::DataError;
+use crate::files::{self, AtomicFile, FileError};
+
+/// Most rows of a row group: what a writer holds in memory before it is on the disk.
+const ROW_GROUP_ROWS: usize = 1 << 17;
+
+/// A Parquet file whose footer has been read.
+#[derive(Debug, Clone)]
+pub struct ParquetTable {
+    path: PathBuf,
+    metadata: ArrowReaderMetadata,
+}
+
+impl ParquetTable {
+    /// Reads the footer. Columns of every type are taken here.
+    ///
+    /// # Errors
+    /// [`FileError`] when the file cannot be read, [`DataError::EmptyFile`] and [`DataError::Parquet`] when it is not
+    /// Parquet.
+    pub fn open(path: &Path) -> Result<Self, DataError> {
+        let file = files::open(path)?;
+        if file.metadata().is_ok_and(|m| m.is_file() && m.len() == 0) {
+            return Err(DataError::EmptyFile {
+                file: path.display().to_string(),
+            });
+        }
+        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new());
+        let metadata = metadata.map_err(|source| read_error(path, source))?;
+        Ok(Self {
+            path: path.to_owned(),
+            metadata,
+        })
+    }
+
+    /// Schema of the whole file.
+    pub fn schema(&self) -> &SchemaRef {
+        self.metadata.schema()
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> u64 {
+        self.metadata.metadata().file_metadata().num_rows().max(0) as u64
+    }
+
+    /// Reads the columns at `columns` (places in the schema, rising) in batches of at most `batch_rows` rows.
+    ///
+    /// # Errors
+    /// [`FileError`] and [`DataError::Parquet`], here or with a batch.
+    pub fn batches(
+        &self,
+        columns: &[usize],
+        batch_rows: usize,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, DataError>> + Send + use<>, DataError> {
+        let file: File = files::open(&self.path)?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
+        let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
+        let reader = builder.with_projection(mask).with_batch_size(batch_rows).build();
+        let reader: ParquetRecordBatchReader = reader.map_err(|source| read_error(&self.path, source))?;
+        let path = self.path.clone();
+        Ok(reader.map(move |batch| {
+            batch.map_err(|error| match error {
+                ArrowError::ParquetError(said) => read_error(&path, ParquetError::General(said)),
+                other => read_error(&path, ParquetError::ArrowError(other.to_string())),
+            })
+        }))
+    }
+}
+
+/// Writes record batches of one schema, with their Arrow types, to a Parquet file that appears when it is finished.
+pub struct ParquetWriter {
+    path: PathBuf,
+    writer: ArrowWriter<AtomicFile>,
+    rows: u64,
+}
+
+impl ParquetWriter {
+    /// Starts a file.
+    ///
+    /// # Errors
+    /// [`FileError`] when it cannot be written, [`DataError::ParquetWrite`] when Parquet has no such type.
+    pub fn create(path: &Path, schema: SchemaRef) -> Result<Self, DataError> {
+        let file = AtomicFile::create(path)?;
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .build();
+        let writer = ArrowWriter::try_new(file, schema, Some(properties));
+        Ok(Self {
+            path: path.to_owned(),
+            writer: writer.map_err(|e| write_error(path, e))?,
+            rows: 0,
+        })
+    }
+
+    /// Writes a batch.
+    ///
+    /// # Errors
+    /// [`FileError`], for instance when the disk is full, and [`DataError::ParquetWrite`].
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), DataError> {
+        self.rows += batch.num_rows() as u64;
+        self.writer.write(batch).map_err(|e| write_error(&self.path, e))
+    }
+
+    /// Writes the footer, puts the file into place, and returns the number of rows.
+    ///
+    /// # Errors
+    /// As [`Self::write`]; nothing is left behind then.
+    pub fn finish(self) -> Result<u64, DataError> {
+        let mut file = self.writer.into_inner().map_err(|e| write_error(&self.path, e))?;
+        file.flush().map_err(|e| FileError::new(&self.path, "write", e))?;
+        file.commit()?;
+        Ok(self.rows)
+    }
+}
+
+fn read_error(path: &Path, source: ParquetError) -> DataError {
+    match system_error(source) {
+        Ok(error) => FileError::new(path, "read", error).into(),
+        Err(source) => DataError::Parquet {
+            file: path.display().to_string(),
+            source,
+        },
+    }
+}
+
+fn write_error(path: &Path, source: ParquetError) -> DataError {
+    match system_error(source) {
+        Ok(error) => FileError::new(path, "write", error).into(),
+        Err(source) => DataError::ParquetWrite {
+            file: path.display().to_string(),
+            source,
+        },
+    }
+}
+
+/// The error of the system that Parquet has wrapped, when it is one.
+fn system_error(error: ParquetError) -> Result<io::Error, ParquetError> {
+    match error {
+        ParquetError::External(inner) => match inner.downcast::<io::Error>() {
+            // The end of the file where more was expected means that it is cut.
+            Ok(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(ParquetError::External(error)),
+            Ok(error) => Ok(*error),
+            Err(inner) => Err(ParquetError::External(inner)),
+        },
+        other => Err(other),
+    }
+}

@@ -1,0 +1,293 @@
+//! What can go wrong for a user, each in one sentence that says where and what to do.
+
+use std::path::PathBuf;
+
+use engine_core::argn::{ModelError, SizeError};
+use engine_core::backend::BackendError;
+use engine_core::encode::EncodeError;
+use engine_core::generate::GenerateError;
+use engine_core::train::{StateError, TrainError};
+use thiserror::Error;
+
+use crate::data::DataError;
+use crate::event::Stage;
+use crate::files::FileError;
+
+/// Why a job of the engine failed. Rows count from 1 in the texts.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// A table cannot be read or written.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The file system refused.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Values of a table do not suit their encoding.
+    #[error("{table}: {source}")]
+    Encode {
+        /// The table, as its source is called.
+        table: String,
+        /// What is wrong, with rows of the user's table.
+        source: EncodeError,
+    },
+    /// Codes cannot be decoded, or statistics cannot be read.
+    #[error(transparent)]
+    Codes(#[from] EncodeError),
+    /// The layers of a model cannot be built.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// No such model size, or layers that do not belong to the statistics.
+    #[error(transparent)]
+    Sizes(#[from] SizeError),
+    /// The training failed.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// A training state cannot be taken up.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Rows cannot be generated.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
+    /// The device failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// The device cannot be opened.
+    #[error("the device {device} cannot be used: {reason}")]
+    Device {
+        /// Name as given.
+        device: String,
+        /// What the backend says and what to do.
+        reason: String,
+    },
+    /// No device has this name.
+    #[error("there is no device {device:?}; use {known}")]
+    UnknownDevice {
+        /// Name as given, shortened.
+        device: String,
+        /// Devices of this program.
+        known: String,
+    },
+    /// The device is known, but this program was built without it.
+    #[error(
+        "the device {device:?} is not built into this program; use {known}, or build it with the feature `{device}`"
+    )]
+    DeviceNotBuilt {
+        /// Name of the device and of the feature.
+        device: &'static str,
+        /// Devices of this program.
+        known: String,
+    },
+    /// A table is too short to train and to validate.
+    #[error("{table}: the table has {rows} row; give at least two, one to train on and one to validate on")]
+    TooFewRows {
+        /// The table.
+        table: String,
+        /// Its rows.
+        rows: u64,
+    },
+    /// There is no column left to learn.
+    #[error(
+        "{table}: no column is left for the model; give a table with a column that is neither a key nor excluded"
+    )]
+    NoModelColumns {
+        /// The table.
+        table: String,
+    },
+    /// An encoding is asked for a column that is no part of the model.
+    #[error(
+        "column {column:?} is the primary key and no part of the model; leave out its encoding, or the primary key"
+    )]
+    EncodingOfKey {
+        /// Name of the column.
+        column: String,
+    },
+    /// Two rows have one primary key.
+    #[error(
+        "{table}: rows {first} and {second} have the same value in the primary key column {column:?}; choose a column \
+         whose values are all different, or exclude this one"
+    )]
+    DuplicateKey {
+        /// The table.
+        table: String,
+        /// Name of the column.
+        column: String,
+        /// The earlier row, from 1.
+        first: u64,
+        /// The later row, from 1.
+        second: u64,
+    },
+    /// No new keys can be made for a column.
+    #[error(
+        "column {column:?} of the type {data_type} cannot be a primary key; use a column of text or of whole numbers, or \
+         exclude it"
+    )]
+    KeyType {
+        /// Name of the column.
+        column: String,
+        /// Its Arrow type.
+        data_type: String,
+    },
+    /// The type of the key column has fewer values than rows are asked for.
+    #[error(
+        "column {column:?} of the type {data_type} has room for {most} different keys, {rows} rows are asked for; ask for \
+         fewer rows"
+    )]
+    KeysExhausted {
+        /// Name of the column.
+        column: String,
+        /// Its Arrow type.
+        data_type: String,
+        /// Keys that the type holds.
+        most: u64,
+        /// Rows asked for.
+        rows: u64,
+    },
+    /// A number is outside its range.
+    #[error("{name} is {value}; give {allowed}")]
+    OutOfRange {
+        /// What it is.
+        name: &'static str,
+        /// What was given.
+        value: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// There is no such workspace.
+    #[error("{}: there is no workspace; make one with `argn fit TABLE -w {}`", path.display(), path.display())]
+    WorkspaceMissing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// A folder holds something else.
+    #[error(
+        "{}: this folder is not empty and is no workspace; choose an empty or a new folder", path.display()
+    )]
+    NotAWorkspace {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file is neither a workspace nor a packed model.
+    #[error(
+        "{}: this is no packed model, or it is damaged ({reason}); give a workspace folder or a file made by `argn export`",
+        path.display()
+    )]
+    NotAPackedModel {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A stage needs a folder, a packed model is given.
+    #[error(
+        "{}: this is a packed model, which only samples; give a workspace folder to {stage}", path.display()
+    )]
+    Packed {
+        /// The file.
+        path: PathBuf,
+        /// What was to be done.
+        stage: Stage,
+    },
+    /// A workspace was made by a newer version of this program.
+    #[error(
+        "{}: the workspace has version {found}, this program reads up to {supported}; use a newer version of it",
+        path.display()
+    )]
+    NewerVersion {
+        /// The workspace.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The newest version that is understood.
+        supported: u32,
+    },
+    /// A workspace lacks what a command needs.
+    #[error("{}: there is no {what}; run `argn {command}` first", path.display())]
+    Lacks {
+        /// The workspace.
+        path: PathBuf,
+        /// What is missing, with its place in the workspace.
+        what: &'static str,
+        /// The command that makes it.
+        command: &'static str,
+    },
+    /// A workspace already holds a finished model.
+    #[error(
+        "{}: there is a trained model already; train it further with --state reuse, continue with --state resume, or \
+         replace it with --state reset or --force", path.display()
+    )]
+    ModelExists {
+        /// The workspace.
+        path: PathBuf,
+    },
+    /// A file of a workspace cannot be understood.
+    #[error("{}: {reason}; run `argn {command}` again", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+        /// The command that makes it.
+        command: &'static str,
+    },
+    /// The weights are those of another model than the statistics describe.
+    #[error(
+        "{}: tensor {tensor:?} {problem}; the weights do not belong to these statistics, run `argn train` again",
+        path.display()
+    )]
+    WeightsDoNotFit {
+        /// The file.
+        path: PathBuf,
+        /// Name of the tensor.
+        tensor: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Encoded data do not belong to the statistics.
+    #[error(
+        "{}: column {column:?} {problem}; the codes do not belong to these statistics, run `argn encode` again",
+        path.display()
+    )]
+    CodesDoNotFit {
+        /// The file.
+        path: PathBuf,
+        /// Name of the sub-column.
+        column: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// No random seed can be drawn.
+    #[error("the system gives no random seed ({reason}); give one with --seed")]
+    NoSeed {
+        /// What the system says.
+        reason: String,
+    },
+    /// Whoever watched asked to stop.
+    #[error("stopped on request during {stage}")]
+    Cancelled {
+        /// What was being done.
+        stage: Stage,
+    },
+    /// A thread of the engine ended unexpectedly.
+    #[error("a thread that {task} ended unexpectedly; please report this")]
+    Thread {
+        /// What it did.
+        task: &'static str,
+    },
+}
+
+impl EngineError {
+    /// Whether the reader of a pipe has gone away, which for a command is success.
+    pub fn is_closed_pipe(&self) -> bool {
+        match self {
+            Self::Data(error) => error.is_closed_pipe(),
+            Self::File(error) => matches!(error, FileError::Closed { .. }),
+            _ => false,
+        }
+    }
+
+    /// Whether whoever watched asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled { .. })
+    }
+}

@@ -1,0 +1,52 @@
+//! Checkpoints of a training on disk.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use engine_core::ir::ParamLayout;
+use engine_core::train::{CheckpointSink, ProgressMessage, SinkError, TrainState, to_csv};
+
+use super::training_state::write_state;
+use super::weights::to_safetensors;
+use crate::Layout;
+use crate::files;
+
+/// Writes the files of a model, each of them whole or not at all.
+#[derive(Debug)]
+pub struct Checkpoints {
+    weights: PathBuf,
+    state: PathBuf,
+    progress: PathBuf,
+    params: Arc<ParamLayout>,
+}
+
+impl Checkpoints {
+    /// Checkpoints in the model store of a workspace, for a model whose arena has that layout. The folder of the model must
+    /// be there.
+    pub fn new(layout: &Layout, params: Arc<ParamLayout>) -> Self {
+        Self {
+            weights: layout.weights(),
+            state: layout.training_state(),
+            progress: layout.progress_messages(),
+            params,
+        }
+    }
+}
+
+impl CheckpointSink for Checkpoints {
+    fn save_best(&mut self, params: &[f32]) -> Result<(), SinkError> {
+        let bytes = to_safetensors(&self.params, params)?;
+        Ok(files::write_atomically(&self.weights, &bytes)?)
+    }
+
+    fn save_state(&mut self, state: &TrainState) -> Result<(), SinkError> {
+        Ok(write_state(&self.state, state)?)
+    }
+
+    fn save_progress(&mut self, messages: &[ProgressMessage]) -> Result<(), SinkError> {
+        Ok(files::write_atomically(
+            &self.progress,
+            to_csv(messages).as_bytes(),
+        )?)
+    }
+}

@@ -1,0 +1,95 @@
+//! `model-configs.json`, the layers of a model, and `training.json`, how it was trained.
+
+use engine_core::argn::{FlatModel, ModelSize, ModelUnits, empirical_biases};
+use engine_core::encode::{TableStats, empirical_probabilities};
+use engine_core::schema::{CodeTable, SubColumnName};
+use engine_core::train::Plan;
+use serde::{Deserialize, Serialize};
+
+use crate::EngineError;
+use crate::workspace::{Workspace, store};
+
+/// Factor of the largest batch that the heuristic allows. It is the same on every machine, and stored so that one can
+/// see it.
+pub const BATCH_SCALE: f64 = 1.0;
+
+/// Content of `model-configs.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelConfigs {
+    /// Size of the model, as `MOSTLY_AI/Medium`.
+    pub model_id: String,
+    /// Widths of the layers.
+    pub model_units: ModelUnits,
+    /// Whether columns can be drawn in any order.
+    pub enable_flexible_generation: bool,
+}
+
+/// Content of `training.json`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct TrainingFacts {
+    /// Seed of the training.
+    pub seed: u64,
+    /// [`BATCH_SCALE`].
+    pub batch_scale: f64,
+    /// Sizes of batches and the first learning rate.
+    #[serde(flatten)]
+    pub plan: Plan,
+}
+
+impl ModelConfigs {
+    /// The layers of a new model.
+    pub(crate) fn new(size: ModelSize, stats: &TableStats, flexible: bool) -> Self {
+        Self {
+            model_id: size.id().to_owned(),
+            model_units: ModelUnits::flat(size, &named_sub_columns(stats)),
+            enable_flexible_generation: flexible,
+        }
+    }
+
+    /// Reads the layers of a stored model; `None` when there is none.
+    pub(crate) fn load(workspace: &Workspace) -> Result<Option<Self>, EngineError> {
+        let text = workspace.store_text(store::CONFIGS)?;
+        let read = |text: &str| {
+            serde_json::from_str(text).map_err(|e| EngineError::Corrupt {
+                path: workspace.store_path(store::CONFIGS),
+                reason: format!("the layers of the model cannot be read ({e})"),
+                command: "train",
+            })
+        };
+        text.map(|text| read(&text)).transpose()
+    }
+
+    /// The model over these statistics. With training rows, new predictors start at the shares of their codes.
+    pub(crate) fn model(
+        &self,
+        stats: &TableStats,
+        rows: Option<&CodeTable>,
+    ) -> Result<FlatModel, EngineError> {
+        let sub_columns = named_sub_columns(stats);
+        let probabilities = rows
+            .map(|rows| empirical_probabilities(stats, &[rows]))
+            .transpose()?;
+        let biases = probabilities.map(|p| empirical_biases(&p));
+        Ok(FlatModel::new(sub_columns, &self.model_units, biases.as_deref())?)
+    }
+}
+
+impl TrainingFacts {
+    /// Reads how a stored model was trained; `None` when that is not known.
+    pub(crate) fn load(workspace: &Workspace) -> Result<Option<Self>, EngineError> {
+        let text = workspace.store_text(store::TRAINING)?;
+        let read = |text: &str| {
+            serde_json::from_str(text).map_err(|e| EngineError::Corrupt {
+                path: workspace.store_path(store::TRAINING),
+                reason: e.to_string(),
+                command: "train",
+            })
+        };
+        text.map(|text| read(&text)).transpose()
+    }
+}
+
+fn named_sub_columns(stats: &TableStats) -> Vec<(SubColumnName, usize)> {
+    let sub_columns = stats.sub_columns().into_iter();
+    sub_columns.map(|sub| (sub.name, sub.cardinality)).collect()
+}

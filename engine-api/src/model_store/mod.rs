@@ -1,0 +1,15 @@
+//! The model store: statistics, layers, weights, and what resuming needs.
+
+mod checkpoints;
+mod configs;
+mod progress_file;
+mod stored_model;
+mod training_state;
+mod weights;
+
+pub use checkpoints::Checkpoints;
+pub use configs::{BATCH_SCALE, ModelConfigs, TrainingFacts};
+pub use stored_model::StoredModel;
+pub(crate) use stored_model::{Analysis, default_format, load_stats};
+pub(crate) use training_state::{read_counters, read_state};
+pub(crate) use weights::from_safetensors;

@@ -1,0 +1,78 @@
+//! `training-state.bin`: the state of a training as a safetensors file, its counters as JSON in the metadata.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use engine_core::train::{Counters, TrainState};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+use super::weights::{from_little_endian, little_endian};
+use crate::EngineError;
+use crate::files::{self, FileError};
+
+const METADATA_KEY: &str = "counters";
+
+fn corrupt(path: &Path, reason: String) -> EngineError {
+    EngineError::Corrupt {
+        path: path.to_owned(),
+        reason: format!("the training state cannot be read ({reason})"),
+        command: "train --state reset",
+    }
+}
+
+/// Writes a state, atomically.
+pub(crate) fn write_state(path: &Path, state: &TrainState) -> Result<(), EngineError> {
+    let failed = |e: &dyn std::error::Error| corrupt(path, e.to_string());
+    let tensors = state
+        .tensors()
+        .map(|(name, values)| (name, values.len(), little_endian(values)));
+    let mut views = Vec::with_capacity(tensors.len());
+    for (name, len, bytes) in &tensors {
+        let view = TensorView::new(Dtype::F32, vec![*len], bytes).map_err(|e| failed(&e))?;
+        views.push((*name, view));
+    }
+    let counters = serde_json::to_string(&state.counters).map_err(|e| failed(&e))?;
+    let metadata = HashMap::from([(METADATA_KEY.to_owned(), counters)]);
+    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| failed(&e))?;
+    Ok(files::write_atomically(path, &bytes)?)
+}
+
+fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>, EngineError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(FileError::new(path, "read", e).into()),
+    }
+}
+
+fn counters(path: &Path, bytes: &[u8]) -> Result<Counters, EngineError> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| corrupt(path, e.to_string()))?;
+    let text = header.metadata().as_ref().and_then(|m| m.get(METADATA_KEY));
+    let text = text.ok_or_else(|| corrupt(path, "it has no counters".to_owned()))?;
+    serde_json::from_str(text).map_err(|e| corrupt(path, e.to_string()))
+}
+
+/// The counters of a stored state; `None` when there is none.
+pub(crate) fn read_counters(path: &Path) -> Result<Option<Counters>, EngineError> {
+    read_bytes(path)?.map(|bytes| counters(path, &bytes)).transpose()
+}
+
+/// A stored state; `None` when there is none.
+pub(crate) fn read_state(path: &Path) -> Result<Option<TrainState>, EngineError> {
+    let Some(bytes) = read_bytes(path)? else {
+        return Ok(None);
+    };
+    let counters = counters(path, &bytes)?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| corrupt(path, e.to_string()))?;
+    let tensor = |name: &'static str| {
+        let view = tensors
+            .tensor(name)
+            .ok()
+            .filter(|view| view.dtype() == Dtype::F32)?;
+        Some(from_little_endian(view.data()).collect())
+    };
+    Ok(Some(TrainState::from_parts(counters, tensor)?))
+}

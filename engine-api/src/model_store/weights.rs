@@ -1,0 +1,93 @@
+//! Weights as safetensors under the parameter names of mostlyai-engine.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use bytemuck::cast_slice;
+use engine_core::ir::ParamLayout;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
+
+use crate::EngineError;
+
+/// The parameters of an arena as a safetensors file.
+pub(crate) fn to_safetensors(layout: &ParamLayout, params: &[f32]) -> Result<Vec<u8>, SafeTensorError> {
+    let little_endian = little_endian(params);
+    let mut tensors = Vec::with_capacity(layout.params().len());
+    for param in layout.params() {
+        let range = param.view.range();
+        let bytes = &little_endian[4 * range.start..4 * range.end];
+        tensors.push((
+            param.name.as_str(),
+            TensorView::new(Dtype::F32, param.shape.clone(), bytes)?,
+        ));
+    }
+    safetensors::serialize(tensors, None)
+}
+
+/// Numbers as little-endian bytes, which on nearly every machine they are already.
+pub(crate) fn little_endian(values: &[f32]) -> std::borrow::Cow<'_, [u8]> {
+    if cfg!(target_endian = "little") {
+        cast_slice(values).into()
+    } else {
+        values
+            .iter()
+            .flat_map(|v| v.to_le_bytes())
+            .collect::<Vec<_>>()
+            .into()
+    }
+}
+
+/// Numbers from little-endian bytes.
+pub(crate) fn from_little_endian(bytes: &[u8]) -> impl Iterator<Item = f32> {
+    bytes
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+}
+
+/// The arena of a model from a safetensors file; `path` is for messages.
+///
+/// # Errors
+/// [`EngineError::Corrupt`] when it is none, [`EngineError::WeightsDoNotFit`] when names, types or shapes are not those of
+/// the model.
+pub(crate) fn from_safetensors(
+    path: &Path,
+    bytes: &[u8],
+    layout: &ParamLayout,
+) -> Result<Vec<f32>, EngineError> {
+    let tensors = SafeTensors::deserialize(bytes).map_err(|e| EngineError::Corrupt {
+        path: path.to_owned(),
+        reason: format!("the weights are cut short or damaged ({e})"),
+        command: "train",
+    })?;
+    let unfit = |tensor: &str, problem: String| EngineError::WeightsDoNotFit {
+        path: path.to_owned(),
+        tensor: tensor.to_owned(),
+        problem,
+    };
+    let mut by_name: HashMap<String, TensorView<'_>> = tensors.tensors().into_iter().collect();
+    let mut arena = vec![0.0; layout.len()];
+    for param in layout.params() {
+        let found = by_name.remove(&param.name);
+        let found = found.ok_or_else(|| unfit(&param.name, "is missing".to_owned()))?;
+        if found.dtype() != Dtype::F32 || found.shape() != param.shape {
+            let problem = format!(
+                "is {:?} of the shape {:?}, F32 of {:?} is needed",
+                found.dtype(),
+                found.shape(),
+                param.shape
+            );
+            return Err(unfit(&param.name, problem));
+        }
+        for (to, value) in arena[param.view.range()]
+            .iter_mut()
+            .zip(from_little_endian(found.data()))
+        {
+            *to = value;
+        }
+    }
+    match by_name.keys().min() {
+        Some(name) => Err(unfit(name, "is none of this model's".to_owned())),
+        None => Ok(arena),
+    }
+}

@@ -1,0 +1,214 @@
+//! What jobs are asked for.
+
+use std::fmt;
+use std::str::FromStr;
+
+use engine_core::argn::ModelSize;
+use engine_core::encode::{EncodingTypes, Protection, RareReplacement};
+
+use crate::{Device, EngineError};
+
+/// How a table is split.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SplitOptions {
+    /// Seed of the assignment; without one it is drawn. It becomes the seed of the workspace.
+    pub seed: Option<u64>,
+    /// Encodings by column. These columns come first in the model, in this order; all others get the encoding of their
+    /// type and follow in table order. Output always has the table's order.
+    pub encodings: EncodingTypes,
+    /// Share of the rows to train on, between 0 and 1 (both excluded). At least one row is left for either purpose.
+    pub training_share: f64,
+    /// Number of files for either purpose, at least 1.
+    pub partitions: usize,
+}
+
+impl Default for SplitOptions {
+    fn default() -> Self {
+        Self {
+            seed: None,
+            encodings: EncodingTypes::default(),
+            training_share: 0.8,
+            partitions: 1,
+        }
+    }
+}
+
+/// How a table is analyzed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AnalyzeOptions {
+    /// Seed of the thresholds of value protection; without one it is that of the workspace.
+    pub seed: Option<u64>,
+    /// Whether rare values and extremes are kept out of the statistics; on by default.
+    pub protection: Protection,
+}
+
+/// How a table is encoded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EncodeOptions {
+    /// Seed of the order of rows and of the values that stand in for nulls; without one it is that of the workspace.
+    pub seed: Option<u64>,
+}
+
+/// What a training does with a model that is there already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ModelState {
+    /// Starts afresh and replaces it.
+    #[default]
+    Reset,
+    /// Starts from its weights, everything else is fresh. Without a model it starts afresh.
+    Reuse,
+    /// Continues where the training was, with its seed and batch size. Without a checkpoint it starts afresh with the
+    /// seed of the workspace; a finished training stays as it is.
+    Resume,
+}
+
+impl ModelState {
+    /// All states.
+    pub const ALL: [Self; 3] = [Self::Reset, Self::Reuse, Self::Resume];
+
+    /// Its name: `reset`, `reuse` or `resume`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reset => "reset",
+            Self::Reuse => "reuse",
+            Self::Resume => "resume",
+        }
+    }
+}
+
+impl fmt::Display for ModelState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for ModelState {
+    type Err = EngineError;
+
+    fn from_str(name: &str) -> Result<Self, EngineError> {
+        Self::ALL
+            .into_iter()
+            .find(|state| name.eq_ignore_ascii_case(state.name()))
+            .ok_or_else(|| EngineError::OutOfRange {
+                name: "the state",
+                value: name.to_owned(),
+                allowed: "reset, reuse or resume",
+            })
+    }
+}
+
+/// How a model is trained.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainSettings {
+    /// Seed of start values, batches and dropout; without one it is that of the workspace. Counts only for a fresh start.
+    pub seed: Option<u64>,
+    /// Size of a new model.
+    pub model: ModelSize,
+    /// Epochs at most, at least 0, those before a resumption included. At 0 the start values are stored.
+    pub max_epochs: f64,
+    /// Minutes at most, at least 0, those before a resumption included.
+    pub max_minutes: f64,
+    /// Rows of a batch; without it a number that follows from the table and the model.
+    pub batch_size: Option<usize>,
+    /// Batches that are accumulated into one step; 1 without it.
+    pub micro_batches: Option<usize>,
+    /// Whether the model learns the order of its columns only, instead of any order.
+    pub fixed_order: bool,
+    /// What happens to a model that is there already.
+    pub state: ModelState,
+    /// Where it runs.
+    pub device: Device,
+}
+
+impl Default for TrainSettings {
+    fn default() -> Self {
+        Self {
+            seed: None,
+            model: ModelSize::default(),
+            max_epochs: 100.0,
+            max_minutes: 14_400.0,
+            batch_size: None,
+            micro_batches: None,
+            fixed_order: false,
+            state: ModelState::default(),
+            device: Device::default(),
+        }
+    }
+}
+
+/// What a whole fit is asked for: split, analyze, encode and train in one go.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct FitOptions {
+    /// How the table is split. Its seed is that of all stages.
+    pub split: SplitOptions,
+    /// Whether rare values and extremes are kept out of the statistics; on by default.
+    pub protection: Protection,
+    /// How the model is trained. Seed and state are taken from the fields beside it.
+    pub train: TrainSettings,
+    /// What happens to what is there already. Without it an unfinished workspace is begun afresh and a finished model is
+    /// an error. `Resume` does what is missing; `Reuse` encodes the table with the statistics of the model and trains
+    /// on from its weights.
+    pub state: Option<ModelState>,
+    /// Replaces whatever is there.
+    pub force: bool,
+    /// Removes the rows of the table from the workspace in the end, however it ends.
+    pub discard_data: bool,
+}
+
+/// In which order the columns of a row are drawn.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ColumnOrder {
+    /// As they stand in the model.
+    #[default]
+    Model,
+    /// A random order, the same for all rows, that follows from the seed.
+    Random,
+    /// The given order of all columns of the model, by name.
+    Given(Vec<String>),
+}
+
+/// How rows are sampled.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SampleOptions {
+    /// Number of rows, at least 1; without it as many as the model has learnt from.
+    pub rows: Option<i64>,
+    /// Seed of the draws; without one it is drawn.
+    pub seed: Option<u64>,
+    /// Divides log-probabilities, at least 0; 1 changes nothing, 0 is nearly greedy.
+    pub temperature: f64,
+    /// Share of the mass that the most probable values must exceed, in 0..=1; 1 keeps every value.
+    pub top_p: f64,
+    /// What stands for rare categories.
+    pub rare: RareReplacement,
+    /// Order of the draws.
+    pub order: ColumnOrder,
+    /// Rows of a batch, at least 1. It changes the memory that is needed, never the rows.
+    pub batch_rows: usize,
+    /// Where it runs.
+    pub device: Device,
+}
+
+impl Default for SampleOptions {
+    fn default() -> Self {
+        Self {
+            rows: None,
+            seed: None,
+            temperature: 1.0,
+            top_p: 1.0,
+            rare: RareReplacement::default(),
+            order: ColumnOrder::default(),
+            batch_rows: 10_000,
+            device: Device::default(),
+        }
+    }
+}
+
+impl SampleOptions {
+    /// Unchanged probabilities for so many rows.
+    pub fn rows(rows: i64) -> Self {
+        Self {
+            rows: Some(rows),
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Sampling: rows of a stored model as record batches, one batch after another.
+
+mod keys;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+
+use arrow::array::RecordBatch;
+use engine_core::encode::{Positions, TableStats, decode};
+use engine_core::generate::{GenerateError, GenerateOptions, GenerationOrder, Generator, rare_codes};
+use engine_core::schema::CodeTable;
+
+use crate::EngineError;
+use crate::data::{DataError, TableFormat, TableSink, to_record_batch};
+use crate::event::{RowCount, Stage, Watch};
+use crate::model_store::StoredModel;
+use crate::options::{ColumnOrder, SampleOptions};
+use crate::seed::draw_seed;
+use keys::NewKeys;
+
+/// Batches of codes that are drawn ahead of what is decoded and written.
+const AHEAD: usize = 2;
+
+/// Rows of a model, batch by batch. Codes are drawn on a thread of their own while earlier ones are decoded, so memory does
+/// not grow with the number of rows.
+#[derive(Debug)]
+pub struct SampleBatches {
+    codes: Receiver<Result<(u64, CodeTable), GenerateError>>,
+    drawing: Option<JoinHandle<()>>,
+    stats: Arc<TableStats>,
+    format: Arc<TableFormat>,
+    keys: Option<NewKeys>,
+    seed: u64,
+    rows: u64,
+    done: u64,
+}
+
+impl SampleBatches {
+    /// Begins to draw.
+    ///
+    /// # Errors
+    /// [`EngineError::Generate`] for unusable options; [`EngineError::Device`]; [`EngineError::KeysExhausted`] when the type of
+    /// the primary key has too few values.
+    pub fn new(model: &StoredModel, options: &SampleOptions) -> Result<Self, EngineError> {
+        let stats = Arc::clone(&model.stats);
+        let known = stats.no_of_training_records + stats.no_of_validation_records;
+        let rows = options
+            .rows
+            .unwrap_or_else(|| i64::try_from(known).unwrap_or(i64::MAX).max(1));
+        let seed = options.seed.map_or_else(draw_seed, Ok)?;
+        let generate = GenerateOptions {
+            seed,
+            temperature: options.temperature,
+            top_p: options.top_p,
+            fixed: rare_codes(&stats, options.rare),
+            order: generation_order(&stats, &options.order)?,
+            flexible: model.configs.enable_flexible_generation,
+            batch_rows: options.batch_rows,
+        };
+        let backend = options.device.open()?;
+        let mut generator = Generator::new(backend.as_ref(), &model.model, &model.params, &generate)?;
+        // Looks at the number of rows before any thread is started.
+        drop(generator.generate(rows)?);
+        let keys = NewKeys::of(&model.format, seed, rows.unsigned_abs())?;
+        let (sender, codes) = sync_channel(AHEAD);
+        let drawing = std::thread::Builder::new()
+            .name("engine-api-draw".to_owned())
+            .spawn(move || {
+                let mut first_row = 0;
+                let chunks = match generator.generate(rows) {
+                    Ok(chunks) => chunks,
+                    Err(error) => {
+                        let _ = sender.send(Err(error));
+                        return;
+                    }
+                };
+                for chunk in chunks {
+                    let more = chunk.as_ref().map_or(0, |c| c.rows() as u64);
+                    // Nobody listens any more when the iterator was dropped.
+                    if sender.send(chunk.map(|codes| (first_row, codes))).is_err() {
+                        return;
+                    }
+                    first_row += more;
+                }
+            });
+        let drawing = drawing.map_err(|e| EngineError::Device {
+            device: "cpu".to_owned(),
+            reason: format!("no thread can be started ({e})"),
+        })?;
+        let (format, drawing) = (Arc::clone(&model.format), Some(drawing));
+        Ok(Self {
+            codes,
+            drawing,
+            stats,
+            format,
+            keys,
+            seed,
+            rows: rows.unsigned_abs(),
+            done: 0,
+        })
+    }
+
+    /// The seed of the draws, given or drawn.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Number of rows in all.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    fn decoded(&self, first_row: u64, codes: &CodeTable) -> Result<RecordBatch, EngineError> {
+        let mut columns = decode(
+            codes,
+            &self.stats,
+            Positions::Random {
+                seed: self.seed,
+                first_row,
+            },
+        )?;
+        if let Some(keys) = &self.keys {
+            columns.push(keys.column(first_row, codes.rows()));
+        }
+        Ok(to_record_batch(columns, &self.format)?)
+    }
+}
+
+impl Iterator for SampleBatches {
+    type Item = Result<RecordBatch, EngineError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done >= self.rows {
+            return None;
+        }
+        match self.codes.recv() {
+            Ok(Ok((first_row, codes))) => {
+                self.done += codes.rows() as u64;
+                Some(self.decoded(first_row, &codes))
+            }
+            Ok(Err(error)) => {
+                self.done = self.rows;
+                Some(Err(error.into()))
+            }
+            Err(_) => {
+                self.done = self.rows;
+                Some(Err(EngineError::Thread { task: "draws rows" }))
+            }
+        }
+    }
+}
+
+impl Drop for SampleBatches {
+    fn drop(&mut self) {
+        // Closing the channel ends the thread at its next batch; waiting for it keeps its device from outliving the caller.
+        let (_, nothing) = sync_channel(0);
+        self.codes = nothing;
+        if let Some(drawing) = self.drawing.take() {
+            let _ = drawing.join();
+        }
+    }
+}
+
+/// Writes all batches; returns the number of rows. Nothing is left of the file when that fails.
+pub(crate) fn write_batches(
+    batches: SampleBatches,
+    mut sink: TableSink,
+    watch: &mut Watch<'_>,
+) -> Result<u64, EngineError> {
+    let mut count = RowCount::start(watch, Stage::Generate, batches.rows())?;
+    for batch in batches {
+        let batch = batch?;
+        sink.write(&batch)?;
+        count.add(batch.num_rows())?;
+    }
+    Ok(sink.finish()?)
+}
+
+fn generation_order(stats: &TableStats, order: &ColumnOrder) -> Result<GenerationOrder, EngineError> {
+    let names = match order {
+        ColumnOrder::Model => return Ok(GenerationOrder::Trained),
+        ColumnOrder::Random => return Ok(GenerationOrder::Random),
+        ColumnOrder::Given(names) => names,
+    };
+    let columns = stats.model_columns();
+    let place = |name: &String| {
+        let found = columns.iter().position(|c| &c.name == name);
+        found.ok_or_else(|| DataError::UnknownColumn {
+            column: name.clone(),
+            known: columns
+                .iter()
+                .map(|c| c.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
+        })
+    };
+    Ok(GenerationOrder::Given(
+        names.iter().map(place).collect::<Result<_, _>>()?,
+    ))
+}

@@ -1,0 +1,79 @@
+//! Analyze: the statistics of a table.
+
+use engine_core::encode::{EncodingTypes, PartialStats, TableKeys, TableStats, analyze_partition, reduce};
+
+use super::parts::{PartRows, load_split, part_files, read_meta};
+use crate::EngineError;
+use crate::data::{TableBatch, TableFormat};
+use crate::event::{RowCount, Stage, Watch};
+use crate::files::{AtomicFolder, write_atomically};
+use crate::model_store::{Analysis, default_format};
+use crate::options::AnalyzeOptions;
+use crate::stages::SplitFacts;
+use crate::workspace::{Workspace, remove_folder, write_json};
+
+/// Collects the statistics of the table that was split, training and validation rows together, under value protection, in
+/// `ModelStore/tgt-stats/`. What is counted before the protection stays in memory.
+///
+/// New statistics give the codes new meanings, so the encoded data and the model of older ones are removed.
+///
+/// # Errors
+/// [`EngineError::Lacks`] when the table has not been split; [`EngineError::Encode`] names column, row and value that do not
+/// suit an encoding; [`EngineError::Cancelled`].
+pub fn analyze(
+    workspace: &Workspace,
+    options: &AnalyzeOptions,
+    watch: &mut Watch<'_>,
+) -> Result<TableStats, EngineError> {
+    let layout = workspace.layout(Stage::Analyze)?;
+    let files = part_files(&layout.table_data())?;
+    let types: Option<EncodingTypes> = read_meta(layout, "encoding-types.json")?;
+    let Some(types) = types.filter(|_| !files.is_empty()) else {
+        return Err(workspace.lacks("table (OriginalData/tgt-data)", "split"));
+    };
+    let keys: TableKeys = read_meta(layout, "keys.json")?.unwrap_or_default();
+    let facts = load_split(layout)?;
+    let seed = workspace.stage_seed(options.seed)?;
+    let explain = |error| explained(facts.as_ref(), error);
+
+    let parts = files
+        .iter()
+        .map(|file| Ok((file.part, PartRows::open(&file.path)?)));
+    let parts = parts.collect::<Result<Vec<_>, EngineError>>()?;
+    let total = parts.iter().map(|(_, rows)| rows.rows).sum();
+    let mut count = RowCount::start(watch, Stage::Analyze, total)?;
+    let mut partials: Vec<PartialStats> = Vec::new();
+    let mut first_row = 0;
+    for (part, rows) in &parts {
+        for batch in rows.batches()? {
+            let batch = TableBatch::new(&batch?)?;
+            let table = batch.table()?;
+            partials.push(analyze_partition(&table, &types, *part, first_row).map_err(explain)?);
+            first_row += table.rows() as u64;
+            count.add(table.rows())?;
+        }
+    }
+    let stats = reduce(&partials, &types, options.protection, keys, seed).map_err(explain)?;
+
+    let folder = AtomicFolder::create(&layout.table_stats())?;
+    write_atomically(&folder.path().join("stats.json"), stats.to_json()?.as_bytes())?;
+    let format = match read_meta::<TableFormat>(layout, "table-format.json")? {
+        Some(format) => format,
+        None => default_format(&stats)?,
+    };
+    format.save(&folder.path().join("table-format.json"))?;
+    let split = facts.as_ref().map(|facts| facts.id.clone()).unwrap_or_default();
+    write_json(&folder.path().join("analysis.json"), &Analysis { split, seed })?;
+    remove_folder(&layout.encoded_data())?;
+    remove_folder(&layout.model_data())?;
+    folder.commit()?;
+    Ok(stats)
+}
+
+/// An error about the parts as one about the table, where it is known how that was split.
+pub(super) fn explained(facts: Option<&SplitFacts>, error: engine_core::encode::EncodeError) -> EngineError {
+    match facts {
+        Some(facts) => facts.explain(error),
+        None => error.into(),
+    }
+}

@@ -1,0 +1,108 @@
+//! Encode: from the rows of a table to codes.
+
+use engine_core::encode::{self, SubColumn, TableStats};
+use engine_core::random::{Permutation, Purpose, Stream};
+use engine_core::schema::{CodeColumn, CodeTable};
+
+use super::analyze::explained;
+use super::codes::write_codes;
+use super::parts::{PartRows, load_split, part_files};
+use crate::EngineError;
+use crate::data::TableBatch;
+use crate::event::{RowCount, Stage, Watch};
+use crate::files::AtomicFolder;
+use crate::model_store::load_stats;
+use crate::options::EncodeOptions;
+use crate::stages::SplitFacts;
+use crate::workspace::Workspace;
+
+/// Turns the rows of the table that was split into codes with the statistics of the workspace, in
+/// `OriginalData/encoded-data/`. In each part the rows are shuffled, so that nothing can be told from their order. Memory
+/// grows with the codes of a part only.
+///
+/// # Errors
+/// [`EngineError::Lacks`] when the table has not been split or analyzed; [`EngineError::Encode`] names the column that is
+/// missing or does not suit its encoding; [`EngineError::Cancelled`].
+pub fn encode(
+    workspace: &Workspace,
+    options: &EncodeOptions,
+    watch: &mut Watch<'_>,
+) -> Result<(), EngineError> {
+    let layout = workspace.layout(Stage::Encode)?;
+    let files = part_files(&layout.table_data())?;
+    if files.is_empty() {
+        return Err(workspace.lacks("table (OriginalData/tgt-data)", "split"));
+    }
+    let stats = load_stats(workspace)?;
+    let sub_columns = stats.sub_columns();
+    let seed = workspace.stage_seed(options.seed)?;
+    let facts = load_split(layout)?;
+
+    let parts = files.iter().map(|file| Ok((file, PartRows::open(&file.path)?)));
+    let parts = parts.collect::<Result<Vec<_>, EngineError>>()?;
+    let total = parts.iter().map(|(_, rows)| rows.rows).sum();
+    let mut count = RowCount::start(watch, Stage::Encode, total)?;
+    let folder = AtomicFolder::create(&layout.encoded_data())?;
+    let mut encoder = Encoder {
+        stats: &stats,
+        sub_columns: &sub_columns,
+        facts: facts.as_ref(),
+        seed,
+        first_row: 0,
+    };
+    for (index, (file, rows)) in parts.iter().enumerate() {
+        let codes = encoder.part(rows, &mut count)?;
+        // An empty file would say nothing.
+        if codes.rows() > 0 {
+            let codes = shuffled(codes, seed, index as u32);
+            let name = file.path.file_name().unwrap_or_default();
+            write_codes(&folder.path().join(name), codes, &sub_columns)?;
+        }
+    }
+    Ok(folder.commit()?)
+}
+
+struct Encoder<'a> {
+    stats: &'a TableStats,
+    sub_columns: &'a [SubColumn],
+    facts: Option<&'a SplitFacts>,
+    seed: u64,
+    /// Rows of the parts before.
+    first_row: u64,
+}
+
+impl Encoder<'_> {
+    fn part(&mut self, rows: &PartRows, count: &mut RowCount<'_, '_>) -> Result<CodeTable, EngineError> {
+        let none = self
+            .sub_columns
+            .iter()
+            .map(|s| CodeColumn::zeros(s.cardinality, 0));
+        let unequal = |got| encode::EncodeError::UnequalColumns {
+            expected: self.sub_columns.len(),
+            got,
+        };
+        let mut all = CodeTable::new(none.collect(), 0).ok_or_else(|| unequal(0))?;
+        for batch in rows.batches()? {
+            let batch = TableBatch::new(&batch?)?;
+            let table = batch.table()?;
+            let codes = encode::encode(&table, self.stats, self.seed, self.first_row);
+            let codes = codes.map_err(|error| explained(self.facts, error))?;
+            if !all.append(&codes) {
+                return Err(unequal(codes.columns().len()).into());
+            }
+            self.first_row += table.rows() as u64;
+            count.add(table.rows())?;
+        }
+        Ok(all)
+    }
+}
+
+/// The rows of part number `index` in a random order.
+fn shuffled(codes: CodeTable, seed: u64, index: u32) -> CodeTable {
+    let rows = codes.rows();
+    let permutation = Permutation::new(Stream::new(seed, Purpose::EncodedOrder, index), 0, rows as u64);
+    let order: Vec<usize> = (0..rows as u64)
+        .map(|row| permutation.get(row) as usize)
+        .collect();
+    codes.gather(&order)
+}

@@ -1,0 +1,274 @@
+//! Split: assigns every row of a table to training or validation.
+
+use std::collections::HashMap;
+use std::fs;
+use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::DataType;
+use engine_core::encode::{EncodeError, EncodingType, EncodingTypes, Part, TableKeys, default_encoding};
+
+use super::parts::{SPLIT_FILE, SplitFacts, part_name};
+use crate::EngineError;
+use crate::data::{DataError, ParquetWriter, Role, TableBatch, TableFormat, TableSource};
+use crate::event::{RowCount, Stage, Watch};
+use crate::files::{AtomicFolder, FileError, remove_leftovers, sync_folder};
+use crate::options::SplitOptions;
+use crate::seed::draw_seed;
+use crate::workspace::{Workspace, write_json};
+
+/// What a split has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SplitReport {
+    /// The seed, given or drawn.
+    pub seed: u64,
+    /// Rows to train on.
+    pub training_rows: u64,
+    /// Rows to validate on.
+    pub validation_rows: u64,
+}
+
+/// Splits a table into parts to train on and to validate on, in `OriginalData/`. Rows are assigned by a random permutation
+/// that follows from the seed, so that the numbers are exact; in a part they keep their order.
+///
+/// Whatever was in `OriginalData/` is replaced when all is written; nothing changes when an error occurs.
+///
+/// # Errors
+/// [`EngineError::TooFewRows`] below two rows; [`EngineError::NoModelColumns`]; [`EngineError::DuplicateKey`] and
+/// [`EngineError::KeyType`] for an unsuitable primary key; [`DataError::UnknownColumn`],
+/// [`EncodeError::Unsupported`] and [`EngineError::EncodingOfKey`] for unsuitable encodings; [`FileError`] when a file
+/// cannot be written; [`EngineError::Cancelled`].
+pub fn split(
+    workspace: &Workspace,
+    source: &TableSource,
+    options: &SplitOptions,
+    watch: &mut Watch<'_>,
+) -> Result<SplitReport, EngineError> {
+    let layout = workspace.layout(Stage::Split)?;
+    let facts = plan(source, options)?;
+    let types = encoding_types(source, &options.encodings)?;
+    remove_leftovers(layout.root())?;
+    let folder = AtomicFolder::create(&layout.original_data())?;
+    write_rows(&folder.path().join("tgt-data"), source, &facts, watch)?;
+    write_meta(&folder.path().join("tgt-meta"), source.format(), &types, &facts)?;
+    workspace.set_seed(facts.seed)?;
+    folder.commit()?;
+    Ok(SplitReport {
+        seed: facts.seed,
+        training_rows: facts.training_rows,
+        validation_rows: facts.rows - facts.training_rows,
+    })
+}
+
+fn plan(source: &TableSource, options: &SplitOptions) -> Result<SplitFacts, EngineError> {
+    let (table, rows, share) = (source.name().to_owned(), source.rows(), options.training_share);
+    if rows < 2 {
+        return Err(EngineError::TooFewRows { table, rows });
+    }
+    if !(share > 0.0 && share < 1.0) {
+        return Err(EngineError::OutOfRange {
+            name: "the share of rows to train on",
+            value: share.to_string(),
+            allowed: "a number between 0 and 1",
+        });
+    }
+    if options.partitions == 0 {
+        return Err(EngineError::OutOfRange {
+            name: "the number of partitions",
+            value: "0".to_owned(),
+            allowed: "a number of at least 1",
+        });
+    }
+    let seed = options.seed.map_or_else(draw_seed, Ok)?;
+    let training_rows = (share * rows as f64).round_ties_even() as u64;
+    Ok(SplitFacts {
+        id: format!("{:014x}", draw_seed()?),
+        seed,
+        table,
+        rows,
+        training_rows: training_rows.clamp(1, rows - 1),
+        partitions: options.partitions,
+    })
+}
+
+/// The encodings of the columns of the model: the given ones in their order, then the others in table order.
+fn encoding_types(source: &TableSource, given: &EncodingTypes) -> Result<EncodingTypes, EngineError> {
+    let format = source.format();
+    let mut types = EncodingTypes::new();
+    for (name, &encoding) in given {
+        check_encoding(source, name, encoding)?;
+        types.insert(name.clone(), encoding);
+    }
+    let nothing = TableBatch::new(&RecordBatch::new_empty(source.schema().clone()))?;
+    for column in nothing.table()?.columns() {
+        let is_modelled = format.column(column.name).is_some_and(|c| c.role == Role::Model);
+        if is_modelled && !types.contains_key(column.name) {
+            types.insert(column.name.to_owned(), default_encoding(&column.values));
+        }
+    }
+    if types.is_empty() {
+        return Err(EngineError::NoModelColumns {
+            table: source.name().to_owned(),
+        });
+    }
+    Ok(types)
+}
+
+fn check_encoding(source: &TableSource, name: &str, encoding: EncodingType) -> Result<(), EngineError> {
+    let column = source.format().column(name).filter(|c| c.role != Role::Excluded);
+    match column.map(|c| c.role) {
+        None => {
+            let known: Vec<&str> = source
+                .schema()
+                .fields()
+                .iter()
+                .map(|f| f.name().as_str())
+                .collect();
+            Err(DataError::UnknownColumn {
+                column: name.to_owned(),
+                known: known.join(", "),
+            }
+            .into())
+        }
+        Some(Role::PrimaryKey) => Err(EngineError::EncodingOfKey {
+            column: name.to_owned(),
+        }),
+        Some(_) if !encoding.is_supported() => Err(EngineError::Encode {
+            table: source.name().to_owned(),
+            source: EncodeError::Unsupported {
+                column: name.to_owned(),
+                encoding,
+            },
+        }),
+        Some(_) => Ok(()),
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), EngineError> {
+    Ok(fs::create_dir(path).map_err(|e| FileError::new(path, "make", e))?)
+}
+
+fn write_rows(
+    folder: &Path,
+    source: &TableSource,
+    facts: &SplitFacts,
+    watch: &mut Watch<'_>,
+) -> Result<(), EngineError> {
+    make_folder(folder)?;
+    let mut writers = Vec::with_capacity(2 * facts.partitions);
+    for index in 0..facts.partitions {
+        for part in [Part::Training, Part::Validation] {
+            let path = folder.join(part_name(index, part));
+            writers.push(ParquetWriter::create(&path, source.schema().clone())?);
+        }
+    }
+    let mut keys = KeyCheck::new(source)?;
+    let slot_of = facts.slots();
+    let mut count = RowCount::start(watch, Stage::Split, facts.rows)?;
+    let mut first_row = 0;
+    for batch in source.batches()? {
+        let batch = batch?;
+        if let Some(keys) = &mut keys {
+            keys.add(&batch, first_row)?;
+        }
+        let slots: Vec<usize> = (0..batch.num_rows() as u64)
+            .map(|i| slot_of(first_row + i))
+            .collect();
+        for (slot, writer) in writers.iter_mut().enumerate() {
+            let mask = BooleanArray::from_iter(slots.iter().map(|s| Some(*s == slot)));
+            let rows = filter_record_batch(&batch, &mask).map_err(|source| DataError::Convert {
+                column: "*".to_owned(),
+                data_type: "a part of the table".to_owned(),
+                source,
+            })?;
+            if rows.num_rows() > 0 {
+                writer.write(&rows)?;
+            }
+        }
+        first_row += batch.num_rows() as u64;
+        count.add(batch.num_rows())?;
+    }
+    writers
+        .into_iter()
+        .try_for_each(|writer| writer.finish().map(|_| ()))?;
+    Ok(sync_folder(folder)?)
+}
+
+fn write_meta(
+    folder: &Path,
+    format: &TableFormat,
+    types: &EncodingTypes,
+    facts: &SplitFacts,
+) -> Result<(), EngineError> {
+    make_folder(folder)?;
+    let primary_key = format.columns.iter().find(|c| c.role == Role::PrimaryKey);
+    let keys = TableKeys {
+        primary_key: primary_key.map(|c| c.name.clone()),
+        ..TableKeys::default()
+    };
+    write_json(&folder.join("encoding-types.json"), types)?;
+    write_json(&folder.join("keys.json"), &keys)?;
+    write_json(&folder.join(SPLIT_FILE), facts)?;
+    format.save(&folder.join("table-format.json"))?;
+    Ok(sync_folder(folder)?)
+}
+
+/// Checks that the values of a primary key are all different. It keeps 128 bits a row.
+struct KeyCheck {
+    table: String,
+    column: String,
+    hashers: [RandomState; 2],
+    rows: HashMap<(u64, u64), u64>,
+}
+
+impl KeyCheck {
+    fn new(source: &TableSource) -> Result<Option<Self>, EngineError> {
+        let key = source
+            .format()
+            .columns
+            .iter()
+            .find(|c| c.role == Role::PrimaryKey);
+        let Some(key) = key else { return Ok(None) };
+        let is_text = match &key.data_type {
+            DataType::Dictionary(_, values) => values.is_string(),
+            other => other.is_string(),
+        };
+        if !is_text && !key.data_type.is_integer() {
+            return Err(EngineError::KeyType {
+                column: key.name.clone(),
+                data_type: key.data_type.to_string(),
+            });
+        }
+        Ok(Some(Self {
+            table: source.name().to_owned(),
+            column: key.name.clone(),
+            hashers: [RandomState::new(), RandomState::new()],
+            rows: HashMap::new(),
+        }))
+    }
+
+    fn add(&mut self, batch: &RecordBatch, first_row: u64) -> Result<(), EngineError> {
+        let Some(keys) = batch.column_by_name(&self.column) else {
+            return Ok(());
+        };
+        let texts: ArrayRef = cast(keys, &DataType::LargeUtf8).map_err(|source| DataError::Convert {
+            column: self.column.clone(),
+            data_type: "text".to_owned(),
+            source,
+        })?;
+        for (row, key) in (first_row..).zip(texts.as_string::<i64>()) {
+            let [a, b] = &self.hashers;
+            if let Some(first) = self.rows.insert((a.hash_one(key), b.hash_one(key)), row) {
+                return Err(EngineError::DuplicateKey {
+                    table: self.table.clone(),
+                    column: self.column.clone(),
+                    first: first + 1,
+                    second: row + 1,
+                });
+            }
+        }
+        Ok(())
+    }
+}

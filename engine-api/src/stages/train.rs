@@ -1,0 +1,176 @@
+//! Train: from codes to a model.
+
+use std::fs;
+use std::sync::Arc;
+
+use engine_core::argn::FlatModel;
+use engine_core::encode::{Part, TableStats};
+use engine_core::schema::CodeTable;
+use engine_core::train::{
+    Plan, Start, TableSize, TrainOptions, TrainReport, TrainState, Training, data_points,
+};
+
+use super::codes::read_codes;
+use super::parts::part_files;
+use crate::event::{Event, Stage, Watch};
+use crate::files::{FileError, remove_leftovers};
+use crate::model_store::{
+    BATCH_SCALE, Checkpoints, ModelConfigs, TrainingFacts, from_safetensors, load_stats, read_state,
+};
+use crate::options::{ModelState, TrainSettings};
+use crate::workspace::{Workspace, remove_folder, store, write_json};
+use crate::{EngineError, Layout};
+
+/// Trains a model on the codes of the workspace, in `ModelStore/model-data/`. The best model by validation loss is stored
+/// whenever it gets better, and at the end of each epoch all that a resumption needs.
+///
+/// Whoever watches may stop it: the step under way is finished, and what is stored can be sampled and resumed.
+///
+/// # Errors
+/// [`EngineError::Lacks`] when the table has not been encoded; [`EngineError::CodesDoNotFit`] when the codes belong to other
+/// statistics; [`EngineError::Train`] when the loss diverges before any model is stored; [`EngineError::State`] when the state to
+/// resume belongs to other data.
+pub fn train(
+    workspace: &Workspace,
+    settings: &TrainSettings,
+    watch: &mut Watch<'_>,
+) -> Result<TrainReport, EngineError> {
+    let layout = workspace.layout(Stage::Train)?;
+    let stats = load_stats(workspace)?;
+    let (training, validation) = tables(workspace, layout, &stats)?;
+    let folder = layout.model_data();
+    if folder.is_dir() {
+        remove_leftovers(&folder)?;
+    }
+    let begin = Beginning::of(workspace, layout, &stats, settings, &training)?;
+    fs::create_dir_all(&folder).map_err(|e| FileError::new(&folder, "make", e))?;
+    let table = TableSize {
+        training_rows: training.rows(),
+        validation_rows: validation.rows(),
+        parameters: begin.model.layout().len(),
+        data_points: data_points(&stats),
+    };
+    let (seed, plan, flexible) = match &begin.start {
+        Start::Resume { state } => (state.counters.seed, state.counters.plan, state.counters.flexible),
+        _ => {
+            let plan = Plan::choose(table, settings.batch_size, settings.micro_batches);
+            (
+                workspace.stage_seed(settings.seed)?,
+                plan,
+                begin.configs.enable_flexible_generation,
+            )
+        }
+    };
+    if !matches!(begin.start, Start::Resume { .. }) {
+        write_json(&layout.model_store().join(store::CONFIGS), &begin.configs)?;
+        let facts = TrainingFacts {
+            seed,
+            batch_scale: BATCH_SCALE,
+            plan,
+        };
+        write_json(&layout.model_store().join(store::TRAINING), &facts)?;
+    }
+    let backend = settings.device.open()?;
+    let options = TrainOptions {
+        seed,
+        plan,
+        max_epochs: settings.max_epochs,
+        max_minutes: settings.max_minutes,
+        flexible,
+    };
+    let mut checkpoints = Checkpoints::new(layout, Arc::clone(begin.model.layout()));
+    let model = &begin.model;
+    let training = Training {
+        backend: backend.as_ref(),
+        model,
+        training,
+        validation,
+        options,
+    };
+    let report = training.run(begin.start, &mut checkpoints, &mut |progress| {
+        watch(&Event::Training(progress))
+    })?;
+    Ok(report)
+}
+
+fn tables(
+    workspace: &Workspace,
+    layout: &Layout,
+    stats: &TableStats,
+) -> Result<(Arc<CodeTable>, Arc<CodeTable>), EngineError> {
+    let files = part_files(&layout.encoded_data())?;
+    let sub_columns = stats.sub_columns();
+    let of = |part| Ok::<_, EngineError>(Arc::new(read_codes(&files, part, &sub_columns)?));
+    let (training, validation) = (of(Part::Training)?, of(Part::Validation)?);
+    if training.rows() == 0 || validation.rows() == 0 {
+        return Err(workspace.lacks("encoded table (OriginalData/encoded-data)", "encode"));
+    }
+    Ok((training, validation))
+}
+
+/// A model and where its training begins.
+struct Beginning {
+    configs: ModelConfigs,
+    model: FlatModel,
+    start: Start,
+}
+
+impl Beginning {
+    fn of(
+        workspace: &Workspace,
+        layout: &Layout,
+        stats: &TableStats,
+        settings: &TrainSettings,
+        training: &CodeTable,
+    ) -> Result<Self, EngineError> {
+        let stored = ModelConfigs::load(workspace)?;
+        match (settings.state, stored) {
+            (ModelState::Resume, Some(configs)) => {
+                if let Some(state) = read_state(&layout.training_state())? {
+                    return Self::resumed(configs, stats, state);
+                }
+            }
+            (ModelState::Reuse, Some(configs)) => {
+                if let Some(weights) = workspace.weights()? {
+                    let model = configs.model(stats, None)?;
+                    let params = from_safetensors(&layout.weights(), &weights, model.layout())?;
+                    remove_file(&layout.training_state())?;
+                    remove_file(&layout.progress_messages())?;
+                    return Ok(Self {
+                        configs,
+                        model,
+                        start: Start::Reuse { params },
+                    });
+                }
+            }
+            _ => {}
+        }
+        remove_folder(&layout.model_data())?;
+        let configs = ModelConfigs::new(settings.model, stats, !settings.fixed_order);
+        let model = configs.model(stats, Some(training))?;
+        Ok(Self {
+            configs,
+            model,
+            start: Start::Fresh,
+        })
+    }
+
+    fn resumed(configs: ModelConfigs, stats: &TableStats, state: TrainState) -> Result<Self, EngineError> {
+        let model = configs.model(stats, None)?;
+        Ok(Self {
+            configs,
+            model,
+            start: Start::Resume {
+                state: Box::new(state),
+            },
+        })
+    }
+}
+
+fn remove_file(path: &std::path::Path) -> Result<(), EngineError> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(FileError::new(path, "remove", e).into()),
+    }
+}

@@ -1,0 +1,94 @@
+//! Fit: split, analyze, encode and train in one go.
+
+use engine_core::train::TrainReport;
+
+use crate::EngineError;
+use crate::data::TableSource;
+use crate::event::{Stage, Watch};
+use crate::model_store::read_counters;
+use crate::options::{AnalyzeOptions, EncodeOptions, FitOptions, ModelState, TrainSettings};
+use crate::stages;
+use crate::workspace::{Workspace, store};
+
+/// What a fit has done.
+#[derive(Debug, Clone)]
+pub struct FitReport {
+    /// The seed of all stages, given, stored or drawn.
+    pub seed: u64,
+    /// What the training has done.
+    pub training: TrainReport,
+}
+
+/// Learns a table in a workspace folder. An unfinished workspace is begun afresh; over a finished model, `options.state` or
+/// `options.force` must say what is meant.
+///
+/// # Errors
+/// [`EngineError::ModelExists`] over a finished model; otherwise those of the stages. With `discard_data` the rows are
+/// removed however it ends.
+pub fn fit(
+    workspace: &Workspace,
+    table: &TableSource,
+    options: &FitOptions,
+    watch: &mut Watch<'_>,
+) -> Result<FitReport, EngineError> {
+    if options.state.is_none() && !options.force && is_finished(workspace)? {
+        return Err(EngineError::ModelExists {
+            path: workspace.path().to_owned(),
+        });
+    }
+    let result = run(workspace, table, options, watch);
+    if options.discard_data {
+        workspace.discard_data()?;
+    }
+    result
+}
+
+/// Whether the workspace holds a model whose training is over. Weights without a state are those of another engine, or of a run
+/// that was ended before its first epoch was; the latter are no model of ours yet.
+fn is_finished(workspace: &Workspace) -> Result<bool, EngineError> {
+    let layout = workspace.layout(Stage::Train)?;
+    match read_counters(&layout.training_state())? {
+        Some(counters) => Ok(counters.finished.is_some()),
+        None => Ok(workspace.has_model() && workspace.store_text(store::TRAINING)?.is_none()),
+    }
+}
+
+fn run(
+    workspace: &Workspace,
+    table: &TableSource,
+    options: &FitOptions,
+    watch: &mut Watch<'_>,
+) -> Result<FitReport, EngineError> {
+    let layout = workspace.layout(Stage::Train)?;
+    let state = options.state.unwrap_or_default();
+    let reuses = state == ModelState::Reuse && workspace.has_model();
+    let resumes = state == ModelState::Resume;
+    let seed = options.split.seed;
+    if !(resumes && layout.table_data().is_dir()) {
+        stages::split(workspace, table, &options.split, watch)?;
+    }
+    let has_stats = workspace.store_text(store::STATS)?.is_some();
+    if !(has_stats && (reuses || resumes)) {
+        stages::analyze(
+            workspace,
+            &AnalyzeOptions {
+                seed,
+                protection: options.protection,
+            },
+            watch,
+        )?;
+    }
+    if !(resumes && layout.encoded_data().is_dir()) {
+        stages::encode(workspace, &EncodeOptions { seed }, watch)?;
+    }
+    let settings = TrainSettings {
+        seed,
+        state,
+        ..options.train.clone()
+    };
+    let training = stages::train(workspace, &settings, watch)?;
+    Ok(FitReport {
+        seed: workspace.stage_seed(seed)?,
+        training,
+    })
+}

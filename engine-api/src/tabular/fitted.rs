@@ -1,0 +1,135 @@
+//! A fitted model.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
+use tempfile::TempDir;
+
+use super::fit::{FitReport, fit};
+use super::summary::ModelSummary;
+use crate::EngineError;
+use crate::data::{DataError, TableSink, TableSource};
+use crate::event::Watch;
+use crate::files::FileError;
+use crate::model_store::StoredModel;
+use crate::options::{FitOptions, SampleOptions};
+use crate::sampling::{SampleBatches, write_batches};
+use crate::workspace::Workspace;
+
+/// A model that has learnt a table.
+#[derive(Debug, Clone)]
+pub struct FittedTabularArgn {
+    model: StoredModel,
+    workspace: Workspace,
+    report: Option<FitReport>,
+    /// Keeps a temporary workspace alive.
+    _temporary: Option<Arc<TempDir>>,
+}
+
+impl FittedTabularArgn {
+    pub(super) fn fit(
+        folder: Option<&Path>,
+        table: &TableSource,
+        options: &FitOptions,
+        watch: &mut Watch<'_>,
+    ) -> Result<Self, EngineError> {
+        let temporary = match folder {
+            Some(_) => None,
+            None => Some(TempDir::new().map_err(|e| FileError::new(std::env::temp_dir(), "make", e))?),
+        };
+        let folder = folder
+            .or(temporary.as_ref().map(TempDir::path))
+            .unwrap_or(Path::new("engine-ws"));
+        let workspace = Workspace::create(folder)?;
+        let report = fit(&workspace, table, options, watch)?;
+        let model = StoredModel::load(&workspace)?;
+        Ok(Self {
+            model,
+            workspace,
+            report: Some(report),
+            _temporary: temporary.map(Arc::new),
+        })
+    }
+
+    /// Loads a model from a workspace folder or a packed file; only `ModelStore/` is needed.
+    ///
+    /// # Errors
+    /// [`EngineError`] says what is missing or damaged.
+    pub fn load(path: &Path) -> Result<Self, EngineError> {
+        let workspace = Workspace::open(path)?;
+        let model = StoredModel::load(&workspace)?;
+        Ok(Self {
+            model,
+            workspace,
+            report: None,
+            _temporary: None,
+        })
+    }
+
+    /// Draws rows into memory.
+    ///
+    /// # Errors
+    /// [`EngineError::Generate`] for unusable options.
+    pub fn sample(&self, options: &SampleOptions) -> Result<RecordBatch, EngineError> {
+        let batches = self.sample_batches(options)?.collect::<Result<Vec<_>, _>>()?;
+        let schema = self.schema();
+        let all = concat_batches(&schema, &batches).map_err(|source| DataError::Convert {
+            column: "*".to_owned(),
+            data_type: "one record batch".to_owned(),
+            source,
+        })?;
+        Ok(all)
+    }
+
+    /// Draws rows batch by batch; memory does not grow with their number.
+    ///
+    /// # Errors
+    /// [`EngineError::Generate`] for unusable options.
+    pub fn sample_batches(&self, options: &SampleOptions) -> Result<SampleBatches, EngineError> {
+        SampleBatches::new(&self.model, options)
+    }
+
+    /// Draws rows into a file, `.csv`, `.csv.gz` or `.parquet`, or `-` for CSV on standard output; returns how many. The file
+    /// appears whole or not at all.
+    ///
+    /// # Errors
+    /// [`EngineError::Generate`] for unusable options, [`EngineError::Data`] when the file cannot be written,
+    /// [`EngineError::Cancelled`].
+    pub fn sample_to(
+        &self,
+        file: &Path,
+        options: &SampleOptions,
+        watch: &mut Watch<'_>,
+    ) -> Result<u64, EngineError> {
+        let batches = self.sample_batches(options)?;
+        write_batches(batches, TableSink::create(file, self.model.format())?, watch)
+    }
+
+    /// Columns and types of the rows.
+    pub fn schema(&self) -> SchemaRef {
+        self.model.format().output_schema()
+    }
+
+    /// Statistics, layers and weights.
+    pub fn model(&self) -> &StoredModel {
+        &self.model
+    }
+
+    /// What a person wants to know of it.
+    pub fn summary(&self) -> ModelSummary {
+        ModelSummary::of(&self.model)
+    }
+
+    /// What the fit has done; `None` when the model was loaded.
+    pub fn report(&self) -> Option<&FitReport> {
+        self.report.as_ref()
+    }
+
+    /// Where it is stored.
+    pub fn workspace(&self) -> &Workspace {
+        &self.workspace
+    }
+}

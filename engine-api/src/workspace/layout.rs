@@ -1,0 +1,79 @@
+//! Where things lie in a workspace folder. The layout is that of mostlyai-engine, so that its tools can read ours.
+
+use std::path::{Path, PathBuf};
+
+/// Paths of a workspace folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+/// Methods that join a fixed path to the root.
+macro_rules! paths {
+    ($($(#[$doc:meta])* $name:ident = $path:literal;)*) => {
+        $($(#[$doc])* pub fn $name(&self) -> PathBuf {
+            self.root.join($path)
+        })*
+    };
+}
+
+impl Layout {
+    /// The layout of the workspace at `root`.
+    pub fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+        }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    paths! {
+        /// Everything that holds rows of the user's table.
+        original_data = "OriginalData";
+        /// The table's rows, `part.NNNNNN-trn.parquet` and `part.NNNNNN-val.parquet`.
+        table_data = "OriginalData/tgt-data";
+        /// What is known about the table before it is analyzed.
+        table_meta = "OriginalData/tgt-meta";
+        /// The codes, in files named as those of the table.
+        encoded_data = "OriginalData/encoded-data";
+        /// All that sampling needs.
+        model_store = "ModelStore";
+        /// Version and seed of the workspace.
+        marker = "ModelStore/argn.json";
+        /// Statistics and format of the table.
+        table_stats = "ModelStore/tgt-stats";
+        /// The model.
+        model_data = "ModelStore/model-data";
+        /// The weights, as safetensors.
+        weights = "ModelStore/model-data/model-weights.safetensors";
+        /// What only resuming a training needs.
+        training_state = "ModelStore/model-data/training-state.bin";
+        /// The messages of the training.
+        progress_messages = "ModelStore/model-data/progress-messages.csv";
+        /// Generated rows.
+        synthetic_data = "SyntheticData";
+    }
+}
+
+/// Files of the model store that sampling and `argn info` need, by their names in it; the weights are not among them.
+pub(crate) mod store {
+    /// Version and seed of the workspace.
+    pub(crate) const MARKER: &str = "argn.json";
+    /// The statistics.
+    pub(crate) const STATS: &str = "tgt-stats/stats.json";
+    /// Which split the statistics are of.
+    pub(crate) const ANALYSIS: &str = "tgt-stats/analysis.json";
+    /// Columns of the table, their types and written forms.
+    pub(crate) const TABLE_FORMAT: &str = "tgt-stats/table-format.json";
+    /// Widths of the layers.
+    pub(crate) const CONFIGS: &str = "model-data/model-configs.json";
+    /// How the model was trained.
+    pub(crate) const TRAINING: &str = "model-data/training.json";
+    /// The messages of the training.
+    pub(crate) const PROGRESS: &str = "model-data/progress-messages.csv";
+    /// All of them.
+    pub(crate) const ALL: [&str; 7] = [MARKER, STATS, ANALYSIS, TABLE_FORMAT, CONFIGS, TRAINING, PROGRESS];
+}

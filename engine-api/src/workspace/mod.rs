@@ -1,0 +1,239 @@
+//! Workspaces: a folder with the table's data, the model and generated rows, or a model packed into one file.
+
+mod layout;
+mod marker;
+mod packed;
+
+use std::borrow::Cow;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use layout::Layout;
+pub(crate) use layout::store;
+pub(crate) use marker::write_json;
+pub use marker::{Marker, WORKSPACE_VERSION};
+use packed::{PackedModel, read_optional};
+
+use crate::EngineError;
+use crate::event::Stage;
+use crate::files::{FileError, remove_leftovers, sync_folder};
+use crate::seed::draw_seed;
+
+/// A workspace folder, or a packed model.
+#[derive(Debug, Clone)]
+pub struct Workspace {
+    layout: Layout,
+    packed: Option<Arc<PackedModel>>,
+}
+
+impl Workspace {
+    /// Opens a workspace folder, or a file made by [`Self::export`].
+    ///
+    /// # Errors
+    /// [`EngineError::WorkspaceMissing`], [`EngineError::NotAWorkspace`], [`EngineError::NotAPackedModel`], and
+    /// [`EngineError::NewerVersion`] when a newer version of this program made it.
+    pub fn open(path: &Path) -> Result<Self, EngineError> {
+        let layout = Layout::new(path);
+        if path.is_file() {
+            let packed = Some(Arc::new(PackedModel::read(path)?));
+            return Ok(Self { layout, packed });
+        }
+        if !path.is_dir() {
+            return Err(EngineError::WorkspaceMissing {
+                path: path.to_owned(),
+            });
+        }
+        if !layout.model_store().is_dir() && !layout.original_data().is_dir() {
+            return Err(if is_empty(path)? {
+                EngineError::WorkspaceMissing {
+                    path: path.to_owned(),
+                }
+            } else {
+                EngineError::NotAWorkspace {
+                    path: path.to_owned(),
+                }
+            });
+        }
+        let workspace = Self { layout, packed: None };
+        workspace.marker()?;
+        Ok(workspace)
+    }
+
+    /// Opens a workspace folder, or makes one where there is nothing or an empty folder.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and [`FileError`] when the folder cannot be made.
+    pub fn create(path: &Path) -> Result<Self, EngineError> {
+        let nothing_there = match fs::metadata(path) {
+            Ok(found) if found.is_dir() => is_empty(path)?,
+            Ok(_) => {
+                return Err(FileError::IsFile {
+                    path: path.to_owned(),
+                }
+                .into());
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => true,
+            Err(e) => return Err(FileError::new(path, "read", e).into()),
+        };
+        if !nothing_there {
+            return Self::open(path);
+        }
+        let layout = Layout::new(path);
+        let store = layout.model_store();
+        fs::create_dir_all(&store).map_err(|e| FileError::new(path, "make", e))?;
+        sync_folder(path)?;
+        Marker::new(None).save(&layout.marker())?;
+        Ok(Self { layout, packed: None })
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        self.layout.root()
+    }
+
+    /// Whether it is a packed model, which only samples.
+    pub fn is_packed(&self) -> bool {
+        self.packed.is_some()
+    }
+
+    /// The paths of a workspace folder.
+    ///
+    /// # Errors
+    /// [`EngineError::Packed`] for a packed model; `stage` is what was to be done.
+    pub fn layout(&self, stage: Stage) -> Result<&Layout, EngineError> {
+        match &self.packed {
+            None => Ok(&self.layout),
+            Some(_) => Err(EngineError::Packed {
+                path: self.path().to_owned(),
+                stage,
+            }),
+        }
+    }
+
+    /// Its mark; `None` when another engine made it.
+    ///
+    /// # Errors
+    /// [`EngineError::NewerVersion`], [`EngineError::Corrupt`].
+    pub fn marker(&self) -> Result<Option<Marker>, EngineError> {
+        let text = self.store_text(store::MARKER)?;
+        text.map(|text| Marker::from_json(self.path(), &text)).transpose()
+    }
+
+    /// The seed of a stage: the given one, else that of the workspace, else a drawn one, which then becomes that of the
+    /// workspace.
+    pub(crate) fn stage_seed(&self, given: Option<u64>) -> Result<u64, EngineError> {
+        let stored = self.marker()?.and_then(|marker| marker.seed);
+        match given.or(stored) {
+            Some(seed) => Ok(seed),
+            None => {
+                let seed = draw_seed()?;
+                self.set_seed(seed)?;
+                Ok(seed)
+            }
+        }
+    }
+
+    /// Stores the seed of the stages that are given no other.
+    pub(crate) fn set_seed(&self, seed: u64) -> Result<(), EngineError> {
+        let store = self.layout.model_store();
+        fs::create_dir_all(&store).map_err(|e| FileError::new(&store, "make", e))?;
+        Marker::new(Some(seed)).save(&self.layout.marker())
+    }
+
+    /// A text of the model store by its name there; `None` when there is no such file.
+    pub(crate) fn store_text(&self, name: &str) -> Result<Option<Cow<'_, str>>, EngineError> {
+        match &self.packed {
+            Some(packed) => Ok(packed.text(name).map(Cow::Borrowed)),
+            None => Ok(read_optional(&self.layout.model_store().join(name))?.map(Cow::Owned)),
+        }
+    }
+
+    /// A text of the model store that a command needs.
+    pub(crate) fn needed_text(
+        &self,
+        name: &str,
+        what: &'static str,
+        command: &'static str,
+    ) -> Result<Cow<'_, str>, EngineError> {
+        self.store_text(name)?.ok_or_else(|| self.lacks(what, command))
+    }
+
+    /// The path of a file of the model store, for messages.
+    pub(crate) fn store_path(&self, name: &str) -> PathBuf {
+        match &self.packed {
+            Some(_) => self.path().to_owned(),
+            None => self.layout.model_store().join(name),
+        }
+    }
+
+    /// The weights as a safetensors file; `None` when there are none.
+    pub(crate) fn weights(&self) -> Result<Option<Cow<'_, [u8]>>, EngineError> {
+        if let Some(packed) = &self.packed {
+            return Ok(Some(Cow::Borrowed(packed.weights())));
+        }
+        let path = self.layout.weights();
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(Cow::Owned(bytes))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(FileError::new(path, "read", e).into()),
+        }
+    }
+
+    /// That something is missing, and which command makes it.
+    pub(crate) fn lacks(&self, what: &'static str, command: &'static str) -> EngineError {
+        EngineError::Lacks {
+            path: self.path().to_owned(),
+            what,
+            command,
+        }
+    }
+
+    /// Whether there are weights to sample with.
+    pub fn has_model(&self) -> bool {
+        self.is_packed() || self.layout.weights().is_file()
+    }
+
+    /// Packs all that sampling needs into one file, which [`Self::open`] opens.
+    ///
+    /// # Errors
+    /// [`EngineError::Lacks`] without a model, [`EngineError::Packed`] when it is packed already, [`FileError`] when the
+    /// file cannot be written.
+    pub fn export(&self, file: &Path) -> Result<(), EngineError> {
+        let layout = self.layout(Stage::Train)?;
+        if !self.has_model() {
+            return Err(self.lacks("model (ModelStore/model-data/model-weights.safetensors)", "train"));
+        }
+        PackedModel::write(layout, file)
+    }
+
+    /// Removes all rows of the user's table: the original and the encoded data, what a killed run left of them, and rows
+    /// are never anywhere else in a workspace.
+    ///
+    /// # Errors
+    /// [`FileError`] when something cannot be removed.
+    pub fn discard_data(&self) -> Result<(), EngineError> {
+        let layout = self.layout(Stage::Split)?;
+        remove_leftovers(layout.root())?;
+        remove_folder(&layout.original_data())
+    }
+}
+
+/// Removes a folder with everything in it, if it is there, and makes that last.
+pub(crate) fn remove_folder(path: &Path) -> Result<(), EngineError> {
+    match fs::remove_dir_all(path) {
+        Ok(()) => {}
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(FileError::new(path, "remove", e).into()),
+    }
+    match path.parent() {
+        Some(above) => Ok(sync_folder(above)?),
+        None => Ok(()),
+    }
+}
+
+fn is_empty(folder: &Path) -> Result<bool, EngineError> {
+    let mut entries = fs::read_dir(folder).map_err(|e| FileError::new(folder, "read", e))?;
+    Ok(entries.next().is_none())
+}
