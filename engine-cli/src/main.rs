@@ -1,3 +1,27 @@
-//! `argn`: learns a table and draws synthetic rows, from the command line.
+//! `argn`: synthetic tables from the command line, a thin skin over [`engine_api`].
+
 mod args;
-fn main() { use clap::Parser; let _ = args::Cli::parse(); }
+mod commands;
+mod failure;
+mod interrupt;
+mod meaning;
+mod progress;
+mod report;
+mod screen;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Cli;
+use screen::Screen;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let screen = Screen::open(&cli.common);
+    interrupt::listen(&screen);
+    match commands::run(&cli, &screen) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(&screen),
+    }
+}

@@ -61,11 +61,6 @@ impl Screen {
         &self.bar
     }
 
-    /// Whether only errors are told.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.is_quiet
-    }
-
     /// Tells something, unless it shall be quiet.
     pub(crate) fn tell(&self, text: &str) {
         if !self.is_quiet {
@@ -110,7 +105,12 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let kind = match *event.metadata().level() {
             Level::ERROR => "error",
             Level::WARN => "warning",

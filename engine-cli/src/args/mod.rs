@@ -15,7 +15,6 @@ pub(crate) use common::CommonArgs;
 pub(crate) use sample::{Rare, SampleArgs};
 pub(crate) use table::{AnalyzeArgs, TableArgs};
 pub(crate) use train::{Model, State, StateArgs, TrainArgs};
-pub(crate) use values::ColumnEncoding;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -1,0 +1,271 @@
+//! The commands: each opens what it needs, asks the engine, and says what came of it.
+
+use std::path::Path;
+use std::time::Instant;
+
+use clap::CommandFactory;
+use engine_api::data::TableSource;
+use engine_api::{
+    Device, EncodeOptions, FitOptions, FitReport, FittedTabularArgn, ModelState, StopReason, StoredModel,
+    TrainReport, Workspace, devices, limit_threads, stages,
+};
+use serde_json::json;
+
+use crate::args::{Cli, Command, CommonArgs, Fit, Generate, Info, Sample, Split, Synthesize, Train};
+use crate::failure::Failure;
+use crate::progress::Watcher;
+use crate::report::{print, print_json, summary};
+use crate::screen::Screen;
+use crate::{interrupt, meaning};
+
+/// Runs a command.
+pub(crate) fn run(cli: &Cli, screen: &Screen) -> Result<(), Failure> {
+    let common = &cli.common;
+    meaning::device(common)?;
+    if let Some(threads) = common.threads {
+        limit_threads(threads)?;
+    }
+    match &cli.command {
+        Command::Synthesize(args) => synthesize(args, common, screen),
+        Command::Fit(args) => fit(args, common, screen),
+        Command::Sample(args) => sample(args, common, screen),
+        Command::Split(args) => split(args, common, screen),
+        Command::Analyze(args) => {
+            warn_of_protection(args.analyze.no_value_protection, screen);
+            let workspace = Workspace::open(&args.workspace.workspace)?;
+            let options = meaning::analyzing(&args.analyze, common);
+            watched(screen, |watch| stages::analyze(&workspace, &options, watch))?;
+            Ok(())
+        }
+        Command::Encode(args) => {
+            let workspace = Workspace::open(&args.workspace.workspace)?;
+            watched(screen, |watch| {
+                stages::encode(&workspace, &EncodeOptions { seed: common.seed }, watch)
+            })
+        }
+        Command::Train(args) => train(args, common, screen),
+        Command::Generate(args) => generate(args, common, screen),
+        Command::Info(args) => info(args),
+        Command::Export(args) => Ok(Workspace::open(&args.workspace.workspace)?.export(&args.output)?),
+        Command::Devices(args) => list_devices(args.json.json),
+        Command::Completions(args) => {
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "argn", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+    }
+}
+
+/// Runs a job under the progress bar.
+fn watched<T>(
+    screen: &Screen,
+    job: impl FnOnce(&mut engine_api::Watch<'_>) -> Result<T, engine_api::EngineError>,
+) -> Result<T, Failure> {
+    let mut watcher = Watcher::new(screen);
+    Ok(job(&mut |event| watcher.take(event))?)
+}
+
+fn warn_of_protection(is_off: bool, screen: &Screen) {
+    if is_off {
+        screen.tell(
+            "warning: value protection is off: rare categories and extreme values of the table can appear in the model and in \
+             synthetic rows",
+        );
+    }
+}
+
+fn tell_seed(seed: u64, common: &CommonArgs, screen: &Screen) {
+    if common.seed.is_none() {
+        screen.tell(&format!("seed {seed} (drawn; give --seed {seed} to repeat this)"));
+    }
+}
+
+/// What a user who pressed Ctrl-C gets to know, and the exit code that says so.
+fn stopped(report: &TrainReport, workspace: &Path) -> Result<(), Failure> {
+    if report.reason != StopReason::Cancelled || !interrupt::is_asked_for() {
+        return Ok(());
+    }
+    let place = workspace.display();
+    Err(Failure::Stopped(format!(
+        "stopped after {:.2} epochs; the model can be sampled, and `argn train -w {place} --state resume` goes on",
+        report.epoch
+    )))
+}
+
+fn learn(
+    workspace: &Workspace,
+    table: &TableSource,
+    options: &FitOptions,
+    common: &CommonArgs,
+    screen: &Screen,
+) -> Result<FitReport, Failure> {
+    let report = watched(screen, |watch| engine_api::fit(workspace, table, options, watch))?;
+    tell_seed(report.seed, common, screen);
+    Ok(report)
+}
+
+fn synthesize(args: &Synthesize, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
+    warn_of_protection(args.analyze.no_value_protection, screen);
+    let begin = Instant::now();
+    let options = meaning::fitting(&args.table, &args.analyze, &args.train, common)?;
+    let mut sampling = meaning::sampling(&args.sample, args.rows, common)?;
+    let table = TableSource::open(&args.table.table, &meaning::reading(&args.table))?;
+    // Rows are written only after minutes of work, so an output that cannot be is found out first.
+    drop(engine_api::data::TableSink::create(&args.output, table.format())?);
+    let folder = tempfile::tempdir().map_err(|e| {
+        engine_api::EngineError::File(engine_api::files::FileError::new(std::env::temp_dir(), "make", e))
+    })?;
+    let workspace = Workspace::create(folder.path())?;
+    let report = learn(&workspace, &table, &options, common, screen)?;
+    let model = FittedTabularArgn::load(folder.path())?;
+    screen.tell(summary(&model.summary()).trim_end());
+    if interrupt::is_asked_for() {
+        return Err(Failure::Stopped("stopped; no rows were written".to_owned()));
+    }
+    sampling.seed = Some(report.seed);
+    let rows = watched(screen, |watch| model.sample_to(&args.output, &sampling, watch))?;
+    tell_rows(rows, &args.output, begin, screen);
+    Ok(())
+}
+
+fn fit(args: &Fit, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
+    warn_of_protection(args.analyze.no_value_protection, screen);
+    let options = FitOptions {
+        state: args.state.state.map(meaning::state),
+        force: args.force,
+        discard_data: args.discard_data,
+        ..meaning::fitting(&args.table, &args.analyze, &args.train, common)?
+    };
+    let table = TableSource::open(&args.table.table, &meaning::reading(&args.table))?;
+    let workspace = Workspace::create(&args.workspace.workspace)?;
+    let report = learn(&workspace, &table, &options, common, screen)?;
+    finish(&workspace, &report.training, args.json.json, screen)
+}
+
+/// The summary at the end of a training.
+fn finish(
+    workspace: &Workspace,
+    report: &TrainReport,
+    as_json: bool,
+    screen: &Screen,
+) -> Result<(), Failure> {
+    let model = FittedTabularArgn::load(workspace.path())?;
+    if as_json {
+        print_json(&model.summary())?;
+    } else {
+        if report.was_over {
+            screen.tell("the training was over already; nothing was changed");
+        }
+        screen.tell(summary(&model.summary()).trim_end());
+    }
+    stopped(report, workspace.path())
+}
+
+fn split(args: &Split, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
+    let options = meaning::splitting(&args.table, common)?;
+    let table = TableSource::open(&args.table.table, &meaning::reading(&args.table))?;
+    let workspace = Workspace::create(&args.workspace.workspace)?;
+    if workspace.has_model() && !args.force {
+        return Err(engine_api::EngineError::ModelExists {
+            path: workspace.path().to_owned(),
+        }
+        .into());
+    }
+    let report = watched(screen, |watch| stages::split(&workspace, &table, &options, watch))?;
+    tell_seed(report.seed, common, screen);
+    screen.tell(&format!(
+        "{} rows to train on, {} to validate on",
+        report.training_rows, report.validation_rows
+    ));
+    Ok(())
+}
+
+fn train(args: &Train, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
+    let mut settings = meaning::training(&args.train, common)?;
+    settings.state = args.state.state.map_or(ModelState::Reset, meaning::state);
+    let workspace = Workspace::open(&args.workspace.workspace)?;
+    let result = watched(screen, |watch| stages::train(&workspace, &settings, watch));
+    if args.discard_data {
+        workspace.discard_data()?;
+    }
+    finish(&workspace, &result?, args.json.json, screen)
+}
+
+fn sample(args: &Sample, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
+    let begin = Instant::now();
+    let options = meaning::sampling(&args.sample, Some(args.rows), common)?;
+    let model = FittedTabularArgn::load(&args.model.workspace)?;
+    let rows = draw(&model, &args.output, options, common, screen)?;
+    tell_rows(rows, &args.output, begin, screen);
+    Ok(())
+}
+
+fn draw(
+    model: &FittedTabularArgn,
+    output: &Path,
+    mut options: engine_api::SampleOptions,
+    common: &CommonArgs,
+    screen: &Screen,
+) -> Result<u64, Failure> {
+    let seed = match options.seed {
+        Some(seed) => seed,
+        None => engine_api::draw_seed()?,
+    };
+    options.seed = Some(seed);
+    let rows = watched(screen, |watch| model.sample_to(output, &options, watch))?;
+    tell_seed(seed, common, screen);
+    Ok(rows)
+}
+
+fn generate(args: &Generate, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
+    let begin = Instant::now();
+    let mut options = meaning::sampling(&args.sample, args.rows, common)?;
+    let workspace = Workspace::open(&args.workspace.workspace)?;
+    if let Some(output) = &args.output {
+        let model = FittedTabularArgn::load(workspace.path())?;
+        let rows = draw(&model, output, options, common, screen)?;
+        tell_rows(rows, output, begin, screen);
+        return Ok(());
+    }
+    let seed = options.seed.map_or_else(engine_api::draw_seed, Ok)?;
+    options.seed = Some(seed);
+    let rows = watched(screen, |watch| stages::generate(&workspace, &options, watch))?;
+    tell_seed(seed, common, screen);
+    tell_rows(rows, &workspace.path().join("SyntheticData"), begin, screen);
+    Ok(())
+}
+
+fn tell_rows(rows: u64, output: &Path, begin: Instant, screen: &Screen) {
+    let seconds = begin.elapsed().as_secs_f64();
+    screen.tell(&format!("{rows} rows in {} ({seconds:.2} s)", output.display()));
+}
+
+fn info(args: &Info) -> Result<(), Failure> {
+    let workspace = Workspace::open(&args.model.workspace)?;
+    if args.graph {
+        return print(&(StoredModel::load(&workspace)?.graph()? + "\n"));
+    }
+    let model = FittedTabularArgn::load(workspace.path())?.summary();
+    if args.json.json {
+        print_json(&model)
+    } else {
+        print(&summary(&model))
+    }
+}
+
+fn list_devices(as_json: bool) -> Result<(), Failure> {
+    let all = devices()?;
+    if as_json {
+        let all: Vec<_> = all
+            .iter()
+            .map(|d| json!({ "backend": d.backend, "device": d.device, "parallelism": d.parallelism, "memory": d.memory }))
+            .collect();
+        return print_json(&all);
+    }
+    let default = Device::default().open()?.device().backend;
+    let line = |d: &engine_api::DeviceInfo| {
+        let mark = if d.backend == default { " (auto)" } else { "" };
+        format!("{}{mark}: {}\n", d.backend, d.device)
+    };
+    print(&all.iter().map(line).collect::<String>())
+}
