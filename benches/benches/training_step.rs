@@ -1,12 +1,14 @@
 //! How long does one training step of the census model take, and how far is it from the arithmetic's roof?
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use engine_benches::{Bound, CENSUS, CENSUS_ROWS, backends, model, objective, table};
+use engine_benches::{
+    Bound, CENSUS, CENSUS_ROWS, backends, criterion, model, objective, report, sized, table,
+};
 use engine_core::argn::ModelSize;
 use engine_core::backend::Run;
 
 fn training_step(c: &mut Criterion) {
-    let rows = 512;
+    let rows = sized(512, 64);
     let codes = table(&CENSUS, CENSUS_ROWS);
     for (device, backend) in backends() {
         let mut group = c.benchmark_group(format!("training_step/{device}"));
@@ -33,5 +35,5 @@ fn training_step(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, training_step);
+criterion_group!(name = benches; config = criterion(); targets = training_step);
 criterion_main!(benches);

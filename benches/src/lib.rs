@@ -1,8 +1,20 @@
 //! What the benches share: models of the census table's shape, random tables, and the backends that are built in.
 //!
-//! A bench is written once over [`engine_core::backend::Backend`]; [`backends`] says on which it runs.
+//! A bench is written once over [`engine_core::backend::Backend`]; [`backends`] says on which it runs. Benches of single ops go through
+//! [`OpCase`], which checks the result against the reference before it times it.
+
+mod census;
+mod layers;
+mod op;
+
+pub use census::{Census, census};
+pub use layers::{cardinalities, equal_widths, grouped, ordered, shuffled_ranks, tables, unequal_widths};
+pub use op::{Data, OpCase, STEPS_PER_RUN, numbers, numbers_mut, random_numbers, words, words_mut};
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::Criterion;
 
 use engine_core::argn::{FlatModel, ModelSize, ModelUnits, Objective, initialise};
 use engine_core::backend::{Backend, BackendError, Buffer, Executable, HostData, Run};
@@ -16,6 +28,46 @@ pub const CENSUS: [usize; 15] = [71, 10, 103, 17, 17, 8, 16, 7, 6, 3, 65, 45, 80
 
 /// Training rows of the census table at a split of four to one.
 pub const CENSUS_ROWS: usize = 39_074;
+
+/// Whether `ENGINE_BENCH_QUICK` is set to 1: small sizes and few samples, to see that every bench runs.
+pub fn quick() -> bool {
+    std::env::var_os("ENGINE_BENCH_QUICK").is_some_and(|value| value == "1")
+}
+
+/// `full`, or `small` when [`quick`].
+pub fn sized<T>(full: T, small: T) -> T {
+    if quick() { small } else { full }
+}
+
+/// Numbers of groups over which the benches of single ops go, with the rows of a batch for each.
+pub fn group_counts() -> &'static [(usize, usize)] {
+    sized(&[(15, 512), (100, 512), (1000, 64)], &[(15, 64), (100, 32)])
+}
+
+/// How long and how often is measured. Options on the command line come after it.
+///
+/// # Panics
+/// When a backend cannot be made.
+pub fn criterion() -> Criterion {
+    for (device, backend) in backends() {
+        let threads = backend.device().parallelism;
+        report(
+            backend.device().backend,
+            &format!("{device}; parallelism {threads}"),
+        );
+    }
+    let (samples, warm_up, measurement) = sized((20, 500, 2_000), (10, 1, 20));
+    Criterion::default()
+        .sample_size(samples)
+        .warm_up_time(Duration::from_millis(warm_up))
+        .measurement_time(Duration::from_millis(measurement))
+}
+
+/// Prints a line about a device or a case beside Criterion's own.
+#[expect(clippy::print_stderr, reason = "a bench speaks to whoever runs it")]
+pub fn report(name: &str, text: &str) {
+    eprintln!("{name}: {text}");
+}
 
 /// Name and backend of each device that is built in.
 ///

@@ -10,8 +10,8 @@ use crate::argn::ModelError;
 use crate::backend::{Backend, BackendError, Buffer, Executable, HostData, Run};
 use crate::ir::ops::sampling::OrderedSample;
 use crate::ir::{
-    BuildError, Builder, DType, FoldError, GradError, Groups, InterpretError, Interpreter, Op, ParamLayout,
-    Program, RefBuffer, ResourceId, ResourceKind, Shape, Tensor, ValueId,
+    BuildError, Builder, DType, FoldError, GradError, Groups, InterpretError, Interpreter, Node, Op,
+    ParamLayout, Program, RefBuffer, ResourceId, ResourceKind, Shape, Tensor, ValueId,
 };
 use crate::schema::CodeTable;
 
@@ -182,9 +182,51 @@ pub(super) enum Verdict {
 }
 
 /// Results and resources after a run.
-pub(super) struct Outcome {
-    pub(super) outputs: Vec<HostData>,
-    pub(super) resources: Vec<HostData>,
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Results in the program's order, row-major.
+    pub outputs: Vec<HostData>,
+    /// Resources in the program's order.
+    pub resources: Vec<HostData>,
+}
+
+/// Compares what one run of a program gave with the reference, element by element, or along the drawn codes where codes are drawn.
+/// `resources` and `inputs` are as they were before the run, in the program's order. For whoever has a program at hand that is no
+/// case of the suite: benches, and kernels in the making.
+///
+/// # Errors
+/// [`CaseError`] says what differs, or why the reference refuses the program.
+pub fn check_outcome(
+    program: &Program,
+    run: &Run,
+    resources: &[HostData],
+    inputs: &[HostData],
+    outcome: &Outcome,
+) -> Result<Comparison, CaseError> {
+    let draws = |node: &Node| node.op.as_any().downcast_ref::<OrderedSample>().cloned();
+    let case = Case {
+        op: "program",
+        name: program.name().to_owned(),
+        program: program.clone(),
+        run: *run,
+        max_rows: run.rows as usize,
+        resources: resources.to_vec(),
+        inputs: inputs.to_vec(),
+        rule: program
+            .nodes()
+            .iter()
+            .find_map(draws)
+            .map_or(Rule::Elements, Rule::Draws),
+    };
+    let expected = (program.outputs().len(), program.resources().len());
+    if expected != (outcome.outputs.len(), outcome.resources.len()) {
+        return Err(Mismatch::Nothing.into());
+    }
+    let comparison = case.check(outcome)?;
+    if comparison.compared == 0 && run.rows > 0 {
+        return Err(Mismatch::Nothing.into());
+    }
+    Ok(comparison)
 }
 
 impl Case {

@@ -18,7 +18,7 @@ mod oracle_backend;
 #[cfg(test)]
 mod tests;
 
-pub use case::CaseError;
+pub use case::{CaseError, Outcome, check_outcome};
 pub use compare::{Comparison, Mismatch, Worst};
 pub use report::{Failure, OpReport, Report, Skip};
 

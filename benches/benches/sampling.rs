@@ -1,0 +1,148 @@
+//! How many rows a second are drawn from the folded census model, and what does folding cost?
+
+use std::sync::Arc;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use engine_benches::{
+    CENSUS, Data, OpCase, criterion, model, numbers, numbers_mut, random_numbers, sized, words_mut,
+};
+use engine_core::argn::ModelSize;
+use engine_core::ir::ops::sampling::{
+    Contribution, FoldTables, FoldedModel, OrderedSample, SampleInputs, SamplingRules, draw,
+};
+use engine_core::ir::{Folded, fold_inference};
+
+const SIZES: [ModelSize; 3] = [ModelSize::Small, ModelSize::Medium, ModelSize::Large];
+
+fn folded(size: ModelSize) -> Folded {
+    let model = model(size, &CENSUS);
+    let order: Vec<usize> = (0..CENSUS.len()).collect();
+    let (rules, inputs) = (SamplingRules::default(), SampleInputs::default());
+    fold_inference(
+        &model.forward().expect("a forward pass"),
+        &order,
+        rules,
+        inputs,
+        false,
+    )
+    .expect("a folded model")
+}
+
+fn ordered_sample(c: &mut Criterion) {
+    let rows = sized(4_096, 64);
+    let none = SamplingRules::default();
+    let tempered = SamplingRules {
+        temperature: Some(0.7),
+        ..none.clone()
+    };
+    let cut = SamplingRules {
+        top_p: Some(0.9),
+        ..none.clone()
+    };
+    let cases = SIZES.map(|size| (size, "no rules", none.clone()));
+    let ruled = [("temperature 0.7", tempered), ("top-p 0.9", cut)];
+    let ruled = ruled.map(|(name, rules)| (ModelSize::Medium, name, rules));
+    for (size, name, rules) in cases.into_iter().chain(ruled) {
+        let model = folded(size).model;
+        let mut case = OpCase::new("ordered_sample", format!("{size:?}, {name}"), rows);
+        let op = OrderedSample {
+            folded: case.numbers("folded", random_numbers(model.len, -0.5, 0.5)),
+            model: Arc::clone(&model),
+            rules: Arc::new(rules.clone()),
+            inputs: SampleInputs::default(),
+            report: false,
+        };
+        case.bench(c, op, &[], Throughput::Elements(rows as u64), |data| {
+            draw_rows(data, &model, &rules);
+        });
+    }
+}
+
+fn draw_rows(data: &mut Data, model: &FoldedModel, rules: &SamplingRules) {
+    let folded = numbers(&data.resources[0]);
+    let stream = OrderedSample::stream(&data.run);
+    let (mut hidden, mut weights) = (vec![0.0; model.hidden], Vec::new());
+    let rows = words_mut(&mut data.outputs[0]).chunks_exact_mut(model.draws.len());
+    for (b, codes) in rows.enumerate() {
+        hidden.copy_from_slice(&folded[..model.hidden]);
+        for step in &model.draws {
+            let units = &hidden[step.hidden.clone()];
+            let width = units.len();
+            let logit = |v: usize| {
+                let w = &folded[step.head_weight + v * width..][..width];
+                folded[step.head_bias + v] + w.iter().zip(units).map(|(w, u)| w * u.max(0.0)).sum::<f32>()
+            };
+            weights.clear();
+            weights.extend((0..step.cardinality).map(logit));
+            let max = weights.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            weights.iter_mut().for_each(|w| *w = (*w - max).exp());
+            let sum: f32 = weights.iter().sum();
+            weights.iter_mut().for_each(|w| *w /= sum);
+            rules.apply(step.sub_column, &mut weights);
+            let uniform = OrderedSample::uniform(&stream, data.run.first_row + b as u64, step.sub_column);
+            let code = draw(&weights, f64::from(uniform));
+            codes[step.sub_column] = code as u32;
+            contribute(folded, step.contribution, code, &mut hidden[step.hidden.end..]);
+        }
+    }
+}
+
+fn contribute(folded: &[f32], contribution: Contribution, code: usize, later: &mut [f32]) {
+    let mut add = |at: usize, scale: f32| {
+        let row = &folded[at..at + later.len()];
+        later.iter_mut().zip(row).for_each(|(h, w)| *h += scale * w);
+    };
+    let count = later.len();
+    match contribution {
+        Contribution::Table { offset } => add(offset + code * count, 1.0),
+        Contribution::Factored {
+            embedding,
+            width,
+            offset,
+        } => {
+            for k in 0..width {
+                add(offset + k * count, folded[embedding + code * width + k]);
+            }
+            add(offset + width * count, 1.0);
+        }
+    }
+}
+
+fn fold_tables(c: &mut Criterion) {
+    for size in SIZES {
+        let model = model(size, &CENSUS);
+        let folded = folded(size);
+        let op = folded.prepare.nodes()[0].op.as_any().downcast_ref::<FoldTables>();
+        let FoldTables {
+            source,
+            model: layout,
+            ..
+        } = op.expect("folding begins with its tables").clone();
+        let mut case = OpCase::new("fold_tables", format!("{size:?}"), 1);
+        let op = FoldTables {
+            params: case.arena("params", model.layout(), (-0.5, 0.5)),
+            folded: case.numbers("folded", vec![0.0; layout.len]),
+            source,
+            model: Arc::clone(&layout),
+        };
+        case.bench(
+            c,
+            op.clone(),
+            &[],
+            Throughput::Elements(layout.len as u64),
+            |data| {
+                let params: Vec<f64> = numbers(&data.resources[0])
+                    .iter()
+                    .map(|p| f64::from(*p))
+                    .collect();
+                let elements = numbers_mut(&mut data.resources[1])
+                    .iter_mut()
+                    .zip(op.evaluate(&params));
+                elements.for_each(|(to, from)| *to = from as f32);
+            },
+        );
+    }
+}
+
+criterion_group!(name = benches; config = criterion(); targets = ordered_sample, fold_tables);
+criterion_main!(benches);
