@@ -1,9 +1,7 @@
-//! How long does one training step of the census model take, and how far is it from the arithmetic's roof?
+//! How long does one training step of the census model take, in each of its sizes?
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use engine_benches::{
-    Bound, CENSUS, CENSUS_ROWS, backends, criterion, model, objective, report, sized, table,
-};
+use engine_benches::{Bound, CENSUS, CENSUS_ROWS, backends, criterion, model, objective, sized, table};
 use engine_core::argn::ModelSize;
 use engine_core::backend::Run;
 
