@@ -22,7 +22,7 @@ check() {
 
 is_path() {
     case $1 in
-        '*'.* | ModelStore/* | OriginalData/* | SyntheticData/* | target/* | MOSTLY_AI/* | http*) return 1 ;;
+        .csv* | '*'.* | ModelStore/* | OriginalData/* | SyntheticData/* | target/* | MOSTLY_AI/* | http*) return 1 ;;
         *.rs | *.md | *.toml | *.sh | *.py | *.cu | *.wgsl | *.svg | *.png | *.csv.gz) return 0 ;;
         */*) [[ -n $(git ls-files --cached --others --exclude-standard -- "${1%%/*}/") ]] ;;
         *) return 1 ;;
