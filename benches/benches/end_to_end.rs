@@ -5,14 +5,19 @@ use std::path::Path;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine_api::data::{ReadOptions, TableSource};
 use engine_api::{SampleOptions, TabularArgn, silent};
-use engine_benches::{criterion, sized};
+use engine_benches::{criterion, report, sized};
 
 fn end_to_end(c: &mut Criterion) {
     let census = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data/census.csv.gz");
     let rows = TableSource::open(&census, &ReadOptions::default())
         .expect("the census table")
         .rows();
-    let argn = TabularArgn::builder().seed(1).max_epochs(sized(1.0, 0.1)).build();
+    let epochs = sized(1.0, 0.1);
+    report(
+        "end_to_end",
+        &format!("{rows} rows of 15 columns in and out, {epochs} epochs"),
+    );
+    let argn = TabularArgn::builder().seed(1).max_epochs(epochs).build();
     let job = || {
         let model = argn.fit_file(&census, &mut silent).expect("a model");
         let options = SampleOptions {
