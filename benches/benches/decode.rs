@@ -2,14 +2,17 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine_benches::{census, criterion, report};
-use engine_core::encode::{EncodingStats, Positions, TableStats, decode, encode};
+use engine_core::encode::{ColumnStats, EncodingStats, Positions, TableStats, decode, encode};
 use engine_core::schema::{CodeTable, DecodedColumn, DecodedValues, Table, Values};
 
 /// Whole numbers with a code each and numbers of digits come back as they were, where protection does not touch them; binned ones
 /// stay inside the table's range.
 fn check(table: &Table<'_>, stats: &TableStats, decoded: &[DecodedColumn]) {
     let mut compared = 0;
-    for (_, name, values, _) in stats.modelled() {
+    for (name, column) in &stats.columns {
+        let ColumnStats::Modelled { values, .. } = column else {
+            continue;
+        };
         let decoded = decoded.iter().find(|c| c.name == *name).map(|c| &c.values);
         let Some(Values::Int64(before)) = table.column(name).map(|c| c.values) else {
             continue;

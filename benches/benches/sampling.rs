@@ -8,7 +8,7 @@ use engine_benches::{
 };
 use engine_core::argn::ModelSize;
 use engine_core::ir::ops::sampling::{
-    Contribution, FoldTables, FoldedModel, OrderedSample, SampleInputs, SamplingRules, draw,
+    Contribution, FoldTables, FoldedModel, OrderedSample, SampleInputs, SamplingRules, rules,
 };
 use engine_core::ir::{Folded, fold_inference};
 
@@ -80,7 +80,7 @@ fn draw_rows(data: &mut Data, model: &FoldedModel, rules: &SamplingRules) {
             weights.iter_mut().for_each(|w| *w /= sum);
             rules.apply(step.sub_column, &mut weights);
             let uniform = OrderedSample::uniform(&stream, data.run.first_row + b as u64, step.sub_column);
-            let code = draw(&weights, f64::from(uniform));
+            let code = rules::draw(&weights, f64::from(uniform));
             codes[step.sub_column] = code as u32;
             contribute(folded, step.contribution, code, &mut hidden[step.hidden.end..]);
         }
@@ -88,11 +88,11 @@ fn draw_rows(data: &mut Data, model: &FoldedModel, rules: &SamplingRules) {
 }
 
 fn contribute(folded: &[f32], contribution: Contribution, code: usize, later: &mut [f32]) {
+    let count = later.len();
     let mut add = |at: usize, scale: f32| {
-        let row = &folded[at..at + later.len()];
+        let row = &folded[at..at + count];
         later.iter_mut().zip(row).for_each(|(h, w)| *h += scale * w);
     };
-    let count = later.len();
     match contribution {
         Contribution::Table { offset } => add(offset + code * count, 1.0),
         Contribution::Factored {

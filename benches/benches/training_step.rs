@@ -14,9 +14,12 @@ fn training_step(c: &mut Criterion) {
         let mut group = c.benchmark_group(format!("training_step/{device}"));
         group.throughput(Throughput::Elements(rows as u64));
         for size in [ModelSize::Small, ModelSize::Medium, ModelSize::Large] {
-            let program = model(size, &CENSUS)
-                .training_step(objective(rows))
-                .expect("a training step");
+            let model = model(size, &CENSUS);
+            report(
+                &format!("{size:?}"),
+                &format!("{} parameters", model.layout().len()),
+            );
+            let program = model.training_step(objective(rows)).expect("a training step");
             let mut step = Bound::new(backend.as_ref(), &program, rows, &codes, 1).expect("a compiled step");
             let mut next = 0;
             group.bench_function(BenchmarkId::new(format!("{size:?}"), rows), |b| {

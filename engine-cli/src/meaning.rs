@@ -2,8 +2,8 @@
 
 use engine_api::data::ReadOptions;
 use engine_api::{
-    AnalyzeOptions, ColumnOrder, Device, EncodingType, EncodingTypes, FitOptions, ModelSize, ModelState,
-    Protection, RareReplacement, SampleOptions, SplitOptions, TrainSettings,
+    AnalyzeOptions, ColumnOrder, Device, EncodingTypes, FitOptions, ModelSize, ModelState, Protection,
+    RareReplacement, SampleOptions, SplitOptions, TrainSettings,
 };
 
 use crate::args::{AnalyzeArgs, CommonArgs, Model, Rare, SampleArgs, State, TableArgs, TrainArgs};
@@ -27,7 +27,7 @@ pub(crate) fn reading(table: &TableArgs) -> ReadOptions {
 pub(crate) fn splitting(table: &TableArgs, common: &CommonArgs) -> Result<SplitOptions, Failure> {
     let mut encodings = EncodingTypes::new();
     for asked in &table.encoding {
-        encodings.insert(asked.column.clone(), asked.encoding.parse::<EncodingType>()?);
+        encodings.insert(asked.column.clone(), asked.encoding);
     }
     Ok(SplitOptions {
         seed: common.seed,

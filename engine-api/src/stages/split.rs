@@ -39,8 +39,21 @@ pub struct SplitReport {
 /// [`EngineError::TooFewRows`] below two rows; [`EngineError::NoModelColumns`]; [`EngineError::DuplicateKey`] and
 /// [`EngineError::KeyType`] for an unsuitable primary key; [`DataError::UnknownColumn`],
 /// [`EncodeError::Unsupported`] and [`EngineError::EncodingOfKey`] for unsuitable encodings; [`FileError`] when a file
-/// cannot be written; [`EngineError::Cancelled`].
+/// cannot be written; [`EngineError::Cancelled`]. A workspace that held nothing yet is then removed again.
 pub fn split(
+    workspace: &Workspace,
+    source: &TableSource,
+    options: &SplitOptions,
+    watch: &mut Watch<'_>,
+) -> Result<SplitReport, EngineError> {
+    let report = split_rows(workspace, source, options, watch);
+    if report.is_err() {
+        workspace.forget_if_untouched();
+    }
+    report
+}
+
+fn split_rows(
     workspace: &Workspace,
     source: &TableSource,
     options: &SplitOptions,

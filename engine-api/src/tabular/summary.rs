@@ -86,7 +86,7 @@ fn columns(model: &StoredModel) -> Vec<ColumnSummary> {
             Some(ColumnStats::Modelled {
                 values: EncodingStats::Categorical(values),
                 ..
-            }) => Some(values.no_of_rare_categories as u64),
+            }) => Some(values.no_of_rare_categories),
             _ => None,
         };
         ColumnSummary {

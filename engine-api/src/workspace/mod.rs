@@ -88,6 +88,23 @@ impl Workspace {
         Ok(Self { layout, packed: None })
     }
 
+    /// Removes a workspace that holds nothing but its mark, so that a table which cannot be used leaves nothing behind.
+    /// Whatever else lies there stays: folders go only when they are empty.
+    pub(crate) fn forget_if_untouched(&self) {
+        let store = self.layout.model_store();
+        let only_mark = |folder: &Path, name: &std::ffi::OsStr| {
+            fs::read_dir(folder).is_ok_and(|mut all| all.all(|e| e.is_ok_and(|e| e.file_name() == name)))
+        };
+        let marker = self.layout.marker();
+        let names = marker.file_name().zip(store.file_name());
+        if names.is_some_and(|(mark, folder)| only_mark(&store, mark) && only_mark(self.path(), folder)) {
+            // The reason why the table cannot be used matters more than a folder that stays.
+            let _ = fs::remove_file(&marker);
+            let _ = fs::remove_dir(&store);
+            let _ = fs::remove_dir(self.path());
+        }
+    }
+
     /// Where it lies.
     pub fn path(&self) -> &Path {
         self.layout.root()

@@ -2,13 +2,15 @@
 
 use std::num::NonZeroUsize;
 
-/// A column and the name of the encoding it shall have.
+use engine_api::EncodingType;
+
+/// A column and the encoding it shall have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ColumnEncoding {
     /// Name of the column, which may hold an equals sign.
     pub(crate) column: String,
-    /// Name of the encoding.
-    pub(crate) encoding: String,
+    /// The encoding.
+    pub(crate) encoding: EncodingType,
 }
 
 /// Takes `COL=TYPE` apart at the last equals sign, for no type holds one.
@@ -16,7 +18,9 @@ pub(super) fn column_encoding(text: &str) -> Result<ColumnEncoding, String> {
     match text.rsplit_once('=') {
         Some((column, encoding)) if !column.is_empty() && !encoding.is_empty() => Ok(ColumnEncoding {
             column: column.to_owned(),
-            encoding: encoding.to_owned(),
+            encoding: encoding
+                .parse()
+                .map_err(|e: engine_api::EncodeError| e.to_string())?,
         }),
         _ => Err("give a column and a type, for instance zip=categorical".to_owned()),
     }
@@ -89,10 +93,10 @@ mod tests {
     fn a_column_may_hold_an_equals_sign() {
         let found = column_encoding("a=b=categorical").unwrap();
         assert_eq!(
-            (found.column.as_str(), found.encoding.as_str()),
-            ("a=b", "categorical")
+            (found.column.as_str(), found.encoding),
+            ("a=b", EncodingType::Categorical)
         );
-        for wrong in ["a", "=categorical", "a=", "="] {
+        for wrong in ["a", "=categorical", "a=", "=", "a=nonsense"] {
             assert!(column_encoding(wrong).is_err(), "{wrong}");
         }
     }
