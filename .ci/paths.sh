@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every path that the documentation names, in backticks or as the target of a link, exists. A path counts from the top of the project or
-# from the folder of the file; `*` stands for any letters. Files of a workspace (`ModelStore/...`) and other names without a
+# from the folder of the file; `*` stands for any letters. Endings (`.csv.gz`), files of a workspace (`ModelStore/...`) and other names without a
 # folder and without an ending of ours are not paths of the project.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -22,7 +22,7 @@ check() {
 
 is_path() {
     case $1 in
-        .csv* | '*'.* | ModelStore/* | OriginalData/* | SyntheticData/* | target/* | MOSTLY_AI/* | http*) return 1 ;;
+        '*'.* | .csv* | ModelStore/* | OriginalData/* | SyntheticData/* | target/* | MOSTLY_AI/* | http*) return 1 ;;
         *.rs | *.md | *.toml | *.sh | *.py | *.cu | *.wgsl | *.svg | *.png | *.csv.gz) return 0 ;;
         */*) [[ -n $(git ls-files --cached --others --exclude-standard -- "${1%%/*}/") ]] ;;
         *) return 1 ;;
