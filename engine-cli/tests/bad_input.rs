@@ -262,10 +262,13 @@ fn a_workspace_that_lacks_what_a_command_needs() {
     desk.done(&["analyze", "-w", "ws", "-q"]);
     let no_codes = "ws: there is no encoded table (OriginalData/encoded-data); run `argn encode` first";
     assert_says(&desk.run(&["train", "-w", "ws"]), WORKSPACE, no_codes);
-    let no_model =
-        "ws: there is no model (ModelStore/model-data/model-weights.safetensors); run `argn train` first";
-    for command in [&sample[..], &["export", "-w", "ws", "-o", "o.csv"]] {
-        assert_says(&desk.run(command), WORKSPACE, no_model);
+    let model = "ModelStore/model-data/model-";
+    for (command, file) in [
+        (&sample[..], "configs.json"),
+        (&["export", "-w", "ws", "-o", "o.csv"], "weights.safetensors"),
+    ] {
+        let no_model = format!("ws: there is no model ({model}{file}); run `argn train` first");
+        assert_says(&desk.run(command), WORKSPACE, &no_model);
     }
     assert!(!desk.exists("o.csv"));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 const ARGN: &str = env!("CARGO_BIN_EXE_argn");
 /// Delays before a kill, in milliseconds: a fixed sequence, so that a failure can be repeated.
-const DELAYS: [u64; 8] = [3, 160, 31, 75, 240, 12, 110, 50];
+const DELAYS: [u64; 8] = [3, 31, 45, 20, 60, 12, 80, 50];
 
 fn table(path: &Path) {
     let mut text = String::from("a,b,c,d\n");
@@ -34,10 +34,10 @@ fn train(workspace: &Path, state: &str) -> Command {
         "--seed",
         "3",
         "--max-epochs",
-        "12",
+        "100",
     ]);
     command
-        .args(["--batch-size", "16", "--threads", "1", "--quiet"])
+        .args(["--batch-size", "8", "--threads", "1", "--quiet"])
         .stdout(Stdio::null());
     command
 }
