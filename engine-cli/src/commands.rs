@@ -110,8 +110,11 @@ fn synthesize(args: &Synthesize, common: &CommonArgs, screen: &Screen) -> Result
     let options = meaning::fitting(&args.table, &args.analyze, &args.train, common)?;
     let mut sampling = meaning::sampling(&args.sample, args.rows, common)?;
     let table = TableSource::open(&args.table.table, &meaning::reading(&args.table))?;
-    // Rows are written only after minutes of work, so an output that cannot be is found out first.
-    drop(engine_api::data::TableSink::create(&args.output, table.format())?);
+    // Rows are written only after minutes of work, so an output that cannot be is found out first. On standard output the
+    // trial would be seen: a sink begins with the header.
+    if args.output.as_os_str() != "-" {
+        drop(engine_api::data::TableSink::create(&args.output, table.format())?);
+    }
     let folder = tempfile::tempdir().map_err(|e| {
         engine_api::EngineError::File(engine_api::files::FileError::new(std::env::temp_dir(), "make", e))
     })?;

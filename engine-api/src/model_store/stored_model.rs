@@ -122,7 +122,7 @@ const WEIGHTS: &str = "model-data/model-weights.safetensors";
 pub(crate) fn load_stats(workspace: &Workspace) -> Result<TableStats, EngineError> {
     let text = workspace.needed_text(
         store::STATS,
-        "statistics of the table (ModelStore/tgt-stats/stats.json)",
+        "file of statistics (ModelStore/tgt-stats/stats.json)",
         "analyze",
     )?;
     TableStats::from_json(&text).map_err(|e| corrupt_stats(workspace.store_path(store::STATS), &e))

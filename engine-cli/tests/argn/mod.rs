@@ -10,71 +10,71 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 /// Flags that make a training short.
-pub const SHORT: [&str; 6] = ["--max-epochs", "6", "--batch-size", "32", "--seed", "7"];
+pub(crate) const SHORT: [&str; 6] = ["--max-epochs", "6", "--batch-size", "32", "--seed", "7"];
 
 /// A temporary folder in which the program runs, so that file names in messages are short and known.
-pub struct Desk(TempDir);
+pub(crate) struct Desk(TempDir);
 
 /// How a run of the program ended.
-pub struct Ended {
+pub(crate) struct Ended {
     /// Exit code.
-    pub code: i32,
+    pub(crate) code: i32,
     /// Standard output.
-    pub out: Vec<u8>,
+    pub(crate) out: Vec<u8>,
     /// Standard error.
-    pub err: String,
+    pub(crate) err: String,
 }
 
 impl Desk {
     /// An empty folder.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
     /// A folder with the table `t.csv`.
-    pub fn with_table() -> Self {
+    pub(crate) fn with_table() -> Self {
         let desk = Self::new();
         desk.write("t.csv", table(600));
         desk
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         fs::write(self.path(name), content).unwrap();
     }
 
-    pub fn read(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
-    pub fn exists(&self, name: &str) -> bool {
+    pub(crate) fn exists(&self, name: &str) -> bool {
         self.path(name).exists()
     }
 
     /// The program, about to run here.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_argn"));
         command.args(arguments).current_dir(self.0.path());
         command
     }
 
     /// Runs the program.
-    pub fn run(&self, arguments: &[&str]) -> Ended {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         Ended::from(self.command(arguments).output().unwrap())
     }
 
     /// Runs the program, which must succeed.
-    pub fn done(&self, arguments: &[&str]) -> Ended {
+    pub(crate) fn done(&self, arguments: &[&str]) -> Ended {
         let ended = self.run(arguments);
         assert_eq!(ended.code, 0, "argn {arguments:?}: {}", ended.err);
         ended
     }
 
     /// The content of every file below a folder, by its path.
-    pub fn files(&self, name: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+    pub(crate) fn files(&self, name: &str) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut found = BTreeMap::new();
         gather(&self.path(name), &mut found);
         found
@@ -105,7 +105,7 @@ fn gather(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
 }
 
 /// A CSV of five columns: text, whole and decimal numbers, dates, nulls.
-pub fn table(rows: u64) -> String {
+pub(crate) fn table(rows: u64) -> String {
     let mut text = "city,age,height,since,smoker\n".to_owned();
     let mut state = 12345u64;
     let mut below = |n: u64| {
