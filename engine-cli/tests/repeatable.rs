@@ -192,3 +192,24 @@ fn a_reader_that_goes_away_is_no_failure() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(output.status.code(), Some(0));
 }
+
+#[test]
+fn leading_zeros_come_back() {
+    let desk = Desk::new();
+    let rows: String = (0..600).map(|i| format!("{:03},{}\n", i % 40, i % 7)).collect();
+    desk.write("t.csv", format!("code,n\n{rows}"));
+    fit(&desk, "ws", &[]);
+    let drawn = String::from_utf8(draw(&desk, "ws", "o.csv")).unwrap();
+    let codes: Vec<_> = drawn
+        .lines()
+        .skip(1)
+        .filter_map(|row| row.split(',').next())
+        .collect();
+    assert_eq!(codes.len(), 1000);
+    let is_known = |code: &str| code.len() == 3 && code.parse().is_ok_and(|n: u32| n < 40);
+    assert!(
+        codes.iter().all(|code| is_known(code) || *code == "_RARE_"),
+        "{codes:?}"
+    );
+    assert!(codes.iter().any(|code| code.starts_with('0')));
+}
