@@ -110,8 +110,11 @@ fn synthesize(args: &Synthesize, common: &CommonArgs, screen: &Screen) -> Result
     let options = meaning::fitting(&args.table, &args.analyze, &args.train, common)?;
     let mut sampling = meaning::sampling(&args.sample, args.rows, common)?;
     let table = TableSource::open(&args.table.table, &meaning::reading(&args.table))?;
-    // Rows are written only after minutes of work, so an output that cannot be is found out first.
-    drop(engine_api::data::TableSink::create(&args.output, table.format())?);
+    // Rows are written only after minutes of work, so an output that cannot be is found out first. In a pipe the trial
+    // would be seen: a sink begins with the header.
+    if !is_stream(&args.output) {
+        drop(engine_api::data::TableSink::create(&args.output, table.format())?);
+    }
     let folder = tempfile::tempdir().map_err(|e| {
         engine_api::EngineError::File(engine_api::files::FileError::new(std::env::temp_dir(), "make", e))
     })?;
@@ -126,6 +129,14 @@ fn synthesize(args: &Synthesize, common: &CommonArgs, screen: &Screen) -> Result
     let rows = watched(screen, |watch| model.sample_to(&args.output, &sampling, watch))?;
     tell_rows(rows, &args.output, begin, screen);
     Ok(())
+}
+
+/// Whether what is written there is read at once: standard output, a named pipe or a device.
+fn is_stream(output: &Path) -> bool {
+    output.as_os_str() == "-"
+        || output
+            .metadata()
+            .is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
 fn fit(args: &Fit, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {

@@ -1,129 +1,215 @@
-//! The same seed gives the same bytes for any number of threads, stage by stage or in one go.
+//! The same seed gives the same bytes: for any number of threads, by any way, with or without the table.
 
-use std::path::Path;
-use std::process::Command;
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
+
+mod argn;
+
+use std::fs;
+use std::io::Write;
+use std::process::Stdio;
+
+use argn::{Desk, SHORT};
 
 const WEIGHTS: &str = "ModelStore/model-data/model-weights.safetensors";
+const DRAW: [&str; 5] = ["-n", "1000", "--seed", "11", "-q"];
 
-fn argn(threads: &str, arguments: &[&str]) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_argn"));
-    let output = command
-        .args(arguments)
-        .arg("--quiet")
-        .env("RAYON_NUM_THREADS", threads)
-        .output()
-        .unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "argn {arguments:?}: {error}");
+/// Fits `t.csv` into a workspace, with more flags.
+fn fit(desk: &Desk, workspace: &str, more: &[&str]) {
+    desk.done(&[&["fit", "t.csv", "-w", workspace, "-q"], &SHORT[..], more].concat());
 }
 
-fn table(path: &Path) {
-    let mut text = String::from("day,kind,amount,code\n");
-    for i in 0..1_500u64 {
-        let x = i.wrapping_mul(2_862_933_555_777_941_757) >> 40;
-        let (month, day, kind) = (1 + x % 12, 1 + x % 28, ["red", "green", "blue"][(x % 3) as usize]);
-        text += &format!(
-            "2021-{month:02}-{day:02},{kind},{}.{:02},{:03}\n",
-            x % 900,
-            x % 100,
-            x % 40
-        );
-    }
-    std::fs::write(path, text).unwrap();
-}
-
-fn bytes(path: &Path) -> Vec<u8> {
-    std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+/// Draws rows of a model into a file and reads it.
+fn draw(desk: &Desk, model: &str, out: &str) -> Vec<u8> {
+    desk.done(&[&["sample", "-w", model, "-o", out], &DRAW[..]].concat());
+    desk.read(out)
 }
 
 #[test]
-fn threads_and_stages_do_not_change_a_byte() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
-    let text = |name: &str| path(name).to_str().unwrap().to_owned();
-    table(&path("table.csv"));
-    for threads in ["1", "2"] {
-        let (csv, ws) = (text("table.csv"), text(&format!("ws{threads}")));
-        argn(
-            threads,
-            &["fit", &csv, "-w", &ws, "--seed", "4", "--max-epochs", "3"],
-        );
-        for ending in ["csv", "parquet", "csv.gz"] {
-            let out = text(&format!("rows{threads}.{ending}"));
-            argn(
-                threads,
-                &["sample", "-w", &ws, "-n", "12345", "--seed", "8", "-o", &out],
-            );
+fn the_number_of_threads_changes_no_byte() {
+    let mut found = Vec::new();
+    for (variable, flags) in [("1", &[][..]), ("2", &[]), ("1", &["--threads", "3"])] {
+        let desk = Desk::with_table();
+        let run = |arguments: &[&str]| {
+            let mut command = desk.command(&[arguments, flags].concat());
+            let status = command.env("RAYON_NUM_THREADS", variable).status().unwrap();
+            assert!(status.success(), "{arguments:?}");
+        };
+        run(&[&["fit", "t.csv", "-w", "ws", "-q"], &SHORT[..]].concat());
+        for out in ["o.csv", "o.csv.gz", "o.parquet"] {
+            run(&[&["sample", "-w", "ws", "-o", out], &DRAW[..]].concat());
+        }
+        let files = ["o.csv", "o.csv.gz", "o.parquet"].map(|name| desk.read(name));
+        found.push((desk.read(&format!("ws/{WEIGHTS}")), files));
+    }
+    assert!(found[0] == found[1], "1 and 2 threads differ");
+    assert!(found[0] == found[2], "1 and 3 threads differ");
+    let lines = found[0].1[0].iter().filter(|&&b| b == b'\n').count();
+    assert_eq!(lines, 1001);
+}
+
+#[test]
+fn another_seed_changes_weights_and_rows() {
+    let desk = Desk::with_table();
+    fit(&desk, "ws", &[]);
+    desk.done(&[
+        "fit",
+        "t.csv",
+        "-w",
+        "other",
+        "-q",
+        "--max-epochs",
+        "6",
+        "--batch-size",
+        "32",
+        "--seed",
+        "8",
+    ]);
+    assert!(desk.read(&format!("ws/{WEIGHTS}")) != desk.read(&format!("other/{WEIGHTS}")));
+    let rows = draw(&desk, "ws", "o.csv");
+    desk.done(&[
+        "sample", "-w", "ws", "-o", "p.csv", "-n", "1000", "--seed", "12", "-q",
+    ]);
+    assert!(rows != desk.read("p.csv"));
+}
+
+#[test]
+fn stages_one_by_one_are_a_fit_and_a_sample() {
+    let desk = Desk::with_table();
+    fit(&desk, "ws", &[]);
+    desk.done(&["split", "t.csv", "-w", "staged", "-q", "--seed", "7"]);
+    for stage in ["analyze", "encode"] {
+        desk.done(&[stage, "-w", "staged", "-q"]);
+    }
+    desk.done(&[
+        "train",
+        "-w",
+        "staged",
+        "-q",
+        "--max-epochs",
+        "6",
+        "--batch-size",
+        "32",
+    ]);
+    assert!(desk.read(&format!("ws/{WEIGHTS}")) == desk.read(&format!("staged/{WEIGHTS}")));
+    let rows = draw(&desk, "ws", "o.csv");
+    desk.done(&[&["generate", "-w", "staged", "-o", "p.csv"], &DRAW[..]].concat());
+    assert!(rows == desk.read("p.csv"));
+}
+
+#[test]
+fn one_go_is_a_fit_and_a_sample() {
+    let desk = Desk::with_table();
+    fit(&desk, "ws", &[]);
+    desk.done(&[
+        "sample", "-w", "ws", "-n", "600", "--seed", "7", "-o", "o.csv", "-q",
+    ]);
+    desk.done(&[&["synthesize", "t.csv", "-o", "p.csv", "-q"], &SHORT[..]].concat());
+    assert!(desk.read("o.csv") == desk.read("p.csv"));
+}
+
+#[test]
+fn sampling_needs_only_the_model_store() {
+    let desk = Desk::with_table();
+    fit(&desk, "ws", &[]);
+    let rows = draw(&desk, "ws", "o.csv");
+    desk.done(&["export", "-w", "ws", "-o", "m.argn", "-q"]);
+    for entry in fs::read_dir(desk.path("ws")).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name() != "ModelStore" {
+            fs::remove_dir_all(entry.path()).unwrap();
         }
     }
-    assert!(
-        bytes(&path("ws1").join(WEIGHTS)) == bytes(&path("ws2").join(WEIGHTS)),
-        "the weights differ"
-    );
-    for ending in ["csv", "parquet", "csv.gz"] {
-        let [one, two] = ["1", "2"].map(|threads| bytes(&path(&format!("rows{threads}.{ending}"))));
-        assert!(one == two, "the rows as {ending} differ");
-    }
-    let (csv, ws) = (text("table.csv"), text("stages"));
-    argn("2", &["split", &csv, "-w", &ws, "--seed", "4"]);
-    for stage in ["analyze", "encode"] {
-        argn("2", &[stage, "-w", &ws]);
-    }
-    argn("2", &["train", "-w", &ws, "--max-epochs", "3"]);
-    assert!(
-        bytes(&path("ws1").join(WEIGHTS)) == bytes(&path("stages").join(WEIGHTS)),
-        "stage by stage is the same"
-    );
+    fs::remove_file(desk.path("t.csv")).unwrap();
+    assert!(rows == draw(&desk, "ws", "p.csv"));
+    fs::remove_dir_all(desk.path("ws")).unwrap();
+    assert!(rows == draw(&desk, "m.argn", "q.csv"));
+}
 
-    std::fs::remove_dir_all(path("stages").join("OriginalData")).unwrap();
-    argn(
-        "2",
-        &[
-            "generate",
-            "-w",
-            &ws,
-            "-n",
-            "12345",
-            "--seed",
-            "8",
-            "-o",
-            &text("stages.csv"),
-        ],
-    );
-    argn("2", &["export", "-w", &ws, "-o", &text("model.argn")]);
-    argn(
-        "2",
-        &[
-            "sample",
-            "-w",
-            &text("model.argn"),
-            "-n",
-            "12345",
-            "--seed",
-            "8",
-            "-o",
-            &text("packed.csv"),
-        ],
-    );
+#[test]
+fn discarded_data_leave_no_row_and_the_same_model() {
+    let desk = Desk::with_table();
+    // A value of one row only, which no statistic may keep.
+    let secret = "Seldwyla-4711";
+    let table = String::from_utf8(desk.read("t.csv")).unwrap();
+    desk.write("t.csv", table + &format!("{secret},30,1.71,2011-01-05,yes\n"));
+    let holds_secret = |name: &str| {
+        let files = desk.files(name);
+        assert!(!files.is_empty());
+        files
+            .values()
+            .any(|f| f.windows(secret.len()).any(|w| w == secret.as_bytes()))
+    };
+    fit(&desk, "ws", &[]);
+    fit(&desk, "bare", &["--discard-data"]);
     assert!(
-        bytes(&path("rows1.csv")) == bytes(&path("stages.csv")),
-        "the model store alone is enough"
+        holds_secret("ws"),
+        "the search finds nothing where there is something"
     );
+    assert!(!holds_secret("bare"));
+    let left: Vec<_> = fs::read_dir(desk.path("bare"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["ModelStore"]);
+    assert!(draw(&desk, "ws", "o.csv") == draw(&desk, "bare", "p.csv"));
+}
+
+#[test]
+fn pipes_carry_the_same_bytes_as_files() {
+    let desk = Desk::with_table();
+    let go = [&["-q"], &SHORT[..]].concat();
+    desk.done(&[&["synthesize", "t.csv", "-o", "o.csv"], &go[..]].concat());
+    let mut command = desk.command(&[&["synthesize", "-", "-o", "-"], &go[..]].concat());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(&desk.read("t.csv"))
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
     assert!(
-        bytes(&path("rows1.csv")) == bytes(&path("packed.csv")),
-        "a packed model draws the same rows"
+        output.stdout == desk.read("o.csv"),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
     );
-    let rows = String::from_utf8(bytes(&path("rows1.csv"))).unwrap();
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let desk = Desk::with_table();
+    fit(&desk, "ws", &[]);
+    let mut command = desk.command(&["sample", "-w", "ws", "-n", "200000", "-o", "-", "-q"]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn leading_zeros_come_back() {
+    let desk = Desk::new();
+    let rows: String = (0..600).map(|i| format!("{:03},{}\n", i % 40, i % 7)).collect();
+    desk.write("t.csv", format!("code,n\n{rows}"));
+    fit(&desk, "ws", &[]);
+    let drawn = String::from_utf8(draw(&desk, "ws", "o.csv")).unwrap();
+    let codes: Vec<_> = drawn
+        .lines()
+        .skip(1)
+        .filter_map(|row| row.split(',').next())
+        .collect();
+    assert_eq!(codes.len(), 1000);
+    let is_known = |code: &str| code.len() == 3 && code.parse().is_ok_and(|n: u32| n < 40);
     assert!(
-        rows.lines()
-            .skip(1)
-            .all(|row| row.ends_with(|c: char| c.is_ascii_digit())),
-        "codes come back"
+        codes.iter().all(|code| is_known(code) || *code == "_RARE_"),
+        "{codes:?}"
     );
-    assert!(
-        rows.lines()
-            .skip(1)
-            .all(|row| row.rsplit(',').next().is_some_and(|code| code.len() == 3)),
-        "leading zeros stay"
-    );
+    assert!(codes.iter().any(|code| code.starts_with('0')));
 }

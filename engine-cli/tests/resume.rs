@@ -1,105 +1,151 @@
-//! A training that is killed at any instant and resumed ends with the weights of one that never was.
+//! A training that is killed at any instant and resumed ends as one that was never killed.
 
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
-const ARGN: &str = env!("CARGO_BIN_EXE_argn");
-/// Delays before a kill, in milliseconds: a fixed sequence, so that a failure can be repeated.
-const DELAYS: [u64; 8] = [3, 31, 45, 20, 60, 12, 80, 50];
+mod argn;
 
-fn table(path: &Path) {
-    let mut text = String::from("a,b,c,d\n");
-    for i in 0..2_000u64 {
-        let x = i
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407)
-            >> 33;
-        text += &format!(
-            "{},{},{},{}\n",
-            x % 7,
-            ["x", "y", "z"][(x % 3) as usize],
-            x % 50,
-            (x % 7) * 10
-        );
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use argn::Desk;
+
+const WEIGHTS: &str = "ws/ModelStore/model-data/model-weights.safetensors";
+const STATE: &str = "ws/ModelStore/model-data/training-state.bin";
+const SETTINGS: [&str; 7] = ["-q", "--max-epochs", "6", "--batch-size", "32", "--seed", "7"];
+const FIT: [&str; 4] = ["fit", "t.csv", "-w", "ws"];
+const RESUME: [&str; 5] = ["train", "-w", "ws", "--state", "resume"];
+/// SIGKILL, which no program can catch.
+const KILL: i32 = 9;
+
+/// Numbers that look random and are the same in every run.
+struct Instants(u64);
+
+impl Instants {
+    /// A moment within a duration.
+    fn within(&mut self, whole: Duration) -> Duration {
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        whole.mul_f64((self.0 >> 40) as f64 / (1u64 << 24) as f64)
     }
-    std::fs::write(path, text).unwrap();
 }
 
-fn train(workspace: &Path, state: &str) -> Command {
-    let mut command = Command::new(ARGN);
-    command.arg("train").arg("-w").arg(workspace).args([
-        "--state",
-        state,
-        "--seed",
-        "3",
-        "--max-epochs",
-        "100",
-    ]);
-    command
-        .args(["--batch-size", "8", "--threads", "1", "--quiet"])
-        .stdout(Stdio::null());
-    command
+/// Runs the program and kills it after a while; whether it was still running.
+fn is_killed(desk: &Desk, arguments: &[&str], after: Duration) -> bool {
+    let mut child = desk.command(arguments).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(after);
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let is_killed = output.status.signal() == Some(KILL);
+    assert!(
+        is_killed || output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    is_killed
 }
 
-fn succeeds(command: &mut Command) {
-    let Output { status, stderr, .. } = command.output().unwrap();
-    assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
+/// A desk with a finished model, and how long the command took that made it.
+fn uninterrupted(command: &[&str]) -> (Desk, Duration) {
+    let desk = Desk::with_table();
+    if command[0] == "train" {
+        prepare(&desk);
+    }
+    let begin = Instant::now();
+    desk.done(&[command, &SETTINGS[..]].concat());
+    (desk, begin.elapsed())
 }
 
-fn model_file(workspace: &Path, name: &str) -> Vec<u8> {
-    std::fs::read(workspace.join("ModelStore/model-data").join(name)).unwrap()
+/// Everything before the training.
+fn prepare(desk: &Desk) {
+    desk.done(&["split", "t.csv", "-w", "ws", "-q", "--seed", "7"]);
+    for stage in ["analyze", "encode"] {
+        desk.done(&[stage, "-w", "ws", "-q"]);
+    }
 }
 
 #[test]
-fn killed_and_resumed_trainings_end_with_the_same_weights() {
-    let folder = tempfile::tempdir().unwrap();
-    let csv = folder.path().join("table.csv");
-    table(&csv);
-    let [whole, killed] = ["whole", "killed"].map(|name| folder.path().join(name));
-    for workspace in [&whole, &killed] {
-        succeeds(
-            Command::new(ARGN)
-                .arg("split")
-                .arg(&csv)
-                .arg("-w")
-                .arg(workspace)
-                .args(["--seed", "3", "--quiet"]),
+fn a_training_killed_at_random_instants_ends_with_the_same_weights() {
+    let (whole, mut time) = uninterrupted(&["train", "-w", "ws"]);
+    let resume = [&RESUME[..], &SETTINGS[..]].concat();
+    let mut instants = Instants(2);
+    let (mut rounds, mut kills, mut kills_after_a_checkpoint) = (0, 0, 0);
+    while kills < 10 || kills_after_a_checkpoint < 3 {
+        rounds += 1;
+        assert!(
+            rounds <= 50,
+            "{kills} kills, {kills_after_a_checkpoint} of them after a checkpoint"
         );
-        for stage in ["analyze", "encode"] {
-            succeeds(
-                Command::new(ARGN)
-                    .arg(stage)
-                    .arg("-w")
-                    .arg(workspace)
-                    .arg("--quiet"),
-            );
+        let desk = Desk::with_table();
+        prepare(&desk);
+        let first = instants.within(time);
+        if !is_killed(&desk, &resume, first) {
+            // The machine is faster than it was: kill earlier from now on.
+            time = time.min(first);
+        } else {
+            // Each run may last longer, so that the training ends however busy the machine is.
+            let mut patience = Duration::ZERO;
+            loop {
+                kills += 1;
+                kills_after_a_checkpoint += u32::from(desk.exists(STATE));
+                patience += time.mul_f64(0.1);
+                if !is_killed(&desk, &resume, instants.within(time) + patience) {
+                    break;
+                }
+            }
         }
+        assert!(
+            desk.read(WEIGHTS) == whole.read(WEIGHTS),
+            "the weights differ in round {rounds}"
+        );
     }
-    succeeds(&mut train(&whole, "reset"));
+}
 
-    let mut kills = 0;
-    for delay in DELAYS {
-        let mut child = train(&killed, "resume").stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(delay));
-        if child.try_wait().unwrap().is_none() {
-            child.kill().unwrap();
-            kills += 1;
+#[test]
+fn a_fit_killed_at_random_instants_begins_afresh_or_resumes_to_the_same_weights() {
+    let (whole, time) = uninterrupted(&FIT);
+    let mut instants = Instants(3);
+    for round in 0..8 {
+        let desk = Desk::with_table();
+        let fit = [&FIT[..], &SETTINGS[..]].concat();
+        if is_killed(&desk, &fit, instants.within(time)) {
+            let is_encoded = desk.exists("ws/OriginalData/encoded-data");
+            if is_encoded && round % 2 == 0 {
+                desk.done(&[&RESUME[..], &SETTINGS[..]].concat());
+            } else {
+                // Killed between the end of the training and that of the program, it is finished.
+                let again = desk.run(&fit);
+                let is_finished = again.code == 4 && again.err.contains("there is a trained model already");
+                assert!(again.code == 0 || is_finished, "{}", again.err);
+            }
         }
-        child.wait().unwrap();
+        assert!(
+            desk.read(WEIGHTS) == whole.read(WEIGHTS),
+            "the weights differ in round {round}"
+        );
+        let mut files = desk.files("ws").into_keys();
+        let leftover = files.find(|file| file.to_string_lossy().contains("argn-tmp"));
+        assert_eq!(leftover, None);
     }
-    assert!(kills >= 2, "the training was over after {kills} kills");
-    succeeds(&mut train(&killed, "resume"));
-    let weights = "model-weights.safetensors";
-    assert!(
-        model_file(&whole, weights) == model_file(&killed, weights),
-        "the weights differ after {kills} kills"
-    );
+}
 
-    let before = model_file(&killed, "training-state.bin");
-    succeeds(&mut train(&killed, "resume"));
-    assert!(
-        before == model_file(&killed, "training-state.bin"),
-        "a finished training that is resumed changes nothing"
-    );
+#[test]
+fn to_resume_what_is_finished_changes_nothing() {
+    let (desk, _) = uninterrupted(&FIT);
+    let before = desk.files("ws");
+    desk.done(&[&RESUME[..], &SETTINGS[..]].concat());
+    assert!(desk.files("ws") == before);
+}
+
+#[test]
+fn the_epochs_of_a_resumed_training_are_counted_in_all() {
+    let (whole, _) = uninterrupted(&FIT);
+    let desk = Desk::with_table();
+    let short = ["-q", "--max-epochs", "2", "--batch-size", "32", "--seed", "7"];
+    desk.done(&[&FIT[..], &short[..]].concat());
+    assert!(desk.read(WEIGHTS) != whole.read(WEIGHTS));
+    desk.done(&[&RESUME[..], &SETTINGS[..]].concat());
+    assert!(desk.read(WEIGHTS) == whole.read(WEIGHTS));
 }

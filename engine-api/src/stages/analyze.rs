@@ -6,7 +6,7 @@ use super::parts::{PartRows, load_split, part_files, read_meta};
 use crate::EngineError;
 use crate::data::{TableBatch, TableFormat};
 use crate::event::{RowCount, Stage, Watch};
-use crate::files::{AtomicFolder, write_atomically};
+use crate::files::{AtomicFolder, remove_leftovers, write_atomically};
 use crate::model_store::{Analysis, default_format};
 use crate::options::AnalyzeOptions;
 use crate::stages::SplitFacts;
@@ -55,6 +55,7 @@ pub fn analyze(
     }
     let stats = reduce(&partials, &types, options.protection, keys, seed).map_err(explain)?;
 
+    remove_leftovers(&layout.model_store())?;
     let folder = AtomicFolder::create(&layout.table_stats())?;
     write_atomically(&folder.path().join("stats.json"), stats.to_json()?.as_bytes())?;
     let format = match read_meta::<TableFormat>(layout, "table-format.json")? {

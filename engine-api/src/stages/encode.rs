@@ -10,7 +10,7 @@ use super::parts::{PartRows, load_split, part_files};
 use crate::EngineError;
 use crate::data::TableBatch;
 use crate::event::{RowCount, Stage, Watch};
-use crate::files::AtomicFolder;
+use crate::files::{AtomicFolder, remove_leftovers};
 use crate::model_store::load_stats;
 use crate::options::EncodeOptions;
 use crate::stages::SplitFacts;
@@ -42,6 +42,7 @@ pub fn encode(
     let parts = parts.collect::<Result<Vec<_>, EngineError>>()?;
     let total = parts.iter().map(|(_, rows)| rows.rows).sum();
     let mut count = RowCount::start(watch, Stage::Encode, total)?;
+    remove_leftovers(&layout.original_data())?;
     let folder = AtomicFolder::create(&layout.encoded_data())?;
     let mut encoder = Encoder {
         stats: &stats,
