@@ -1,6 +1,6 @@
 //! The CPU backend: SIMD kernels over slices and `Groups`, threads by rayon.
 //!
-//! Values lie feature-major in blocks of [`lanes::LANES`] rows, so that every kernel runs along the rows: widths of 3, 17 or 103
+//! Values lie feature-major in blocks of 32 rows, so that every kernel runs along the rows: widths of 3, 17 or 103
 //! columns waste nothing, and softmax needs no horizontal sums. `ndarray` views stop at the door, where row-major matrices come in
 //! and go out. Work is cut into pieces that do not depend on the number of threads, and every sum has one order: the same
 //! seed gives the same bits for any number of threads.
