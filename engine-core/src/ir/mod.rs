@@ -2,7 +2,7 @@
 //!
 //! A value is a matrix `[rows, sum of widths]` with a [`Groups`] descriptor; the number of ops does not grow with the
 //! number of columns. A program is checked while it is built, differentiated by [`differentiate`], executed by the
-//! reference interpreter ([`interpret`], the oracle) or by a [`crate::backend::Backend`], and prints as text.
+//! reference interpreter ([`Interpreter`], the oracle) or by a [`crate::backend::Backend`], and prints as text.
 
 mod autodiff;
 mod display;
