@@ -262,13 +262,24 @@ fn outer_tile<I: Isa, const N: usize, const M: usize>(
     }
 }
 
+/// Features whose squares are summed before they join the rest: squares are never negative, so that the roundings of one long chain
+/// would not cancel out.
+const SQUARES_AT_ONCE: usize = 64;
+
 /// `out[row] += x[row]^2`
 #[inline(always)]
 pub(super) fn add_squares<I: Isa>(x: &[Lanes], out: &mut Lanes) {
     let mut sums = load_pair::<I>(out);
-    for x in x {
-        let x = load_pair::<I>(x);
-        sums = [I::mul_add(x[0], x[0], sums[0]), I::mul_add(x[1], x[1], sums[1])];
+    for part in x.chunks(SQUARES_AT_ONCE) {
+        let mut squares = [I::splat(0.0); 2];
+        for x in part {
+            let x = load_pair::<I>(x);
+            squares = [
+                I::mul_add(x[0], x[0], squares[0]),
+                I::mul_add(x[1], x[1], squares[1]),
+            ];
+        }
+        sums = [I::add(sums[0], squares[0]), I::add(sums[1], squares[1])];
     }
     store_pair::<I>(sums, out);
 }
