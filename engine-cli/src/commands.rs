@@ -248,7 +248,12 @@ fn generate(args: &Generate, common: &CommonArgs, screen: &Screen) -> Result<(),
 
 fn tell_rows(rows: u64, output: &Path, begin: Instant, screen: &Screen) {
     let seconds = begin.elapsed().as_secs_f64();
-    screen.tell(&format!("{rows} rows in {} ({seconds:.2} s)", output.display()));
+    let place = if output == Path::new("-") {
+        "standard output".into()
+    } else {
+        output.to_string_lossy()
+    };
+    screen.tell(&format!("{rows} rows in {place} ({seconds:.2} s)"));
 }
 
 fn info(args: &Info) -> Result<(), Failure> {

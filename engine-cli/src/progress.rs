@@ -1,15 +1,16 @@
 //! The progress bar: rows of a stage, or epoch, speed, loss and time left of a training.
 
+use std::fmt;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use engine_api::{Event, Progress, Stage};
-use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::interrupt;
 use crate::screen::Screen;
 
-const ROWS: &str = "{prefix:9} {bar:24} {human_pos}/{human_len} rows  {per_sec}  {eta} left";
+const ROWS: &str = "{prefix:9} {bar:24} {human_pos}/{human_len} rows  {speed} rows/s  {eta} left";
 const TRAINING: &str = "{prefix:9} {bar:24} {msg}";
 /// Length of the bar of a training, whose end is only known as a share.
 const TICKS: u64 = 1000;
@@ -51,12 +52,14 @@ impl<'s> Watcher<'s> {
         let is_new = self.stage != Some(stage);
         if is_new {
             self.stage = Some(stage);
-            self.bar.reset();
-            self.bar.set_length(length);
+            // Style and name come first: the others draw at once.
             if let Ok(style) = ProgressStyle::with_template(template) {
-                self.bar.set_style(style.progress_chars("=> "));
+                self.bar
+                    .set_style(style.progress_chars("=> ").with_key("speed", write_speed));
             }
             self.bar.set_prefix(stage.name());
+            self.bar.reset();
+            self.bar.set_length(length);
         }
         is_new
     }
@@ -74,6 +77,12 @@ impl Drop for Watcher<'_> {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// Whole rows a second; the bar's own number has decimals.
+fn write_speed(state: &ProgressState, out: &mut dyn fmt::Write) {
+    // Nobody is there to be told that a bar cannot be drawn.
+    let _ = write!(out, "{}", HumanCount(state.per_sec() as u64));
 }
 
 /// `epoch 3.20  98,304 rows/s  loss 20.13  best 20.01  at most 2 minutes left`

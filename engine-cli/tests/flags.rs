@@ -1,0 +1,547 @@
+//! Each flag: what holds without it, what it does, and what it does not go with.
+
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
+
+mod argn;
+
+use std::collections::HashSet;
+
+use argn::{Desk, Ended, SHORT};
+use serde_json::Value;
+
+const ARGUMENTS: i32 = 2;
+const WEIGHTS: &str = "ws/ModelStore/model-data/model-weights.safetensors";
+
+/// Fits `t.csv` without learning anything, which is all that most flags need.
+fn fit(desk: &Desk, more: &[&str]) -> Ended {
+    // The last of several values of a flag would be an error, so the limit stands only where no other does.
+    let limit = if more.contains(&"--max-epochs") {
+        &[][..]
+    } else {
+        &["--max-epochs", "0"]
+    };
+    let flags = ["fit", "t.csv", "-w", "ws", "-q", "--force", "--seed", "7"];
+    desk.run(&[&flags[..], limit, more].concat())
+}
+
+/// What is known of the model that [`fit`] makes.
+#[track_caller]
+fn fitted(desk: &Desk, more: &[&str]) -> Value {
+    let ended = fit(desk, more);
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""), "{more:?}");
+    info(desk)
+}
+
+#[track_caller]
+fn info(desk: &Desk) -> Value {
+    json(&desk.done(&["info", "-w", "ws", "--json"]))
+}
+
+#[track_caller]
+fn json(ended: &Ended) -> Value {
+    serde_json::from_slice(&ended.out).unwrap()
+}
+
+/// What is known of a column.
+#[track_caller]
+fn column<'a>(info: &'a Value, name: &str) -> &'a Value {
+    let columns = info["columns"].as_array().unwrap();
+    columns.iter().find(|c| c["name"] == name).unwrap()
+}
+
+fn columns(info: &Value) -> usize {
+    info["columns"].as_array().unwrap().len()
+}
+
+/// The program refuses these arguments and says this.
+#[track_caller]
+fn assert_refused(desk: &Desk, arguments: &[&str], part: &str) {
+    let ended = desk.run(arguments);
+    assert_eq!(ended.code, ARGUMENTS, "{arguments:?}: {}", ended.err);
+    assert!(
+        ended.err.starts_with("error: ") && ended.err.contains(part),
+        "{}",
+        ended.err
+    );
+    assert!(ended.out.is_empty());
+}
+
+/// The program refuses two flags that exclude each other.
+#[track_caller]
+fn assert_conflict(desk: &Desk, arguments: &[&str]) {
+    assert_refused(desk, arguments, "cannot be used with");
+}
+
+/// Synthetic rows of the workspace, with their header.
+#[track_caller]
+fn rows(desk: &Desk, more: &[&str]) -> String {
+    let flags = ["sample", "-w", "ws", "-n", "300", "-o", "-", "-q", "--seed", "1"];
+    String::from_utf8(desk.done(&[&flags[..], more].concat()).out).unwrap()
+}
+
+#[test]
+fn seed_is_drawn_printed_and_stored_unless_given() {
+    let desk = Desk::with_table();
+    let flags = ["fit", "t.csv", "-w", "ws", "--max-epochs", "1", "--force"];
+    let drawn = desk.done(&flags);
+    let seed = info(&desk)["seed"].to_string();
+    let said = format!("seed {seed} (drawn; give --seed {seed} to repeat this)\n");
+    assert!(drawn.err.contains(&said), "{}", drawn.err);
+    let weights = desk.read(WEIGHTS);
+    let given = desk.done(&[&flags[..], &["--seed", &seed]].concat());
+    assert!(!given.err.contains("drawn"), "{}", given.err);
+    assert!(weights == desk.read(WEIGHTS), "the weights differ");
+    let sample = |more: &[&str]| {
+        let flags = ["sample", "-w", "ws", "-n", "100", "-o", "-"];
+        desk.done(&[&flags[..], more].concat())
+    };
+    let first = sample(&[]);
+    let seed = first.err.split(' ').nth(1).unwrap();
+    assert!(first.err.starts_with("seed "), "{}", first.err);
+    assert!(first.out == sample(&["--seed", seed]).out, "the rows differ");
+    assert!(
+        first.out != sample(&[]).out,
+        "each sample draws a seed of its own"
+    );
+    assert_refused(&desk, &["info", "-w", "ws", "--seed", "x"], "'--seed <SEED>'");
+}
+
+#[test]
+fn threads_change_no_byte() {
+    let desk = Desk::with_table();
+    let result = |threads: &[&str]| {
+        let flags = [&["fit", "t.csv", "-w", "ws", "-q", "--force"], &SHORT[..]].concat();
+        desk.done(&[&flags[..], threads].concat());
+        (desk.read(WEIGHTS), rows(&desk, threads))
+    };
+    let default = result(&[]);
+    assert!(default == result(&["--threads", "1"]), "one thread");
+    assert!(default == result(&["--threads", "3"]), "three threads");
+    let hint = "give a whole number of threads, at least 1";
+    assert_refused(&desk, &["devices", "--threads", "0"], hint);
+}
+
+#[test]
+fn device_is_the_processor_unless_given() {
+    let desk = Desk::with_table();
+    for device in ["cpu", "auto", "CPU"] {
+        desk.done(&["devices", "--device", device]);
+    }
+    let devices = json(&desk.done(&["devices", "--json"]));
+    assert_eq!(devices[0]["backend"], "cpu");
+    for command in [
+        &["devices"][..],
+        &["sample", "-w", "ws", "-n", "1", "-o", "-"],
+        &["fit", "t.csv", "-w", "ws"],
+    ] {
+        let arguments = [command, &["--device", "gpu"]].concat();
+        assert_refused(&desk, &arguments, "there is no device \"gpu\"; use auto or cpu\n");
+    }
+    assert!(!desk.exists("ws"));
+}
+
+#[test]
+fn quiet_says_nothing_and_verbose_more() {
+    let desk = Desk::with_table();
+    let fit = |more: &[&str]| {
+        let flags = [&["fit", "t.csv", "-w", "ws", "--force"], &SHORT[..]].concat();
+        desk.done(&[&flags[..], more].concat())
+    };
+    let (normal, quiet, verbose) = (fit(&[]), fit(&["--quiet"]), fit(&["--verbose"]));
+    assert_eq!((quiet.err.as_str(), quiet.out.len()), ("", 0));
+    assert!(normal.err.contains("nats per row"), "{}", normal.err);
+    assert!(!normal.err.contains("note: epoch"), "{}", normal.err);
+    assert!(verbose.err.contains("note: epoch"), "{}", verbose.err);
+    assert!(
+        normal.out.is_empty() && !normal.err.contains('\u{1b}'),
+        "no bar outside a terminal"
+    );
+    assert_conflict(&desk, &["devices", "-q", "-v"]);
+}
+
+#[test]
+fn the_log_follows_its_variable() {
+    let desk = Desk::with_table();
+    let arguments = [&["fit", "t.csv", "-w", "ws", "-q"], &SHORT[..]].concat();
+    let mut command = desk.command(&arguments);
+    let ended = Ended::from(command.env("ARGN_LOG", "engine_core=info").output().unwrap());
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    assert!(ended.err.contains("note: training ended"), "{}", ended.err);
+}
+
+#[test]
+fn primary_key_is_not_learnt() {
+    let desk = Desk::new();
+    let row = |i: u32| format!("{},{}\n", 1000 + i, ["a", "b"][(i % 2) as usize]);
+    desk.write(
+        "t.csv",
+        "id,kind\n".to_owned() + &(0..100).map(row).collect::<String>(),
+    );
+    assert_eq!(column(&fitted(&desk, &[]), "id")["role"], "model");
+    let keyed = fitted(&desk, &["--primary-key", "id"]);
+    let id = column(&keyed, "id");
+    assert_eq!(id["role"], "primary_key");
+    assert!(id["encoding"].is_null());
+    let rows = rows(&desk, &[]);
+    let keys: HashSet<&str> = rows
+        .lines()
+        .skip(1)
+        .filter_map(|row| row.split(',').next())
+        .collect();
+    assert_eq!(keys.len(), 300, "keys are all different");
+    let ended = fit(&desk, &["--primary-key", "id", "--encoding", "id=categorical"]);
+    let sentence = "error: column \"id\" is the primary key and no part of the model; leave out its encoding, or the primary \
+                    key\n";
+    assert_eq!((ended.code, ended.err.as_str()), (ARGUMENTS, sentence));
+}
+
+#[test]
+fn exclude_takes_several_columns() {
+    let desk = Desk::with_table();
+    let header = || rows(&desk, &[]).lines().next().unwrap().to_owned();
+    fitted(&desk, &[]);
+    assert_eq!(header(), "city,age,height,since,smoker");
+    let both = fitted(&desk, &["--exclude", "age,since"]);
+    assert_eq!(column(&both, "age")["role"], "excluded");
+    assert_eq!(header(), "city,height,smoker");
+    fitted(&desk, &["--exclude", "age", "--exclude", "since"]);
+    assert_eq!(header(), "city,height,smoker");
+    desk.write("t.csv", "id,kind\n1,a\n2,b\n");
+    let ended = fit(&desk, &["--primary-key", "id", "--exclude", "kind"]);
+    let sentence = "error: t.csv: no column is left for the model; give a table with a column that is neither a key nor \
+                    excluded\n";
+    assert_eq!((ended.code, ended.err.as_str()), (3, sentence));
+}
+
+#[test]
+fn encoding_replaces_the_one_of_the_type() {
+    let desk = Desk::with_table();
+    let default = fitted(&desk, &[]);
+    let encoding = column(&default, "age")["encoding"].as_str().unwrap();
+    assert!(encoding.starts_with("TABULAR_NUMERIC_"), "{encoding}");
+    let asked = [
+        "--encoding",
+        "age=categorical",
+        "--encoding",
+        "height=Numeric-Digit",
+    ];
+    let given = fitted(&desk, &asked);
+    assert_eq!(column(&given, "age")["encoding"], "TABULAR_CATEGORICAL");
+    assert_eq!(column(&given, "height")["encoding"], "TABULAR_NUMERIC_DIGIT");
+    assert!(rows(&desk, &[]).starts_with("city,age,height,since,smoker\n"));
+    let malformed = ["fit", "t.csv", "-w", "ws", "--encoding", "age"];
+    let hint = "give a column and a type, for instance zip=categorical";
+    assert_refused(&desk, &malformed, hint);
+}
+
+#[test]
+fn null_texts_stand_for_missing_values() {
+    let desk = Desk::new();
+    desk.write("t.csv", "a,b\n".to_owned() + &"1,x\nNA,y\n-,x\n2,y\n".repeat(30));
+    assert_eq!(column(&fitted(&desk, &[]), "a")["data_type"], "Utf8");
+    let given = fitted(&desk, &["--null", "NA", "--null", "-"]);
+    assert_eq!(column(&given, "a")["data_type"], "Int64");
+}
+
+#[test]
+fn delimiter_is_found_unless_given() {
+    let desk = Desk::new();
+    desk.write("t.csv", "a;b\n".to_owned() + &"1;x\n2;y\n".repeat(20));
+    assert_eq!(columns(&fitted(&desk, &[])), 2);
+    desk.write("t.csv", "a^b\n".to_owned() + &"1^x\n2^y\n".repeat(20));
+    assert_eq!(columns(&fitted(&desk, &[])), 1);
+    assert_eq!(columns(&fitted(&desk, &["--delimiter", "^"])), 2);
+    assert!(rows(&desk, &[]).starts_with("a^b\n"));
+    desk.write("t.csv", "a\tb,c\n".to_owned() + &"1\tx,z\n2\ty,z\n".repeat(20));
+    let given = fitted(&desk, &["--delimiter", "\\t"]);
+    assert_eq!(column(&given, "b,c")["data_type"], "Utf8");
+    let two = ["fit", "t.csv", "-w", "ws", "--delimiter", "::"];
+    let hint = "give one ASCII character that is not a quote or a line end, \\t for tab";
+    assert_refused(&desk, &two, hint);
+}
+
+#[test]
+fn value_protection_is_on_unless_warned_of() {
+    let desk = Desk::new();
+    let rows = "kind\n".to_owned() + &"a\nb\n".repeat(200) + "the-only-one\n";
+    desk.write("t.csv", rows);
+    let stats = "ws/ModelStore/tgt-stats/stats.json";
+    let holds = || {
+        String::from_utf8(desk.read(stats))
+            .unwrap()
+            .contains("the-only-one")
+    };
+    let fit = ["fit", "t.csv", "-w", "ws", "--max-epochs", "0", "--force"];
+    let on = desk.done(&fit);
+    assert!(!holds() && !on.err.contains("warning"), "{}", on.err);
+    let off = desk.done(&[&fit[..], &["--no-value-protection"]].concat());
+    assert!(holds(), "rare values are kept");
+    assert!(
+        off.err.starts_with("warning: value protection is off: "),
+        "{}",
+        off.err
+    );
+    desk.done(&["analyze", "-w", "ws", "-q"]);
+    assert!(!holds(), "analyze protects as fit does");
+}
+
+#[test]
+fn discard_data_leaves_no_row_behind() {
+    let desk = Desk::with_table();
+    fitted(&desk, &[]);
+    for folder in ["tgt-data", "encoded-data"] {
+        assert!(desk.exists(&format!("ws/OriginalData/{folder}")));
+    }
+    fitted(&desk, &["--discard-data"]);
+    assert!(!desk.exists("ws/OriginalData"));
+    assert_eq!(rows(&desk, &[]).lines().count(), 301);
+    fitted(&desk, &[]);
+    desk.done(&["train", "-w", "ws", "-q", "--max-epochs", "0", "--discard-data"]);
+    assert!(!desk.exists("ws/OriginalData"));
+}
+
+#[test]
+fn a_finished_model_is_kept_unless_force_or_state_say_otherwise() {
+    let desk = Desk::with_table();
+    let fit = |more: &[&str]| {
+        let flags = [&["fit", "t.csv", "-w", "ws", "-q"], &SHORT[..]].concat();
+        desk.run(&[&flags[..], more].concat())
+    };
+    let weights = || desk.read(WEIGHTS);
+    assert_eq!(fit(&[]).code, 0);
+    let first = weights();
+    let refused = fit(&[]);
+    let sentence = "error: ws: there is a trained model already; train it further with --state reuse, continue with --state \
+                    resume, or replace it with --state reset or --force\n";
+    assert_eq!((refused.code, refused.err.as_str()), (4, sentence));
+    assert!(first == weights());
+    assert_eq!(fit(&["--state", "resume"]).code, 0);
+    assert!(first == weights(), "a training that is over stays as it is");
+    assert_eq!(fit(&["--state", "reuse"]).code, 0);
+    assert!(first != weights(), "reuse trains on");
+    for again in [&["--state", "reset"][..], &["--force"]] {
+        assert_eq!(fit(again).code, 0);
+        assert!(first == weights(), "{again:?} trains anew");
+    }
+    assert_conflict(
+        &desk,
+        &["fit", "t.csv", "-w", "ws", "--force", "--state", "reset"],
+    );
+    let possible = "[possible values: reset, reuse, resume]";
+    assert_refused(&desk, &["train", "-w", "ws", "--state", "again"], possible);
+    assert_eq!(desk.run(&["split", "t.csv", "-w", "ws"]).code, 4);
+    desk.done(&["split", "t.csv", "-w", "ws", "-q", "--force"]);
+}
+
+#[test]
+fn max_epochs_may_be_zero_or_a_fraction() {
+    let desk = Desk::with_table();
+    let epochs = |more: &[&str]| fitted(&desk, more)["epochs"].as_f64().unwrap_or(0.0);
+    assert_eq!(epochs(&["--max-epochs", "0"]), 0.0);
+    let half = epochs(&["--max-epochs", "0.5", "--batch-size", "16"]);
+    assert!((0.4..=0.6).contains(&half), "{half}");
+    assert_eq!(epochs(&["--max-epochs", "2"]), 2.0);
+    for wrong in ["-1", "nan", "inf", "many"] {
+        let arguments = ["fit", "t.csv", "-w", "ws", "--max-epochs", wrong];
+        assert_refused(&desk, &arguments, "give a number of epochs, at least 0");
+    }
+}
+
+#[test]
+fn max_minutes_ends_a_training_early() {
+    let desk = Desk::with_table();
+    let none = ["--max-epochs", "50", "--max-minutes", "0"];
+    let epochs = fitted(&desk, &none)["epochs"].as_f64().unwrap_or(0.0);
+    assert!(epochs < 2.0, "{epochs}");
+    let wrong = ["fit", "t.csv", "-w", "ws", "--max-minutes", "-1"];
+    assert_refused(&desk, &wrong, "give a number of minutes, at least 0");
+}
+
+#[test]
+fn batch_size_follows_from_the_table_unless_given() {
+    let desk = Desk::with_table();
+    let chosen = fitted(&desk, &[])["batch_size"].as_u64().unwrap();
+    assert!(chosen > 0 && chosen != 48, "{chosen}");
+    assert_eq!(fitted(&desk, &["--batch-size", "48"])["batch_size"], 48);
+    let wrong = ["fit", "t.csv", "-w", "ws", "--batch-size", "0"];
+    assert_refused(&desk, &wrong, "give a whole number of rows, at least 1");
+}
+
+#[test]
+fn model_has_three_sizes() {
+    let desk = Desk::with_table();
+    let size = |more: &[&str]| {
+        let found = fitted(&desk, more);
+        let name = found["model"].as_str().unwrap().to_owned();
+        (name, found["parameters"].as_u64().unwrap())
+    };
+    let default = size(&[]);
+    assert_eq!(default.0, "MOSTLY_AI/Medium");
+    assert_eq!(size(&["--model", "medium"]), default);
+    let (small, large) = (size(&["--model", "small"]), size(&["--model", "large"]));
+    assert_eq!(
+        (small.0.as_str(), large.0.as_str()),
+        ("MOSTLY_AI/Small", "MOSTLY_AI/Large")
+    );
+    assert!(small.1 < default.1 && default.1 < large.1);
+    let wrong = ["fit", "t.csv", "-w", "ws", "--model", "huge"];
+    assert_refused(&desk, &wrong, "[possible values: small, medium, large]");
+}
+
+#[test]
+fn a_fixed_order_draws_in_no_other() {
+    let desk = Desk::with_table();
+    assert_eq!(fitted(&desk, &["--max-epochs", "1"])["flexible"], true);
+    assert_ne!(rows(&desk, &[]), rows(&desk, &["--random-order"]));
+    assert_eq!(fitted(&desk, &["--fixed-order"])["flexible"], false);
+    assert_eq!(rows(&desk, &[]).lines().count(), 301);
+    let random = ["sample", "-w", "ws", "-n", "5", "-o", "o.csv", "--random-order"];
+    assert_refused(&desk, &random, "this model was trained with a fixed order");
+    assert!(!desk.exists("o.csv"));
+}
+
+#[test]
+fn temperature_and_top_p_narrow_the_rows() {
+    let desk = Desk::with_table();
+    fitted(&desk, &["--max-epochs", "1"]);
+    let distinct_ages = |more: &[&str]| {
+        let text = rows(&desk, more);
+        let ages = text.lines().skip(1).filter_map(|row| row.split(',').nth(1));
+        ages.collect::<HashSet<_>>().len()
+    };
+    let ones = ["--temperature", "1", "--top-p", "1"];
+    assert_eq!(rows(&desk, &[]), rows(&desk, &ones));
+    let default = distinct_ages(&[]);
+    for narrow in [["--temperature", "0"], ["--top-p", "0.1"]] {
+        let found = distinct_ages(&narrow);
+        assert!(found < default, "{narrow:?}: {found}, {default} without");
+    }
+}
+
+#[test]
+fn rare_categories_have_a_stand_in() {
+    let desk = Desk::new();
+    let rare: String = (0..150).map(|i| format!("only-{i}\n")).collect();
+    desk.write("t.csv", "kind\n".to_owned() + &"a\nb\n".repeat(75) + &rare);
+    fitted(&desk, &["--max-epochs", "5"]);
+    let count = |more: &[&str]| rows(&desk, more).matches("_RARE_").count();
+    assert!(count(&[]) > 0);
+    assert_eq!(rows(&desk, &[]), rows(&desk, &["--rare", "constant"]));
+    assert_eq!(count(&["--rare", "sample"]), 0);
+    let wrong = ["sample", "-w", "ws", "-n", "5", "-o", "-", "--rare", "drop"];
+    assert_refused(&desk, &wrong, "[possible values: constant, sample]");
+}
+
+#[test]
+fn json_is_all_that_standard_output_holds() {
+    let desk = Desk::with_table();
+    let fit = desk.done(&[&["fit", "t.csv", "-w", "ws", "--json"], &SHORT[..]].concat());
+    let known = json(&fit);
+    assert_eq!(known["training_rows"], 480);
+    assert_eq!(known["seed"], 7);
+    assert_eq!(known, info(&desk));
+    let resume = ["train", "-w", "ws", "--state", "resume", "--max-epochs", "6"];
+    let train = desk.done(&[&resume[..], &["--json"]].concat());
+    assert_eq!(json(&train), known);
+    let graph = desk.done(&["info", "-w", "ws", "--graph"]);
+    assert!(graph.out.starts_with(b"program forward {"));
+    assert_conflict(&desk, &["info", "-w", "ws", "--json", "--graph"]);
+}
+
+#[test]
+fn outputs_rows_and_workspaces_are_needed() {
+    let desk = Desk::with_table();
+    for (arguments, lacks) in [
+        (&["fit", "t.csv"][..], "--workspace <WS>"),
+        (&["fit", "-w", "ws"], "<TABLE>"),
+        (&["synthesize", "t.csv"], "--output <OUT>"),
+        (&["sample", "-w", "ws", "-o", "o.csv"], "--rows <ROWS>"),
+        (&["sample", "-w", "ws", "-n", "5"], "--output <OUT>"),
+        (&["export", "-w", "ws"], "--output <FILE>"),
+        (&["completions"], "<SHELL>"),
+    ] {
+        assert_refused(&desk, arguments, lacks);
+    }
+    assert_refused(&desk, &["sampel"], "a similar subcommand exists: 'sample'");
+    assert_eq!(desk.run(&[]).code, ARGUMENTS);
+    desk.done(&["synthesize", "t.csv", "-o", "o.csv", "--max-epochs", "0", "-q"]);
+    let lines = desk.read("o.csv").iter().filter(|b| **b == b'\n').count();
+    assert_eq!(lines, 601, "as many rows as the table has");
+}
+
+#[test]
+fn generate_writes_into_the_workspace_unless_told() {
+    let desk = Desk::with_table();
+    fitted(&desk, &[]);
+    let ended = desk.done(&["generate", "-w", "ws"]);
+    assert!(
+        ended.err.contains("600 rows in ws/SyntheticData"),
+        "{}",
+        ended.err
+    );
+    assert!(desk.exists("ws/SyntheticData/part.000000.000000.parquet"));
+    for (command, output) in [("generate", "o.csv"), ("sample", "p.csv")] {
+        desk.done(&[command, "-w", "ws", "-n", "7", "-o", output, "--seed", "1", "-q"]);
+    }
+    assert!(desk.read("o.csv") == desk.read("p.csv"));
+}
+
+#[test]
+fn completions_know_every_command() {
+    let desk = Desk::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = String::from_utf8(desk.done(&["completions", shell]).out).unwrap();
+        for command in [
+            "synthesize",
+            "fit",
+            "sample",
+            "split",
+            "analyze",
+            "encode",
+            "train",
+            "generate",
+            "info",
+        ] {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+    }
+}
+
+#[test]
+fn help_and_manual_name_every_exit_code_and_flag() {
+    let desk = Desk::new();
+    let help = |arguments: &[&str]| String::from_utf8(desk.done(arguments).out).unwrap();
+    let manual = include_str!("../../docs/cli.md");
+    for code in ["0", "1", "2", "3", "4", "130"] {
+        assert!(manual.contains(&format!("| {code} |")), "{code}");
+        assert!(help(&["--help"]).contains(&format!("  {code}  ")), "{code}");
+    }
+    assert!(help(&["--help"]).contains("argn synthesize customers.csv -o synthetic.csv"));
+    let mut seen = 0;
+    for command in [
+        "synthesize",
+        "fit",
+        "sample",
+        "split",
+        "train",
+        "generate",
+        "info",
+    ] {
+        let help = help(&[command, "--help"]);
+        for flag in help.split_whitespace().filter(|word| word.starts_with("--")) {
+            let flag = flag.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+            if !["--help", "--version"].contains(&flag) {
+                // The manual calls these by their letters.
+                let name = match flag {
+                    "--output" => " -o ",
+                    "--rows" => " -n ",
+                    "--workspace" => " -w ",
+                    other => other,
+                };
+                assert!(manual.contains(name), "{flag} of {command} is not in docs/cli.md");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 50, "{seen} flags");
+}
