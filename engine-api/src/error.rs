@@ -213,8 +213,8 @@ pub enum EngineError {
     },
     /// A workspace already holds a finished model.
     #[error(
-        "{}: there is a trained model already; train it further with --state reuse, continue with --state resume, or \
-         replace it with --state reset or --force", path.display()
+        "{}: there is a trained model already; replace it with --force, or let `argn fit` train it further with \
+         --state reuse or continue with --state resume", path.display()
     )]
     ModelExists {
         /// The workspace.

@@ -127,9 +127,10 @@ fn status(error: &EngineError) -> ExitStatus {
 fn status_of_data(error: &DataError) -> ExitStatus {
     match error {
         DataError::File(_) | DataError::ParquetWrite { .. } => ExitStatus::Failed,
-        DataError::UnknownFormat { .. } | DataError::Delimiter { .. } | DataError::UnknownColumn { .. } => {
-            ExitStatus::Arguments
-        }
+        DataError::UnknownFormat { .. }
+        | DataError::Delimiter { .. }
+        | DataError::AllExcluded { .. }
+        | DataError::UnknownColumn { .. } => ExitStatus::Arguments,
         DataError::FormatJson { .. } | DataError::FormatVersion { .. } => ExitStatus::Workspace,
         _ => ExitStatus::Table,
     }

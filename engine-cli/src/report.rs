@@ -56,7 +56,12 @@ pub(crate) fn summary(model: &ModelSummary) -> String {
         let batch = model
             .batch_size
             .map_or_else(String::new, |b| format!(", batches of {b} rows"));
-        let _ = writeln!(text, "training    {epochs} epochs in {seconds} s{batch}");
+        let epochs = counted(epochs, "epoch");
+        // The file of the messages keeps tenths.
+        let _ = match seconds {
+            0.0 => writeln!(text, "training    {epochs} in less than 0.1 s{batch}"),
+            _ => writeln!(text, "training    {epochs} in {seconds:.1} s{batch}"),
+        };
     }
     if let Some(loss) = model.best_val_loss {
         let _ = writeln!(text, "validation  {loss:.4} nats per row at best");
@@ -65,6 +70,11 @@ pub(crate) fn summary(model: &ModelSummary) -> String {
         let _ = writeln!(text, "seed        {seed}");
     }
     text
+}
+
+fn counted(number: f64, what: &str) -> String {
+    let plural = if number == 1.0 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }
 
 fn describe(column: &ColumnSummary) -> String {
@@ -85,6 +95,7 @@ fn describe(column: &ColumnSummary) -> String {
         .map(|(name, v)| format!("{name} {v}"))
         .collect();
     let rare = match column.rare_categories {
+        Some(1) => ", 1 rare category protected".to_owned(),
         Some(n) if n > 0 => format!(", {n} rare categories protected"),
         _ => String::new(),
     };

@@ -156,7 +156,7 @@ fn an_unknown_encoding_or_column() {
         "invalid value 'city=nonsense' for '--encoding <COL=TYPE>': unknown encoding \"nonsense\"; the encodings are \
          categorical, numeric_auto, numeric_discrete, numeric_binned, numeric_digit and datetime",
     );
-    let sentence = "there is no column \"ghost\"; the columns are city, age, height, since, smoker";
+    let sentence = "t.csv: there is no column \"ghost\"; the columns are city, age, height, since, smoker";
     for flags in [
         ["--encoding", "ghost=categorical"],
         ["--exclude", "ghost"],
@@ -175,7 +175,30 @@ fn an_encoding_that_does_not_fit_the_values() {
     let sentence = "t.csv: column \"a\", row 2: \"Wien\" is not a number, like 2 of 3 values of the column; the encoding \
                     TABULAR_NUMERIC_BINNED does not fit, use TABULAR_CATEGORICAL";
     assert_says(&ended, TABLE, sentence);
-    assert!(!desk.exists("ws/ModelStore/tgt-stats") && !desk.exists("ws/ModelStore/model-data"));
+    assert!(
+        !desk.exists("ws"),
+        "rows of a table that cannot be used stay nowhere"
+    );
+
+    desk.done(&["split", "t.csv", "-w", "ws"]);
+    assert_says(
+        &fit(&desk, &["t.csv", "--encoding", "a=numeric_binned"]),
+        TABLE,
+        sentence,
+    );
+    assert!(desk.exists("ws"), "a workspace that was there is kept");
+}
+
+#[test]
+fn every_column_excluded() {
+    let desk = Desk::with_table();
+    let ended = fit(&desk, &["t.csv", "--exclude", "city,age,height,since,smoker"]);
+    assert_says(
+        &ended,
+        ARGUMENTS,
+        "t.csv: every column is excluded; keep at least one",
+    );
+    assert!(!desk.exists("ws"));
 }
 
 #[test]

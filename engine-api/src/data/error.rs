@@ -45,6 +45,12 @@ pub enum DataError {
         /// The table.
         file: String,
     },
+    /// No column is left of the table.
+    #[error("{file}: every column is excluded; keep at least one")]
+    AllExcluded {
+        /// The table.
+        file: String,
+    },
     /// A column has no name.
     #[error("{file}: column {position} has no name; name it in the header")]
     EmptyColumnName {
@@ -187,8 +193,10 @@ pub enum DataError {
         source: ArrowError,
     },
     /// A name is not one of the table's columns.
-    #[error("there is no column {column:?}; the columns are {known}")]
+    #[error("{table}: there is no column {column:?}; the columns are {known}")]
     UnknownColumn {
+        /// The table, or the model.
+        table: String,
         /// The name given.
         column: String,
         /// The columns there are, shortened.

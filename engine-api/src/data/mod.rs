@@ -4,6 +4,8 @@
 //! [`TableBatch`] shows a record batch to the core without a copy; [`to_record_batch`] turns decoded columns into the
 //! table's own types; a [`TableSink`] writes record batches in the table's own written forms.
 
+#[cfg(feature = "arrow2")]
+mod arrow2_interchange;
 mod bridge;
 mod csv;
 mod error;
@@ -16,8 +18,11 @@ mod table_format;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "arrow2")]
+pub use arrow2_interchange::{Arrow2Chunk, Arrow2Error, record_batch_from_arrow2, record_batch_to_arrow2};
 pub use bridge::{TableBatch, to_record_batch};
 pub use error::DataError;
+pub(crate) use error::list_names;
 pub use parquet::{ParquetTable, ParquetWriter};
 pub use sink::TableSink;
 pub use source::{Batches, ReadOptions, TableSource};

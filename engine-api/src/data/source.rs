@@ -112,7 +112,7 @@ impl TableSource {
         };
         let mut format = table.format().clone();
         let rows = table.rows();
-        set_roles(&mut format, options)?;
+        set_roles(&name, &mut format, options)?;
         let fields = format
             .output_columns()
             .map(|c| Field::new(&c.name, c.data_type.clone(), true));
@@ -189,7 +189,7 @@ impl TableSource {
         options: &ReadOptions,
     ) -> Result<Self, DataError> {
         if schema.fields().is_empty() {
-            return Err(DataError::NoColumns { file: name });
+            return Err(DataError::AllExcluded { file: name });
         }
         if rows == 0 {
             return Err(DataError::NoRows { file: name });
@@ -356,7 +356,7 @@ fn describe(
 ) -> Result<(TableFormat, Vec<usize>), DataError> {
     check_names(name, schema.fields().iter().map(|f| f.name().as_str()))?;
     let mut format = TableFormat::of_schema(source, schema);
-    set_roles(&mut format, options)?;
+    set_roles(name, &mut format, options)?;
     let mut kept = Vec::new();
     for (at, column) in format.columns.iter_mut().enumerate() {
         let supported = is_supported(&column.data_type);
@@ -377,12 +377,12 @@ fn describe(
     Ok((format, kept))
 }
 
-fn set_roles(format: &mut TableFormat, options: &ReadOptions) -> Result<(), DataError> {
+fn set_roles(table: &str, format: &mut TableFormat, options: &ReadOptions) -> Result<(), DataError> {
     for name in &options.exclude {
-        format.set_role(name, Role::Excluded)?;
+        format.set_role(table, name, Role::Excluded)?;
     }
     match &options.primary_key {
-        Some(name) => format.set_role(name, Role::PrimaryKey),
+        Some(name) => format.set_role(table, name, Role::PrimaryKey),
         None => Ok(()),
     }
 }

@@ -201,17 +201,18 @@ impl TableFormat {
         self.columns.iter().find(|c| c.name == name)
     }
 
-    /// Gives a column its role.
+    /// Gives a column its role; `table` is the table's name, for messages.
     ///
     /// # Errors
     /// [`DataError::UnknownColumn`] when there is none of that name.
-    pub fn set_role(&mut self, name: &str, role: Role) -> Result<(), DataError> {
+    pub fn set_role(&mut self, table: &str, name: &str, role: Role) -> Result<(), DataError> {
         match self.columns.iter_mut().find(|c| c.name == name) {
             Some(column) => {
                 column.role = role;
                 Ok(())
             }
             None => Err(DataError::UnknownColumn {
+                table: table.to_owned(),
                 column: name.to_owned(),
                 known: list_names(self.columns.iter().map(|c| c.name.as_str())),
             }),
@@ -368,7 +369,7 @@ mod tests {
                 ColumnFormat::new("price", DataType::Float64),
             ],
         };
-        format.set_role("id", Role::PrimaryKey).unwrap();
+        format.set_role("t.csv", "id", Role::PrimaryKey).unwrap();
         format.columns[1].written = WrittenForm::Number(NumberForm {
             decimals: vec![2],
             bare_point: false,
@@ -390,15 +391,15 @@ mod tests {
             Field::new("b", DataType::Utf8, true),
         ]);
         let mut format = TableFormat::of_schema(SourceFormat::Arrow, &schema);
-        format.set_role("b", Role::Excluded).unwrap();
+        format.set_role("t.csv", "b", Role::Excluded).unwrap();
         assert_eq!(
             *format.output_schema(),
             Schema::new(vec![Field::new("a", DataType::Int32, true)])
         );
-        let error = format.set_role("c", Role::Excluded).unwrap_err();
+        let error = format.set_role("t.csv", "c", Role::Excluded).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "there is no column \"c\"; the columns are a, b"
+            "t.csv: there is no column \"c\"; the columns are a, b"
         );
     }
 

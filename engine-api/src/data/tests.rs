@@ -449,7 +449,7 @@ fn decoded_columns_find_their_place_and_keep_their_nulls() {
         "column \"c\" does not fit the table's format: it has another number of rows than the first; give the columns \
          of the format"
     );
-    format.set_role("c", Role::Excluded).unwrap();
+    format.set_role("t.csv", "c", Role::Excluded).unwrap();
     assert_eq!(
         to_record_batch(vec![a.clone(), b.clone()], &format)
             .unwrap()

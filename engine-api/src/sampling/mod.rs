@@ -12,7 +12,7 @@ use engine_core::generate::{GenerateError, GenerateOptions, GenerationOrder, Gen
 use engine_core::schema::CodeTable;
 
 use crate::EngineError;
-use crate::data::{DataError, TableFormat, TableSink, to_record_batch};
+use crate::data::{DataError, TableFormat, TableSink, list_names, to_record_batch};
 use crate::event::{RowCount, Stage, Watch};
 use crate::model_store::StoredModel;
 use crate::options::{ColumnOrder, SampleOptions};
@@ -187,12 +187,9 @@ fn generation_order(stats: &TableStats, order: &ColumnOrder) -> Result<Generatio
     let place = |name: &String| {
         let found = columns.iter().position(|c| &c.name == name);
         found.ok_or_else(|| DataError::UnknownColumn {
+            table: "the model".to_owned(),
             column: name.clone(),
-            known: columns
-                .iter()
-                .map(|c| c.name.as_str())
-                .collect::<Vec<_>>()
-                .join(", "),
+            known: list_names(columns.iter().map(|c| c.name.as_str())),
         })
     };
     Ok(GenerationOrder::Given(

@@ -12,7 +12,7 @@ use engine_core::encode::{EncodeError, EncodingType, EncodingTypes, Part, TableK
 
 use super::parts::{SPLIT_FILE, SplitFacts, part_name};
 use crate::EngineError;
-use crate::data::{DataError, ParquetWriter, Role, TableBatch, TableFormat, TableSource};
+use crate::data::{DataError, ParquetWriter, Role, TableBatch, TableFormat, TableSource, list_names};
 use crate::event::{RowCount, Stage, Watch};
 use crate::files::{AtomicFolder, FileError, remove_leftovers, sync_folder};
 use crate::options::SplitOptions;
@@ -133,15 +133,11 @@ fn check_encoding(source: &TableSource, name: &str, encoding: EncodingType) -> R
     let column = source.format().column(name).filter(|c| c.role != Role::Excluded);
     match column.map(|c| c.role) {
         None => {
-            let known: Vec<&str> = source
-                .schema()
-                .fields()
-                .iter()
-                .map(|f| f.name().as_str())
-                .collect();
+            let fields = source.schema().fields();
             Err(DataError::UnknownColumn {
+                table: source.name().to_owned(),
                 column: name.to_owned(),
-                known: known.join(", "),
+                known: list_names(fields.iter().map(|f| f.name().as_str())),
             }
             .into())
         }

@@ -24,7 +24,7 @@ pub struct FitReport {
 ///
 /// # Errors
 /// [`EngineError::ModelExists`] over a finished model; otherwise those of the stages. With `discard_data` the rows are
-/// removed however it ends.
+/// removed however it ends. A table that does not suit its encodings leaves nothing behind in a new workspace.
 pub fn fit(
     workspace: &Workspace,
     table: &TableSource,
@@ -36,9 +36,14 @@ pub fn fit(
             path: workspace.path().to_owned(),
         });
     }
+    let was_untouched = workspace.is_untouched();
     let result = run(workspace, table, options, watch);
-    if options.discard_data {
+    let is_misfit = matches!(result, Err(EngineError::Encode { .. }));
+    if options.discard_data || (is_misfit && was_untouched) {
         workspace.discard_data()?;
+    }
+    if is_misfit {
+        workspace.forget_if_untouched();
     }
     result
 }
@@ -59,6 +64,27 @@ fn run(
     options: &FitOptions,
     watch: &mut Watch<'_>,
 ) -> Result<FitReport, EngineError> {
+    let seed = options.split.seed;
+    prepare(workspace, table, options, watch)?;
+    let settings = TrainSettings {
+        seed,
+        state: options.state.unwrap_or_default(),
+        ..options.train.clone()
+    };
+    let training = stages::train(workspace, &settings, watch)?;
+    Ok(FitReport {
+        seed: workspace.stage_seed(seed)?,
+        training,
+    })
+}
+
+/// Split, analyze and encode, as far as the model state does not stand on what is there.
+fn prepare(
+    workspace: &Workspace,
+    table: &TableSource,
+    options: &FitOptions,
+    watch: &mut Watch<'_>,
+) -> Result<(), EngineError> {
     let layout = workspace.layout(Stage::Train)?;
     let state = options.state.unwrap_or_default();
     let reuses = state == ModelState::Reuse && workspace.has_model();
@@ -69,26 +95,14 @@ fn run(
     }
     let has_stats = workspace.store_text(store::STATS)?.is_some();
     if !(has_stats && (reuses || resumes)) {
-        stages::analyze(
-            workspace,
-            &AnalyzeOptions {
-                seed,
-                protection: options.protection,
-            },
-            watch,
-        )?;
+        let options = AnalyzeOptions {
+            seed,
+            protection: options.protection,
+        };
+        stages::analyze(workspace, &options, watch)?;
     }
     if !(resumes && layout.encoded_data().is_dir()) {
         stages::encode(workspace, &EncodeOptions { seed }, watch)?;
     }
-    let settings = TrainSettings {
-        seed,
-        state,
-        ..options.train.clone()
-    };
-    let training = stages::train(workspace, &settings, watch)?;
-    Ok(FitReport {
-        seed: workspace.stage_seed(seed)?,
-        training,
-    })
+    Ok(())
 }

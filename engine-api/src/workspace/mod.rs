@@ -5,6 +5,7 @@ mod marker;
 mod packed;
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -88,19 +89,23 @@ impl Workspace {
         Ok(Self { layout, packed: None })
     }
 
+    /// Whether it holds nothing but its mark.
+    pub(crate) fn is_untouched(&self) -> bool {
+        let (store, marker) = (self.layout.model_store(), self.layout.marker());
+        let holds_only = |folder: &Path, name: &OsStr| {
+            fs::read_dir(folder).is_ok_and(|mut all| all.all(|e| e.is_ok_and(|e| e.file_name() == name)))
+        };
+        let names = marker.file_name().zip(store.file_name());
+        names.is_some_and(|(mark, folder)| holds_only(&store, mark) && holds_only(self.path(), folder))
+    }
+
     /// Removes a workspace that holds nothing but its mark, so that a table which cannot be used leaves nothing behind.
     /// Whatever else lies there stays: folders go only when they are empty.
     pub(crate) fn forget_if_untouched(&self) {
-        let store = self.layout.model_store();
-        let only_mark = |folder: &Path, name: &std::ffi::OsStr| {
-            fs::read_dir(folder).is_ok_and(|mut all| all.all(|e| e.is_ok_and(|e| e.file_name() == name)))
-        };
-        let marker = self.layout.marker();
-        let names = marker.file_name().zip(store.file_name());
-        if names.is_some_and(|(mark, folder)| only_mark(&store, mark) && only_mark(self.path(), folder)) {
+        if self.is_untouched() {
             // The reason why the table cannot be used matters more than a folder that stays.
-            let _ = fs::remove_file(&marker);
-            let _ = fs::remove_dir(&store);
+            let _ = fs::remove_file(self.layout.marker());
+            let _ = fs::remove_dir(self.layout.model_store());
             let _ = fs::remove_dir(self.path());
         }
     }

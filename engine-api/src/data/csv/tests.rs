@@ -194,7 +194,7 @@ fn excluded_columns_are_not_read() {
     };
     assert_eq!(
         refusal(b"a,b\n1,2\n", &unknown),
-        "there is no column \"z\"; the columns are a, b"
+        "t.csv: there is no column \"z\"; the columns are a, b"
     );
     let all = ReadOptions {
         exclude: vec!["a".to_owned()],
@@ -202,7 +202,7 @@ fn excluded_columns_are_not_read() {
     };
     assert_eq!(
         refusal(b"a\n1\n", &all),
-        "t.csv: the table has no columns; give a table with at least one"
+        "t.csv: every column is excluded; keep at least one"
     );
 }
 

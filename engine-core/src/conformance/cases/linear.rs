@@ -228,7 +228,17 @@ pub(in crate::conformance) fn column_layouts(dice: &mut Dice) -> Vec<Columns> {
 fn ordered_cases() -> Result<Vec<Case>, CaseError> {
     let dice = &mut Dice::new(91);
     let mut cases = Vec::new();
-    for (i, layout) in column_layouts(dice).iter().enumerate() {
+    let mut layouts = column_layouts(dice);
+    // A sum of 4,000 squares in f32: kernels that add them one by one lose digits.
+    let thousands: &[&[usize]] = &[&[1000, 1000], &[1000], &[1000], &[7]];
+    layouts.push(Columns::new(
+        "thousands of inputs",
+        thousands,
+        false,
+        &[3, 1, 2, 4, 5],
+        33,
+    ));
+    for (i, layout) in layouts.iter().enumerate() {
         let count = layout.subs.len();
         let orders = [
             ("as they stand", (0..count as u32).collect()),
