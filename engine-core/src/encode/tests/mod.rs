@@ -1,8 +1,11 @@
 //! The worked examples of the specification, and properties that hold for any values.
 
 mod categorical;
+mod character;
 mod datetime;
+mod datetime_relative;
 mod digit;
+mod lat_long;
 mod numeric;
 mod properties;
 mod stats;
