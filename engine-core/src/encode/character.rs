@@ -10,7 +10,7 @@ use super::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite};
 use super::impute::Stand;
 use super::protection::ColumnProtection;
 use super::stats::{Cardinalities, Codes};
-use super::strings::{Interned, NULL_INDEX, intern};
+use super::strings::{FastMap, Interned, NULL_INDEX, intern};
 use crate::schema::{CodeColumn, Column, DecodedValues};
 
 /// Stands for no character, a rare one or an unknown one; its code is 0.
@@ -77,13 +77,14 @@ pub(crate) fn analyze(column: &Column<'_>) -> CharacterPartial {
     let longest = interned.texts.iter().map(|text| length(text)).max().unwrap_or(0);
     let mut positions = Positions::new(&interned);
     let characters = (0..longest).map(|position| {
-        let mut counts: IndexMap<char, u64> = IndexMap::new();
+        let mut counts: FastMap<char, u64> = FastMap::default();
         if nulls > 0 {
             counts.insert(NONE, nulls);
         }
         for (character, rows) in positions.next().zip(&rows_of) {
             *counts.entry(character).or_default() += rows;
         }
+        let mut counts: IndexMap<char, u64> = counts.into_iter().collect();
         counts.sort_unstable_keys();
         (position_name(position), counts)
     });
@@ -94,30 +95,50 @@ pub(crate) fn analyze(column: &Column<'_>) -> CharacterPartial {
     }
 }
 
+impl CharacterPartial {
+    /// Takes in the rows that follow.
+    pub(crate) fn merge(&mut self, later: Self) {
+        self.max_string_length = self.max_string_length.max(later.max_string_length);
+        self.has_nan |= later.has_nan;
+        for (name, counts) in later.characters {
+            let all = self.characters.entry(name).or_default();
+            for (character, rows) in counts {
+                *all.entry(character).or_default() += rows;
+            }
+            all.sort_unstable_keys();
+        }
+    }
+}
+
 /// Puts partial statistics together. At each position only characters that enough rows share are kept.
 pub(crate) fn reduce(partials: &[&CharacterPartial], protection: &ColumnProtection) -> CharacterStats {
-    let longest = partials.iter().map(|p| p.max_string_length).max().unwrap_or(0);
-    let codes = (0..longest).map(|position| {
-        let name = position_name(position);
-        let mut counts: IndexMap<char, u64> = IndexMap::new();
-        for (&character, rows) in partials.iter().filter_map(|p| p.characters.get(&name)).flatten() {
-            *counts.entry(character).or_default() += rows;
-        }
+    let mut all = CharacterPartial {
+        max_string_length: 0,
+        has_nan: false,
+        characters: IndexMap::new(),
+    };
+    partials.iter().for_each(|&partial| all.merge(partial.clone()));
+    let codes = all.characters.into_iter().map(|(name, counts)| {
         let threshold = protection.of_part(&name).rare_threshold();
-        counts.retain(|&character, rows| character != NONE && *rows >= threshold);
-        counts.sort_unstable_keys();
-        let characters = [NONE].into_iter().chain(counts.into_keys());
-        let codes = characters.map(String::from).zip(0..).collect();
-        (name, codes)
+        let kept = counts
+            .into_iter()
+            .filter(|&(character, rows)| character != NONE && rows >= threshold);
+        let characters = [NONE].into_iter().chain(kept.map(|(character, _)| character));
+        (name, characters.map(String::from).zip(0..).collect())
     });
     let mut stats = CharacterStats {
-        has_nan: partials.iter().any(|p| p.has_nan),
-        max_string_length: longest,
+        has_nan: all.has_nan,
+        max_string_length: all.max_string_length,
         codes: codes.collect(),
         cardinalities: Cardinalities::new(),
     };
     stats.cardinalities = stats.expected_cardinalities();
     stats
+}
+
+/// The characters of a position in the order of their codes.
+fn characters(codes: &Codes) -> impl Iterator<Item = char> {
+    codes.keys().filter_map(|token| token.chars().next())
 }
 
 /// The text of characters: without U+0000 and without blanks at its end, as the peer has it.
@@ -182,12 +203,9 @@ impl ColumnEncoding for CharacterStats {
         let text_of_row: Vec<Option<usize>> = (0..valid.len()).map(text_of_row).collect();
         let mut positions = Positions::new(&interned);
         let encoded = self.codes.values().map(|codes| {
-            let mut buffer = [0; 4];
-            let mut code = |character: char| {
-                let token: &str = character.encode_utf8(&mut buffer);
-                codes.get_index_of(token).unwrap_or(0) as u32
-            };
-            let of_text: Vec<u32> = positions.next().map(&mut code).collect();
+            let code_of: FastMap<char, u32> = characters(codes).zip(0..).collect();
+            let code = |character| code_of.get(&character).copied().unwrap_or(0);
+            let of_text: Vec<u32> = positions.next().map(code).collect();
             let by_row = text_of_row
                 .iter()
                 .map(|text| text.map_or(0, |text| of_text[text]));
@@ -204,8 +222,11 @@ impl ColumnEncoding for CharacterStats {
             );
         }
         let (nulls, positions) = codes.split_at(usize::from(self.has_nan));
-        let characters = |codes: &Codes| codes.keys().filter_map(|token| token.chars().next()).collect();
-        let alphabets: Vec<Vec<char>> = self.codes.values().map(characters).collect();
+        let alphabets: Vec<Vec<char>> = self
+            .codes
+            .values()
+            .map(|codes| characters(codes).collect())
+            .collect();
         let text = |row: usize| {
             let characters = positions.iter().zip(&alphabets);
             text_of(characters.map(|(codes, alphabet)| alphabet[codes.get(row) as usize]))

@@ -1,6 +1,8 @@
 //! Dates of the rows of a subject: where the first one lies, and the time from each to the next. Rows of a
 //! subject are those with one number in [`crate::schema::Table::with_subjects`], in their order.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
 use super::EncodeError;
@@ -250,6 +252,60 @@ pub(crate) fn analyze(
     })
 }
 
+/// The first [`EXTREMES`] of instants, rising or falling.
+fn merge_extremes(kept: &mut Vec<String>, more: Vec<String>, order: impl Fn(&String, &String) -> Ordering) {
+    kept.extend(more);
+    kept.sort_by(order);
+    kept.truncate(EXTREMES);
+}
+
+impl RelativePartial {
+    /// Of no rows.
+    fn nothing() -> Self {
+        Self {
+            has_nan: false,
+            has_neg: false,
+            min_values: RelativeParts::from_array(Ranges::NONE.least),
+            max_values: RelativeParts::from_array(Ranges::NONE.greatest),
+            min_n: Vec::new(),
+            max_n: Vec::new(),
+            log_hist: vec![0; log_histogram::BINS],
+            misfits: None,
+        }
+    }
+
+    fn ranges(&self) -> Ranges {
+        // Rows without a single date say nothing about the ranges.
+        if self.min_n.is_empty() {
+            return Ranges::NOTHING;
+        }
+        Ranges {
+            least: self.min_values.to_array(),
+            greatest: self.max_values.to_array(),
+        }
+    }
+
+    /// Takes in the rows that follow; they are of other subjects.
+    pub(crate) fn merge(&mut self, later: Self) {
+        let (mut ranges, more) = (self.ranges(), later.ranges());
+        ranges.add(0, &more.least, &more.greatest);
+        let ranges = ranges.known();
+        self.min_values = RelativeParts::from_array(ranges.least);
+        self.max_values = RelativeParts::from_array(ranges.greatest);
+        self.has_nan |= later.has_nan;
+        self.has_neg |= later.has_neg;
+        merge_extremes(&mut self.min_n, later.min_n, Ord::cmp);
+        merge_extremes(&mut self.max_n, later.max_n, |a, b| b.cmp(a));
+        for (rows, more) in self.log_hist.iter_mut().zip(later.log_hist) {
+            *rows += more;
+        }
+        match (&mut self.misfits, later.misfits) {
+            (Some(misfits), Some(more)) => misfits.merge(more),
+            (misfits, more) => *misfits = misfits.take().or(more),
+        }
+    }
+}
+
 /// Statistics of a column of dates of subjects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RelativeStats {
@@ -275,32 +331,25 @@ pub struct RelativeStats {
 
 /// Puts partial statistics together.
 pub(crate) fn reduce(partials: &[&RelativePartial], protection: &ColumnProtection) -> RelativeStats {
-    let mut ranges = Ranges::NOTHING;
-    // A part without a single date says nothing about the ranges.
-    for partial in partials.iter().filter(|p| !p.min_n.is_empty()) {
-        ranges.add(0, &partial.min_values.to_array(), &partial.max_values.to_array());
-    }
-    let mut ranges = ranges.known();
-    let mut smallest: Vec<&String> = partials.iter().flat_map(|p| &p.min_n).collect();
-    let mut largest: Vec<&String> = partials.iter().flat_map(|p| &p.max_n).collect();
-    smallest.sort_unstable();
-    largest.sort_unstable_by(|a, b| b.cmp(a));
-    let bounds = protection.bounds(&smallest, &largest);
+    let mut all = RelativePartial::nothing();
+    partials.iter().for_each(|&partial| all.merge(partial.clone()));
+    let mut ranges = all.ranges().known();
+    let bounds = protection.bounds(&all.min_n, &all.max_n);
     let hidden = protection.is_on() && bounds.is_none();
-    if let (true, Some((min, max))) = (protection.is_on(), bounds) {
+    if let (true, Some((min, max))) = (protection.is_on(), &bounds) {
         let year = |text: &str| text.get(..4).and_then(|year| year.parse().ok());
         ranges.least[0] = year(min).unwrap_or(ranges.least[0]);
         ranges.greatest[0] = year(max).unwrap_or(ranges.greatest[0]);
     }
     let mut stats = RelativeStats {
         cardinalities: Cardinalities::new(),
-        has_nan: partials.iter().any(|p| p.has_nan),
-        has_neg: partials.iter().any(|p| p.has_neg),
+        has_nan: all.has_nan,
+        has_neg: all.has_neg,
         has_time: !hidden && ranges.greatest[3..START].iter().any(|&part| part > 0),
         min_values: RelativeParts::from_array(ranges.least),
         max_values: RelativeParts::from_array(ranges.greatest),
-        min: bounds.map(|(min, _)| min.clone()),
-        max: bounds.map(|(_, max)| max.clone()),
+        min: bounds.as_ref().map(|(min, _)| min.clone()),
+        max: bounds.map(|(_, max)| max),
     };
     stats.cardinalities = stats.expected_cardinalities();
     stats

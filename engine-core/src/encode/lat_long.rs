@@ -167,7 +167,7 @@ struct WrittenPartial {
 impl From<LatLongPartial> for WrittenPartial {
     fn from(partial: LatLongPartial) -> Self {
         let level = |&cuts: &usize| {
-            let squares = at_level([&partial].into_iter(), cuts).into_iter();
+            let squares = partial.at_level(cuts).into_iter();
             let texts = squares.map(|(square, rows)| (square_text(square, cuts), rows));
             (level_name(cuts), texts.collect())
         };
@@ -218,15 +218,41 @@ impl TryFrom<WrittenPartial> for LatLongPartial {
     }
 }
 
-/// Rows by square after so many cuts, rising.
-fn at_level<'a>(partials: impl Iterator<Item = &'a LatLongPartial>, cuts: usize) -> Vec<(u64, u64)> {
-    let mut counts: FastMap<u64, u64> = FastMap::default();
-    for &(square, rows) in partials.flat_map(|p| &p.squares) {
-        *counts.entry(square >> (2 * (FINEST - cuts))).or_default() += rows;
+/// Puts together what was counted for one square.
+fn sum_up(squares: &mut Vec<(u64, u64)>) {
+    squares.sort_unstable();
+    squares.dedup_by(|later, kept| {
+        let is_same = later.0 == kept.0;
+        kept.1 += if is_same { later.1 } else { 0 };
+        is_same
+    });
+}
+
+impl LatLongPartial {
+    /// Takes in the rows that follow.
+    pub(crate) fn merge(&mut self, later: Self) {
+        self.has_nan |= later.has_nan;
+        self.squares.extend(later.squares);
+        sum_up(&mut self.squares);
+        for (seen, more) in self.characters.iter_mut().zip(later.characters) {
+            *seen |= more;
+        }
+        match (&mut self.misfits, later.misfits) {
+            (Some(misfits), Some(more)) => misfits.merge(more),
+            (misfits, more) => *misfits = misfits.take().or(more),
+        }
     }
-    let mut counts: Vec<(u64, u64)> = counts.into_iter().collect();
-    counts.sort_unstable();
-    counts
+
+    /// Rows by square after so many cuts, rising.
+    fn at_level(&self, cuts: usize) -> Vec<(u64, u64)> {
+        let larger = self
+            .squares
+            .iter()
+            .map(|&(square, rows)| (square >> (2 * (FINEST - cuts)), rows));
+        let mut squares = larger.collect();
+        sum_up(&mut squares);
+        squares
+    }
 }
 
 /// Counts a column of places. `first_row` is the row of the whole table that the first row is.
@@ -276,11 +302,18 @@ pub struct TileCharacters {
 
 /// Puts partial statistics together. Only squares that many rows share are kept, protected or not.
 pub(crate) fn reduce(partials: &[&LatLongPartial], protection: &ColumnProtection) -> LatLongStats {
+    let mut all = LatLongPartial {
+        has_nan: false,
+        squares: Vec::new(),
+        characters: [0; LENGTH],
+        misfits: None,
+    };
+    partials.iter().for_each(|&partial| all.merge(partial.clone()));
     let mut quad_codes = IndexMap::new();
     for cuts in LEVELS {
         let name = level_name(cuts);
         let threshold = protection.of_part(&name).square_threshold();
-        let mut squares = at_level(partials.iter().copied(), cuts);
+        let mut squares = all.at_level(cuts);
         squares.retain(|&(_, rows)| rows >= threshold);
         if squares.len() < FEWEST_SQUARES {
             continue;
@@ -297,9 +330,8 @@ pub(crate) fn reduce(partials: &[&LatLongPartial], protection: &ColumnProtection
         quad_codes.insert(name, number_tokens(tokens));
     }
     let codes = (0..LENGTH).map(|position| {
-        let seen = partials.iter().fold(0, |seen, p| seen | p.characters[position]);
         // Without any place there is one character for all.
-        let seen = if seen == 0 { 1 } else { seen };
+        let seen = all.characters[position].max(1);
         let characters = alphabet(position)
             .char_indices()
             .filter(|(bit, _)| seen >> bit & 1 == 1);
@@ -307,7 +339,7 @@ pub(crate) fn reduce(partials: &[&LatLongPartial], protection: &ColumnProtection
         (position_name(position), codes)
     });
     let mut stats = LatLongStats {
-        has_nan: partials.iter().any(|p| p.has_nan),
+        has_nan: all.has_nan,
         cardinalities: Cardinalities::new(),
         quad_codes,
         quadtile_characters: TileCharacters {

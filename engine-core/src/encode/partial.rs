@@ -146,6 +146,16 @@ pub(crate) struct Misfits {
 }
 
 impl Misfits {
+    /// Takes in the rows that follow.
+    pub(crate) fn merge(&mut self, later: Self) {
+        self.present += later.present;
+        if self.unreadable == 0 {
+            self.row = later.row;
+            self.value = later.value;
+        }
+        self.unreadable += later.unreadable;
+    }
+
     /// Counts a value that cannot be read.
     pub(crate) fn add(&mut self, row: u64, value: impl FnOnce() -> String) {
         if self.unreadable == 0 {

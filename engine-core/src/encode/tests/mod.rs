@@ -7,6 +7,7 @@ mod datetime_relative;
 mod digit;
 mod lat_long;
 mod numeric;
+mod partitions;
 mod properties;
 mod stats;
 

@@ -1,0 +1,125 @@
+//! Rows of subjects, each by itself: statistics of their columns, codes, and values.
+
+use std::collections::HashMap;
+
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::DataType;
+use engine_core::encode::{
+    self, EncodingTypes, Part, Positions, Protection, TableKeys, TableStats, decode_subjects,
+};
+use serde_json::Value;
+
+use crate::compare::{Outcome, Report};
+use crate::discover::Case;
+use crate::encodings::{compare_codes, compare_values, recorded_codes};
+use crate::files;
+use crate::plan::Plan;
+use crate::tables::table;
+
+/// Nothing is drawn: there is no protection, and cells of nulls are not compared.
+const SEED: u64 = 1;
+
+/// Adds the comparisons.
+pub(crate) fn plan(plan: &mut Plan) {
+    let base = ["tgt.parquet", "setup.json", "tgt-stats.json"];
+    plan.compare("rows/statistics", &base, statistics);
+    plan.compare("rows/codes", &[&base[..], &["tgt-codes.parquet"]].concat(), codes);
+    let decoded_files = [&base[..], &["tgt-codes.parquet", "tgt-decoded.json"]].concat();
+    plan.compare("rows/decoded", &decoded_files, decoded);
+}
+
+/// The rows of the target, and whose each is: subjects are numbered as they appear.
+struct Target {
+    rows: RecordBatch,
+    subjects: Vec<u32>,
+    types: EncodingTypes,
+}
+
+impl Target {
+    fn load(case: &Case) -> Outcome<Self> {
+        let setup = files::json(&case.path("setup.json"))?;
+        let rows = files::parquet(&case.path("tgt.parquet"))?;
+        let keys = rows.column_by_name(files::text(&setup, "tgt_context_key")?);
+        let keys = cast(keys.ok_or("the table has no keys")?, &DataType::LargeUtf8)?;
+        let mut numbers: HashMap<Option<&str>, u32> = HashMap::new();
+        let number = |key| {
+            let next = numbers.len() as u32;
+            *numbers.entry(key).or_insert(next)
+        };
+        let subjects = keys.as_string::<i64>().iter().map(number).collect();
+        let types = serde_json::from_value(setup["tgt_encoding_types"].clone())?;
+        Ok(Self {
+            rows,
+            subjects,
+            types,
+        })
+    }
+
+    /// The rows of one part of the split: every fifth subject is validated on.
+    fn part(&self, part: Part) -> Outcome<(RecordBatch, Vec<u32>)> {
+        let is_in = |subject: &u32| (subject % 5 == 4) == (part == Part::Validation);
+        let mask = BooleanArray::from(self.subjects.iter().map(is_in).collect::<Vec<_>>());
+        let subjects = self.subjects.iter().copied().filter(is_in).collect();
+        Ok((filter_record_batch(&self.rows, &mask)?, subjects))
+    }
+}
+
+fn recorded_stats(case: &Case) -> Outcome<TableStats> {
+    Ok(TableStats::from_json(
+        &files::json(&case.path("tgt-stats.json"))?.to_string(),
+    )?)
+}
+
+fn statistics(case: &Case) -> Outcome {
+    let target = Target::load(case)?;
+    let mut partials = Vec::new();
+    for part in [Part::Training, Part::Validation] {
+        let (rows, subjects) = target.part(part)?;
+        let table = table(&rows)?.with_subjects(&subjects)?;
+        partials.push(encode::analyze_partition(&table, &target.types, part, 0)?);
+    }
+    let stats = encode::reduce(
+        &partials,
+        &target.types,
+        Protection::Off,
+        TableKeys::default(),
+        SEED,
+    )?;
+    let ours: Value = serde_json::from_str(&stats.to_json()?)?;
+    let recorded = files::json(&case.path("tgt-stats.json"))?;
+    let mut report = Report::default();
+    for (name, wanted) in files::object(&recorded, "columns")? {
+        // As text, because the order of codes and cardinalities counts.
+        report.equal(name, &ours["columns"][name].to_string(), &wanted.to_string());
+    }
+    report.finish()
+}
+
+fn codes(case: &Case) -> Outcome {
+    let (target, stats) = (Target::load(case)?, recorded_stats(case)?);
+    let codes = encode::encode(
+        &table(&target.rows)?.with_subjects(&target.subjects)?,
+        &stats,
+        SEED,
+        0,
+    )?;
+    compare_codes(
+        &stats,
+        &codes,
+        &files::codes(&case.path("tgt-codes.parquet"))?,
+        &[],
+    )
+}
+
+fn decoded(case: &Case) -> Outcome {
+    let (target, stats) = (Target::load(case)?, recorded_stats(case)?);
+    let codes = recorded_codes(&stats, files::codes(&case.path("tgt-codes.parquet"))?)?;
+    let decoded = decode_subjects(&codes, &stats, Positions::Constant(0.5), &target.subjects)?;
+    compare_values(
+        &stats,
+        &decoded,
+        &files::json(&case.path("tgt-decoded.json"))?,
+        &[],
+    )
+}
