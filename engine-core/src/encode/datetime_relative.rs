@@ -197,6 +197,8 @@ impl Steps {
 pub(crate) struct RelativePartial {
     has_nan: bool,
     has_neg: bool,
+    /// Whether a subject has two rows; without them the parts of steps are 0 and say nothing about the ranges.
+    has_steps: bool,
     min_values: RelativeParts,
     max_values: RelativeParts,
     /// The smallest instants, rising, all in one form.
@@ -217,7 +219,7 @@ pub(crate) fn analyze(
     let instants = Instants::read(column, first_row)?;
     let steps = Steps::of(&instants, subjects);
     let mut ranges = Ranges::NOTHING;
-    let mut has_neg = false;
+    let (mut has_neg, mut has_steps) = (false, false);
     for (start, step) in steps.starts.iter().zip(&steps.steps) {
         let Some(start) = start else { continue };
         match step {
@@ -229,6 +231,7 @@ pub(crate) fn analyze(
                 let parts = step_parts(*step);
                 ranges.add(START, &parts, &parts);
                 has_neg |= *step < 0;
+                has_steps = true;
             }
         }
     }
@@ -243,6 +246,7 @@ pub(crate) fn analyze(
     Ok(RelativePartial {
         has_nan: instants.valid.is_some(),
         has_neg,
+        has_steps,
         min_values: RelativeParts::from_array(ranges.least),
         max_values: RelativeParts::from_array(ranges.greatest),
         min_n: texts(sorted.iter().copied().take(EXTREMES)),
@@ -265,6 +269,7 @@ impl RelativePartial {
         Self {
             has_nan: false,
             has_neg: false,
+            has_steps: false,
             min_values: RelativeParts::from_array(Ranges::NONE.least),
             max_values: RelativeParts::from_array(Ranges::NONE.greatest),
             min_n: Vec::new(),
@@ -275,14 +280,16 @@ impl RelativePartial {
     }
 
     fn ranges(&self) -> Ranges {
+        let mut ranges = Ranges::NOTHING;
+        let (least, greatest) = (self.min_values.to_array(), self.max_values.to_array());
         // Rows without a single date say nothing about the ranges.
-        if self.min_n.is_empty() {
-            return Ranges::NOTHING;
+        if !self.min_n.is_empty() {
+            ranges.add(0, &least[..START], &greatest[..START]);
         }
-        Ranges {
-            least: self.min_values.to_array(),
-            greatest: self.max_values.to_array(),
+        if self.has_steps {
+            ranges.add(START, &least[START..], &greatest[START..]);
         }
+        ranges
     }
 
     /// Takes in the rows that follow; they are of other subjects.
@@ -294,6 +301,7 @@ impl RelativePartial {
         self.max_values = RelativeParts::from_array(ranges.greatest);
         self.has_nan |= later.has_nan;
         self.has_neg |= later.has_neg;
+        self.has_steps |= later.has_steps;
         merge_extremes(&mut self.min_n, later.min_n, Ord::cmp);
         merge_extremes(&mut self.max_n, later.max_n, |a, b| b.cmp(a));
         for (rows, more) in self.log_hist.iter_mut().zip(later.log_hist) {
