@@ -2,7 +2,7 @@
 
 mod codes;
 mod decoded;
-mod exceptions;
+pub(crate) mod exceptions;
 mod failures;
 mod runs;
 mod statistics;

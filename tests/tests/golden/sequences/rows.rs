@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::compare::{Outcome, Report};
 use crate::discover::Case;
+use crate::encodings::exceptions::{self, Compared};
 use crate::encodings::{compare_codes, compare_values, recorded_codes};
 use crate::files;
 use crate::plan::Plan;
@@ -29,7 +30,7 @@ pub(crate) fn plan(plan: &mut Plan) {
     plan.compare("rows/decoded", &decoded_files, decoded);
 }
 
-/// The rows of the target, and whose each is: subjects are numbered as they appear.
+/// The rows of the target, and whose each is: subjects are numbered as they appear in the context, where there is one.
 struct Target {
     rows: RecordBatch,
     subjects: Vec<u32>,
@@ -40,20 +41,41 @@ impl Target {
     fn load(case: &Case) -> Outcome<Self> {
         let setup = files::json(&case.path("setup.json"))?;
         let rows = files::parquet(&case.path("tgt.parquet"))?;
-        let keys = rows.column_by_name(files::text(&setup, "tgt_context_key")?);
-        let keys = cast(keys.ok_or("the table has no keys")?, &DataType::LargeUtf8)?;
-        let mut numbers: HashMap<Option<&str>, u32> = HashMap::new();
-        let number = |key| {
+        let mut numbers: HashMap<Option<String>, u32> = HashMap::new();
+        let mut number = |key: Option<String>| {
             let next = numbers.len() as u32;
             *numbers.entry(key).or_insert(next)
         };
-        let subjects = keys.as_string::<i64>().iter().map(number).collect();
+        if case.has("ctx.parquet") {
+            let context = files::parquet(&case.path("ctx.parquet"))?;
+            keys(&context, files::text(&setup, "ctx_primary_key")?)?
+                .into_iter()
+                .for_each(|key| {
+                    number(key);
+                });
+        }
+        let subjects = keys(&rows, files::text(&setup, "tgt_context_key")?)?
+            .into_iter()
+            .map(number)
+            .collect();
         let types = serde_json::from_value(setup["tgt_encoding_types"].clone())?;
         Ok(Self {
             rows,
             subjects,
             types,
         })
+    }
+
+    /// Rows of subjects whose first row has a null of a kind that `recorded` codes tell, and the other rows.
+    fn after_null(&self, recorded: &[(String, Vec<u32>)]) -> (Vec<usize>, Vec<usize>) {
+        let mut starts_null: HashMap<u32, bool> = HashMap::new();
+        for (row, &subject) in self.subjects.iter().enumerate() {
+            let is_null = recorded
+                .iter()
+                .any(|(name, codes)| name.ends_with("__nan") && codes[row] == 1);
+            starts_null.entry(subject).or_insert(is_null);
+        }
+        (0..self.subjects.len()).partition(|&row| starts_null[&self.subjects[row]])
     }
 
     /// The rows of one part of the split: every fifth subject is validated on.
@@ -63,6 +85,17 @@ impl Target {
         let subjects = self.subjects.iter().copied().filter(is_in).collect();
         Ok((filter_record_batch(&self.rows, &mask)?, subjects))
     }
+}
+
+/// Keys as text.
+fn keys(rows: &RecordBatch, column: &str) -> Outcome<Vec<Option<String>>> {
+    let keys = rows.column_by_name(column).ok_or("the table has no keys")?;
+    let keys = cast(keys, &DataType::LargeUtf8)?;
+    Ok(keys
+        .as_string::<i64>()
+        .iter()
+        .map(|key| key.map(str::to_owned))
+        .collect())
 }
 
 fn recorded_stats(case: &Case) -> Outcome<TableStats> {
@@ -104,12 +137,25 @@ fn codes(case: &Case) -> Outcome {
         SEED,
         0,
     )?;
-    compare_codes(
-        &stats,
-        &codes,
-        &files::codes(&case.path("tgt-codes.parquet"))?,
-        &[],
-    )
+    let recorded = files::codes(&case.path("tgt-codes.parquet"))?;
+    let (after_null, others) = target.after_null(&recorded);
+    for (rows, compared) in [(others, None), (after_null, Some(Compared::CodesAfterNull))] {
+        if rows.is_empty() {
+            continue;
+        }
+        let of_rows = |codes: &Vec<u32>| rows.iter().map(|&row| codes[row]).collect();
+        let recorded: Vec<(String, Vec<u32>)> = recorded
+            .iter()
+            .map(|(name, codes)| (name.clone(), of_rows(codes)))
+            .collect();
+        compare_codes(
+            &stats,
+            &codes.gather(&rows),
+            &recorded,
+            &exceptions::of(|c| Some(c) == compared),
+        )?;
+    }
+    Ok(())
 }
 
 fn decoded(case: &Case) -> Outcome {
