@@ -126,22 +126,6 @@ impl Report {
         });
     }
 
-    /// Compares for equality, unless a reason is given why the two differ: then they must.
-    pub(crate) fn same<T: PartialEq + Debug + ?Sized>(
-        &mut self,
-        what: &str,
-        got: &T,
-        want: &T,
-        exception: Option<&str>,
-    ) {
-        match exception {
-            None => self.equal(what, got, want),
-            Some(reason) => self.require(got != want, || {
-                format!("{what}: the exception is not needed any more ({reason})")
-            }),
-        }
-    }
-
     /// Counts a condition, and fails with `message` when it does not hold.
     pub(crate) fn require(&mut self, holds: bool, message: impl FnOnce() -> String) {
         self.compared += 1;

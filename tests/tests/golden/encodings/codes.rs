@@ -3,7 +3,7 @@
 use engine_core::encode::{self, EncodingType, TableStats};
 use engine_core::schema::CodeTable;
 
-use super::exceptions::{self, Compared, Exception};
+use super::exceptions::{self, Compared};
 use super::runs::{Run, SEED};
 use crate::compare::{Outcome, Report};
 use crate::discover::Case;
@@ -35,20 +35,15 @@ fn codes(case: &Case, run: &Run) -> Outcome {
     let input = files::parquet(&case.path("input.parquet"))?;
     let codes = encode::encode(&table(&input)?, &stats, SEED, 0)?;
     let recorded = files::codes(&case.path(&run.file("codes.parquet")))?;
-    compare(
-        &stats,
-        &codes,
-        &recorded,
-        &exceptions::of(|c| c == Compared::Codes),
-    )
+    compare(&stats, &codes, &recorded, Compared::Codes)
 }
 
-/// Compares codes with recorded ones; `meant` are columns that must differ.
+/// Compares codes with recorded ones; `compared` says which exceptions there are.
 pub(crate) fn compare(
     stats: &TableStats,
     codes: &CodeTable,
     recorded: &[(String, Vec<u32>)],
-    meant: &[&Exception],
+    compared: Compared,
 ) -> Outcome {
     let subs = stats.sub_columns();
     let mut report = Report::default();
@@ -74,9 +69,9 @@ pub(crate) fn compare(
                 }
             }
         }
-        let exception = meant.iter().find(|e| e.column == column.name);
-        let what = format!("{}: (sub-column, row, our code, the reference's)", column.name);
-        report.same(&what, &differ, &Vec::new(), exception.map(|e| e.reason));
+        let exception = exceptions::find(column.encoding, compared);
+        let what = ": (sub-column, row, our code, the reference's)";
+        exceptions::check(&mut report, (&column.name, what), &differ, &Vec::new(), exception);
     }
     report.finish()
 }

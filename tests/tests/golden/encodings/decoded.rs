@@ -4,7 +4,7 @@ use engine_core::encode::{self, EncodingType, Positions, TableStats};
 use engine_core::schema::{CodeColumn, CodeTable, DecodedColumn};
 use serde_json::Value;
 
-use super::exceptions::{self, Compared, Exception};
+use super::exceptions::{self, Compared};
 use super::runs::Run;
 use crate::compare::{Outcome, Report};
 use crate::discover::Case;
@@ -43,7 +43,7 @@ fn decoded(case: &Case, run: &Run, codes: &str, values: &str, compared: Compared
     let codes = recorded_codes(&stats, files::codes(&case.path(codes))?)?;
     let decoded = encode::decode(&codes, &stats, Positions::Constant(0.5))?;
     let wanted = files::json(&case.path(values))?;
-    compare(&stats, &decoded, &wanted, &exceptions::of(|c| c == compared))
+    compare(&stats, &decoded, &wanted, compared)
 }
 
 /// Recorded codes as a table.
@@ -63,16 +63,17 @@ pub(crate) fn recorded_codes(stats: &TableStats, recorded: Vec<(String, Vec<u32>
     Ok(CodeTable::new(columns, rows).ok_or("columns of unequal length")?)
 }
 
-/// Compares decoded columns with recorded values; `meant` are columns that must differ.
+/// Compares decoded columns with recorded values; `compared` says which exceptions there are.
 pub(crate) fn compare(
     stats: &TableStats,
     decoded: &[DecodedColumn],
     recorded: &Value,
-    meant: &[&Exception],
+    compared: Compared,
 ) -> Outcome {
     let mut report = Report::default();
     for column in decoded {
-        let is_binned = stats.columns[&column.name].encoding_type() == EncodingType::NumericBinned;
+        let encoding = stats.columns[&column.name].encoding_type();
+        let is_binned = encoding == EncodingType::NumericBinned;
         let (ours, wanted) = (as_json(column)?, files::list(recorded, &column.name)?);
         let same = |ours: &Value, wanted: &Value| {
             let close = match (ours.as_f64(), wanted.as_f64()) {
@@ -89,9 +90,9 @@ pub(crate) fn compare(
             .filter(|(_, (ours, wanted))| !same(ours, wanted));
         let cells: Vec<(usize, (&Value, &Value))> = cells.collect();
         report.equal(&format!("{}: rows", column.name), &ours.len(), &wanted.len());
-        let exception = meant.iter().find(|e| e.column == column.name);
-        let what = format!("{}: row, (ours, the reference's)", column.name);
-        report.same(&what, &cells, &Vec::new(), exception.map(|e| e.reason));
+        let exception = exceptions::find(encoding, compared);
+        let what = ": row, (our value, the reference's)";
+        exceptions::check(&mut report, (&column.name, what), &cells, &Vec::new(), exception);
     }
     report.finish()
 }

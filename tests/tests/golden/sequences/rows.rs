@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::compare::{Outcome, Report};
 use crate::discover::Case;
-use crate::encodings::exceptions::{self, Compared};
+use crate::encodings::exceptions::Compared;
 use crate::encodings::{compare_codes, compare_values, recorded_codes};
 use crate::files;
 use crate::plan::Plan;
@@ -139,7 +139,7 @@ fn codes(case: &Case) -> Outcome {
     )?;
     let recorded = files::codes(&case.path("tgt-codes.parquet"))?;
     let (after_null, others) = target.after_null(&recorded);
-    for (rows, compared) in [(others, None), (after_null, Some(Compared::CodesAfterNull))] {
+    for (rows, compared) in [(others, Compared::Codes), (after_null, Compared::CodesAfterNull)] {
         if rows.is_empty() {
             continue;
         }
@@ -148,12 +148,7 @@ fn codes(case: &Case) -> Outcome {
             .iter()
             .map(|(name, codes)| (name.clone(), of_rows(codes)))
             .collect();
-        compare_codes(
-            &stats,
-            &codes.gather(&rows),
-            &recorded,
-            &exceptions::of(|c| Some(c) == compared),
-        )?;
+        compare_codes(&stats, &codes.gather(&rows), &recorded, compared)?;
     }
     Ok(())
 }
@@ -166,6 +161,6 @@ fn decoded(case: &Case) -> Outcome {
         &stats,
         &decoded,
         &files::json(&case.path("tgt-decoded.json"))?,
-        &[],
+        Compared::Decoded,
     )
 }
