@@ -140,6 +140,7 @@ fn status_of_encoding(error: &EncodeError) -> ExitStatus {
     match error {
         EncodeError::UnknownEncoding { .. }
         | EncodeError::Unsupported { .. }
+        | EncodeError::NoSubjects { .. }
         | EncodeError::MissingColumn { .. } => ExitStatus::Arguments,
         EncodeError::Infinite { .. } | EncodeError::Misfit { .. } | EncodeError::WrongValues { .. } => {
             ExitStatus::Table

@@ -154,7 +154,8 @@ fn an_unknown_encoding_or_column() {
     assert_argument(
         &fit(&desk, &["t.csv", "--encoding", "city=nonsense"]),
         "invalid value 'city=nonsense' for '--encoding <COL=TYPE>': unknown encoding \"nonsense\"; the encodings are \
-         categorical, numeric_auto, numeric_discrete, numeric_binned, numeric_digit and datetime",
+         categorical, numeric_auto, numeric_discrete, numeric_binned, numeric_digit, character, datetime, \
+         datetime_relative and lat_long",
     );
     let sentence = "t.csv: there is no column \"ghost\"; the columns are city, age, height, since, smoker";
     for flags in [
@@ -164,6 +165,23 @@ fn an_unknown_encoding_or_column() {
     ] {
         assert_says(&fit(&desk, &["t.csv", flags[0], flags[1]]), ARGUMENTS, sentence);
     }
+    assert!(!desk.exists("ws"));
+}
+
+#[test]
+fn an_encoding_that_this_table_cannot_have() {
+    let desk = Desk::with_table();
+    let text = "t.csv: column \"city\": the encoding LANGUAGE_TEXT needs the language model, which this version lacks: use \
+                TABULAR_CATEGORICAL for texts that repeat, TABULAR_CHARACTER for short codes, or leave the column out";
+    assert_says(
+        &fit(&desk, &["t.csv", "--encoding", "city=language_text"]),
+        ARGUMENTS,
+        text,
+    );
+    let relative = "t.csv: column \"since\": the encoding TABULAR_DATETIME_RELATIVE counts from one row of a subject to the \
+                    next, but the rows of this table name no subject; use TABULAR_DATETIME";
+    let flags = ["t.csv", "--encoding", "since=datetime_relative"];
+    assert_says(&fit(&desk, &flags), ARGUMENTS, relative);
     assert!(!desk.exists("ws"));
 }
 

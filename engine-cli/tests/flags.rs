@@ -235,6 +235,45 @@ fn encoding_replaces_the_one_of_the_type() {
 }
 
 #[test]
+fn characters_and_places_are_put_together_again() {
+    let desk = Desk::new();
+    let row = |i: u32| {
+        let (letter, number) = (char::from(b'A' + (i % 3) as u8), 100 + i * 7 % 900);
+        let (y, x) = (
+            f64::from(i % 5).mul_add(0.5, 46.0),
+            f64::from(i % 5).mul_add(-3.0, 20.0),
+        );
+        format!("{letter}-{number},\"{y:.3}, {x:.3}\"\n")
+    };
+    desk.write(
+        "t.csv",
+        "plate,place\n".to_owned() + &(0..300).map(row).collect::<String>(),
+    );
+    let flags = [
+        "--encoding",
+        "plate=character",
+        "--encoding",
+        "place=lat-long",
+        "--max-epochs",
+        "2",
+    ];
+    let info = fitted(&desk, &flags);
+    assert_eq!(column(&info, "plate")["encoding"], "TABULAR_CHARACTER");
+    assert_eq!(column(&info, "plate")["sub_columns"].as_array().unwrap().len(), 5);
+    assert_eq!(column(&info, "place")["encoding"], "TABULAR_LAT_LONG");
+    let rows = rows(&desk, &[]);
+    let is_whole = |row: &&str| {
+        let (plate, place) = row.split_once(',').unwrap();
+        let (letter, number) = plate.split_at(1);
+        let is_plate = "ABC".contains(letter) && number.len() == 4 && number[1..].parse::<u32>().is_ok();
+        let place = place.trim_matches('"').split(", ").map(str::parse::<f64>);
+        is_plate && place.filter(Result::is_ok).count() == 2
+    };
+    let whole = rows.lines().skip(1).filter(is_whole).count();
+    assert!(whole > 270, "{whole} of 300 rows are whole:\n{rows}");
+}
+
+#[test]
 fn null_texts_stand_for_missing_values() {
     let desk = Desk::new();
     desk.write("t.csv", "a,b\n".to_owned() + &"1,x\nNA,y\n-,x\n2,y\n".repeat(30));

@@ -184,15 +184,20 @@ fn generation_order(stats: &TableStats, order: &ColumnOrder) -> Result<Generatio
         ColumnOrder::Given(names) => names,
     };
     let columns = stats.model_columns();
-    let place = |name: &String| {
-        let found = columns.iter().position(|c| &c.name == name);
-        found.ok_or_else(|| DataError::UnknownColumn {
+    // A column of empty texts has no sub-column: there is nothing to draw for it.
+    let drawn: Vec<usize> = columns
+        .iter()
+        .filter(|c| !c.sub_columns.is_empty())
+        .map(|c| c.index)
+        .collect();
+    let place = |name: &String| match columns.iter().find(|c| &c.name == name) {
+        Some(column) => Ok(drawn.iter().position(|&index| index == column.index)),
+        None => Err(DataError::UnknownColumn {
             table: "the model".to_owned(),
             column: name.clone(),
             known: list_names(columns.iter().map(|c| c.name.as_str())),
-        })
+        }),
     };
-    Ok(GenerationOrder::Given(
-        names.iter().map(place).collect::<Result<_, _>>()?,
-    ))
+    let places = names.iter().map(place).collect::<Result<Vec<_>, _>>()?;
+    Ok(GenerationOrder::Given(places.into_iter().flatten().collect()))
 }

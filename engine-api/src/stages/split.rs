@@ -38,7 +38,7 @@ pub struct SplitReport {
 /// # Errors
 /// [`EngineError::TooFewRows`] below two rows; [`EngineError::NoModelColumns`]; [`EngineError::DuplicateKey`] and
 /// [`EngineError::KeyType`] for an unsuitable primary key; [`DataError::UnknownColumn`],
-/// [`EncodeError::Unsupported`] and [`EngineError::EncodingOfKey`] for unsuitable encodings; [`FileError`] when a file
+/// [`EncodeError::Unsupported`], [`EncodeError::NoSubjects`] and [`EngineError::EncodingOfKey`] for unsuitable encodings; [`FileError`] when a file
 /// cannot be written; [`EngineError::Cancelled`]. A workspace that held nothing yet is then removed again.
 pub fn split(
     workspace: &Workspace,
@@ -149,6 +149,13 @@ fn check_encoding(source: &TableSource, name: &str, encoding: EncodingType) -> R
             source: EncodeError::Unsupported {
                 column: name.to_owned(),
                 encoding,
+            },
+        }),
+        // No column can be named yet that tells whose rows they are.
+        Some(_) if encoding.needs_subjects() => Err(EngineError::Encode {
+            table: source.name().to_owned(),
+            source: EncodeError::NoSubjects {
+                column: name.to_owned(),
             },
         }),
         Some(_) => Ok(()),

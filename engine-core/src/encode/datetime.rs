@@ -19,7 +19,7 @@ const PARTS: [&str; 9] = [
     "year", "month", "day", "hour", "minute", "second", "ms_E2", "ms_E1", "ms_E0",
 ];
 /// How many extremes are kept on each side.
-const EXTREMES: usize = 1_000;
+pub(super) const EXTREMES: usize = 1_000;
 
 /// One value for every part of an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ impl DateParts {
 }
 
 /// The parts of an instant.
-fn split(micros: i64) -> [i64; 9] {
+pub(super) fn split(micros: i64) -> [i64; 9] {
     let (year, month, day) = date_of(micros.div_euclid(DAY));
     let millis = micros.rem_euclid(DAY) / 1_000;
     let second = millis / 1_000;
@@ -99,7 +99,7 @@ fn split(micros: i64) -> [i64; 9] {
 }
 
 /// The instant of parts; a day beyond the end of its month is the last of the month.
-fn join([year, month, day, hour, minute, second, e2, e1, e0]: [i64; 9]) -> i64 {
+pub(super) fn join([year, month, day, hour, minute, second, e2, e1, e0]: [i64; 9]) -> i64 {
     let days = days_of(year, month, day.min(days_in_month(year, month)));
     let millis = ((hour * 60 + minute) * 60 + second) * 1_000 + e2 * 100 + e1 * 10 + e0;
     days * DAY + millis * 1_000
@@ -121,7 +121,7 @@ pub(crate) struct DatetimePartial {
 }
 
 /// Instants as text, all in the shortest form that shows them wholly.
-fn texts(micros: impl Iterator<Item = i64> + Clone) -> Vec<String> {
+pub(super) fn texts(micros: impl Iterator<Item = i64> + Clone) -> Vec<String> {
     let parts = |t: i64| (t.div_euclid(SECOND), t.rem_euclid(SECOND) as u32 * 1_000);
     let forms = micros.clone().map(|t| {
         let (seconds, nanos) = parts(t);
@@ -234,7 +234,7 @@ pub(crate) fn reduce(partials: &[&DatetimePartial], protection: &ColumnProtectio
 }
 
 /// Reads an instant as the statistics write it.
-fn instant(text: &str) -> Option<i64> {
+pub(super) fn instant(text: &str) -> Option<i64> {
     Dates::read([Some(text)].into_iter()).into_micros()[0]
 }
 

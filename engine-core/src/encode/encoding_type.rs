@@ -91,9 +91,18 @@ impl EncodingType {
         }
     }
 
-    /// Whether this version can analyse, encode and decode it.
+    /// Whether this version can analyse, encode and decode it: all encodings of tables, none of the language
+    /// model.
     pub fn is_supported(self) -> bool {
-        self == Self::Categorical || self == Self::Datetime || self.is_numeric()
+        !matches!(
+            self,
+            Self::LanguageText | Self::LanguageCategorical | Self::LanguageNumeric | Self::LanguageDatetime
+        )
+    }
+
+    /// Whether it needs to know which rows belong to one subject ([`crate::schema::Table::with_subjects`]).
+    pub fn needs_subjects(self) -> bool {
+        self == Self::DatetimeRelative
     }
 
     /// Whether it is one of the numeric encodings of tables.
@@ -104,7 +113,7 @@ impl EncodingType {
         )
     }
 
-    /// Whether column statistics say if value protection was on: all supported types but the automatic one.
+    /// Whether column statistics say if value protection was on.
     pub(crate) fn records_protection(self) -> bool {
         !matches!(self, Self::NumericAuto | Self::Character | Self::LatLong)
     }
@@ -165,11 +174,12 @@ mod tests {
         assert_eq!("categorical".parse(), Ok(EncodingType::Categorical));
         assert_eq!("Numeric-Digit".parse(), Ok(EncodingType::NumericDigit));
         assert_eq!("datetime".parse(), Ok(EncodingType::Datetime));
+        assert_eq!("lat-long".parse(), Ok(EncodingType::LatLong));
         let error = "digits".parse::<EncodingType>().unwrap_err();
         assert_eq!(
             error.to_string(),
             "unknown encoding \"digits\"; the encodings are categorical, numeric_auto, numeric_discrete, \
-             numeric_binned, numeric_digit and datetime"
+             numeric_binned, numeric_digit, character, datetime, datetime_relative and lat_long"
         );
     }
 }

@@ -12,7 +12,7 @@ pub enum EncodeError {
     /// No encoding has this name.
     #[error(
         "unknown encoding {name:?}; the encodings are categorical, numeric_auto, numeric_discrete, numeric_binned, \
-         numeric_digit and datetime"
+         numeric_digit, character, datetime, datetime_relative and lat_long"
     )]
     UnknownEncoding {
         /// What was given, shortened.
@@ -20,14 +20,23 @@ pub enum EncodeError {
     },
     /// An encoding that this version knows by name only.
     #[error(
-        "column {column:?}: the encoding {encoding} is not supported yet: use TABULAR_CATEGORICAL, one of \
-         TABULAR_NUMERIC_AUTO, _DISCRETE, _BINNED and _DIGIT, or TABULAR_DATETIME"
+        "column {column:?}: the encoding {encoding} needs the language model, which this version lacks: use \
+         TABULAR_CATEGORICAL for texts that repeat, TABULAR_CHARACTER for short codes, or leave the column out"
     )]
     Unsupported {
         /// Name of the column.
         column: String,
         /// The encoding.
         encoding: EncodingType,
+    },
+    /// An encoding of differences between the rows of a subject, in a table whose rows name no subject.
+    #[error(
+        "column {column:?}: the encoding TABULAR_DATETIME_RELATIVE counts from one row of a subject to the next, but the \
+         rows of this table name no subject; use TABULAR_DATETIME"
+    )]
+    NoSubjects {
+        /// Name of the column.
+        column: String,
     },
     /// A column has an encoding, but the table has no such column.
     #[error(
@@ -58,7 +67,7 @@ pub enum EncodeError {
         column: String,
         /// The encoding that was asked for.
         encoding: EncodingType,
-        /// What the values should have been, `number` or `date`.
+        /// What the values should have been, for instance `number` or `date`.
         kind: &'static str,
         /// First row that cannot be read.
         row: u64,
@@ -106,6 +115,14 @@ pub enum EncodeError {
         code: u32,
         /// Number of codes.
         cardinality: usize,
+    },
+    /// There are not as many subjects as rows of codes.
+    #[error("the subjects of {subjects} rows are given for {rows} rows of codes; give one for each")]
+    UnequalSubjects {
+        /// Rows of codes.
+        rows: usize,
+        /// Rows whose subject is given.
+        subjects: usize,
     },
     /// A code table of other sub-columns than the statistics have.
     #[error(

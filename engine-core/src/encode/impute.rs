@@ -11,7 +11,9 @@ pub(crate) struct Stand {
     /// Which rows hold a value.
     valid: Vec<bool>,
     stream: Stream,
-    site: EncodeSite,
+    /// Row of the whole table that the first row is, and index of the column.
+    first_row: u64,
+    column: u32,
 }
 
 impl Stand {
@@ -29,7 +31,8 @@ impl Stand {
             valid_rows: valid.map(rows_of),
             valid: valid.map_or_else(Vec::new, <[bool]>::to_vec),
             stream: Stream::new(site.seed, Purpose::Impute, 0),
-            site,
+            first_row: site.first_row,
+            column: site.column,
         }
     }
 
@@ -45,11 +48,9 @@ impl Stand {
         if valid_rows.is_empty() {
             return None;
         }
-        let drawn = self.stream.below(
-            valid_rows.len() as u64,
-            self.site.first_row + row as u64,
-            self.site.column,
-        );
+        let drawn = self
+            .stream
+            .below(valid_rows.len() as u64, self.first_row + row as u64, self.column);
         Some(valid_rows[drawn as usize] as usize)
     }
 }

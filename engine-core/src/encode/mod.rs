@@ -25,15 +25,18 @@
 
 mod calendar;
 mod categorical;
+mod character;
 mod column;
 mod dates;
 mod datetime;
+mod datetime_relative;
 mod draws;
 mod encoding_type;
 mod error;
 mod impute;
 mod instants;
 mod json;
+mod lat_long;
 mod log_histogram;
 mod numeric;
 mod partial;
@@ -44,11 +47,14 @@ mod strings;
 mod table;
 
 pub use categorical::CategoricalStats;
+pub use character::CharacterStats;
 pub use datetime::{DateParts, DatetimeStats};
+pub use datetime_relative::{RelativeParts, RelativeStats};
 pub use draws::{Positions, RareReplacement};
 pub use encoding_type::{EncodingType, default_encoding};
 pub use error::EncodeError;
 pub use json::to_json;
+pub use lat_long::{LatLongStats, TileCharacters};
 pub use numeric::{BinnedStats, DigitStats, Digits, DiscreteStats};
 pub use partial::{ColumnPartial, Part, PartialStats};
 pub use probabilities::{empirical_probabilities, rare_codes};
@@ -57,7 +63,7 @@ pub use stats::{
     Cardinalities, Codes, ColumnStats, EncodingStats, ModelColumn, Place, SequenceLengths, SubColumn,
     TableKeys, TableStats,
 };
-pub use table::{EncodingTypes, analyze_partition, decode, encode, reduce};
+pub use table::{EncodingTypes, analyze_partition, decode, decode_subjects, encode, reduce};
 
 #[cfg(test)]
 mod tests;

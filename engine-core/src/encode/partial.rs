@@ -7,7 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::categorical::CategoricalPartial;
+use super::character::CharacterPartial;
 use super::datetime::DatetimePartial;
+use super::datetime_relative::RelativePartial;
+use super::lat_long::LatLongPartial;
 use super::numeric::NumericPartial;
 use super::{EncodeError, EncodingType};
 
@@ -51,7 +54,10 @@ pub(crate) enum PartialValues {
     Empty {},
     Categorical(CategoricalPartial),
     Numeric(NumericPartial),
+    Character(CharacterPartial),
     Datetime(DatetimePartial),
+    DatetimeRelative(RelativePartial),
+    LatLong(LatLongPartial),
 }
 
 impl<'de> Deserialize<'de> for ColumnPartial {
@@ -63,14 +69,16 @@ impl<'de> Deserialize<'de> for ColumnPartial {
         let encoding_type: EncodingType = serde_json::from_value(encoding).map_err(D::Error::custom)?;
         let empty = map.is_empty();
         let map = Value::Object(map);
-        let values = if empty {
-            Ok(PartialValues::Empty {})
-        } else if encoding_type.is_numeric() {
-            serde_json::from_value(map).map(PartialValues::Numeric)
-        } else if encoding_type == EncodingType::Datetime {
-            serde_json::from_value(map).map(PartialValues::Datetime)
-        } else {
-            serde_json::from_value(map).map(PartialValues::Categorical)
+        let values = match encoding_type {
+            _ if empty => Ok(PartialValues::Empty {}),
+            EncodingType::Character => serde_json::from_value(map).map(PartialValues::Character),
+            EncodingType::Datetime => serde_json::from_value(map).map(PartialValues::Datetime),
+            EncodingType::DatetimeRelative => {
+                serde_json::from_value(map).map(PartialValues::DatetimeRelative)
+            }
+            EncodingType::LatLong => serde_json::from_value(map).map(PartialValues::LatLong),
+            _ if encoding_type.is_numeric() => serde_json::from_value(map).map(PartialValues::Numeric),
+            _ => serde_json::from_value(map).map(PartialValues::Categorical),
         };
         Ok(Self {
             encoding_type,
@@ -138,6 +146,16 @@ pub(crate) struct Misfits {
 }
 
 impl Misfits {
+    /// Takes in the rows that follow.
+    pub(crate) fn merge(&mut self, later: Self) {
+        self.present += later.present;
+        if self.unreadable == 0 {
+            self.row = later.row;
+            self.value = later.value;
+        }
+        self.unreadable += later.unreadable;
+    }
+
     /// Counts a value that cannot be read.
     pub(crate) fn add(&mut self, row: u64, value: impl FnOnce() -> String) {
         if self.unreadable == 0 {

@@ -6,6 +6,8 @@ use crate::random::{Purpose, Stream};
 const FEWEST_ROWS: usize = 20;
 /// Least number of rows that share a value, and rows cut off at each end, before the random part.
 const RARE: u64 = 5;
+/// Least number of rows that share a square on the map, before the random part.
+const SQUARE: u64 = 20;
 
 /// Whether rare values and extremes are kept out of the statistics.
 ///
@@ -41,16 +43,19 @@ pub(crate) struct ColumnProtection {
     key: u64,
 }
 
+/// Goes on with an FNV-1a hash.
+fn hash(before: u64, name: &str) -> u64 {
+    name.bytes().fold(before, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+    })
+}
+
 impl ColumnProtection {
     pub(crate) fn new(protection: Protection, seed: u64, column: &str) -> Self {
-        // FNV-1a
-        let key = column.bytes().fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
-        });
         Self {
             protection,
             stream: Stream::new(seed, Purpose::Protection, 0),
-            key,
+            key: hash(0xCBF2_9CE4_8422_2325, column),
         }
     }
 
@@ -70,6 +75,19 @@ impl ColumnProtection {
     /// Least number of rows that must share a value for it to be kept.
     pub(crate) fn rare_threshold(&self) -> u64 {
         self.threshold(Use::Values)
+    }
+
+    /// The protection of a part of the column, which draws thresholds of its own.
+    pub(crate) fn of_part(&self, part: &str) -> Self {
+        Self {
+            key: hash(self.key, part),
+            ..*self
+        }
+    }
+
+    /// Least number of rows that must share a square on the map for it to be kept, protected or not.
+    pub(crate) fn square_threshold(&self) -> u64 {
+        SQUARE + self.rare_threshold().saturating_sub(RARE)
     }
 
     /// The least and the greatest value that may be shown: of the smallest values in rising and the largest

@@ -6,9 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::categorical::CategoricalStats;
+use super::character::CharacterStats;
 use super::column::ColumnEncoding;
 use super::datetime::DatetimeStats;
+use super::datetime_relative::RelativeStats;
 use super::json::to_json;
+use super::lat_long::LatLongStats;
 use super::numeric::{BinnedStats, DigitStats, DiscreteStats};
 use super::{EncodeError, EncodingType};
 use crate::schema::SubColumnName;
@@ -129,8 +132,14 @@ pub enum EncodingStats {
     Binned(BinnedStats),
     /// One sub-column per digit.
     Digit(DigitStats),
+    /// One sub-column per character.
+    Character(CharacterStats),
     /// One sub-column per part of a date.
     Datetime(DatetimeStats),
+    /// One sub-column per part of a subject's first date and of the time between its rows.
+    DatetimeRelative(RelativeStats),
+    /// Sub-columns for squares on the map, from large to small.
+    LatLong(LatLongStats),
 }
 
 impl EncodingStats {
@@ -141,7 +150,10 @@ impl EncodingStats {
             Self::Discrete(_) => EncodingType::NumericDiscrete,
             Self::Binned(_) => EncodingType::NumericBinned,
             Self::Digit(_) => EncodingType::NumericDigit,
+            Self::Character(_) => EncodingType::Character,
             Self::Datetime(_) => EncodingType::Datetime,
+            Self::DatetimeRelative(_) => EncodingType::DatetimeRelative,
+            Self::LatLong(_) => EncodingType::LatLong,
         }
     }
 
@@ -157,7 +169,10 @@ impl EncodingStats {
             Self::Discrete(stats) => stats,
             Self::Binned(stats) => stats,
             Self::Digit(stats) => stats,
+            Self::Character(stats) => stats,
             Self::Datetime(stats) => stats,
+            Self::DatetimeRelative(stats) => stats,
+            Self::LatLong(stats) => stats,
         }
     }
 }
@@ -319,7 +334,10 @@ fn read_column(name: &str, column: Map<String, Value>) -> Result<ColumnStats, En
         EncodingType::NumericDiscrete => EncodingStats::Discrete(read_part(name, &column)?),
         EncodingType::NumericBinned => EncodingStats::Binned(read_part(name, &column)?),
         EncodingType::NumericDigit => EncodingStats::Digit(read_part(name, &column)?),
+        EncodingType::Character => EncodingStats::Character(read_part(name, &column)?),
         EncodingType::Datetime => EncodingStats::Datetime(read_part(name, &column)?),
+        EncodingType::DatetimeRelative => EncodingStats::DatetimeRelative(read_part(name, &column)?),
+        EncodingType::LatLong => EncodingStats::LatLong(read_part(name, &column)?),
         encoding => {
             return Err(EncodeError::Unsupported {
                 column: name.to_owned(),

@@ -7,7 +7,10 @@ use super::column::{DecodeSite, EncodeSite};
 use super::partial::{ColumnPartial, Part, PartialStats, PartialValues, check_fit};
 use super::protection::ColumnProtection;
 use super::stats::{ColumnStats, EncodingStats, Modelled, Place, SequenceLengths, TableKeys, TableStats};
-use super::{EncodeError, EncodingType, Positions, Protection, categorical, datetime, numeric};
+use super::{
+    EncodeError, EncodingType, Positions, Protection, categorical, character, datetime, datetime_relative,
+    lat_long, numeric,
+};
 use crate::schema::{CodeColumn, CodeTable, DecodedColumn, Table};
 
 /// The encodings of the columns of a model, in model order. Key columns and columns that are left out are not
@@ -17,8 +20,8 @@ pub type EncodingTypes = IndexMap<String, EncodingType>;
 /// Statistics of a part of a table; `first_row` is the row of the whole table that its first row is.
 ///
 /// # Errors
-/// [`EncodeError::MissingColumn`], [`EncodeError::Unsupported`], [`EncodeError::Infinite`],
-/// [`EncodeError::WrongValues`]; of several columns at fault the first in model order.
+/// [`EncodeError::MissingColumn`], [`EncodeError::Unsupported`], [`EncodeError::NoSubjects`],
+/// [`EncodeError::Infinite`], [`EncodeError::WrongValues`]; of several columns at fault the first in model order.
 pub fn analyze_partition(
     table: &Table<'_>,
     types: &EncodingTypes,
@@ -57,14 +60,25 @@ fn analyze_column(
     let column = table.column(name).ok_or_else(|| EncodeError::MissingColumn {
         column: name.to_owned(),
     })?;
-    if table.rows() == 0 {
-        Ok(PartialValues::Empty {})
-    } else if encoding.is_numeric() {
-        numeric::analyze(column, encoding, first_row).map(PartialValues::Numeric)
-    } else if encoding == EncodingType::Datetime {
-        datetime::analyze(column, first_row).map(PartialValues::Datetime)
-    } else {
-        Ok(PartialValues::Categorical(categorical::analyze(column)))
+    let subjects = table.subjects();
+    if encoding.needs_subjects() && subjects.is_none() {
+        return Err(EncodeError::NoSubjects {
+            column: name.to_owned(),
+        });
+    }
+    match encoding {
+        _ if table.rows() == 0 => Ok(PartialValues::Empty {}),
+        EncodingType::Character => Ok(PartialValues::Character(character::analyze(column))),
+        EncodingType::Datetime => datetime::analyze(column, first_row).map(PartialValues::Datetime),
+        EncodingType::DatetimeRelative => {
+            datetime_relative::analyze(column, subjects.unwrap_or_default(), first_row)
+                .map(PartialValues::DatetimeRelative)
+        }
+        EncodingType::LatLong => Ok(PartialValues::LatLong(lat_long::analyze(column, first_row))),
+        _ if encoding.is_numeric() => {
+            numeric::analyze(column, encoding, first_row).map(PartialValues::Numeric)
+        }
+        _ => Ok(PartialValues::Categorical(categorical::analyze(column))),
     }
 }
 
@@ -127,6 +141,17 @@ fn places(types: &EncodingTypes) -> Vec<Place> {
     columns.collect()
 }
 
+/// Those of partial statistics that are of one kind.
+macro_rules! of_kind {
+    ($partials:expr, $kind:ident) => {{
+        let of_kind = $partials.iter().filter_map(|p| match &p.values {
+            PartialValues::$kind(values) => Some(values),
+            _ => None,
+        });
+        of_kind.collect::<Vec<_>>()
+    }};
+}
+
 /// Statistics of a column; `None` when no part has rows.
 fn reduce_column(
     name: &str,
@@ -134,44 +159,50 @@ fn reduce_column(
     partials: &[&ColumnPartial],
     protection: &ColumnProtection,
 ) -> Result<Option<EncodingStats>, EncodeError> {
-    let (mut categorical, mut numeric, mut datetime) = (Vec::new(), Vec::new(), Vec::new());
-    for partial in partials {
-        match &partial.values {
-            PartialValues::Empty {} => {}
-            PartialValues::Categorical(values) => categorical.push(values),
-            PartialValues::Numeric(values) => numeric.push(values),
-            PartialValues::Datetime(values) => datetime.push(values),
+    let mut with_rows = partials.iter().map(|p| &p.values);
+    let Some(first) = with_rows.find(|values| !matches!(values, PartialValues::Empty {})) else {
+        return Ok(None);
+    };
+    Ok(Some(match first {
+        PartialValues::Empty {} | PartialValues::Categorical(_) => {
+            EncodingStats::Categorical(categorical::reduce(&of_kind!(partials, Categorical), protection))
         }
-    }
-    if !numeric.is_empty() {
-        check_fit(
-            name,
-            encoding,
-            "number",
-            numeric.iter().filter_map(|p| p.misfits.as_ref()),
-        )?;
-        return Ok(Some(numeric::reduce(&numeric, encoding, protection)));
-    }
-    if !datetime.is_empty() {
-        check_fit(
-            name,
-            encoding,
-            "date",
-            datetime.iter().filter_map(|p| p.misfits.as_ref()),
-        )?;
-        return Ok(Some(EncodingStats::Datetime(datetime::reduce(
-            &datetime, protection,
-        ))));
-    }
-    let reduced = || EncodingStats::Categorical(categorical::reduce(&categorical, protection));
-    Ok((!categorical.is_empty()).then(reduced))
+        PartialValues::Numeric(_) => {
+            let partials = of_kind!(partials, Numeric);
+            let misfits = partials.iter().filter_map(|p| p.misfits.as_ref());
+            check_fit(name, encoding, "number", misfits)?;
+            numeric::reduce(&partials, encoding, protection)
+        }
+        PartialValues::Character(_) => {
+            EncodingStats::Character(character::reduce(&of_kind!(partials, Character), protection))
+        }
+        PartialValues::Datetime(_) => {
+            let partials = of_kind!(partials, Datetime);
+            let misfits = partials.iter().filter_map(|p| p.misfits.as_ref());
+            check_fit(name, encoding, "date", misfits)?;
+            EncodingStats::Datetime(datetime::reduce(&partials, protection))
+        }
+        PartialValues::DatetimeRelative(_) => {
+            let partials = of_kind!(partials, DatetimeRelative);
+            let misfits = partials.iter().filter_map(|p| p.misfits.as_ref());
+            check_fit(name, encoding, "date", misfits)?;
+            EncodingStats::DatetimeRelative(datetime_relative::reduce(&partials, protection))
+        }
+        PartialValues::LatLong(_) => {
+            let partials = of_kind!(partials, LatLong);
+            let misfits = partials.iter().filter_map(|p| p.misfits.as_ref());
+            check_fit(name, encoding, lat_long::KIND, misfits)?;
+            EncodingStats::LatLong(lat_long::reduce(&partials, protection))
+        }
+    }))
 }
 
 /// The codes of a table, one column per sub-column of [`TableStats::sub_columns`]. `first_row` is the row of
 /// the whole table that the first row is; with the seed it decides which values stand in for nulls.
 ///
 /// # Errors
-/// [`EncodeError::MissingColumn`], [`EncodeError::Infinite`], [`EncodeError::WrongValues`].
+/// [`EncodeError::MissingColumn`], [`EncodeError::NoSubjects`], [`EncodeError::Infinite`],
+/// [`EncodeError::WrongValues`].
 pub fn encode(
     table: &Table<'_>,
     stats: &TableStats,
@@ -187,6 +218,7 @@ pub fn encode(
             seed,
             first_row,
             column: index as u32,
+            subjects: table.subjects(),
         };
         values.encoding().encode(column, site)
     });
@@ -201,13 +233,50 @@ pub fn encode(
 /// training come out as nulls.
 ///
 /// # Errors
-/// [`EncodeError::UnequalColumns`] when the codes are of another model, [`EncodeError::CodeOutOfRange`].
+/// [`EncodeError::UnequalColumns`] when the codes are of another model, [`EncodeError::CodeOutOfRange`];
+/// [`EncodeError::NoSubjects`] for an encoding that needs to know whose rows they are ([`decode_subjects`]).
 pub fn decode(
     codes: &CodeTable,
     stats: &TableStats,
     positions: Positions,
 ) -> Result<Vec<DecodedColumn>, EncodeError> {
+    decode_columns(codes, stats, positions, None)
+}
+
+/// [`decode`] for rows of subjects: those with one number belong to one subject, whole and in their order.
+///
+/// # Errors
+/// As [`decode`]; [`EncodeError::UnequalSubjects`] when there are not as many numbers as rows.
+pub fn decode_subjects(
+    codes: &CodeTable,
+    stats: &TableStats,
+    positions: Positions,
+    subjects: &[u32],
+) -> Result<Vec<DecodedColumn>, EncodeError> {
+    if subjects.len() != codes.rows() {
+        return Err(EncodeError::UnequalSubjects {
+            rows: codes.rows(),
+            subjects: subjects.len(),
+        });
+    }
+    decode_columns(codes, stats, positions, Some(subjects))
+}
+
+fn decode_columns(
+    codes: &CodeTable,
+    stats: &TableStats,
+    positions: Positions,
+    subjects: Option<&[u32]>,
+) -> Result<Vec<DecodedColumn>, EncodeError> {
     check_codes(codes, stats)?;
+    let lost = stats
+        .modelled()
+        .find(|(_, _, values, _)| values.encoding().needs_subjects());
+    if let (Some((_, name, ..)), None) = (lost, subjects) {
+        return Err(EncodeError::NoSubjects {
+            column: name.to_owned(),
+        });
+    }
     let mut ranges = Vec::with_capacity(stats.columns.len());
     let mut start = 0;
     for column in stats.columns.values() {
@@ -223,6 +292,7 @@ pub fn decode(
         let site = DecodeSite {
             positions,
             column: index as u32,
+            subjects,
         };
         let (values, validity) = match column {
             ColumnStats::Empty(_) => (crate::schema::DecodedValues::Null(codes.rows()), None),

@@ -79,11 +79,16 @@ pub(crate) fn as_json(column: &DecodedColumn) -> Outcome<Vec<Value>> {
     (0..column.len()).map(cell).collect()
 }
 
-/// `2007-04-09T12:00:17`, with a fraction where there is one.
+/// `2007-04-09T12:00:17`, with six digits of a fraction where there is one.
 fn instant(micros: i64) -> Outcome<String> {
     let instant = arrow::temporal_conversions::timestamp_us_to_datetime(micros);
     let instant = instant.ok_or_else(|| format!("{micros} is no instant"))?;
-    Ok(instant.format("%Y-%m-%dT%H:%M:%S%.f").to_string())
+    let form = if micros % 1_000_000 == 0 {
+        "%Y-%m-%dT%H:%M:%S"
+    } else {
+        "%Y-%m-%dT%H:%M:%S%.6f"
+    };
+    Ok(instant.format(form).to_string())
 }
 
 /// Whether two cells are equal: numbers by value, everything else as JSON.

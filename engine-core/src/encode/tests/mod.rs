@@ -1,9 +1,13 @@
 //! The worked examples of the specification, and properties that hold for any values.
 
 mod categorical;
+mod character;
 mod datetime;
+mod datetime_relative;
 mod digit;
+mod lat_long;
 mod numeric;
+mod partitions;
 mod properties;
 mod stats;
 

@@ -137,6 +137,109 @@ proptest! {
     }
 
     #[test]
+    fn characters_come_back(values in options("[a-z]{0,3}|[^\\p{C}\\p{Z}\\s]{0,60}")) {
+        prop_assume!(values.iter().flatten().any(|text| !text.is_empty()));
+        let borrowed: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
+        let stats = analyze(texts(&borrowed), EncodingType::Character);
+        prop_assert_eq!(&TableStats::from_json(&stats.to_json().unwrap()).unwrap(), &stats);
+        let back = decoded(&texts(&borrowed), &stats, RANDOM);
+        let DecodedValues::Text(texts) = &back.values else { panic!("no texts") };
+        for (row, value) in values.iter().enumerate() {
+            let cut = value.as_ref().map(|text| text.chars().take(50).collect::<String>());
+            prop_assert_eq!((!is_null(&back, row)).then_some(&texts[row]), cut.as_ref());
+        }
+    }
+
+    #[test]
+    fn rare_characters_stay_inside(values in proptest::collection::vec("[a-d]{0,4}", 1..80), code: u32) {
+        let column: Vec<Option<&str>> = values.iter().map(|text| Some(text.as_str())).collect();
+        let stats = analyze_parts(&[texts(&column)], EncodingType::Character, Protection::On);
+        let subs = stats.sub_columns();
+        let any_code = |(i, s): (u32, &SubColumn)| code.rotate_left(i * 5) % s.cardinality as u32;
+        let back = shown(&decode_rows(&[(0u32..).zip(&subs).map(any_code).collect()], &stats, RANDOM));
+        let shared = |c: char| values.iter().filter(|text| text.contains(c)).count() >= 5;
+        prop_assert!(back[0] == "null" || back[0].chars().all(shared), "{}", back[0]);
+    }
+
+    #[test]
+    fn places_come_back_within_meters(
+        values in options((-9_000_000i64..=9_000_000, -18_000_000i64..=18_000_000)),
+    ) {
+        let place = |&(y, x): &(i64, i64)| format!("{},{:.20}", y as f64 / 1e5, x as f64 / 1e5);
+        let written: Vec<Option<String>> = values.iter().map(|v| v.as_ref().map(place)).collect();
+        let borrowed: Vec<Option<&str>> = written.iter().map(Option::as_deref).collect();
+        let stats = analyze(texts(&borrowed), EncodingType::LatLong);
+        prop_assert_eq!(&TableStats::from_json(&stats.to_json().unwrap()).unwrap(), &stats);
+        let back = shown(&decoded(&texts(&borrowed), &stats, RANDOM));
+        for (value, back) in values.iter().zip(back) {
+            let Some((y, x)) = value else {
+                prop_assert_eq!(back, "null");
+                continue;
+            };
+            let degrees: Vec<f64> = back.split(", ").map(|d| d.parse().unwrap()).collect();
+            // A step of single precision at 180 degrees, and the last decimal.
+            prop_assert!((degrees[0] - *y as f64 / 1e5).abs() < 4e-5 && (degrees[1] - *x as f64 / 1e5).abs() < 4e-5);
+        }
+    }
+
+    #[test]
+    fn any_tile_is_a_place(code in proptest::collection::vec(any::<u32>(), 39), nulls: bool) {
+        let values = ["48.2,16.37", "-33.86785,151.20732", "90,-180", "-0.00001,0.00001"];
+        let mut column: Vec<Option<&str>> = values.into_iter().map(Some).collect();
+        column.extend(nulls.then_some(None));
+        let stats = analyze(texts(&column), EncodingType::LatLong);
+        let subs = stats.sub_columns();
+        let row = subs.iter().zip(code).map(|(s, code)| code % s.cardinality as u32).collect();
+        let back = shown(&decode_rows(&[row], &stats, RANDOM));
+        let are_numbers = back[0].split(", ").map(str::parse::<f64>).filter(Result::is_ok).count() == 2;
+        prop_assert!(are_numbers || (nulls && back[0] == "null"), "{}", back[0]);
+    }
+
+    #[test]
+    fn dates_of_subjects_come_back(
+        rows in proptest::collection::vec(
+            (proptest::option::weighted(0.8, -60_000_000_000i64..250_000_000_000), 0..6u32), 1..80,
+        ),
+    ) {
+        let values: Vec<Option<i64>> = rows.iter().map(|row| row.0.map(|second| second * 1_000_000)).collect();
+        let subjects: Vec<u32> = rows.iter().map(|row| row.1).collect();
+        let is_start = |row: &usize| !(0..*row).any(|r| subjects[r] == subjects[*row] && values[r].is_some());
+        // A subject that starts at a time of day is needed for times to count.
+        let mut starts = (0..rows.len()).filter(is_start).filter_map(|row| values[row]);
+        prop_assume!(starts.any(|start| start.rem_euclid(86_400_000_000) > 0));
+        let types = types(EncodingType::DatetimeRelative);
+        let dates = owned(&values, Data::Micros);
+        let table = dates.table().with_subjects(&subjects).unwrap();
+        let partial = analyze_partition(&table, &types, Part::Training, 0).unwrap();
+        let stats = reduce(&[partial], &types, Protection::Off, TableKeys::default(), 1).unwrap();
+        prop_assert_eq!(&TableStats::from_json(&stats.to_json().unwrap()).unwrap(), &stats);
+        let codes = encode(&table, &stats, 3, 0).unwrap();
+        let back = decode_subjects(&codes, &stats, RANDOM, &subjects).unwrap().remove(0);
+        let DecodedValues::Timestamp(instants) = &back.values else { panic!("no instants") };
+        for (row, value) in values.iter().enumerate() {
+            prop_assert_eq!((!is_null(&back, row)).then_some(instants[row]), *value);
+        }
+    }
+
+    #[test]
+    fn any_steps_are_dates(code in proptest::collection::vec(any::<u32>(), 200), subjects in proptest::collection::vec(0..3u32, 15)) {
+        let values = ["0001-01-01 10:00", "9999-12-31 23:59:59", "2020-02-29", "1969-12-31 00:00:01"].map(Some);
+        let dates = instants(&[&values[..], &[None]].concat());
+        let types = types(EncodingType::DatetimeRelative);
+        let table = dates.table().with_subjects(&[1, 1, 1, 2, 2]).unwrap();
+        let partial = analyze_partition(&table, &types, Part::Training, 0).unwrap();
+        let stats = reduce(&[partial], &types, Protection::Off, TableKeys::default(), 1).unwrap();
+        let subs = stats.sub_columns();
+        let any_code = |(row, s): (usize, usize)| code[row * subs.len() + s] % subs[s].cardinality as u32;
+        let column = |s: usize| CodeColumn::from_codes(subs[s].cardinality, (0..15).map(|row| any_code((row, s))));
+        let codes = CodeTable::new((0..subs.len()).map(column).collect(), 15).unwrap();
+        let back = decode_subjects(&codes, &stats, RANDOM, &subjects).unwrap().remove(0);
+        let (first, last) = (micros("0001-01-01"), micros("9999-12-31 23:59:59.999999"));
+        let DecodedValues::Timestamp(instants) = &back.values else { panic!("no instants") };
+        prop_assert!(instants.iter().all(|instant| (first..=last).contains(instant)));
+    }
+
+    #[test]
     fn any_text_is_read_as_a_date_or_not(text in "\\PC{0,12}|[0-9TZ:/. +-]{0,25}") {
         let read = dates::Dates::read([Some(text.as_str())].into_iter()).into_micros();
         prop_assert_eq!(read.len(), 1);
@@ -144,7 +247,7 @@ proptest! {
 
     #[test]
     fn results_do_not_depend_on_threads(values in options(-500i64..500), seed: u64) {
-        let encodings = ["numeric_digit", "numeric_binned", "numeric_discrete", "datetime", "categorical"];
+        let encodings = ["numeric_digit", "numeric_binned", "numeric_discrete", "datetime", "categorical", "character"];
         let numbers = ints(&values);
         let column = |&name: &&'static str| Column { name, ..numbers.column() };
         let table = Table::new(encodings.iter().map(column).collect(), values.len()).unwrap();

@@ -88,9 +88,9 @@ fn errors_name_the_key() {
     );
     assert!(error("\"is_sequential\": false,", "").contains("missing field `is_sequential`"));
     assert_eq!(
-        error("TABULAR_CATEGORICAL", "TABULAR_CHARACTER"),
-        "column \"cat\": the encoding TABULAR_CHARACTER is not supported yet: use TABULAR_CATEGORICAL, one of \
-         TABULAR_NUMERIC_AUTO, _DISCRETE, _BINNED and _DIGIT, or TABULAR_DATETIME"
+        error("TABULAR_CATEGORICAL", "LANGUAGE_TEXT"),
+        "column \"cat\": the encoding LANGUAGE_TEXT needs the language model, which this version lacks: use \
+         TABULAR_CATEGORICAL for texts that repeat, TABULAR_CHARACTER for short codes, or leave the column out"
     );
     assert!(TableStats::from_json("").is_err());
 }
@@ -159,13 +159,16 @@ fn wrong_codes_and_columns_are_refused() {
 #[test]
 fn unsupported_encodings_say_so() {
     let column = texts(&[Some("a")]);
-    let error =
-        analyze_partition(&column.table(), &types(EncodingType::LatLong), Part::Training, 0).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "column \"x\": the encoding TABULAR_LAT_LONG is not supported yet: use TABULAR_CATEGORICAL, one of \
-         TABULAR_NUMERIC_AUTO, _DISCRETE, _BINNED and _DIGIT, or TABULAR_DATETIME"
-    );
+    let error = analyze_partition(
+        &column.table(),
+        &types(EncodingType::LanguageText),
+        Part::Training,
+        0,
+    )
+    .unwrap_err();
+    let column = "x".to_owned();
+    let encoding = EncodingType::LanguageText;
+    assert_eq!(error, EncodeError::Unsupported { column, encoding });
 }
 
 #[test]

@@ -1,0 +1,240 @@
+//! Characters: one sub-column per position of a text. Rare characters vanish.
+
+use std::str::Chars;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::EncodeError;
+use super::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite};
+use super::impute::Stand;
+use super::protection::ColumnProtection;
+use super::stats::{Cardinalities, Codes};
+use super::strings::{FastMap, Interned, NULL_INDEX, intern};
+use crate::schema::{CodeColumn, Column, DecodedValues};
+
+/// Stands for no character, a rare one or an unknown one; its code is 0.
+const NONE: char = '\0';
+/// Characters of a text that are looked at.
+const LONGEST: usize = 50;
+
+/// Statistics of a column of characters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CharacterStats {
+    /// Whether there are nulls.
+    pub has_nan: bool,
+    /// Number of positions, up to 50.
+    pub max_string_length: usize,
+    /// Characters by code for each position `P0`, `P1` and so on: U+0000, then the others by code point.
+    pub codes: IndexMap<String, Codes>,
+    /// `nan` if there are nulls, then the positions.
+    pub cardinalities: Cardinalities,
+}
+
+/// Statistics of a column of characters in a part of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CharacterPartial {
+    max_string_length: usize,
+    has_nan: bool,
+    /// Rows by character for each position, both in rising order. Rows that are shorter count for U+0000.
+    characters: IndexMap<String, IndexMap<char, u64>>,
+}
+
+/// The texts character by character; those that have ended give [`NONE`].
+struct Positions<'a> {
+    rest: Vec<Chars<'a>>,
+}
+
+impl<'a> Positions<'a> {
+    fn new(interned: &'a Interned<'_>) -> Self {
+        Self {
+            rest: interned.texts.iter().map(|text| text.chars()).collect(),
+        }
+    }
+
+    /// The next character of each distinct text.
+    fn next(&mut self) -> impl Iterator<Item = char> {
+        self.rest.iter_mut().map(|rest| rest.next().unwrap_or(NONE))
+    }
+}
+
+/// The name of a position.
+fn position_name(position: usize) -> String {
+    format!("P{position}")
+}
+
+pub(crate) fn analyze(column: &Column<'_>) -> CharacterPartial {
+    let interned = intern(column);
+    let mut rows_of = vec![0u64; interned.texts.len()];
+    let mut nulls = 0;
+    for &index in &interned.indices {
+        match rows_of.get_mut(index as usize) {
+            Some(rows) => *rows += 1,
+            None => nulls += 1,
+        }
+    }
+    let length = |text: &str| text.chars().take(LONGEST).count();
+    let longest = interned.texts.iter().map(|text| length(text)).max().unwrap_or(0);
+    let mut positions = Positions::new(&interned);
+    let characters = (0..longest).map(|position| {
+        let mut counts: FastMap<char, u64> = FastMap::default();
+        if nulls > 0 {
+            counts.insert(NONE, nulls);
+        }
+        for (character, rows) in positions.next().zip(&rows_of) {
+            *counts.entry(character).or_default() += rows;
+        }
+        let mut counts: IndexMap<char, u64> = counts.into_iter().collect();
+        counts.sort_unstable_keys();
+        (position_name(position), counts)
+    });
+    CharacterPartial {
+        max_string_length: longest,
+        has_nan: nulls > 0,
+        characters: characters.collect(),
+    }
+}
+
+impl CharacterPartial {
+    /// Takes in the rows that follow.
+    pub(crate) fn merge(&mut self, later: Self) {
+        self.max_string_length = self.max_string_length.max(later.max_string_length);
+        self.has_nan |= later.has_nan;
+        for (name, counts) in later.characters {
+            let all = self.characters.entry(name).or_default();
+            for (character, rows) in counts {
+                *all.entry(character).or_default() += rows;
+            }
+            all.sort_unstable_keys();
+        }
+    }
+}
+
+/// Puts partial statistics together. At each position only characters that enough rows share are kept.
+pub(crate) fn reduce(partials: &[&CharacterPartial], protection: &ColumnProtection) -> CharacterStats {
+    let mut all = CharacterPartial {
+        max_string_length: 0,
+        has_nan: false,
+        characters: IndexMap::new(),
+    };
+    partials.iter().for_each(|&partial| all.merge(partial.clone()));
+    let codes = all.characters.into_iter().map(|(name, counts)| {
+        let threshold = protection.of_part(&name).rare_threshold();
+        let kept = counts
+            .into_iter()
+            .filter(|&(character, rows)| character != NONE && rows >= threshold);
+        let characters = [NONE].into_iter().chain(kept.map(|(character, _)| character));
+        (name, characters.map(String::from).zip(0..).collect())
+    });
+    let mut stats = CharacterStats {
+        has_nan: all.has_nan,
+        max_string_length: all.max_string_length,
+        codes: codes.collect(),
+        cardinalities: Cardinalities::new(),
+    };
+    stats.cardinalities = stats.expected_cardinalities();
+    stats
+}
+
+/// The characters of a position in the order of their codes.
+fn characters(codes: &Codes) -> impl Iterator<Item = char> {
+    codes.keys().filter_map(|token| token.chars().next())
+}
+
+/// The text of characters: without U+0000 and without blanks at its end, as the peer has it.
+fn text_of(characters: impl Iterator<Item = char>) -> String {
+    let mut text: String = characters.filter(|&character| character != NONE).collect();
+    let is_blank = |c: char| c.is_whitespace() || ('\u{1C}'..='\u{1F}').contains(&c);
+    text.truncate(text.trim_end_matches(is_blank).len());
+    text
+}
+
+impl CharacterStats {
+    fn expected_cardinalities(&self) -> Cardinalities {
+        let nan = self.has_nan.then(|| ("nan".to_owned(), 2));
+        let positions = self.codes.iter().map(|(name, codes)| (name.clone(), codes.len()));
+        nan.into_iter().chain(positions).collect()
+    }
+}
+
+impl ColumnEncoding for CharacterStats {
+    fn cardinalities(&self) -> &Cardinalities {
+        &self.cardinalities
+    }
+
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        let names = (0..self.max_string_length).map(position_name);
+        if self.max_string_length > LONGEST || self.codes.keys().cloned().ne(names) {
+            return Err((
+                "codes",
+                format!("they must be of P0 up to the longest text, which has at most {LONGEST} characters"),
+            ));
+        }
+        let is_character = |token: &String| token.chars().count() == 1;
+        let starts_with_none = |codes: &Codes| codes.get_index_of("\0") == Some(0);
+        if let Some((name, _)) = self
+            .codes
+            .iter()
+            .find(|(_, codes)| !starts_with_none(codes) || !codes.keys().all(is_character))
+        {
+            return Err((
+                "codes",
+                format!("those of {name} must be single characters, U+0000 first"),
+            ));
+        }
+        if self.cardinalities.iter().ne(self.expected_cardinalities().iter()) {
+            return Err(("cardinalities", "they do not fit the codes".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError> {
+        let interned = intern(column);
+        let valid: Vec<bool> = interned
+            .indices
+            .iter()
+            .map(|&index| index != NULL_INDEX)
+            .collect();
+        let nulls = valid.iter().map(|&valid| u32::from(!valid));
+        let nulls = self.has_nan.then(|| CodeColumn::from_codes(2, nulls));
+        let stand = Stand::new(Some(&valid), site);
+        // Which text each row takes its characters from.
+        let text_of_row = |row: usize| stand.source(row).map(|source| interned.indices[source] as usize);
+        let text_of_row: Vec<Option<usize>> = (0..valid.len()).map(text_of_row).collect();
+        let mut positions = Positions::new(&interned);
+        let encoded = self.codes.values().map(|codes| {
+            let code_of: FastMap<char, u32> = characters(codes).zip(0..).collect();
+            let code = |character| code_of.get(&character).copied().unwrap_or(0);
+            let of_text: Vec<u32> = positions.next().map(code).collect();
+            let by_row = text_of_row
+                .iter()
+                .map(|text| text.map_or(0, |text| of_text[text]));
+            CodeColumn::from_codes(codes.len(), by_row)
+        });
+        Ok(nulls.into_iter().chain(encoded).collect())
+    }
+
+    fn decode(&self, codes: &[CodeColumn], rows: usize, _site: DecodeSite) -> Decoded {
+        if self.max_string_length == 0 {
+            return (
+                DecodedValues::Text(vec![String::new(); rows]),
+                Some(vec![false; rows]),
+            );
+        }
+        let (nulls, positions) = codes.split_at(usize::from(self.has_nan));
+        let alphabets: Vec<Vec<char>> = self
+            .codes
+            .values()
+            .map(|codes| characters(codes).collect())
+            .collect();
+        let text = |row: usize| {
+            let characters = positions.iter().zip(&alphabets);
+            text_of(characters.map(|(codes, alphabet)| alphabet[codes.get(row) as usize]))
+        };
+        let valid = nulls
+            .first()
+            .map(|nulls| (0..rows).map(|row| nulls.get(row) == 0).collect::<Vec<_>>());
+        let valid = valid.filter(|valid| valid.contains(&false));
+        (DecodedValues::Text((0..rows).map(text).collect()), valid)
+    }
+}

@@ -1,0 +1,529 @@
+//! Dates of the rows of a subject: where the first one lies, and the time from each to the next. Rows of a
+//! subject are those with one number in [`crate::schema::Table::with_subjects`], in their order.
+
+use std::cmp::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use super::EncodeError;
+use super::calendar::{DAY, SECOND, days_of};
+use super::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite};
+use super::datetime::{EXTREMES, instant, join, split, texts};
+use super::instants::Instants;
+use super::log_histogram;
+use super::partial::Misfits;
+use super::protection::ColumnProtection;
+use super::stats::Cardinalities;
+use super::strings::FastMap;
+use crate::schema::{CodeColumn, Column, DecodedValues};
+
+/// Number of parts of a start, of a step, and of both.
+const START: usize = 6;
+const STEP: usize = 5;
+const PARTS: usize = START + STEP;
+/// Names of the parts: of the start, then of the step.
+const NAMES: [&str; PARTS] = [
+    "start_year",
+    "start_month",
+    "start_day",
+    "start_hour",
+    "start_minute",
+    "start_second",
+    "itt_week",
+    "itt_day",
+    "itt_hour",
+    "itt_minute",
+    "itt_second",
+];
+/// Seconds of the parts of a step.
+const SECONDS: [i64; STEP] = [604_800, 86_400, 3_600, 60, 1];
+/// Parts that dates alone have, of a start and of a step.
+const OF_DATES: (usize, usize) = (3, 2);
+/// Weeks from the year 1 to 9999.
+const MOST_WEEKS: i64 = 521_723;
+
+/// One value for every part of a subject's first instant and of the time since the row before ("itt",
+/// inter-transaction time).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelativeParts {
+    /// Year of the first instant.
+    pub start_year: i64,
+    /// Month of it, 1 to 12.
+    pub start_month: i64,
+    /// Day of it, 1 to 31.
+    pub start_day: i64,
+    /// Hour of it, 0 to 23.
+    pub start_hour: i64,
+    /// Minute of it, 0 to 59.
+    pub start_minute: i64,
+    /// Second of it, 0 to 59.
+    pub start_second: i64,
+    /// Whole weeks since the row before.
+    pub itt_week: i64,
+    /// Days beyond them, 0 to 6.
+    pub itt_day: i64,
+    /// Hours, 0 to 23.
+    pub itt_hour: i64,
+    /// Minutes, 0 to 59.
+    pub itt_minute: i64,
+    /// Seconds, 0 to 59.
+    pub itt_second: i64,
+}
+
+impl RelativeParts {
+    const fn from_array(parts: [i64; PARTS]) -> Self {
+        Self {
+            start_year: parts[0],
+            start_month: parts[1],
+            start_day: parts[2],
+            start_hour: parts[3],
+            start_minute: parts[4],
+            start_second: parts[5],
+            itt_week: parts[6],
+            itt_day: parts[7],
+            itt_hour: parts[8],
+            itt_minute: parts[9],
+            itt_second: parts[10],
+        }
+    }
+
+    const fn to_array(self) -> [i64; PARTS] {
+        [
+            self.start_year,
+            self.start_month,
+            self.start_day,
+            self.start_hour,
+            self.start_minute,
+            self.start_second,
+            self.itt_week,
+            self.itt_day,
+            self.itt_hour,
+            self.itt_minute,
+            self.itt_second,
+        ]
+    }
+}
+
+/// Least and greatest value of every part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ranges {
+    least: [i64; PARTS],
+    greatest: [i64; PARTS],
+}
+
+impl Ranges {
+    const NOTHING: Self = Self {
+        least: [i64::MAX; PARTS],
+        greatest: [i64::MIN; PARTS],
+    };
+    /// The ranges of columns without a single date.
+    const NONE: Self = Self {
+        least: [2022, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+        greatest: [2022, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+    };
+
+    /// Widens the ranges of the parts from `first` on.
+    fn add(&mut self, first: usize, least: &[i64], greatest: &[i64]) {
+        for (place, (least, greatest)) in (first..).zip(least.iter().zip(greatest)) {
+            self.least[place] = self.least[place].min(*least);
+            self.greatest[place] = self.greatest[place].max(*greatest);
+        }
+    }
+
+    /// The ranges, with those of [`Self::NONE`] where there was nothing.
+    fn known(mut self) -> Self {
+        for place in 0..PARTS {
+            if self.least[place] > self.greatest[place] {
+                self.least[place] = Self::NONE.least[place];
+                self.greatest[place] = Self::NONE.greatest[place];
+            }
+        }
+        self
+    }
+}
+
+/// The year to the second of an instant.
+fn start_parts(micros: i64) -> [i64; START] {
+    let [year, month, day, hour, minute, second, ..] = split(micros);
+    [year, month, day, hour, minute, second]
+}
+
+/// Weeks to seconds of a step in milliseconds, without its sign.
+fn step_parts(millis: i64) -> [i64; STEP] {
+    let mut rest = millis.abs() / 1_000;
+    SECONDS.map(|seconds| {
+        let part = rest / seconds;
+        rest %= seconds;
+        part
+    })
+}
+
+/// A column as steps from row to row. A null row is where its subject was before, or where it is first seen.
+struct Steps {
+    /// First instant of each row's subject, in microseconds; `None` when the subject has none.
+    starts: Vec<Option<i64>>,
+    /// Milliseconds since the subject's row before, rounded down; `None` at its first row.
+    steps: Vec<Option<i64>>,
+}
+
+impl Steps {
+    fn of(instants: &Instants, subjects: &[u32]) -> Self {
+        let mut first: FastMap<u32, i64> = FastMap::default();
+        for (row, &subject) in subjects.iter().enumerate() {
+            if instants.is_valid(row) {
+                first.entry(subject).or_insert(instants.micros[row]);
+            }
+        }
+        let mut last: FastMap<u32, i64> = FastMap::default();
+        let mut starts = Vec::with_capacity(subjects.len());
+        let mut steps = Vec::with_capacity(subjects.len());
+        for (row, &subject) in subjects.iter().enumerate() {
+            let start = first.get(&subject).copied();
+            let before = last.get(&subject).copied();
+            let now = match instants.is_valid(row) {
+                true => instants.micros[row],
+                false => before.or(start).unwrap_or(0),
+            };
+            starts.push(start);
+            steps.push(before.map(|before| (now - before).div_euclid(1_000)));
+            last.insert(subject, now);
+        }
+        Self { starts, steps }
+    }
+}
+
+/// Statistics of a column of dates of subjects in a part of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RelativePartial {
+    has_nan: bool,
+    has_neg: bool,
+    /// Whether a subject has two rows; without them the parts of steps are 0 and say nothing about the ranges.
+    has_steps: bool,
+    min_values: RelativeParts,
+    max_values: RelativeParts,
+    /// The smallest instants, rising, all in one form.
+    min_n: Vec<String>,
+    /// The largest instants, falling, all in one form.
+    max_n: Vec<String>,
+    log_hist: Vec<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) misfits: Option<Misfits>,
+}
+
+/// Counts a column of dates of subjects. `first_row` is the row of the whole table that the first row is.
+pub(crate) fn analyze(
+    column: &Column<'_>,
+    subjects: &[u32],
+    first_row: u64,
+) -> Result<RelativePartial, EncodeError> {
+    let instants = Instants::read(column, first_row)?;
+    let steps = Steps::of(&instants, subjects);
+    let mut ranges = Ranges::NOTHING;
+    let (mut has_neg, mut has_steps) = (false, false);
+    for (start, step) in steps.starts.iter().zip(&steps.steps) {
+        let Some(start) = start else { continue };
+        match step {
+            None => {
+                let parts = start_parts(*start);
+                ranges.add(0, &parts, &parts);
+            }
+            Some(step) => {
+                let parts = step_parts(*step);
+                ranges.add(START, &parts, &parts);
+                has_neg |= *step < 0;
+                has_steps = true;
+            }
+        }
+    }
+    let ranges = ranges.known();
+    let valid = (0..instants.micros.len()).filter(|&row| instants.is_valid(row));
+    let mut sorted: Vec<i64> = valid.map(|row| instants.micros[row]).collect();
+    sorted.sort_unstable();
+    let mut log_hist = vec![0; log_histogram::BINS];
+    sorted
+        .iter()
+        .for_each(|&micros| log_hist[log_histogram::bin_of(micros as f64)] += 1);
+    Ok(RelativePartial {
+        has_nan: instants.valid.is_some(),
+        has_neg,
+        has_steps,
+        min_values: RelativeParts::from_array(ranges.least),
+        max_values: RelativeParts::from_array(ranges.greatest),
+        min_n: texts(sorted.iter().copied().take(EXTREMES)),
+        max_n: texts(sorted.iter().rev().copied().take(EXTREMES)),
+        log_hist,
+        misfits: instants.misfits,
+    })
+}
+
+/// The first [`EXTREMES`] of instants, rising or falling.
+fn merge_extremes(kept: &mut Vec<String>, more: Vec<String>, order: impl Fn(&String, &String) -> Ordering) {
+    kept.extend(more);
+    kept.sort_by(order);
+    kept.truncate(EXTREMES);
+}
+
+impl RelativePartial {
+    /// Of no rows.
+    fn nothing() -> Self {
+        Self {
+            has_nan: false,
+            has_neg: false,
+            has_steps: false,
+            min_values: RelativeParts::from_array(Ranges::NONE.least),
+            max_values: RelativeParts::from_array(Ranges::NONE.greatest),
+            min_n: Vec::new(),
+            max_n: Vec::new(),
+            log_hist: vec![0; log_histogram::BINS],
+            misfits: None,
+        }
+    }
+
+    fn ranges(&self) -> Ranges {
+        let mut ranges = Ranges::NOTHING;
+        let (least, greatest) = (self.min_values.to_array(), self.max_values.to_array());
+        // Rows without a single date say nothing about the ranges.
+        if !self.min_n.is_empty() {
+            ranges.add(0, &least[..START], &greatest[..START]);
+        }
+        if self.has_steps {
+            ranges.add(START, &least[START..], &greatest[START..]);
+        }
+        ranges
+    }
+
+    /// Takes in the rows that follow; they are of other subjects.
+    pub(crate) fn merge(&mut self, later: Self) {
+        let (mut ranges, more) = (self.ranges(), later.ranges());
+        ranges.add(0, &more.least, &more.greatest);
+        let ranges = ranges.known();
+        self.min_values = RelativeParts::from_array(ranges.least);
+        self.max_values = RelativeParts::from_array(ranges.greatest);
+        self.has_nan |= later.has_nan;
+        self.has_neg |= later.has_neg;
+        self.has_steps |= later.has_steps;
+        merge_extremes(&mut self.min_n, later.min_n, Ord::cmp);
+        merge_extremes(&mut self.max_n, later.max_n, |a, b| b.cmp(a));
+        for (rows, more) in self.log_hist.iter_mut().zip(later.log_hist) {
+            *rows += more;
+        }
+        match (&mut self.misfits, later.misfits) {
+            (Some(misfits), Some(more)) => misfits.merge(more),
+            (misfits, more) => *misfits = misfits.take().or(more),
+        }
+    }
+}
+
+/// Statistics of a column of dates of subjects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelativeStats {
+    /// `nan` if there are nulls, `start_year`, `start_month`, `start_day`, with times `start_hour`,
+    /// `start_minute`, `start_second`, `itt_neg` if time runs backwards somewhere, `itt_week`, `itt_day`, with
+    /// times `itt_hour`, `itt_minute`, `itt_second`.
+    pub cardinalities: Cardinalities,
+    /// Whether there are nulls.
+    pub has_nan: bool,
+    /// Whether a row lies before the one that precedes it.
+    pub has_neg: bool,
+    /// Whether subjects start at times of day.
+    pub has_time: bool,
+    /// Least value of each part.
+    pub min_values: RelativeParts,
+    /// Greatest value of each part.
+    pub max_values: RelativeParts,
+    /// Least instant; `None` when value protection hides it or there is none.
+    pub min: Option<String>,
+    /// Greatest instant; `None` when value protection hides it or there is none.
+    pub max: Option<String>,
+}
+
+/// Puts partial statistics together.
+pub(crate) fn reduce(partials: &[&RelativePartial], protection: &ColumnProtection) -> RelativeStats {
+    let mut all = RelativePartial::nothing();
+    partials.iter().for_each(|&partial| all.merge(partial.clone()));
+    let mut ranges = all.ranges().known();
+    let bounds = protection.bounds(&all.min_n, &all.max_n);
+    let hidden = protection.is_on() && bounds.is_none();
+    if let (true, Some((min, max))) = (protection.is_on(), &bounds) {
+        let year = |text: &str| text.get(..4).and_then(|year| year.parse().ok());
+        ranges.least[0] = year(min).unwrap_or(ranges.least[0]);
+        ranges.greatest[0] = year(max).unwrap_or(ranges.greatest[0]);
+    }
+    let mut stats = RelativeStats {
+        cardinalities: Cardinalities::new(),
+        has_nan: all.has_nan,
+        has_neg: all.has_neg,
+        has_time: !hidden && ranges.greatest[3..START].iter().any(|&part| part > 0),
+        min_values: RelativeParts::from_array(ranges.least),
+        max_values: RelativeParts::from_array(ranges.greatest),
+        min: bounds.as_ref().map(|(min, _)| min.clone()),
+        max: bounds.map(|(_, max)| max),
+    };
+    stats.cardinalities = stats.expected_cardinalities();
+    stats
+}
+
+impl RelativeStats {
+    /// Parts in use, as indices into [`NAMES`]: of the start, and of the step.
+    fn places(&self) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
+        let (start, step) = if self.has_time { (START, STEP) } else { OF_DATES };
+        (0..start, START..START + step)
+    }
+
+    fn ranges(&self) -> Ranges {
+        Ranges {
+            least: self.min_values.to_array(),
+            greatest: self.max_values.to_array(),
+        }
+    }
+
+    fn expected_cardinalities(&self) -> Cardinalities {
+        let Ranges { least, greatest } = self.ranges();
+        let flag = |name: &str, is_there: bool| is_there.then(|| (name.to_owned(), 2));
+        let part = |place: usize| {
+            let range = usize::try_from(greatest[place] - least[place]).unwrap_or(0);
+            (NAMES[place].to_owned(), range + 1)
+        };
+        let (start, step) = self.places();
+        flag("nan", self.has_nan)
+            .into_iter()
+            .chain(start.map(part))
+            .chain(flag("itt_neg", self.has_neg))
+            .chain(step.map(part))
+            .collect()
+    }
+
+    /// The bounds as instants.
+    fn bounds(&self) -> (Option<i64>, Option<i64>) {
+        (
+            self.min.as_deref().and_then(instant),
+            self.max.as_deref().and_then(instant),
+        )
+    }
+
+    /// Where subjects without a single date start: no row tells, so all start at the least date.
+    fn default_start(&self) -> i64 {
+        let least = self.min_values.to_array();
+        let mut parts = [0; 9];
+        parts[..START].copy_from_slice(&least[..START]);
+        self.bounds().0.unwrap_or_else(|| join(parts))
+    }
+}
+
+impl ColumnEncoding for RelativeStats {
+    fn cardinalities(&self) -> &Cardinalities {
+        &self.cardinalities
+    }
+
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        let Ranges { least, greatest } = self.ranges();
+        let lowest = [1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+        let highest = [9_999, 12, 31, 23, 59, 59, MOST_WEEKS, 6, 23, 59, 59];
+        let is_range = |place: usize| {
+            lowest[place] <= least[place]
+                && least[place] <= greatest[place]
+                && greatest[place] <= highest[place]
+        };
+        if let Some(place) = (0..PARTS).find(|&place| !is_range(place)) {
+            let name = NAMES[place];
+            return Err((
+                "min_values",
+                format!("{name} there and in max_values must be a part of a date and rise"),
+            ));
+        }
+        for (key, text) in [("min", &self.min), ("max", &self.max)] {
+            if text.as_deref().is_some_and(|text| instant(text).is_none()) {
+                return Err((key, "it is not a date".to_owned()));
+            }
+        }
+        if self.cardinalities.iter().ne(self.expected_cardinalities().iter()) {
+            return Err((
+                "cardinalities",
+                "they do not fit the ranges of the parts".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn needs_subjects(&self) -> bool {
+        true
+    }
+
+    fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError> {
+        let subjects = site.subjects.ok_or_else(|| EncodeError::NoSubjects {
+            column: column.name.to_owned(),
+        })?;
+        let instants = Instants::read(column, site.first_row)?;
+        let Steps { starts, steps } = Steps::of(&instants, subjects);
+        let Ranges { least, greatest } = self.ranges();
+        let default_start = self.default_start();
+        let starts: Vec<[i64; START]> = starts
+            .iter()
+            .map(|start| start_parts(start.unwrap_or(default_start)))
+            .collect();
+        let steps: Vec<i64> = steps.iter().map(|step| step.unwrap_or(0)).collect();
+        let codes = |place: usize, part: &dyn Fn(usize) -> i64| {
+            let (least, range) = (least[place], greatest[place] - least[place]);
+            let code = |row: usize| (part(row) - least).clamp(0, range) as u32;
+            CodeColumn::from_codes(range as usize + 1, (0..starts.len()).map(code))
+        };
+        let flags = |flag: &dyn Fn(usize) -> bool| {
+            CodeColumn::from_codes(2, (0..starts.len()).map(|row| u32::from(flag(row))))
+        };
+        let (start, step) = self.places();
+        let nan = self.has_nan.then(|| flags(&|row| !instants.is_valid(row)));
+        let start = start.map(|place| codes(place, &|row| starts[row][place]));
+        let neg = self.has_neg.then(|| flags(&|row| steps[row] < 0));
+        let step = step.map(|place| codes(place, &|row| step_parts(steps[row])[place - START]));
+        Ok(nan.into_iter().chain(start).chain(neg).chain(step).collect())
+    }
+
+    fn decode(&self, codes: &[CodeColumn], rows: usize, site: DecodeSite) -> Decoded {
+        // Without bounds every value is hidden: either none was seen or too few to show any.
+        let (Some(min), Some(max), Some(subjects)) = (self.bounds().0, self.bounds().1, site.subjects) else {
+            return (DecodedValues::Timestamp(vec![0; rows]), Some(vec![false; rows]));
+        };
+        let (first, last) = (days_of(1, 1, 1) * DAY, days_of(10_000, 1, 1) * DAY - 1);
+        let least = self.min_values.to_array();
+        let (start, step) = self.places();
+        let (nulls, codes) = codes.split_at(usize::from(self.has_nan));
+        let (starts, codes) = codes.split_at(start.len());
+        let (negative, steps) = codes.split_at(usize::from(self.has_neg));
+        let start_at = |row: usize| {
+            let mut parts = [0; 9];
+            for (place, codes) in start.clone().zip(starts) {
+                parts[place] = i64::from(codes.get(row)) + least[place];
+            }
+            join(parts).max(min).min(max)
+        };
+        let step_at = |row: usize| {
+            let parts = step.clone().zip(steps);
+            let seconds: i64 = parts
+                .map(|(place, codes)| (i64::from(codes.get(row)) + least[place]) * SECONDS[place - START])
+                .sum();
+            let is_back = negative.first().is_some_and(|negative| negative.get(row) == 1);
+            seconds * if is_back { -SECOND } else { SECOND }
+        };
+        let mut now: FastMap<u32, i64> = FastMap::default();
+        let values = subjects.iter().enumerate().map(|(row, &subject)| {
+            let place = now
+                .entry(subject)
+                .and_modify(|before| *before = before.saturating_add(step_at(row)))
+                .or_insert_with(|| start_at(row));
+            let value = (*place).clamp(first, last);
+            if self.has_time {
+                value
+            } else {
+                value - value.rem_euclid(DAY)
+            }
+        });
+        let values = values.collect();
+        let valid = nulls
+            .first()
+            .map(|nulls| (0..rows).map(|row| nulls.get(row) == 0).collect::<Vec<_>>());
+        (
+            DecodedValues::Timestamp(values),
+            valid.filter(|valid| valid.contains(&false)),
+        )
+    }
+}

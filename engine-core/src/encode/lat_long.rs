@@ -1,0 +1,469 @@
+//! Places on a map: the world is cut into four again and again, and each cut is a sub-column. Squares that many
+//! rows share have a code of their own at some levels, so that the model sees where the crowds are.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::EncodeError;
+use super::categorical::{RARE, number_tokens};
+use super::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite};
+use super::error::shorten;
+use super::impute::Stand;
+use super::partial::Misfits;
+use super::protection::ColumnProtection;
+use super::stats::{Cardinalities, Codes};
+use super::strings::{FastMap, NULL_INDEX, intern};
+use crate::schema::{CodeColumn, Column, DecodedValues};
+
+/// What a value should have been, for messages.
+pub(crate) const KIND: &str = "pair of latitude and longitude";
+
+/// Cuts of the world.
+const CUTS: usize = 28;
+/// Characters of a tile: two signs and one per cut.
+const LENGTH: usize = 2 + CUTS;
+/// Cuts after which squares have codes of their own.
+const LEVELS: [usize; 8] = [12, 14, 16, 18, 20, 22, 24, 26];
+const FINEST: usize = LEVELS[LEVELS.len() - 1];
+/// Fewest squares that make a level worth a sub-column, and most codes of one.
+const FEWEST_SQUARES: usize = 5;
+const MOST_CODES: usize = 10_000;
+/// Units of a degree.
+const UNITS: i64 = 100_000;
+
+/// A place in units of 1/100,000 degree as two bits per character, first characters highest: signs of latitude
+/// and longitude (`+` 0, `-` 1), then for each cut a bit of either (`A` 0, `B` latitude, `C` longitude, `D` both).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Tile(u64);
+
+impl Tile {
+    /// Reads `48.2, 16.37`; what follows a second comma is ignored. `None` when it is no place.
+    fn read(text: &str) -> Option<Self> {
+        let mut fields = text.split(',');
+        let latitude = units(fields.next()?, 90)?;
+        let longitude = units(fields.next()?, 180)?;
+        let (y, x) = (latitude.unsigned_abs(), longitude.unsigned_abs());
+        let signs = u64::from(latitude < 0) << 2 | u64::from(longitude < 0);
+        let cuts = (0..CUTS).rev().map(|cut| (x >> cut & 1) << 1 | (y >> cut & 1));
+        Some(Self(cuts.fold(signs, |tile, cut| tile << 2 | cut)))
+    }
+
+    /// From its characters, as numbers below 4.
+    fn of_characters(characters: impl Iterator<Item = u8>) -> Self {
+        Self(characters.fold(0, |tile, character| tile << 2 | u64::from(character)))
+    }
+
+    /// The character at a position, as a number below 4.
+    fn character(self, position: usize) -> u8 {
+        (self.0 >> (2 * (LENGTH - 1 - position)) & 3) as u8
+    }
+
+    /// The square around it after so many cuts.
+    fn square(self, cuts: usize) -> u64 {
+        self.0 >> (2 * (CUTS - cuts))
+    }
+
+    /// `48.20000, 16.37000`.
+    fn text(self) -> String {
+        let along = |bit: u8| {
+            let cuts = (2..LENGTH).map(|position| i64::from(self.character(position) >> bit & 1));
+            cuts.fold(0, |units, cut| units << 1 | cut)
+        };
+        let degrees = |units: i64, sign: u8| {
+            let minus = if sign == 1 && units > 0 { "-" } else { "" };
+            format!("{minus}{}.{:05}", units / UNITS, units % UNITS)
+        };
+        let (latitude, longitude) = (along(0), along(1));
+        let (south, west) = (self.character(0), self.character(1));
+        format!("{}, {}", degrees(latitude, south), degrees(longitude, west))
+    }
+}
+
+/// A number of degrees in units, at most `most` degrees in either direction.
+fn units(field: &str, most: i64) -> Option<i64> {
+    let degrees: f64 = field
+        .trim()
+        .parse()
+        .ok()
+        .filter(|degrees: &f64| degrees.is_finite())?;
+    // In single precision like the peer: codes of one place must not depend on who made them.
+    let units = degrees.clamp(-1_000.0, 1_000.0) as f32 * UNITS as f32;
+    Some((units.trunc() as i64).clamp(-most * UNITS, most * UNITS))
+}
+
+/// The characters that may stand at a position.
+fn alphabet(position: usize) -> &'static str {
+    if position < 2 { "+-" } else { "ABCD" }
+}
+
+/// The name of a position.
+fn position_name(position: usize) -> String {
+    format!("P{position}")
+}
+
+/// The name of a level.
+fn level_name(cuts: usize) -> String {
+    format!("QUAD{cuts}")
+}
+
+/// A square as text, `+-AAAAACBD...`.
+fn square_text(square: u64, cuts: usize) -> String {
+    let tile = Tile(square << (2 * (CUTS - cuts)));
+    let character =
+        |position: usize| char::from(alphabet(position).as_bytes()[usize::from(tile.character(position))]);
+    (0..2 + cuts).map(character).collect()
+}
+
+/// A square from its text.
+fn read_square(text: &str, cuts: usize) -> Option<u64> {
+    let is_long_enough = text.chars().count() == 2 + cuts;
+    let characters = text.chars().enumerate();
+    let mut square = characters.map(|(position, c)| alphabet(position).find(c).map(|at| at as u64));
+    let square = square.try_fold(0, |square, character| Some(square << 2 | character?));
+    square.filter(|_| is_long_enough)
+}
+
+/// The places of a column by row, `None` where null or no place.
+fn read(column: &Column<'_>, first_row: u64) -> (Vec<Option<Tile>>, Misfits) {
+    let interned = intern(column);
+    let tiles: Vec<Option<Tile>> = interned.texts.iter().map(|text| Tile::read(text)).collect();
+    let mut misfits = Misfits::default();
+    let by_row = (first_row..).zip(&interned.indices).map(|(row, &index)| {
+        if index == NULL_INDEX {
+            return None;
+        }
+        let tile = tiles[index as usize];
+        misfits.present += 1;
+        if tile.is_none() {
+            misfits.add(row, || shorten(&interned.texts[index as usize]));
+        }
+        tile
+    });
+    (by_row.collect(), misfits)
+}
+
+/// Statistics of a column of places in a part of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "WrittenPartial", into = "WrittenPartial")]
+pub(crate) struct LatLongPartial {
+    has_nan: bool,
+    /// Rows by smallest square, rising. Larger squares are sums of smaller ones.
+    squares: Vec<(u64, u64)>,
+    /// Characters seen at each position: bit 0 for the first of the alphabet and so on.
+    characters: [u8; LENGTH],
+    pub(crate) misfits: Option<Misfits>,
+}
+
+/// The layout of the file.
+#[derive(Clone, Serialize, Deserialize)]
+struct WrittenPartial {
+    has_nan: bool,
+    quad_codes: IndexMap<String, IndexMap<String, u64>>,
+    characters: IndexMap<String, Vec<char>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    misfits: Option<Misfits>,
+}
+
+impl From<LatLongPartial> for WrittenPartial {
+    fn from(partial: LatLongPartial) -> Self {
+        let level = |&cuts: &usize| {
+            let squares = partial.at_level(cuts).into_iter();
+            let texts = squares.map(|(square, rows)| (square_text(square, cuts), rows));
+            (level_name(cuts), texts.collect())
+        };
+        let characters = partial.characters.iter().enumerate().map(|(position, &seen)| {
+            let characters = alphabet(position).chars().enumerate();
+            let seen = characters.filter(|(bit, _)| seen >> bit & 1 == 1).map(|(_, c)| c);
+            (position_name(position), seen.collect())
+        });
+        Self {
+            has_nan: partial.has_nan,
+            quad_codes: LEVELS.iter().map(level).collect(),
+            characters: characters.collect(),
+            misfits: partial.misfits,
+        }
+    }
+}
+
+impl TryFrom<WrittenPartial> for LatLongPartial {
+    type Error = String;
+
+    fn try_from(written: WrittenPartial) -> Result<Self, String> {
+        let finest = level_name(FINEST);
+        let squares = written
+            .quad_codes
+            .get(&finest)
+            .ok_or_else(|| format!("{finest} is missing"))?;
+        let square = |(text, &rows): (&String, &u64)| {
+            let square =
+                read_square(text, FINEST).ok_or_else(|| format!("{text:?} is no square of {finest}"))?;
+            Ok((square, rows))
+        };
+        let mut squares = squares.iter().map(square).collect::<Result<Vec<_>, String>>()?;
+        squares.sort_unstable();
+        let mut characters = [0; LENGTH];
+        for (position, seen) in characters.iter_mut().enumerate() {
+            let name = position_name(position);
+            for &character in written.characters.get(&name).into_iter().flatten() {
+                let bit = alphabet(position).find(character);
+                *seen |= 1 << bit.ok_or_else(|| format!("{character:?} cannot stand at {name}"))?;
+            }
+        }
+        Ok(Self {
+            has_nan: written.has_nan,
+            squares,
+            characters,
+            misfits: written.misfits,
+        })
+    }
+}
+
+/// Puts together what was counted for one square.
+fn sum_up(squares: &mut Vec<(u64, u64)>) {
+    squares.sort_unstable();
+    squares.dedup_by(|later, kept| {
+        let is_same = later.0 == kept.0;
+        kept.1 += if is_same { later.1 } else { 0 };
+        is_same
+    });
+}
+
+impl LatLongPartial {
+    /// Takes in the rows that follow.
+    pub(crate) fn merge(&mut self, later: Self) {
+        self.has_nan |= later.has_nan;
+        self.squares.extend(later.squares);
+        sum_up(&mut self.squares);
+        for (seen, more) in self.characters.iter_mut().zip(later.characters) {
+            *seen |= more;
+        }
+        match (&mut self.misfits, later.misfits) {
+            (Some(misfits), Some(more)) => misfits.merge(more),
+            (misfits, more) => *misfits = misfits.take().or(more),
+        }
+    }
+
+    /// Rows by square after so many cuts, rising.
+    fn at_level(&self, cuts: usize) -> Vec<(u64, u64)> {
+        let larger = self
+            .squares
+            .iter()
+            .map(|&(square, rows)| (square >> (2 * (FINEST - cuts)), rows));
+        let mut squares = larger.collect();
+        sum_up(&mut squares);
+        squares
+    }
+}
+
+/// Counts a column of places. `first_row` is the row of the whole table that the first row is.
+pub(crate) fn analyze(column: &Column<'_>, first_row: u64) -> LatLongPartial {
+    let (tiles, misfits) = read(column, first_row);
+    let mut squares: FastMap<u64, u64> = FastMap::default();
+    let mut characters = [0; LENGTH];
+    for tile in tiles.iter().flatten() {
+        *squares.entry(tile.square(FINEST)).or_default() += 1;
+        for (position, seen) in characters.iter_mut().enumerate() {
+            *seen |= 1 << tile.character(position);
+        }
+    }
+    let mut squares: Vec<(u64, u64)> = squares.into_iter().collect();
+    squares.sort_unstable();
+    LatLongPartial {
+        has_nan: tiles.contains(&None),
+        squares,
+        characters,
+        misfits: Some(misfits),
+    }
+}
+
+/// Statistics of a column of places.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatLongStats {
+    /// Whether there are nulls.
+    pub has_nan: bool,
+    /// Levels of squares (`QUAD12` and so on), positions `P0` to `P29`, `nan` if there are nulls.
+    pub cardinalities: Cardinalities,
+    /// Squares by code for each level that is in use: `_RARE_`, then those that many rows share.
+    pub quad_codes: IndexMap<String, Codes>,
+    /// Characters of the tiles.
+    pub quadtile_characters: TileCharacters,
+}
+
+/// Characters that tiles are made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TileCharacters {
+    /// Characters of a tile, 30.
+    pub max_string_length: usize,
+    /// Always false.
+    pub has_nan: bool,
+    /// Characters by code for each position `P0` to `P29`, in the order `+`, `-` and `A` to `D`.
+    pub codes: IndexMap<String, Codes>,
+}
+
+/// Puts partial statistics together. Only squares that many rows share are kept, protected or not.
+pub(crate) fn reduce(partials: &[&LatLongPartial], protection: &ColumnProtection) -> LatLongStats {
+    let mut all = LatLongPartial {
+        has_nan: false,
+        squares: Vec::new(),
+        characters: [0; LENGTH],
+        misfits: None,
+    };
+    partials.iter().for_each(|&partial| all.merge(partial.clone()));
+    let mut quad_codes = IndexMap::new();
+    for cuts in LEVELS {
+        let name = level_name(cuts);
+        let threshold = protection.of_part(&name).square_threshold();
+        let mut squares = all.at_level(cuts);
+        squares.retain(|&(_, rows)| rows >= threshold);
+        if squares.len() < FEWEST_SQUARES {
+            continue;
+        }
+        // When there are too many, those with most rows stay.
+        squares.sort_by_key(|&(_, rows)| std::cmp::Reverse(rows));
+        squares.truncate(MOST_CODES - 1);
+        squares.sort_unstable();
+        let texts: Vec<String> = squares
+            .iter()
+            .map(|&(square, _)| square_text(square, cuts))
+            .collect();
+        let tokens = [RARE].into_iter().chain(texts.iter().map(String::as_str));
+        quad_codes.insert(name, number_tokens(tokens));
+    }
+    let codes = (0..LENGTH).map(|position| {
+        // Without any place there is one character for all.
+        let seen = all.characters[position].max(1);
+        let characters = alphabet(position)
+            .char_indices()
+            .filter(|(bit, _)| seen >> bit & 1 == 1);
+        let codes = characters.map(|(_, c)| c.to_string()).zip(0..).collect();
+        (position_name(position), codes)
+    });
+    let mut stats = LatLongStats {
+        has_nan: all.has_nan,
+        cardinalities: Cardinalities::new(),
+        quad_codes,
+        quadtile_characters: TileCharacters {
+            max_string_length: LENGTH,
+            has_nan: false,
+            codes: codes.collect(),
+        },
+    };
+    stats.cardinalities = stats.expected_cardinalities();
+    stats
+}
+
+impl LatLongStats {
+    fn expected_cardinalities(&self) -> Cardinalities {
+        let codes = self.quad_codes.iter().chain(&self.quadtile_characters.codes);
+        let cardinalities = codes.map(|(name, codes)| (name.clone(), codes.len()));
+        cardinalities
+            .chain(self.has_nan.then(|| ("nan".to_owned(), 2)))
+            .collect()
+    }
+
+    /// The levels in use: cuts, and code by square.
+    fn levels(&self) -> impl Iterator<Item = (usize, &Codes, FastMap<u64, u32>)> {
+        let levels = LEVELS
+            .into_iter()
+            .filter_map(|cuts| Some((cuts, self.quad_codes.get(&level_name(cuts))?)));
+        levels.map(|(cuts, codes)| {
+            let squares = codes.keys().zip(0..);
+            let squares = squares.filter_map(|(text, code)| Some((read_square(text, cuts)?, code)));
+            (cuts, codes, squares.collect())
+        })
+    }
+
+    /// The characters of each position in the order of their codes, as numbers below 4.
+    fn characters(&self) -> Vec<Vec<u8>> {
+        let codes = self.quadtile_characters.codes.values().enumerate();
+        let characters = codes.map(|(position, codes)| {
+            let characters = codes.keys().filter(|token| token.len() == 1);
+            let characters = characters.filter_map(|token| alphabet(position).find(token.as_str()));
+            characters.map(|at| at as u8).collect()
+        });
+        characters.collect()
+    }
+}
+
+impl ColumnEncoding for LatLongStats {
+    fn cardinalities(&self) -> &Cardinalities {
+        &self.cardinalities
+    }
+
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        let levels = self.levels().map(|(cuts, ..)| level_name(cuts));
+        if self.quad_codes.keys().cloned().ne(levels) {
+            return Err((
+                "quad_codes",
+                "they must be of QUAD12 to QUAD26, in this order".to_owned(),
+            ));
+        }
+        if let Some((cuts, ..)) = self
+            .levels()
+            .find(|(_, codes, squares)| squares.len() + 1 != codes.len())
+        {
+            let problem = format!("those of {} must be {RARE} and squares", level_name(cuts));
+            return Err(("quad_codes", problem));
+        }
+        let codes = &self.quadtile_characters.codes;
+        let is_named = codes.keys().cloned().eq((0..LENGTH).map(position_name));
+        let lengths = codes.values().map(|codes| codes.len());
+        let is_known = self.characters().iter().map(Vec::len).eq(lengths);
+        if !is_named || !is_known || codes.values().any(Codes::is_empty) {
+            return Err((
+                "quadtile_characters",
+                "they must be + and - at P0 and P1, A to D at P2 to P29".to_owned(),
+            ));
+        }
+        if self.cardinalities.iter().ne(self.expected_cardinalities().iter()) {
+            return Err(("cardinalities", "they do not fit the codes".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError> {
+        let (tiles, _) = read(column, site.first_row);
+        let valid: Vec<bool> = tiles.iter().map(Option::is_some).collect();
+        let stand = Stand::new(Some(&valid), site);
+        let sources: Vec<Option<Tile>> = (0..tiles.len())
+            .map(|row| stand.source(row).and_then(|source| tiles[source]))
+            .collect();
+        let mut columns = Vec::with_capacity(self.cardinalities.len());
+        for (cuts, codes, squares) in self.levels() {
+            let code = |tile: Tile| squares.get(&tile.square(cuts)).copied();
+            let by_row = sources.iter().map(|tile| tile.and_then(code).unwrap_or(0));
+            columns.push(CodeColumn::from_codes(codes.len(), by_row));
+        }
+        for (position, characters) in self.characters().into_iter().enumerate() {
+            let mut code_of = [0; 4];
+            characters
+                .iter()
+                .zip(0..)
+                .for_each(|(&character, code)| code_of[usize::from(character)] = code);
+            let code =
+                |tile: &Option<Tile>| tile.map_or(0, |tile| code_of[usize::from(tile.character(position))]);
+            columns.push(CodeColumn::from_codes(characters.len(), sources.iter().map(code)));
+        }
+        if self.has_nan {
+            columns.push(CodeColumn::from_codes(
+                2,
+                valid.iter().map(|&valid| u32::from(!valid)),
+            ));
+        }
+        Ok(columns)
+    }
+
+    fn decode(&self, codes: &[CodeColumn], rows: usize, _site: DecodeSite) -> Decoded {
+        let (positions, nulls) = codes[self.quad_codes.len()..].split_at(LENGTH);
+        let alphabets = self.characters();
+        let text = |row: usize| {
+            let characters = positions.iter().zip(&alphabets);
+            Tile::of_characters(characters.map(|(codes, alphabet)| alphabet[codes.get(row) as usize])).text()
+        };
+        let valid = nulls
+            .first()
+            .map(|nulls| (0..rows).map(|row| nulls.get(row) == 0).collect::<Vec<_>>());
+        let valid = valid.filter(|valid| valid.contains(&false));
+        (DecodedValues::Text((0..rows).map(text).collect()), valid)
+    }
+}
