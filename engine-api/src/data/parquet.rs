@@ -18,8 +18,10 @@ use parquet::file::properties::WriterProperties;
 use super::error::DataError;
 use crate::files::{self, AtomicFile, FileError};
 
-/// Most rows of a row group: what a writer holds in memory before it is on the disk.
-const ROW_GROUP_ROWS: usize = 1 << 17;
+/// Cells of a row group, which a writer holds in memory before they are on the disk, and how many rows that is at least and
+/// at most.
+const ROW_GROUP_CELLS: usize = 1 << 24;
+const ROW_GROUP_ROWS: std::ops::RangeInclusive<usize> = 1 << 13..=1 << 17;
 
 /// A Parquet file whose footer has been read.
 #[derive(Debug, Clone)]
@@ -97,9 +99,11 @@ impl ParquetWriter {
     /// [`FileError`] when it cannot be written, [`DataError::ParquetWrite`] when Parquet has no such type.
     pub fn create(path: &Path, schema: SchemaRef) -> Result<Self, DataError> {
         let file = AtomicFile::create(path)?;
+        let columns = schema.fields().len().max(1);
+        let rows = (ROW_GROUP_CELLS / columns).clamp(*ROW_GROUP_ROWS.start(), *ROW_GROUP_ROWS.end());
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_max_row_group_row_count(Some(rows))
             .build();
         let writer = ArrowWriter::try_new(file, schema, Some(properties));
         Ok(Self {

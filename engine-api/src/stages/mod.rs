@@ -4,6 +4,7 @@
 //! an older output goes away with it: a split removes the encoded data, an analysis also the model.
 
 mod analyze;
+mod code_watch;
 mod codes;
 mod encode;
 mod generate;
@@ -11,7 +12,7 @@ mod parts;
 mod split;
 mod train;
 
-pub use analyze::analyze;
+pub use analyze::{analyze, analyze_explained};
 pub use encode::encode;
 pub use generate::generate;
 pub(crate) use parts::SplitFacts;

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite};
+use super::explain::Coverage;
 use super::protection::ColumnProtection;
 use super::stats::{Cardinalities, Codes};
 use super::strings::{FastMap, NULL_INDEX, intern};
@@ -37,6 +38,27 @@ pub(crate) struct CategoricalPartial {
     has_nan: bool,
     /// Rows by escaped text.
     cnt_values: IndexMap<String, u64>,
+}
+
+impl CategoricalPartial {
+    /// Takes in the rows that follow.
+    pub(crate) fn merge(&mut self, later: Self) {
+        self.has_nan |= later.has_nan;
+        for (text, count) in later.cnt_values {
+            *self.cnt_values.entry(text).or_default() += count;
+        }
+    }
+
+    /// Rows that hold a value, those of them whose value is not in `codes`, and the number of distinct values.
+    pub(crate) fn coverage(&self, codes: &Codes) -> Coverage {
+        let mut coverage = Coverage::default();
+        for (text, &count) in &self.cnt_values {
+            coverage.rows += count;
+            coverage.protected += if codes.contains_key(text) { 0 } else { count };
+        }
+        coverage.distinct = Some(self.cnt_values.len() as u64);
+        coverage
+    }
 }
 
 /// A text as a token.

@@ -11,6 +11,7 @@ use super::discrete::DiscreteStats;
 use super::partial::NumericPartial;
 use super::values::Number;
 use crate::encode::EncodingType;
+use crate::encode::explain::Reason;
 use crate::encode::protection::ColumnProtection;
 use crate::encode::stats::EncodingStats;
 use crate::encode::strings::float_text;
@@ -47,11 +48,11 @@ pub(crate) fn reduce(
     protection: &ColumnProtection,
 ) -> EncodingStats {
     let summary = Summary::of(partials, protection);
-    let resolved = match encoding {
-        EncodingType::NumericAuto if summary.share > DISCRETE_SHARE => EncodingType::NumericDiscrete,
-        EncodingType::NumericAuto if summary.digits_in_use <= FEW_DIGITS => EncodingType::NumericDigit,
-        EncodingType::NumericAuto => EncodingType::NumericBinned,
-        encoding => encoding,
+    let resolved = match (encoding, summary.choice()) {
+        (EncodingType::NumericAuto, Reason::FewValues { .. }) => EncodingType::NumericDiscrete,
+        (EncodingType::NumericAuto, Reason::FewDigits { .. }) => EncodingType::NumericDigit,
+        (EncodingType::NumericAuto, _) => EncodingType::NumericBinned,
+        (encoding, _) => encoding,
     };
     match resolved {
         EncodingType::NumericDiscrete => EncodingStats::Discrete(DiscreteStats::of(summary)),
@@ -60,7 +61,26 @@ pub(crate) fn reduce(
     }
 }
 
+/// What the automatic choice among numeric encodings goes by.
+pub(crate) fn choice(partials: &[&NumericPartial], protection: &ColumnProtection) -> Reason {
+    if partials.is_empty() {
+        return Reason::NoRows;
+    }
+    Summary::of(partials, protection).choice()
+}
+
 impl Summary {
+    fn choice(&self) -> Reason {
+        let digits = self.digits_in_use;
+        if self.share > DISCRETE_SHARE {
+            Reason::FewValues { share: self.share }
+        } else if digits <= FEW_DIGITS {
+            Reason::FewDigits { digits }
+        } else {
+            Reason::ManyDigits { digits }
+        }
+    }
+
     fn of(partials: &[&NumericPartial], protection: &ColumnProtection) -> Self {
         // A part without a single number says nothing about digits.
         let mut with_values: Vec<_> = partials.iter().filter(|p| !p.min_n.is_empty()).collect();
