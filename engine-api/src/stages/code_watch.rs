@@ -24,7 +24,9 @@ struct Seen {
 
 impl CodeWatch {
     pub(super) fn new(types: &EncodingTypes) -> Self {
-        let chosen = types.iter().filter(|(_, encoding)| **encoding == EncodingType::NumericAuto);
+        let chosen = types
+            .iter()
+            .filter(|(_, encoding)| **encoding == EncodingType::NumericAuto);
         let seen = || Seen {
             numbers: Some(HashSet::new()),
             rows: 0,
@@ -90,7 +92,9 @@ impl Seen {
     }
 
     fn looks_like_codes(&self) -> bool {
-        let Some(numbers) = &self.numbers else { return false };
+        let Some(numbers) = &self.numbers else {
+            return false;
+        };
         let (Some(&least), Some(&greatest)) = (numbers.iter().min(), numbers.iter().max()) else {
             return false;
         };

@@ -92,7 +92,9 @@ pub(super) fn read_codes(
     let files = files.iter().filter(|file| file.part == part);
     let parts = files.map(|file| Ok((file, PartRows::open(&file.path)?)));
     let parts = parts.collect::<Result<Vec<_>, EngineError>>()?;
-    let rows = parts.iter().fold(0, |sum: u64, (_, part)| sum.saturating_add(part.rows));
+    let rows = parts
+        .iter()
+        .fold(0, |sum: u64, (_, part)| sum.saturating_add(part.rows));
     let mut all = empty_codes(sub_columns, rows)?;
     for (file, part) in parts {
         for batch in part.batches()? {

@@ -10,6 +10,8 @@ mod encode;
 mod generate;
 mod parts;
 mod split;
+#[cfg(test)]
+mod tests;
 mod train;
 
 pub use analyze::{analyze, analyze_explained};

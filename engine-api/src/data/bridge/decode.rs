@@ -124,7 +124,11 @@ fn labelled(labels: &StringArray, rows: &UInt32Array, to: &DataType) -> Result<A
 
 /// A dictionary of the labels that some row has. Those that the type of its keys has no room for are null: only the token
 /// for rare categories can be one too many.
-fn dictionary_of_labels(labels: &ArrayRef, rows: &UInt32Array, to: &DataType) -> Result<ArrayRef, ArrowError> {
+fn dictionary_of_labels(
+    labels: &ArrayRef,
+    rows: &UInt32Array,
+    to: &DataType,
+) -> Result<ArrayRef, ArrowError> {
     let room = key_room(to);
     let mut key_of: Vec<Option<i64>> = vec![None; labels.len()];
     let mut used: Vec<u32> = Vec::new();
@@ -158,7 +162,9 @@ fn dictionary_of_values(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, Ar
 
 /// Number of different keys that a dictionary's type has.
 fn key_room(to: &DataType) -> usize {
-    let DataType::Dictionary(keys, _) = to else { return 0 };
+    let DataType::Dictionary(keys, _) = to else {
+        return 0;
+    };
     let bits = keys.primitive_width().unwrap_or(0) * 8 - usize::from(keys.is_signed_integer());
     1usize.checked_shl(bits as u32).unwrap_or(usize::MAX)
 }

@@ -39,8 +39,12 @@ impl DiscreteStats {
 
     /// Rows that hold a number, and those whose number has no code of its own.
     pub(crate) fn coverage(&self, partial: &NumericPartial) -> Coverage {
-        let known: FastMap<(bool, u64), ()> =
-            self.numbers().into_iter().flatten().map(|n| (n.key(), ())).collect();
+        let known: FastMap<(bool, u64), ()> = self
+            .numbers()
+            .into_iter()
+            .flatten()
+            .map(|n| (n.key(), ()))
+            .collect();
         let mut coverage = Coverage {
             distinct: partial.cnt_values.as_ref().map(|values| values.len() as u64),
             ..Coverage::default()

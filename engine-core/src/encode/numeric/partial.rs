@@ -66,12 +66,16 @@ impl NumericPartial {
         self.max_digits.merge(&later.max_digits, u8::max);
         merge_extremes(&mut self.min_n, later.min_n, |a, b| a.total_cmp(b));
         merge_extremes(&mut self.max_n, later.max_n, |a, b| b.total_cmp(a));
-        self.cnt_values = self.cnt_values.take().zip(later.cnt_values).map(|(mut all, more)| {
-            for (value, count) in more {
-                *all.entry(value).or_default() += count;
-            }
-            all
-        });
+        self.cnt_values = self
+            .cnt_values
+            .take()
+            .zip(later.cnt_values)
+            .map(|(mut all, more)| {
+                for (value, count) in more {
+                    *all.entry(value).or_default() += count;
+                }
+                all
+            });
         match (&mut self.quantiles, later.quantiles) {
             (Some(all), Some(more)) => all.extend(more),
             (all, more) => *all = all.take().or(more),
