@@ -1,10 +1,11 @@
 //! Analyze: the statistics of a table.
 
 use engine_core::encode::{
-    EncodingTypes, Explanation, PartialStats, TableKeys, TableStats, analyze_partition, explain, reduce,
+    EncodingTypes, PartialStats, TableKeys, TableStats, analyze_partition, explain, reduce,
 };
 
 use super::code_watch::CodeWatch;
+use super::explain::{ColumnExplanation, explain_columns};
 use super::parts::{PartRows, load_split, part_files, read_meta};
 use crate::EngineError;
 use crate::data::{TableBatch, TableFormat};
@@ -40,7 +41,7 @@ pub fn analyze_explained(
     workspace: &Workspace,
     options: &AnalyzeOptions,
     watch: &mut Watch<'_>,
-) -> Result<(TableStats, Vec<Explanation>), EngineError> {
+) -> Result<(TableStats, Vec<ColumnExplanation>), EngineError> {
     let layout = workspace.layout(Stage::Analyze)?;
     let files = part_files(&layout.table_data())?;
     let types: Option<EncodingTypes> = read_meta(layout, "encoding-types.json")?;
@@ -76,7 +77,7 @@ pub fn analyze_explained(
         }
     }
     let stats = reduce(&partials, &types, options.protection, keys, seed).map_err(of_table)?;
-    codes.tell(&stats);
+    let codes = codes.tell(&stats);
     let explanations = explain(&partials, &types, &stats, options.protection, seed);
     drop(partials);
 
@@ -93,6 +94,7 @@ pub fn analyze_explained(
     remove_folder(&layout.encoded_data())?;
     remove_folder(&layout.model_data())?;
     folder.commit()?;
+    let explanations = explain_columns(&stats, &format, explanations, &codes)?;
     Ok((stats, explanations))
 }
 

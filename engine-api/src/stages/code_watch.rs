@@ -43,8 +43,9 @@ impl CodeWatch {
         }
     }
 
-    /// Logs which columns look like codes although they are not learnt as such.
-    pub(super) fn tell(&self, stats: &TableStats) {
+    /// Logs which columns look like codes although they are not learnt as such; returns their names.
+    pub(super) fn tell(&self, stats: &TableStats) -> HashSet<String> {
+        let mut found = HashSet::new();
         for (name, seen) in &self.0 {
             let encoding = stats.columns.get(name).map(|column| column.encoding_type());
             let is_amount = matches!(
@@ -52,6 +53,7 @@ impl CodeWatch {
                 Some(EncodingType::NumericBinned | EncodingType::NumericDigit)
             );
             if is_amount && seen.looks_like_codes() {
+                found.insert(name.clone());
                 tracing::info!(
                     target: "engine_api::data",
                     column = name,
@@ -60,6 +62,7 @@ impl CodeWatch {
                 );
             }
         }
+        found
     }
 }
 

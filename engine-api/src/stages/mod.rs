@@ -7,6 +7,7 @@ mod analyze;
 mod code_watch;
 mod codes;
 mod encode;
+mod explain;
 mod generate;
 mod parts;
 mod split;
@@ -16,6 +17,7 @@ mod train;
 
 pub use analyze::{analyze, analyze_explained};
 pub use encode::encode;
+pub use explain::ColumnExplanation;
 pub use generate::generate;
 pub(crate) use parts::SplitFacts;
 pub use split::{SplitReport, split};

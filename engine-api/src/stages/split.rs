@@ -138,7 +138,7 @@ fn encoding_types(source: &TableSource, given: &EncodingTypes) -> Result<Encodin
 
 /// The encoding of a column for which none was asked. The reference takes decimals and times of day as categories, of which
 /// nearly all would be rare; and dictionaries are categories, whatever they hold.
-pub(crate) fn encoding_of_type(data_type: &DataType, values: &Values<'_>) -> EncodingType {
+pub(super) fn encoding_of_type(data_type: &DataType, values: &Values<'_>) -> EncodingType {
     match data_type {
         DataType::Decimal32(..)
         | DataType::Decimal64(..)
@@ -188,7 +188,7 @@ fn check_encoding(source: &TableSource, name: &str, encoding: EncodingType) -> R
 }
 
 /// Whether what an encoding decodes to can become values of the column's type again.
-fn comes_back(encoding: EncodingType, column: &ColumnFormat) -> bool {
+pub(super) fn comes_back(encoding: EncodingType, column: &ColumnFormat) -> bool {
     let kinds = match encoding {
         EncodingType::Datetime => vec![DecodedValues::Timestamp(Vec::new())],
         encoding if encoding.is_numeric() => {

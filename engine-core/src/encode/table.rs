@@ -18,7 +18,7 @@ pub type EncodingTypes = IndexMap<String, EncodingType>;
 ///
 /// # Errors
 /// [`EncodeError::MissingColumn`], [`EncodeError::Unsupported`], [`EncodeError::Infinite`],
-/// [`EncodeError::WrongValues`]; of several columns at fault the first in model order.
+/// [`EncodeError::WrongValues`], [`EncodeError::ShortYear`]; of several columns at fault the first in model order.
 pub fn analyze_partition(
     table: &Table<'_>,
     types: &EncodingTypes,
@@ -150,7 +150,9 @@ fn reduce_column(
             "number",
             numeric.iter().filter_map(|p| p.misfits.as_ref()),
         )?;
-        return Ok(Some(numeric::reduce(&numeric, encoding, protection)));
+        let stats = numeric::reduce(&numeric, encoding, protection);
+        numeric::warn_of_limits(name, &stats);
+        return Ok(Some(stats));
     }
     if !datetime.is_empty() {
         check_fit(
@@ -171,7 +173,8 @@ fn reduce_column(
 /// the whole table that the first row is; with the seed it decides which values stand in for nulls.
 ///
 /// # Errors
-/// [`EncodeError::MissingColumn`], [`EncodeError::Infinite`], [`EncodeError::WrongValues`].
+/// [`EncodeError::MissingColumn`], [`EncodeError::Infinite`], [`EncodeError::WrongValues`],
+/// [`EncodeError::ShortYear`].
 pub fn encode(
     table: &Table<'_>,
     stats: &TableStats,

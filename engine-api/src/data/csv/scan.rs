@@ -9,6 +9,7 @@ use super::super::table_format::{
     BooleanWords, ColumnFormat, ExponentForm, ExponentUse, NumberForm, TimeForm, WrittenForm,
 };
 use super::classify::{Casing, ExponentShape, NumberShape, Token, classify, trim};
+use super::notes::TextNotes;
 use crate::data::iso::TimeShape;
 
 /// Kinds of values that a column has shown.
@@ -24,6 +25,19 @@ enum Kind {
     Text,
 }
 
+impl Kind {
+    /// What values of this kind are called.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "null",
+            Self::Number => "number",
+            Self::Time => "date",
+            Self::Boolean(_) => "boolean of one pair of words",
+            Self::Text => "text",
+        }
+    }
+}
+
 /// What is known of a column after the rows so far.
 #[derive(Debug, Default)]
 pub(super) struct ColumnScan {
@@ -32,6 +46,9 @@ pub(super) struct ColumnScan {
     times: TimeScan,
     spaces: SpaceScan,
     nulls: NullScan,
+    notes: TextNotes,
+    /// Values that are not null, until the column is text.
+    values: u64,
     /// First value that is not finite: the start of its row in the input, and its text.
     infinite: Option<(u64, String)>,
 }
@@ -41,6 +58,8 @@ pub(super) struct ColumnScan {
 pub(super) struct Found {
     /// Name, type and written form.
     pub(super) format: ColumnFormat,
+    /// Why it is text, if it is.
+    pub(super) notes: TextNotes,
     /// Number of `nan` in a column of numbers, which are read as null.
     pub(super) nans: u64,
     /// Start of the row in the input, and text, of the first value of a column of numbers that is not finite.
@@ -57,7 +76,7 @@ impl ColumnScan {
             return self.nulls.add(Some(at));
         }
         if self.kind == Kind::Text {
-            return;
+            return self.notes.add(field);
         }
         let (value, before, after) = trim(field);
         self.spaces.add(before, after);
@@ -89,11 +108,18 @@ impl ColumnScan {
             Token::Boolean(casing) => Kind::Boolean(casing),
             Token::Text => Kind::Text,
         };
-        if self.kind == Kind::Unknown {
-            self.kind = kind;
-        } else if self.kind != kind {
+        let before = std::mem::replace(&mut self.kind, kind);
+        if before != kind && before != Kind::Unknown {
             self.kind = Kind::Text;
+            self.notes.break_at = Some((start, before.name(), self.values));
         }
+        if self.kind == Kind::Text {
+            let numbers = &self.numbers;
+            self.notes
+                .begin(numbers.fractional + numbers.nans + self.times.dates == 0);
+            self.notes.add(field);
+        }
+        self.values += 1;
     }
 
     /// What the column is, given all its fields.
@@ -126,6 +152,7 @@ impl ColumnScan {
         format.leading_spaces = if is_text { 0 } else { self.spaces.before() };
         format.null_text = self.nulls.text(null_texts);
         Found {
+            notes: self.notes,
             format,
             nans: if is_number { self.numbers.nans } else { 0 },
             infinite: if is_number { self.infinite } else { None },

@@ -10,7 +10,7 @@ mod partial;
 mod quantiles;
 mod values;
 
-pub(crate) use auto::{choice, reduce};
+pub(crate) use auto::{choice, reduce, warn_of_limits};
 pub use binned::BinnedStats;
 pub(crate) use decimal::Decimal;
 pub use digit::DigitStats;
