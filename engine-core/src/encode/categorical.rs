@@ -174,10 +174,17 @@ impl ColumnEncoding for CategoricalStats {
     fn decode(&self, codes: &[CodeColumn], _rows: usize, _site: DecodeSite) -> Decoded {
         let label = |token: &String| (token != NULL).then(|| unescape(token).into());
         let mut labels: Vec<Option<Box<str>>> = self.codes.keys().map(label).collect();
-        // A peer's cardinality may exceed its tokens; such codes hold nothing.
-        labels.resize(self.cardinalities["cat"], None);
+        let mut indices = codes[0].to_vec();
+        if self.cardinalities["cat"] > labels.len() {
+            // A peer's cardinality may exceed its tokens; such codes hold nothing.
+            let nothing = labels.len() as u32;
+            labels.push(None);
+            indices
+                .iter_mut()
+                .for_each(|index| *index = (*index).min(nothing));
+        }
         let values = DecodedValues::Labels {
-            indices: codes[0].to_vec(),
+            indices,
             labels: labels.into(),
         };
         (values, None)

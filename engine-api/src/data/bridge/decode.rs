@@ -451,7 +451,7 @@ enum Amount {
 
 /// Decimals of numbers, those beyond the precision at its end.
 fn decimal(values: impl Iterator<Item = Option<Amount>>, precision: u8, scale: i8) -> Option<ArrayRef> {
-    let most = 10_i128.pow(u32::from(precision)) - 1;
+    let most = 10_i128.checked_pow(u32::from(precision))? - 1;
     let factor = 10_f64.powi(i32::from(scale));
     let unscaled = values.map(|value| match value? {
         Amount::Int(v) if scale >= 0 => {

@@ -3,6 +3,7 @@
 mod categorical;
 mod datetime;
 mod digit;
+mod merging;
 mod numeric;
 mod properties;
 mod stats;
