@@ -1,7 +1,7 @@
 //! What must hold for any bytes in a file: it is read or refused, without a panic and without memory that the bytes do not
 //! account for. `cargo fuzz` calls these functions, and so does a test of `engine-api` with damaged files.
 
-#![allow(missing_docs, reason = "also a module of a test")]
+#![allow(missing_docs, unreachable_pub, reason = "also a module of a test")]
 #![allow(clippy::unwrap_used, reason = "a panic is what is looked for")]
 
 use std::path::Path;
