@@ -3,6 +3,8 @@
 use super::table_format::TimeForm;
 
 const SECONDS_PER_DAY: i64 = 86_400;
+/// Length of `YYYY-MM-DD`.
+pub(super) const DATE_LENGTH: usize = 10;
 
 /// How one date with a time of day was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -284,6 +286,7 @@ mod tests {
             let zone = (!shape.zone.is_empty()).then(|| String::from_utf8(shape.zone.to_vec()).unwrap());
             let offset = zone.as_ref().map_or(0, |z| parse_zone(z.as_bytes()).unwrap());
             let form = TimeForm {
+                date: None,
                 separator: shape.separator as char,
                 seconds: shape.seconds,
                 decimals: vec![shape.decimals],

@@ -6,6 +6,7 @@
 
 mod bridge;
 mod csv;
+mod date_form;
 mod error;
 mod iso;
 mod number;
@@ -17,6 +18,7 @@ mod table_format;
 mod tests;
 
 pub use bridge::{TableBatch, to_record_batch};
+pub use date_form::{DateForm, DateOrder};
 pub use error::DataError;
 pub use parquet::{ParquetTable, ParquetWriter};
 pub use sink::TableSink;

@@ -386,6 +386,7 @@ fn from_instants(micros: Vec<i64>, nulls: Option<NullBuffer>, to: &DataType) -> 
 fn write_instants(micros: &PrimitiveArray<types::Int64Type>) -> impl Iterator<Item = Option<String>> {
     let all_midnight = micros.iter().flatten().all(|m| m.rem_euclid(MICROS_PER_DAY) == 0);
     let form = TimeForm {
+        date: None,
         separator: ' ',
         seconds: true,
         decimals: vec![0, 3, 6],

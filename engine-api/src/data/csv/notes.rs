@@ -20,7 +20,7 @@ pub(super) enum Likeness {
     Plus,
     /// A date whose year has two digits: `1/2/23`.
     ShortYear,
-    /// A date that is not written as `YYYY-MM-DD`.
+    /// A date, in a column of dates of several forms.
     OtherDate,
     /// An instant within a leap second.
     LeapSecond,
@@ -39,6 +39,14 @@ pub(super) struct TextNotes {
 }
 
 impl TextNotes {
+    /// Those of a column of dates whose form is not clear.
+    pub(super) fn of_dates() -> Self {
+        Self {
+            like: Some(Likeness::OtherDate),
+            ..Self::default()
+        }
+    }
+
     /// The column becomes text; `digits` says whether all values so far were whole numbers.
     pub(super) fn begin(&mut self, digits: bool) {
         self.all_digits = digits;
@@ -95,8 +103,8 @@ impl TextNotes {
                 "dates whose year has two digits stay text, for they do not tell the century; write four digits".to_owned()
             }
             Likeness::OtherDate => format!(
-                "dates in more than one form, or whose day and month cannot be told apart, stay text; write YYYY-MM-DD, or \
-                 learn them with --encoding {name}=datetime"
+                "dates of several forms, some with a zone and some without, or whose day and month cannot be told apart stay \
+                 text; write YYYY-MM-DD, or learn them with --encoding {name}=datetime"
             ),
             Likeness::LeapSecond => {
                 "leap seconds have no place among instants, so the column stays text; write the second before".to_owned()

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use arrow::datatypes::{DataType, TimeUnit};
 
+use super::super::date_form::DateScan;
 use super::super::error::shorten;
 use super::super::table_format::{
     BooleanWords, ColumnFormat, ExponentForm, ExponentUse, NumberForm, TimeForm, WrittenForm,
@@ -98,11 +99,21 @@ impl ColumnScan {
                 Kind::Number
             }
             Token::Date => {
+                self.times.forms.add_iso();
                 self.times.dates += 1;
                 Kind::Time
             }
             Token::DateTime(shape) => {
+                self.times.forms.add_iso();
                 self.times.add(shape);
+                Kind::Time
+            }
+            Token::OtherDate(shape, time) => {
+                self.times.forms.add(shape);
+                match time {
+                    None => self.times.dates += 1,
+                    Some(time) => self.times.add(time),
+                }
                 Kind::Time
             }
             Token::Boolean(casing) => Kind::Boolean(casing),
@@ -123,7 +134,7 @@ impl ColumnScan {
     }
 
     /// What the column is, given all its fields.
-    pub(super) fn finish(self, name: &str, quoted: bool, null_texts: &[String]) -> Found {
+    pub(super) fn finish(mut self, name: &str, quoted: bool, null_texts: &[String]) -> Found {
         let numbers = self.numbers.whole + self.numbers.fractional;
         let (data_type, written) = match self.kind {
             Kind::Unknown => (DataType::Null, WrittenForm::Plain),
@@ -133,7 +144,10 @@ impl ColumnScan {
                 (DataType::Float64, WrittenForm::Number(self.numbers.form()))
             }
             Kind::Number => (DataType::Int64, WrittenForm::Plain),
-            Kind::Time => self.times.found().unwrap_or((DataType::Utf8, WrittenForm::Plain)),
+            Kind::Time => self.times.found().unwrap_or_else(|| {
+                self.notes = TextNotes::of_dates();
+                (DataType::Utf8, WrittenForm::Plain)
+            }),
             Kind::Boolean(casing) => {
                 let (yes, no) = casing.words();
                 let words = BooleanWords {
@@ -243,6 +257,7 @@ impl NumberScan {
 
 #[derive(Debug, Default)]
 struct TimeScan {
+    forms: DateScan,
     /// Values without a time of day.
     dates: u64,
     with_t: u64,
@@ -277,10 +292,15 @@ impl TimeScan {
         }
     }
 
-    /// Type and form; `None` when some values have a zone and others not, so that they cannot be compared.
+    /// Type and form; `None` when the dates are of several forms or of none that is clear, or when some values have a zone
+    /// and others not, so that they cannot be compared.
     fn found(self) -> Option<(DataType, WrittenForm)> {
+        let date = self.forms.form().ok()?;
         if self.with_t + self.with_space == 0 {
-            return Some((DataType::Date32, WrittenForm::Plain));
+            return Some((
+                DataType::Date32,
+                date.map_or(WrittenForm::Plain, WrittenForm::Date),
+            ));
         }
         if self.zoned && (self.unzoned || self.dates > 0) {
             return None;
@@ -292,6 +312,7 @@ impl TimeScan {
             _ => Some("Z".to_owned()),
         };
         let form = TimeForm {
+            date,
             separator: if self.with_t > self.with_space { 'T' } else { ' ' },
             seconds: self.with_seconds,
             decimals: self.decimals.into_iter().collect(),
