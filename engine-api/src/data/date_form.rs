@@ -144,14 +144,13 @@ impl DateScan {
             .into_iter()
             .zip(seen.orders)
             .filter(|(_, fits)| *fits);
+        let several = self.iso || self.mixed || seen.padded && seen.bare;
         match (orders.next(), orders.next()) {
-            (Some((order, _)), None) if !self.iso && !self.mixed && !(seen.padded && seen.bare) => {
-                Ok(Some(DateForm {
-                    order,
-                    separator: seen.separator as char,
-                    padded: !seen.bare,
-                }))
-            }
+            (Some((order, _)), None) if !several => Ok(Some(DateForm {
+                order,
+                separator: seen.separator as char,
+                padded: !seen.bare,
+            })),
             _ => Err(()),
         }
     }
