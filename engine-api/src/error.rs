@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use engine_core::argn::{ModelError, SizeError};
 use engine_core::backend::BackendError;
-use engine_core::encode::EncodeError;
+use engine_core::encode::{EncodeError, EncodingType};
 use engine_core::generate::GenerateError;
 use engine_core::train::{StateError, TrainError};
 use thiserror::Error;
@@ -101,6 +101,19 @@ pub enum EngineError {
     EncodingOfKey {
         /// Name of the column.
         column: String,
+    },
+    /// What an encoding decodes to is no value of the column's type.
+    #[error(
+        "column {column:?} of the type {data_type} cannot come back from the encoding {encoding}; use categorical, or leave \
+         the encoding out"
+    )]
+    EncodingOfType {
+        /// Name of the column.
+        column: String,
+        /// The encoding that was asked for.
+        encoding: EncodingType,
+        /// Its Arrow type.
+        data_type: String,
     },
     /// Two rows have one primary key.
     #[error(

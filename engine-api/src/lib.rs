@@ -37,7 +37,9 @@ mod workspace;
 pub use device::{Device, devices, limit_threads};
 pub use engine_core::argn::ModelSize;
 pub use engine_core::backend::DeviceInfo;
-pub use engine_core::encode::{EncodeError, EncodingType, EncodingTypes, Protection, RareReplacement};
+pub use engine_core::encode::{
+    EncodeError, EncodingType, EncodingTypes, Explanation, Protection, RareReplacement, Reason,
+};
 pub use engine_core::generate::GenerateError;
 pub use engine_core::train::{Progress, ProgressMessage, StopReason, TrainError, TrainReport};
 pub use error::EngineError;

@@ -12,6 +12,7 @@ use engine_api::{
 use serde_json::json;
 
 use crate::args::{Cli, Command, CommonArgs, Fit, Generate, Info, Sample, Split, Synthesize, Train};
+use crate::explain::explain;
 use crate::failure::Failure;
 use crate::progress::Watcher;
 use crate::report::{print, print_json, summary};
@@ -34,7 +35,12 @@ pub(crate) fn run(cli: &Cli, screen: &Screen) -> Result<(), Failure> {
             warn_of_protection(args.analyze.no_value_protection, screen);
             let workspace = Workspace::open(&args.workspace.workspace)?;
             let options = meaning::analyzing(&args.analyze, common);
-            watched(screen, |watch| stages::analyze(&workspace, &options, watch))?;
+            let explained = watched(screen, |watch| {
+                stages::analyze_explained(&workspace, &options, watch)
+            })?;
+            if args.explain {
+                print(&explain(&explained.1))?;
+            }
             Ok(())
         }
         Command::Encode(args) => {

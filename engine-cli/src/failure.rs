@@ -101,6 +101,7 @@ fn status(error: &EngineError) -> ExitStatus {
         E::UnknownDevice { .. }
         | E::DeviceNotBuilt { .. }
         | E::EncodingOfKey { .. }
+        | E::EncodingOfType { .. }
         | E::KeysExhausted { .. }
         | E::OutOfRange { .. } => ExitStatus::Arguments,
         E::TooFewRows { .. } | E::NoModelColumns { .. } | E::DuplicateKey { .. } | E::KeyType { .. } => {
@@ -142,9 +143,10 @@ fn status_of_encoding(error: &EncodeError) -> ExitStatus {
         | EncodeError::Unsupported { .. }
         | EncodeError::NoSubjects { .. }
         | EncodeError::MissingColumn { .. } => ExitStatus::Arguments,
-        EncodeError::Infinite { .. } | EncodeError::Misfit { .. } | EncodeError::WrongValues { .. } => {
-            ExitStatus::Table
-        }
+        EncodeError::Infinite { .. }
+        | EncodeError::Misfit { .. }
+        | EncodeError::ShortYear { .. }
+        | EncodeError::WrongValues { .. } => ExitStatus::Table,
         _ => ExitStatus::Workspace,
     }
 }

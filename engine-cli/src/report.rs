@@ -85,19 +85,30 @@ fn describe(column: &ColumnSummary) -> String {
             _ => "empty".to_owned(),
         };
     };
-    let encoding = encoding
-        .trim_start_matches("TABULAR_")
-        .to_lowercase()
-        .replace('_', " ");
-    let parts: Vec<String> = column
-        .sub_columns
-        .iter()
-        .map(|(name, v)| format!("{name} {v}"))
-        .collect();
     let rare = match column.rare_categories {
         Some(1) => ", 1 rare category protected".to_owned(),
         Some(n) if n > 0 => format!(", {n} rare categories protected"),
         _ => String::new(),
     };
-    format!("{}, {encoding} ({}){rare}", column.data_type, parts.join(", "))
+    format!(
+        "{}, {} ({}){rare}",
+        column.data_type,
+        encoding_words(encoding),
+        sub_columns(column)
+    )
+}
+
+/// The name of an encoding in words: `numeric digit`.
+pub(crate) fn encoding_words(encoding: &str) -> String {
+    encoding
+        .trim_start_matches("TABULAR_")
+        .to_lowercase()
+        .replace('_', " ")
+}
+
+/// Sub-columns with their cardinalities: `E1 10, E0 10`.
+pub(crate) fn sub_columns(column: &ColumnSummary) -> String {
+    let parts = column.sub_columns.iter();
+    let parts: Vec<String> = parts.map(|(name, v)| format!("{name} {v}")).collect();
+    parts.join(", ")
 }

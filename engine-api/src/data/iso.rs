@@ -3,6 +3,8 @@
 use super::table_format::TimeForm;
 
 const SECONDS_PER_DAY: i64 = 86_400;
+/// Length of `YYYY-MM-DD`.
+pub(super) const DATE_LENGTH: usize = 10;
 
 /// How one date with a time of day was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,14 +47,14 @@ pub(super) fn date_from_days(days: i64) -> (i64, u32, u32) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
-/// Days since 1970-01-01 of `YYYY-MM-DD`; `None` when it is something else or no day of the calendar.
+/// Days since 1970-01-01 of `YYYY-MM-DD` from the year 1 on; `None` when it is something else or no day of the calendar.
 pub(super) fn parse_date(text: &[u8]) -> Option<i32> {
     let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else {
         return None;
     };
     let year = i64::from(two_digits(y1, y2)?) * 100 + i64::from(two_digits(y3, y4)?);
     let (month, day) = (two_digits(m1, m2)?, two_digits(d1, d2)?);
-    let valid = (1..=12).contains(&month) && day >= 1 && day <= days_of_month(year, month);
+    let valid = year >= 1 && (1..=12).contains(&month) && day >= 1 && day <= days_of_month(year, month);
     // Four digits of a year fit an i32 of days.
     valid.then(|| days_from_date(year, month, day) as i32)
 }
@@ -232,6 +234,7 @@ mod tests {
         assert_eq!(parse_date(b"1970-01-02"), Some(1));
         assert_eq!(parse_date(b"2024-02-29"), Some(19_782));
         for no in [
+            "0000-01-01",
             "2023-02-29",
             "2023-04-31",
             "2023-00-10",
@@ -283,6 +286,7 @@ mod tests {
             let zone = (!shape.zone.is_empty()).then(|| String::from_utf8(shape.zone.to_vec()).unwrap());
             let offset = zone.as_ref().map_or(0, |z| parse_zone(z.as_bytes()).unwrap());
             let form = TimeForm {
+                date: None,
                 separator: shape.separator as char,
                 seconds: shape.seconds,
                 decimals: vec![shape.decimals],

@@ -8,6 +8,7 @@
 mod arrow2_interchange;
 mod bridge;
 mod csv;
+mod date_form;
 mod error;
 mod iso;
 mod number;
@@ -21,6 +22,7 @@ mod tests;
 #[cfg(feature = "arrow2")]
 pub use arrow2_interchange::{Arrow2Chunk, Arrow2Error, record_batch_from_arrow2, record_batch_to_arrow2};
 pub use bridge::{TableBatch, to_record_batch};
+pub use date_form::{DateForm, DateOrder};
 pub use error::DataError;
 pub(crate) use error::list_names;
 pub use parquet::{ParquetTable, ParquetWriter};

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
@@ -18,8 +19,10 @@ use parquet::file::properties::WriterProperties;
 use super::error::DataError;
 use crate::files::{self, AtomicFile, FileError};
 
-/// Most rows of a row group: what a writer holds in memory before it is on the disk.
-const ROW_GROUP_ROWS: usize = 1 << 17;
+/// Cells of a row group, which a writer holds in memory before they are on the disk, and how many rows that is at least and
+/// at most.
+const ROW_GROUP_CELLS: usize = 1 << 24;
+const ROW_GROUP_ROWS: std::ops::RangeInclusive<usize> = 1 << 13..=1 << 17;
 
 /// A Parquet file whose footer has been read.
 #[derive(Debug, Clone)]
@@ -41,7 +44,7 @@ impl ParquetTable {
                 file: path.display().to_string(),
             });
         }
-        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new());
+        let metadata = guarded(|| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()));
         let metadata = metadata.map_err(|source| read_error(path, source))?;
         Ok(Self {
             path: path.to_owned(),
@@ -71,16 +74,47 @@ impl ParquetTable {
         let file: File = files::open(&self.path)?;
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
         let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
-        let reader = builder.with_projection(mask).with_batch_size(batch_rows).build();
-        let reader: ParquetRecordBatchReader = reader.map_err(|source| read_error(&self.path, source))?;
-        let path = self.path.clone();
-        Ok(reader.map(move |batch| {
-            batch.map_err(|error| match error {
-                ArrowError::ParquetError(said) => read_error(&path, ParquetError::General(said)),
-                other => read_error(&path, ParquetError::ArrowError(other.to_string())),
-            })
-        }))
+        let builder = builder.with_projection(mask).with_batch_size(batch_rows);
+        let reader: ParquetRecordBatchReader =
+            guarded(|| builder.build()).map_err(|source| read_error(&self.path, source))?;
+        Ok(ParquetBatches {
+            path: self.path.clone(),
+            reader: Some(reader),
+        })
     }
+}
+
+/// The record batches of a file.
+struct ParquetBatches {
+    path: PathBuf,
+    /// Nothing after an error: the reader may be in any state then.
+    reader: Option<ParquetRecordBatchReader>,
+}
+
+impl Iterator for ParquetBatches {
+    type Item = Result<RecordBatch, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let reader = self.reader.as_mut()?;
+        let next = guarded(|| {
+            let batch = reader.next().transpose();
+            batch.map_err(|error| match error {
+                ArrowError::ParquetError(said) => ParquetError::General(said),
+                other => ParquetError::ArrowError(other.to_string()),
+            })
+        });
+        if next.is_err() {
+            self.reader = None;
+        }
+        next.map_err(|error| read_error(&self.path, error)).transpose()
+    }
+}
+
+/// Calls the reader, which panics in places where pages or the footer of a damaged file contradict each other. What it has
+/// worked on must not be used after an error.
+fn guarded<T>(call: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    let contradiction = || ParquetError::General("its parts contradict each other".to_owned());
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(contradiction()))
 }
 
 /// Writes record batches of one schema, with their Arrow types, to a Parquet file that appears when it is finished.
@@ -97,9 +131,11 @@ impl ParquetWriter {
     /// [`FileError`] when it cannot be written, [`DataError::ParquetWrite`] when Parquet has no such type.
     pub fn create(path: &Path, schema: SchemaRef) -> Result<Self, DataError> {
         let file = AtomicFile::create(path)?;
+        let columns = schema.fields().len().max(1);
+        let rows = (ROW_GROUP_CELLS / columns).clamp(*ROW_GROUP_ROWS.start(), *ROW_GROUP_ROWS.end());
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_max_row_group_row_count(Some(rows))
             .build();
         let writer = ArrowWriter::try_new(file, schema, Some(properties));
         Ok(Self {
@@ -160,5 +196,23 @@ fn system_error(error: ParquetError) -> Result<io::Error, ParquetError> {
             Err(inner) => Err(ParquetError::External(inner)),
         },
         other => Err(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_reader_is_an_error_of_the_file() {
+        // Definition levels that run past their page do this.
+        let error = guarded(|| -> Result<(), ParquetError> { panic!("offset + len out of bounds") });
+        let error = read_error(Path::new("t.parquet"), error.unwrap_err());
+        assert_eq!(
+            error.to_string(),
+            "t.parquet: this is no Parquet file, or it is cut short or damaged; make or fetch it anew (Parquet error: its \
+             parts contradict each other)"
+        );
+        assert_eq!(guarded(|| Ok(5)).unwrap(), 5);
     }
 }

@@ -14,6 +14,9 @@ use super::error::{DataError, check_names, list_names, shorten};
 use super::parquet::ParquetTable;
 use super::table_format::{Role, SourceFormat, TableFormat};
 
+/// Most cells of a record batch, unless a row has more.
+const MOST_CELLS: usize = 1 << 21;
+
 /// How a table is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadOptions {
@@ -194,7 +197,9 @@ impl TableSource {
         if rows == 0 {
             return Err(DataError::NoRows { file: name });
         }
-        let batch_rows = options.batch_rows.max(1);
+        let batch_rows = options
+            .batch_rows
+            .clamp(1, MOST_CELLS.div_ceil(schema.fields().len()));
         Ok(Self {
             name,
             origin,

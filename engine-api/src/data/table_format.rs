@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
+use super::date_form::DateForm;
 use super::error::{DataError, list_names};
 use crate::files::{self, FileError};
 
@@ -103,6 +104,8 @@ pub enum WrittenForm {
     Plain,
     /// Numbers that are not whole.
     Number(NumberForm),
+    /// Dates that are not written as `YYYY-MM-DD`.
+    Date(DateForm),
     /// Dates with a time of day.
     Time(TimeForm),
     /// Booleans.
@@ -157,6 +160,9 @@ pub enum ExponentUse {
 /// How dates with a time of day are written: `2024-02-29T23:59:59.5+01:00`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimeForm {
+    /// How the date is written, where that is not `YYYY-MM-DD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<DateForm>,
     /// Character between date and time: `T` or a space.
     pub separator: char,
     /// Whether seconds are written.

@@ -1,7 +1,11 @@
 //! Analyze: the statistics of a table.
 
-use engine_core::encode::{EncodingTypes, PartialStats, TableKeys, TableStats, analyze_partition, reduce};
+use engine_core::encode::{
+    EncodingTypes, PartialStats, TableKeys, TableStats, analyze_partition, explain, reduce,
+};
 
+use super::code_watch::CodeWatch;
+use super::explain::{ColumnExplanation, explain_columns};
 use super::parts::{PartRows, load_split, part_files, read_meta};
 use crate::EngineError;
 use crate::data::{TableBatch, TableFormat};
@@ -25,6 +29,19 @@ pub fn analyze(
     options: &AnalyzeOptions,
     watch: &mut Watch<'_>,
 ) -> Result<TableStats, EngineError> {
+    Ok(analyze_explained(workspace, options, watch)?.0)
+}
+
+/// As [`analyze`], and says of every column of the model why it is encoded as it is and how much of it is protected. The
+/// explanations are counted without protection and are stored nowhere.
+///
+/// # Errors
+/// Those of [`analyze`].
+pub fn analyze_explained(
+    workspace: &Workspace,
+    options: &AnalyzeOptions,
+    watch: &mut Watch<'_>,
+) -> Result<(TableStats, Vec<ColumnExplanation>), EngineError> {
     let layout = workspace.layout(Stage::Analyze)?;
     let files = part_files(&layout.table_data())?;
     let types: Option<EncodingTypes> = read_meta(layout, "encoding-types.json")?;
@@ -34,7 +51,7 @@ pub fn analyze(
     let keys: TableKeys = read_meta(layout, "keys.json")?.unwrap_or_default();
     let facts = load_split(layout)?;
     let seed = workspace.stage_seed(options.seed)?;
-    let explain = |error| explained(facts.as_ref(), error);
+    let of_table = |error| explained(facts.as_ref(), error);
 
     let parts = files
         .iter()
@@ -43,17 +60,26 @@ pub fn analyze(
     let total = parts.iter().map(|(_, rows)| rows.rows).sum();
     let mut count = RowCount::start(watch, Stage::Analyze, total)?;
     let mut partials: Vec<PartialStats> = Vec::new();
+    let mut codes = CodeWatch::new(&types);
     let mut first_row = 0;
     for (part, rows) in &parts {
         for batch in rows.batches()? {
-            let batch = TableBatch::new(&batch?)?;
+            let batch = TableBatch::encoded_as(&batch?, &types)?;
             let table = batch.table()?;
-            partials.push(analyze_partition(&table, &types, *part, first_row).map_err(explain)?);
+            let counted = analyze_partition(&table, &types, *part, first_row).map_err(of_table)?;
+            match partials.last_mut() {
+                Some(before) if before.part == *part => before.merge(counted).map_err(of_table)?,
+                _ => partials.push(counted),
+            }
+            codes.add(&table);
             first_row += table.rows() as u64;
             count.add(table.rows())?;
         }
     }
-    let stats = reduce(&partials, &types, options.protection, keys, seed).map_err(explain)?;
+    let stats = reduce(&partials, &types, options.protection, keys, seed).map_err(of_table)?;
+    let codes = codes.tell(&stats);
+    let explanations = explain(&partials, &types, &stats, options.protection, seed);
+    drop(partials);
 
     remove_leftovers(&layout.model_store())?;
     let folder = AtomicFolder::create(&layout.table_stats())?;
@@ -68,7 +94,8 @@ pub fn analyze(
     remove_folder(&layout.encoded_data())?;
     remove_folder(&layout.model_data())?;
     folder.commit()?;
-    Ok(stats)
+    let explanations = explain_columns(&stats, &format, explanations, &codes)?;
+    Ok((stats, explanations))
 }
 
 /// An error about the parts as one about the table, where it is known how that was split.

@@ -10,52 +10,76 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use engine_core::encode::{Part, SubColumn};
 use engine_core::schema::{CodeColumn, CodeTable};
+use rayon::prelude::*;
 
 use super::parts::{PartFile, PartRows};
 use crate::EngineError;
 use crate::data::{DataError, ParquetWriter};
 
-/// Writes the codes of a part.
+/// Cells that are put into a record batch at once, and how many rows that is at least and at most.
+const BATCH_CELLS: usize = 1 << 22;
+const BATCH_ROWS: std::ops::RangeInclusive<usize> = 1 << 10..=1 << 17;
+/// Rows for which room is made at once; more need it made again.
+const MOST_ROOM: u64 = 1 << 27;
+
+/// A table of codes without rows, with room for so many.
+pub(super) fn empty_codes(sub_columns: &[SubColumn], rows: u64) -> Result<CodeTable, EngineError> {
+    // A number of rows that a damaged file claims must not use up the memory.
+    let room = rows.min(MOST_ROOM) as usize;
+    let columns = sub_columns
+        .iter()
+        .map(|s| CodeColumn::with_capacity(s.cardinality, room));
+    table(columns.collect(), 0, sub_columns)
+}
+
+/// Writes the codes of a part: first the row `order(0)`, then `order(1)` and so on.
 pub(super) fn write_codes(
     path: &Path,
-    codes: CodeTable,
+    codes: &CodeTable,
     sub_columns: &[SubColumn],
+    order: impl Fn(usize) -> usize + Sync,
 ) -> Result<(), EngineError> {
-    let rows = codes.rows();
-    let arrays = codes
-        .into_columns()
-        .into_iter()
-        .zip(sub_columns)
-        .map(|(c, s)| to_array(c, s.cardinality));
-    let arrays: Vec<ArrayRef> = arrays.collect();
-    let fields = sub_columns.iter().zip(&arrays);
-    let fields = fields.map(|(s, array)| Field::new(s.name.as_str(), array.data_type().clone(), false));
+    let fields = sub_columns
+        .iter()
+        .map(|s| Field::new(s.name.as_str(), narrowest(s.cardinality), false));
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), arrays, &options);
-    let batch = batch.map_err(|source| DataError::Convert {
-        column: "*".to_owned(),
-        data_type: "codes".to_owned(),
-        source,
-    })?;
-    let mut writer = ParquetWriter::create(path, schema)?;
-    writer.write(&batch)?;
+    let mut writer = ParquetWriter::create(path, Arc::clone(&schema))?;
+    let most = (BATCH_CELLS / sub_columns.len().max(1)).clamp(*BATCH_ROWS.start(), *BATCH_ROWS.end());
+    for start in (0..codes.rows()).step_by(most) {
+        let end = (start + most).min(codes.rows());
+        let rows: Vec<usize> = (start..end).into_par_iter().map(&order).collect();
+        let arrays = codes.columns().par_iter().zip(sub_columns);
+        let arrays = arrays.map(|(column, sub)| to_array(column, sub.cardinality, &rows));
+        let arrays: Vec<ArrayRef> = arrays.collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), arrays, &options);
+        let batch = batch.map_err(|source| DataError::Convert {
+            column: "*".to_owned(),
+            data_type: "codes".to_owned(),
+            source,
+        })?;
+        writer.write(&batch)?;
+    }
     writer.finish()?;
     Ok(())
 }
 
 /// The narrowest signed type, which every reader of Parquet knows.
-fn to_array(codes: CodeColumn, cardinality: usize) -> ArrayRef {
+fn narrowest(cardinality: usize) -> DataType {
     match cardinality {
-        0..=128 => Arc::new(Int8Array::from_iter_values(
-            codes.to_vec().into_iter().map(|c| c as i8),
-        )),
-        129..=32_768 => Arc::new(Int16Array::from_iter_values(
-            codes.to_vec().into_iter().map(|c| c as i16),
-        )),
-        _ => Arc::new(Int32Array::from_iter_values(
-            codes.to_vec().into_iter().map(|c| c as i32),
-        )),
+        0..=128 => DataType::Int8,
+        129..=32_768 => DataType::Int16,
+        _ => DataType::Int32,
+    }
+}
+
+/// The codes of some rows in the narrowest type.
+fn to_array(codes: &CodeColumn, cardinality: usize, rows: &[usize]) -> ArrayRef {
+    let codes = rows.iter().map(|&row| codes.get(row));
+    match narrowest(cardinality) {
+        DataType::Int8 => Arc::new(Int8Array::from_iter_values(codes.map(|c| c as i8))),
+        DataType::Int16 => Arc::new(Int16Array::from_iter_values(codes.map(|c| c as i16))),
+        _ => Arc::new(Int32Array::from_iter_values(codes.map(|c| c as i32))),
     }
 }
 
@@ -65,13 +89,15 @@ pub(super) fn read_codes(
     part: Part,
     sub_columns: &[SubColumn],
 ) -> Result<CodeTable, EngineError> {
-    let empty = sub_columns
+    let files = files.iter().filter(|file| file.part == part);
+    let parts = files.map(|file| Ok((file, PartRows::open(&file.path)?)));
+    let parts = parts.collect::<Result<Vec<_>, EngineError>>()?;
+    let rows = parts
         .iter()
-        .map(|s| CodeColumn::zeros(s.cardinality, 0))
-        .collect();
-    let mut all = table(empty, 0, sub_columns)?;
-    for file in files.iter().filter(|file| file.part == part) {
-        for batch in PartRows::open(&file.path)?.batches()? {
+        .fold(0, |sum: u64, (_, part)| sum.saturating_add(part.rows));
+    let mut all = empty_codes(sub_columns, rows)?;
+    for (file, part) in parts {
+        for batch in part.batches()? {
             let batch = batch?;
             let columns = sub_columns.iter().map(|sub| read_column(&file.path, &batch, sub));
             let columns = columns.collect::<Result<Vec<_>, _>>()?;

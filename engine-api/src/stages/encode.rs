@@ -1,11 +1,11 @@
 //! Encode: from the rows of a table to codes.
 
-use engine_core::encode::{self, SubColumn, TableStats};
+use engine_core::encode::{self, EncodingTypes, SubColumn, TableStats};
 use engine_core::random::{Permutation, Purpose, Stream};
-use engine_core::schema::{CodeColumn, CodeTable};
+use engine_core::schema::CodeTable;
 
 use super::analyze::explained;
-use super::codes::write_codes;
+use super::codes::{empty_codes, write_codes};
 use super::parts::{PartRows, load_split, part_files};
 use crate::EngineError;
 use crate::data::TableBatch;
@@ -47,6 +47,7 @@ pub fn encode(
     let mut encoder = Encoder {
         stats: &stats,
         sub_columns: &sub_columns,
+        types: encoding_types(&stats),
         facts: facts.as_ref(),
         seed,
         first_row: 0,
@@ -55,17 +56,29 @@ pub fn encode(
         let codes = encoder.part(rows, &mut count)?;
         // An empty file would say nothing.
         if codes.rows() > 0 {
-            let codes = shuffled(codes, seed, index as u32);
+            let stream = Stream::new(seed, Purpose::EncodedOrder, index as u32);
+            let shuffle = Permutation::new(stream, 0, codes.rows() as u64);
             let name = file.path.file_name().unwrap_or_default();
-            write_codes(&folder.path().join(name), codes, &sub_columns)?;
+            write_codes(&folder.path().join(name), &codes, &sub_columns, |row| {
+                shuffle.get(row as u64) as usize
+            })?;
         }
     }
     Ok(folder.commit()?)
 }
 
+/// The encodings that statistics were made for.
+fn encoding_types(stats: &TableStats) -> EncodingTypes {
+    let columns = stats.columns.iter();
+    columns
+        .map(|(name, column)| (name.clone(), column.encoding_type()))
+        .collect()
+}
+
 struct Encoder<'a> {
     stats: &'a TableStats,
     sub_columns: &'a [SubColumn],
+    types: EncodingTypes,
     facts: Option<&'a SplitFacts>,
     seed: u64,
     /// Rows of the parts before.
@@ -74,17 +87,13 @@ struct Encoder<'a> {
 
 impl Encoder<'_> {
     fn part(&mut self, rows: &PartRows, count: &mut RowCount<'_, '_>) -> Result<CodeTable, EngineError> {
-        let none = self
-            .sub_columns
-            .iter()
-            .map(|s| CodeColumn::zeros(s.cardinality, 0));
         let unequal = |got| encode::EncodeError::UnequalColumns {
             expected: self.sub_columns.len(),
             got,
         };
-        let mut all = CodeTable::new(none.collect(), 0).ok_or_else(|| unequal(0))?;
+        let mut all = empty_codes(self.sub_columns, rows.rows)?;
         for batch in rows.batches()? {
-            let batch = TableBatch::new(&batch?)?;
+            let batch = TableBatch::encoded_as(&batch?, &self.types)?;
             let table = batch.table()?;
             let codes = encode::encode(&table, self.stats, self.seed, self.first_row);
             let codes = codes.map_err(|error| explained(self.facts, error))?;
@@ -96,14 +105,4 @@ impl Encoder<'_> {
         }
         Ok(all)
     }
-}
-
-/// The rows of part number `index` in a random order.
-fn shuffled(codes: CodeTable, seed: u64, index: u32) -> CodeTable {
-    let rows = codes.rows();
-    let permutation = Permutation::new(Stream::new(seed, Purpose::EncodedOrder, index), 0, rows as u64);
-    let order: Vec<usize> = (0..rows as u64)
-        .map(|row| permutation.get(row) as usize)
-        .collect();
-    codes.gather(&order)
 }

@@ -4,15 +4,20 @@
 //! an older output goes away with it: a split removes the encoded data, an analysis also the model.
 
 mod analyze;
+mod code_watch;
 mod codes;
 mod encode;
+mod explain;
 mod generate;
 mod parts;
 mod split;
+#[cfg(test)]
+mod tests;
 mod train;
 
-pub use analyze::analyze;
+pub use analyze::{analyze, analyze_explained};
 pub use encode::encode;
+pub use explain::ColumnExplanation;
 pub use generate::generate;
 pub(crate) use parts::SplitFacts;
 pub use split::{SplitReport, split};

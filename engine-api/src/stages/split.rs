@@ -7,12 +7,16 @@ use std::path::Path;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, Schema};
 use engine_core::encode::{EncodeError, EncodingType, EncodingTypes, Part, TableKeys, default_encoding};
+use engine_core::schema::{DecodedColumn, DecodedValues, Values};
 
 use super::parts::{SPLIT_FILE, SplitFacts, part_name};
 use crate::EngineError;
-use crate::data::{DataError, ParquetWriter, Role, TableBatch, TableFormat, TableSource, list_names};
+use crate::data::{
+    ColumnFormat, DataError, ParquetWriter, Role, SourceFormat, TableBatch, TableFormat, TableSource,
+    list_names, to_record_batch,
+};
 use crate::event::{RowCount, Stage, Watch};
 use crate::files::{AtomicFolder, FileError, remove_leftovers, sync_folder};
 use crate::options::SplitOptions;
@@ -116,9 +120,12 @@ fn encoding_types(source: &TableSource, given: &EncodingTypes) -> Result<Encodin
     }
     let nothing = TableBatch::new(&RecordBatch::new_empty(source.schema().clone()))?;
     for column in nothing.table()?.columns() {
-        let is_modelled = format.column(column.name).is_some_and(|c| c.role == Role::Model);
-        if is_modelled && !types.contains_key(column.name) {
-            types.insert(column.name.to_owned(), default_encoding(&column.values));
+        let modelled = format.column(column.name).filter(|c| c.role == Role::Model);
+        if let Some(modelled) = modelled.filter(|c| !types.contains_key(&c.name)) {
+            types.insert(
+                column.name.to_owned(),
+                encoding_of_type(&modelled.data_type, &column.values),
+            );
         }
     }
     if types.is_empty() {
@@ -127,6 +134,20 @@ fn encoding_types(source: &TableSource, given: &EncodingTypes) -> Result<Encodin
         });
     }
     Ok(types)
+}
+
+/// The encoding of a column for which none was asked. The reference takes decimals and times of day as categories, of which
+/// nearly all would be rare; and dictionaries are categories, whatever they hold.
+pub(super) fn encoding_of_type(data_type: &DataType, values: &Values<'_>) -> EncodingType {
+    match data_type {
+        DataType::Decimal32(..)
+        | DataType::Decimal64(..)
+        | DataType::Decimal128(..)
+        | DataType::Decimal256(..) => EncodingType::NumericAuto,
+        DataType::Time32(_) | DataType::Time64(_) => EncodingType::Datetime,
+        DataType::Dictionary(..) => EncodingType::Categorical,
+        _ => default_encoding(values),
+    }
 }
 
 fn check_encoding(source: &TableSource, name: &str, encoding: EncodingType) -> Result<(), EngineError> {
@@ -158,8 +179,36 @@ fn check_encoding(source: &TableSource, name: &str, encoding: EncodingType) -> R
                 column: name.to_owned(),
             },
         }),
-        Some(_) => Ok(()),
+        Some(_) => match column.filter(|c| !comes_back(encoding, c)) {
+            Some(column) => Err(EngineError::EncodingOfType {
+                column: name.to_owned(),
+                encoding,
+                data_type: column.data_type.to_string(),
+            }),
+            None => Ok(()),
+        },
     }
+}
+
+/// Whether what an encoding decodes to can become values of the column's type again.
+pub(super) fn comes_back(encoding: EncodingType, column: &ColumnFormat) -> bool {
+    let kinds = match encoding {
+        EncodingType::Datetime => vec![DecodedValues::Timestamp(Vec::new())],
+        encoding if encoding.is_numeric() => {
+            vec![DecodedValues::Int(Vec::new()), DecodedValues::Float(Vec::new())]
+        }
+        _ => return true,
+    };
+    let field = Field::new(&column.name, column.data_type.clone(), true);
+    let format = TableFormat::of_schema(SourceFormat::Arrow, &Schema::new(vec![field]));
+    kinds.into_iter().all(|values| {
+        let decoded = DecodedColumn {
+            name: column.name.clone(),
+            values,
+            validity: None,
+        };
+        to_record_batch(vec![decoded], &format).is_ok()
+    })
 }
 
 fn make_folder(path: &Path) -> Result<(), EngineError> {

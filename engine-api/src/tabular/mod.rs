@@ -14,6 +14,7 @@ use engine_core::encode::{EncodingType, Protection};
 
 pub use fit::{FitReport, fit};
 pub use fitted::FittedTabularArgn;
+pub(crate) use summary::summaries;
 pub use summary::{ColumnSummary, ModelSummary};
 
 use crate::data::{ReadOptions, TableSource};

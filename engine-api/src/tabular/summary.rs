@@ -1,9 +1,9 @@
 //! What a person wants to know of a model.
 
-use engine_core::encode::{ColumnStats, EncodingStats};
+use engine_core::encode::{ColumnStats, EncodingStats, TableStats};
 use serde::Serialize;
 
-use crate::data::Role;
+use crate::data::{Role, TableFormat};
 use crate::model_store::StoredModel;
 
 /// A column and how it is encoded.
@@ -61,7 +61,7 @@ impl ModelSummary {
             .filter_map(|m| m.val_loss);
         let facts = model.training();
         Self {
-            columns: columns(model),
+            columns: summaries(stats, model.format()),
             training_rows: stats.no_of_training_records,
             validation_rows: stats.no_of_validation_records,
             model: model.configs().model_id.clone(),
@@ -76,8 +76,8 @@ impl ModelSummary {
     }
 }
 
-fn columns(model: &StoredModel) -> Vec<ColumnSummary> {
-    let stats = model.stats();
+/// The columns of a table in table order.
+pub(crate) fn summaries(stats: &TableStats, format: &TableFormat) -> Vec<ColumnSummary> {
     let (model_columns, sub_columns) = (stats.model_columns(), stats.sub_columns());
     let summary = |column: &crate::data::ColumnFormat| {
         let modelled = model_columns.iter().find(|c| c.name == column.name);
@@ -106,5 +106,5 @@ fn columns(model: &StoredModel) -> Vec<ColumnSummary> {
             rare_categories: rare,
         }
     };
-    model.format().columns.iter().map(summary).collect()
+    format.columns.iter().map(summary).collect()
 }

@@ -127,6 +127,9 @@ pub(crate) struct Analyze {
     pub(crate) workspace: WorkspaceArgs,
     #[command(flatten)]
     pub(crate) analyze: AnalyzeArgs,
+    /// Print why each column is encoded as it is, how much of it is protected, and how to change that
+    #[arg(long, help_heading = "Output")]
+    pub(crate) explain: bool,
 }
 
 /// `argn encode`

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite};
+use super::explain::Coverage;
 use super::protection::ColumnProtection;
 use super::stats::{Cardinalities, Codes};
 use super::strings::{FastMap, NULL_INDEX, intern};
@@ -37,6 +38,27 @@ pub(crate) struct CategoricalPartial {
     has_nan: bool,
     /// Rows by escaped text.
     cnt_values: IndexMap<String, u64>,
+}
+
+impl CategoricalPartial {
+    /// Takes in the rows that follow.
+    pub(crate) fn merge(&mut self, later: Self) {
+        self.has_nan |= later.has_nan;
+        for (text, count) in later.cnt_values {
+            *self.cnt_values.entry(text).or_default() += count;
+        }
+    }
+
+    /// Rows that hold a value, those of them whose value is not in `codes`, and the number of distinct values.
+    pub(crate) fn coverage(&self, codes: &Codes) -> Coverage {
+        let mut coverage = Coverage::default();
+        for (text, &count) in &self.cnt_values {
+            coverage.rows += count;
+            coverage.protected += if codes.contains_key(text) { 0 } else { count };
+        }
+        coverage.distinct = Some(self.cnt_values.len() as u64);
+        coverage
+    }
 }
 
 /// A text as a token.
@@ -152,10 +174,17 @@ impl ColumnEncoding for CategoricalStats {
     fn decode(&self, codes: &[CodeColumn], _rows: usize, _site: DecodeSite) -> Decoded {
         let label = |token: &String| (token != NULL).then(|| unescape(token).into());
         let mut labels: Vec<Option<Box<str>>> = self.codes.keys().map(label).collect();
-        // A peer's cardinality may exceed its tokens; such codes hold nothing.
-        labels.resize(self.cardinalities["cat"], None);
+        let mut indices = codes[0].to_vec();
+        if self.cardinalities["cat"] > labels.len() {
+            // A peer's cardinality may exceed its tokens; such codes hold nothing.
+            let nothing = labels.len() as u32;
+            labels.push(None);
+            indices
+                .iter_mut()
+                .for_each(|index| *index = (*index).min(nothing));
+        }
         let values = DecodedValues::Labels {
-            indices: codes[0].to_vec(),
+            indices,
             labels: labels.into(),
         };
         (values, None)

@@ -61,6 +61,8 @@ struct Parsed {
     form: Form,
     /// Whether the text is like `1/2/2022`, alone or before a blank.
     slashed: bool,
+    /// Whether the year has two digits, so that the century is anybody's guess.
+    short_year: bool,
 }
 
 /// A column of texts taken apart; `None` where null or no date.
@@ -114,6 +116,13 @@ impl Dates {
         }
     }
 
+    /// The first text whose year has two digits.
+    pub(crate) fn first_short_year(&self) -> Option<usize> {
+        self.parsed
+            .iter()
+            .position(|p| p.is_some_and(|p| p.short_year && p.preferably(Order::MonthFirst).is_some()))
+    }
+
     /// Microseconds since 1970 of every text. The form of the first date holds for the column; where it does
     /// not fit, each text is read by itself, with the day first if the column has slashes and more texts are
     /// dates that way.
@@ -160,6 +169,7 @@ impl Dates {
 /// Walks over a text.
 struct Cursor<'a> {
     rest: &'a [u8],
+    short_year: bool,
 }
 
 impl Cursor<'_> {
@@ -216,6 +226,7 @@ impl Cursor<'_> {
 fn parse(text: &str) -> Option<Parsed> {
     let mut cursor = Cursor {
         rest: text.trim().as_bytes(),
+        short_year: false,
     };
     if cursor.name(&WEEKDAYS).is_some() {
         cursor.any(b",.");
@@ -232,6 +243,7 @@ fn parse(text: &str) -> Option<Parsed> {
         micros,
         form,
         slashed,
+        short_year: cursor.short_year,
     })
 }
 
@@ -327,7 +339,9 @@ fn day_or_month_first(cursor: &mut Cursor<'_>, form: &mut Form, first: i64) -> O
 
 /// A year of four digits, or of two: from 1969 to 2068.
 fn year(cursor: &mut Cursor<'_>) -> Option<i64> {
-    match cursor.number()? {
+    let (number, digits) = cursor.number()?;
+    cursor.short_year |= digits == 2;
+    match (number, digits) {
         (year, 4) => Some(year),
         (year @ 0..=68, 2) => Some(2_000 + year),
         (year, 2) => Some(1_900 + year),

@@ -6,6 +6,7 @@ use super::EncodeError;
 use super::calendar::{self, DAY, Form, SECOND, date_of, days_in_month, days_of};
 use super::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite};
 use super::dates::Dates;
+use super::explain::Coverage;
 use super::impute::Stand;
 use super::instants::Instants;
 use super::log_histogram;
@@ -118,6 +119,56 @@ pub(crate) struct DatetimePartial {
     log_hist: Vec<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) misfits: Option<Misfits>,
+}
+
+impl DatetimePartial {
+    /// Takes in the rows that follow.
+    pub(crate) fn merge(&mut self, later: Self) {
+        self.has_nan |= later.has_nan;
+        match (&mut self.misfits, later.misfits) {
+            (Some(misfits), Some(more)) => misfits.merge(more),
+            (misfits, more) => *misfits = misfits.take().or(more),
+        }
+        // Rows without a single date say nothing about the ranges.
+        if later.min_n.is_empty() {
+            return;
+        }
+        if self.min_n.is_empty() {
+            let (has_nan, misfits) = (self.has_nan, self.misfits.take());
+            *self = Self {
+                has_nan,
+                misfits,
+                ..later
+            };
+            return;
+        }
+        let parts = |a: DateParts, b: DateParts, choose: fn(i64, i64) -> i64| {
+            let (a, b) = (a.to_array(), b.to_array());
+            DateParts::from_array(std::array::from_fn(|place| choose(a[place], b[place])))
+        };
+        self.min_values = parts(self.min_values, later.min_values, i64::min);
+        self.max_values = parts(self.max_values, later.max_values, i64::max);
+        self.min_n.extend(later.min_n);
+        self.min_n.sort();
+        self.min_n.truncate(EXTREMES);
+        self.max_n.extend(later.max_n);
+        self.max_n.sort_by(|a, b| b.cmp(a));
+        self.max_n.truncate(EXTREMES);
+        for (count, more) in self.log_hist.iter_mut().zip(later.log_hist) {
+            *count += more;
+        }
+    }
+
+    /// Rows that hold an instant, and how many of them lie outside `least` to `greatest`.
+    pub(crate) fn outside(&self, least: &str, greatest: &str) -> Coverage {
+        let below = self.min_n.iter().filter(|text| text.as_str() < least).count();
+        let above = self.max_n.iter().filter(|text| text.as_str() > greatest).count();
+        Coverage {
+            rows: self.log_hist.iter().sum(),
+            protected: (below + above) as u64,
+            distinct: None,
+        }
+    }
 }
 
 /// Instants as text, all in the shortest form that shows them wholly.

@@ -57,6 +57,19 @@ pub enum EncodeError {
         /// First such row.
         row: u64,
     },
+    /// A date whose year has two digits, in a column that is to be read as dates.
+    #[error(
+        "column {column:?}, row {}: the year of {value:?} has two digits, which does not tell the century; write four, or \
+         use TABULAR_CATEGORICAL", row + 1
+    )]
+    ShortYear {
+        /// Name of the column.
+        column: String,
+        /// First such row.
+        row: u64,
+        /// Its value, shortened.
+        value: String,
+    },
     /// Over half of the values cannot be read the way the encoding asks for.
     #[error(
         "column {column:?}, row {}: {value:?} is not a {kind}, like {unreadable} of {present} values of the column; \

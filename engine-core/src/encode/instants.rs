@@ -25,7 +25,8 @@ impl Instants {
     /// outside the years 1 to 9999 are null. `first_row` is the row of the whole table that the first row is.
     ///
     /// # Errors
-    /// [`EncodeError::WrongValues`] for booleans, [`EncodeError::Infinite`] for infinite numbers.
+    /// [`EncodeError::WrongValues`] for booleans, [`EncodeError::Infinite`] for infinite numbers,
+    /// [`EncodeError::ShortYear`] for texts whose year has two digits.
     pub(crate) fn read(column: &Column<'_>, first_row: u64) -> Result<Self, EncodeError> {
         let mut misfits = None;
         let parsed: Vec<Option<i64>> = match column.values {
@@ -40,7 +41,7 @@ impl Instants {
             Values::Date(days) => days.iter().map(|&d| i64::from(d).checked_mul(DAY)).collect(),
             Values::Timestamp { ticks, unit, .. } => ticks.iter().map(|&t| micros_of(t, unit)).collect(),
             Values::Text(texts) => {
-                let (parsed, counted) = read_texts(column, texts, first_row);
+                let (parsed, counted) = read_texts(column, texts, first_row)?;
                 misfits = Some(counted);
                 parsed
             }
@@ -90,9 +91,21 @@ fn of_numbers(numbers: &Numbers<'_>) -> Vec<Option<i64>> {
     }
 }
 
-fn read_texts(column: &Column<'_>, texts: TextValues<'_>, first_row: u64) -> (Vec<Option<i64>>, Misfits) {
+fn read_texts(
+    column: &Column<'_>,
+    texts: TextValues<'_>,
+    first_row: u64,
+) -> Result<(Vec<Option<i64>>, Misfits), EncodeError> {
     let text = |row: usize| column.is_valid(row).then(|| texts.get(row));
-    let parsed = Dates::read((0..texts.len()).map(text)).into_micros();
+    let dates = Dates::read((0..texts.len()).map(text));
+    if let Some(row) = dates.first_short_year() {
+        return Err(EncodeError::ShortYear {
+            column: column.name.to_owned(),
+            row: first_row + row as u64,
+            value: shorten(texts.get(row)),
+        });
+    }
+    let parsed = dates.into_micros();
     let mut misfits = Misfits::default();
     for (row, instant) in parsed.iter().enumerate() {
         if let Some(text) = text(row) {
@@ -102,5 +115,5 @@ fn read_texts(column: &Column<'_>, texts: TextValues<'_>, first_row: u64) -> (Ve
             }
         }
     }
-    (parsed, misfits)
+    Ok((parsed, misfits))
 }

@@ -2,6 +2,7 @@
 //! reduced.
 
 use indexmap::IndexMap;
+use rayon::prelude::*;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -44,6 +45,54 @@ pub struct ColumnPartial {
     /// What was counted.
     #[serde(flatten)]
     pub(crate) values: PartialValues,
+}
+
+impl PartialStats {
+    /// Takes in the statistics of the rows that follow, so that memory grows with what is counted and not with the number
+    /// of parts. [`super::reduce`] makes the same of the result as of the two.
+    ///
+    /// # Errors
+    /// [`EncodeError::UnequalParts`] when the two are of different columns, encodings or purposes.
+    pub fn merge(&mut self, later: Self) -> Result<(), EncodeError> {
+        let unequal = |column: &str| EncodeError::UnequalParts {
+            column: column.to_owned(),
+        };
+        if self.part != later.part || self.columns.len() != later.columns.len() {
+            return Err(unequal(self.columns.keys().next().map_or("", String::as_str)));
+        }
+        for ((name, column), (other, more)) in self.columns.iter().zip(&later.columns) {
+            let alike = |a: &PartialValues, b: &PartialValues| {
+                let empty = |p: &PartialValues| matches!(p, PartialValues::Empty {});
+                empty(a) || empty(b) || std::mem::discriminant(a) == std::mem::discriminant(b)
+            };
+            if name != other
+                || column.encoding_type != more.encoding_type
+                || !alike(&column.values, &more.values)
+            {
+                return Err(unequal(name));
+            }
+        }
+        self.rows += later.rows;
+        let columns = self.columns.par_values_mut().zip(later.columns.into_par_iter());
+        columns.for_each(|(column, (_, more))| column.values.merge(more.values));
+        Ok(())
+    }
+}
+
+impl PartialValues {
+    /// Takes in the rows that follow; nothing happens when they are of another kind.
+    fn merge(&mut self, later: Self) {
+        match (self, later) {
+            (Self::Categorical(all), Self::Categorical(more)) => all.merge(more),
+            (Self::Numeric(all), Self::Numeric(more)) => all.merge(more),
+            (Self::Character(all), Self::Character(more)) => all.merge(more),
+            (Self::Datetime(all), Self::Datetime(more)) => all.merge(more),
+            (Self::DatetimeRelative(all), Self::DatetimeRelative(more)) => all.merge(more),
+            (Self::LatLong(all), Self::LatLong(more)) => all.merge(more),
+            (all @ Self::Empty {}, more) => *all = more,
+            _ => {}
+        }
+    }
 }
 
 /// What was counted in a column, by encoding.

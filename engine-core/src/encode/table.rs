@@ -21,7 +21,8 @@ pub type EncodingTypes = IndexMap<String, EncodingType>;
 ///
 /// # Errors
 /// [`EncodeError::MissingColumn`], [`EncodeError::Unsupported`], [`EncodeError::NoSubjects`],
-/// [`EncodeError::Infinite`], [`EncodeError::WrongValues`]; of several columns at fault the first in model order.
+/// [`EncodeError::Infinite`], [`EncodeError::WrongValues`], [`EncodeError::ShortYear`]; of several columns at fault the
+/// first in model order.
 pub fn analyze_partition(
     table: &Table<'_>,
     types: &EncodingTypes,
@@ -171,7 +172,9 @@ fn reduce_column(
             let partials = of_kind!(partials, Numeric);
             let misfits = partials.iter().filter_map(|p| p.misfits.as_ref());
             check_fit(name, encoding, "number", misfits)?;
-            numeric::reduce(&partials, encoding, protection)
+            let stats = numeric::reduce(&partials, encoding, protection);
+            numeric::warn_of_limits(name, &stats);
+            stats
         }
         PartialValues::Character(_) => {
             EncodingStats::Character(character::reduce(&of_kind!(partials, Character), protection))
@@ -202,7 +205,7 @@ fn reduce_column(
 ///
 /// # Errors
 /// [`EncodeError::MissingColumn`], [`EncodeError::NoSubjects`], [`EncodeError::Infinite`],
-/// [`EncodeError::WrongValues`].
+/// [`EncodeError::WrongValues`], [`EncodeError::ShortYear`].
 pub fn encode(
     table: &Table<'_>,
     stats: &TableStats,

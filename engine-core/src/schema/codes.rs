@@ -33,6 +33,15 @@ impl CodeColumn {
         }
     }
 
+    /// A column without rows in the type for `cardinality`, with room for `rows` of them.
+    pub fn with_capacity(cardinality: usize, rows: usize) -> Self {
+        match cardinality {
+            0..=256 => Self::U8(Vec::with_capacity(rows)),
+            257..=65_536 => Self::U16(Vec::with_capacity(rows)),
+            _ => Self::U32(Vec::with_capacity(rows)),
+        }
+    }
+
     /// `rows` zeros in the type for `cardinality`.
     pub fn zeros(cardinality: usize, rows: usize) -> Self {
         Self::from_codes(cardinality, std::iter::repeat_n(0, rows))

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{self as types, ArrowPrimitiveType, DataType, Field, Schema};
+use engine_core::encode::{EncodingType, EncodingTypes};
 use engine_core::schema::{Bitmap, Column, Offsets, Table, TextValues, TimeUnit, Values};
 
 use crate::data::error::DataError;
@@ -26,12 +27,20 @@ impl TableBatch {
     /// [`DataError::UnsupportedType`] for nested and binary columns, [`DataError::Convert`] when a wide decimal does not
     /// fit 128 bits.
     pub fn new(batch: &RecordBatch) -> Result<Self, DataError> {
+        Self::encoded_as(batch, &EncodingTypes::new())
+    }
+
+    /// As [`Self::new`], for columns that are to be encoded so: times of day among the `Datetime` ones are shown as instants
+    /// of the first day of 1970 instead of texts.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`].
+    pub fn encoded_as(batch: &RecordBatch, types: &EncodingTypes) -> Result<Self, DataError> {
         let schema: &Schema = batch.schema_ref();
-        let columns = schema
-            .fields()
-            .iter()
-            .zip(batch.columns())
-            .map(|(field, array)| known_type(field, array));
+        let columns = schema.fields().iter().zip(batch.columns()).map(|(field, array)| {
+            let is_instant = types.get(field.name()) == Some(&EncodingType::Datetime);
+            known_type(field, array, is_instant)
+        });
         Ok(Self {
             names: schema.fields().iter().map(|f| f.name().clone()).collect(),
             columns: columns.collect::<Result<_, _>>()?,
@@ -55,7 +64,10 @@ impl TableBatch {
 }
 
 /// The column itself, or a cast one when the core does not know its type.
-fn known_type(field: &Field, array: &ArrayRef) -> Result<ArrayRef, DataError> {
+fn known_type(field: &Field, array: &ArrayRef, is_instant: bool) -> Result<ArrayRef, DataError> {
+    if let (DataType::Time32(_) | DataType::Time64(_), true) = (array.data_type(), is_instant) {
+        return time_of_first_day(field, array);
+    }
     let to = match array.data_type() {
         DataType::Float16 => DataType::Float32,
         DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
@@ -73,16 +85,40 @@ fn known_type(field: &Field, array: &ArrayRef) -> Result<ArrayRef, DataError> {
         safe: false,
         ..CastOptions::default()
     };
-    let cast = cast_with_options(array, &to, &strict).map_err(|source| DataError::Convert {
+    let known = cast_with_options(array, &to, &strict).map_err(|source| DataError::Convert {
         column: field.name().clone(),
         data_type: to.to_string(),
         source,
     })?;
     if matches!(array.data_type(), DataType::Dictionary(..)) {
-        known_type(field, &cast)
+        known_type(field, &known, is_instant)
     } else {
-        Ok(cast)
+        Ok(known)
     }
+}
+
+/// Times of day as instants of 1970-01-01 in the same unit.
+fn time_of_first_day(field: &Field, array: &ArrayRef) -> Result<ArrayRef, DataError> {
+    let convert = |to: &DataType| {
+        let (column, data_type) = (field.name().clone(), to.to_string());
+        move |source| DataError::Convert {
+            column,
+            data_type,
+            source,
+        }
+    };
+    let unit = match array.data_type() {
+        DataType::Time32(unit) | DataType::Time64(unit) => *unit,
+        _ => return Ok(Arc::clone(array)),
+    };
+    // Times of day are ticks as well, those of seconds and milliseconds in 32 bits.
+    let ticks = match array.data_type() {
+        DataType::Time32(_) => cast(array, &DataType::Int32).map_err(convert(&DataType::Int32))?,
+        _ => Arc::clone(array),
+    };
+    let ticks = cast(&ticks, &DataType::Int64).map_err(convert(&DataType::Int64))?;
+    let instants = DataType::Timestamp(unit, None);
+    cast(&ticks, &instants).map_err(convert(&instants))
 }
 
 fn column<'a>(name: &'a str, array: &'a ArrayRef) -> Result<Column<'a>, DataError> {

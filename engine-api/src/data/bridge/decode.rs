@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, ArrowNativeTypeOp, AsArray, BooleanArray, Decimal128Array, PrimitiveArray, RecordBatch,
-    RecordBatchOptions, StringArray, UInt32Array, new_null_array,
+    RecordBatchOptions, StringArray, UInt32Array, make_array, new_null_array,
 };
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::{cast, take};
@@ -116,11 +116,70 @@ fn to_array(column: DecodedColumn, format: &ColumnFormat) -> Result<ArrayRef, Da
 
 /// Distinct texts, converted once, by row.
 fn labelled(labels: &StringArray, rows: &UInt32Array, to: &DataType) -> Result<ArrayRef, ArrowError> {
-    if matches!(to, DataType::Dictionary(..)) {
-        // Labels that no row has must not take up keys.
-        return from_texts(take(labels, rows, None)?.as_string(), to);
+    if let DataType::Dictionary(_, values) = to {
+        return dictionary_of_labels(&from_texts(labels, values)?, rows, to);
     }
     take(&from_texts(labels, to)?, rows, None)
+}
+
+/// A dictionary of the labels that some row has. Those that the type of its keys has no room for are null: only the token
+/// for rare categories can be one too many.
+fn dictionary_of_labels(
+    labels: &ArrayRef,
+    rows: &UInt32Array,
+    to: &DataType,
+) -> Result<ArrayRef, ArrowError> {
+    let room = key_room(to);
+    let mut key_of: Vec<Option<i64>> = vec![None; labels.len()];
+    let mut used: Vec<u32> = Vec::new();
+    let key = |row: Option<u32>| {
+        let label = row? as usize;
+        if labels.is_null(label) {
+            return None;
+        }
+        if key_of[label].is_none() && used.len() < room {
+            key_of[label] = Some(used.len() as i64);
+            used.push(label as u32);
+        }
+        key_of[label]
+    };
+    let keys: PrimitiveArray<types::Int64Type> = rows.iter().map(key).collect();
+    dictionary(keys, take(labels, &UInt32Array::from(used), None)?, to)
+}
+
+/// A dictionary of values of its value type. Values that the type of its keys has no room for are null.
+fn dictionary_of_values(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+    let wide = DataType::Dictionary(Box::new(DataType::UInt32), Box::new(values.data_type().clone()));
+    let wide = cast(values, &wide)?;
+    let wide = wide.as_any_dictionary();
+    let room = key_room(to);
+    let keys = cast(wide.keys(), &DataType::Int64)?;
+    let fits = |key: Option<i64>| key.filter(|&key| (key as usize) < room);
+    let keys = keys.as_primitive::<types::Int64Type>().iter().map(fits).collect();
+    let distinct = wide.values();
+    dictionary(keys, distinct.slice(0, distinct.len().min(room)), to)
+}
+
+/// Number of different keys that a dictionary's type has.
+fn key_room(to: &DataType) -> usize {
+    let DataType::Dictionary(keys, _) = to else {
+        return 0;
+    };
+    let bits = keys.primitive_width().unwrap_or(0) * 8 - usize::from(keys.is_signed_integer());
+    1usize.checked_shl(bits as u32).unwrap_or(usize::MAX)
+}
+
+fn dictionary(
+    keys: PrimitiveArray<types::Int64Type>,
+    values: ArrayRef,
+    to: &DataType,
+) -> Result<ArrayRef, ArrowError> {
+    let DataType::Dictionary(key_type, _) = to else {
+        return Err(no_cast(to));
+    };
+    let keys = narrow(keys, key_type).ok_or_else(|| no_cast(to))?;
+    let data = keys.to_data().into_builder().data_type(to.clone());
+    Ok(make_array(data.add_child_data(values.to_data()).build()?))
 }
 
 /// Texts as another type; null where they are no value of it.
@@ -153,7 +212,9 @@ fn from_texts(texts: &StringArray, to: &DataType) -> Result<ArrayRef, ArrowError
             let whole: StringArray = texts.iter().map(|t| t.map(without_point)).collect();
             cast(&whole, to)?
         }
-        // Strings of other layouts, dictionaries, decimals and times of day.
+        DataType::Dictionary(_, values) => dictionary_of_values(&from_texts(texts, values)?, to)?,
+        DataType::Null => new_null_array(to, texts.len()),
+        // Strings of other layouts, decimals and times of day.
         _ => cast(texts, to)?,
     })
 }
@@ -200,6 +261,10 @@ fn from_ints(values: Vec<i64>, nulls: Option<NullBuffer>, to: &DataType) -> Opti
             let (values, nulls) = (array.values().to_vec(), array.nulls().cloned());
             cast(&from_ints(values, nulls, &widest(to))?, to).ok()
         }
+        DataType::Dictionary(_, of) if !of.is_string() => {
+            let (values, nulls) = (array.values().to_vec(), array.nulls().cloned());
+            dictionary_of_values(&from_ints(values, nulls, of)?, to).ok()
+        }
         _ if to.is_integer() => narrow(array, to),
         _ => {
             let texts: StringArray = array.iter().map(|v| v.map(|v| v.to_string())).collect();
@@ -226,6 +291,10 @@ fn from_floats(values: Vec<f64>, nulls: Option<NullBuffer>, to: &DataType) -> Op
                 .iter()
                 .map(|v| v.filter(|v| !v.is_nan()).map(|v| v.round() as u64));
             Some(Arc::new(whole.collect::<PrimitiveArray<types::UInt64Type>>()))
+        }
+        DataType::Dictionary(_, of) if !of.is_string() => {
+            let (values, nulls) = (array.values().to_vec(), array.nulls().cloned());
+            dictionary_of_values(&from_floats(values, nulls, of)?, to).ok()
         }
         _ if to.is_integer() => {
             let whole = array
@@ -291,6 +360,14 @@ fn from_instants(micros: Vec<i64>, nulls: Option<NullBuffer>, to: &DataType) -> 
                 }
             }
         }
+        DataType::Time32(_) | DataType::Time64(_) => {
+            let of_day = |m: i64| m.rem_euclid(MICROS_PER_DAY);
+            let micros = ticks::<types::Time64MicrosecondType>(&micros, nulls, of_day);
+            cast(&micros, to).ok()?
+        }
+        DataType::Dictionary(_, of) if !of.is_string() => {
+            dictionary_of_values(&from_instants(micros, nulls, of)?, to).ok()?
+        }
         // Numbers that were encoded as instants are nanoseconds.
         _ if to.is_integer() || to.is_floating() => from_ints(
             micros.iter().map(|m| m.saturating_mul(1_000)).collect(),
@@ -309,6 +386,7 @@ fn from_instants(micros: Vec<i64>, nulls: Option<NullBuffer>, to: &DataType) -> 
 fn write_instants(micros: &PrimitiveArray<types::Int64Type>) -> impl Iterator<Item = Option<String>> {
     let all_midnight = micros.iter().flatten().all(|m| m.rem_euclid(MICROS_PER_DAY) == 0);
     let form = TimeForm {
+        date: None,
         separator: ' ',
         seconds: true,
         decimals: vec![0, 3, 6],
@@ -329,7 +407,11 @@ fn to_text_type(texts: &StringArray, to: &DataType) -> Option<ArrayRef> {
         DataType::Dictionary(_, values) => values.is_string(),
         other => other.is_string(),
     };
-    if is_text { cast(texts, to).ok() } else { None }
+    match to {
+        DataType::Dictionary(_, of) if is_text => dictionary_of_values(&cast(texts, of).ok()?, to).ok(),
+        _ if is_text => cast(texts, to).ok(),
+        _ => None,
+    }
 }
 
 /// Whole numbers of a narrower type, those out of its range at its end.
@@ -370,7 +452,7 @@ enum Amount {
 
 /// Decimals of numbers, those beyond the precision at its end.
 fn decimal(values: impl Iterator<Item = Option<Amount>>, precision: u8, scale: i8) -> Option<ArrayRef> {
-    let most = 10_i128.pow(u32::from(precision)) - 1;
+    let most = 10_i128.checked_pow(u32::from(precision))? - 1;
     let factor = 10_f64.powi(i32::from(scale));
     let unscaled = values.map(|value| match value? {
         Amount::Int(v) if scale >= 0 => {

@@ -10,6 +10,8 @@ use super::input::CsvInput;
 
 /// A block ends early once its text is this large, so that no column's text passes 32-bit offsets.
 const BLOCK_BYTES: usize = 64 << 20;
+/// A block ends early once it has so many fields, so that thousands of columns do not take more memory than tens.
+const BLOCK_FIELDS: usize = 1 << 21;
 
 /// Rows of fields: the unquoted text of all fields in a row and its ends.
 #[derive(Debug, Default)]
@@ -119,6 +121,7 @@ impl BlockReader {
     /// Fills `block` with at most `rows` rows; without any at the end of the input.
     pub(super) fn read_block(&mut self, rows: usize, block: &mut Block) -> Result<(), DataError> {
         block.clear(self.names.len());
+        let rows = rows.min(BLOCK_FIELDS.div_ceil(self.names.len().max(1)));
         while block.rows() < rows && block.bytes.len() < BLOCK_BYTES && self.read_record()? {
             let start = self.record.position().map_or(0, csv::Position::byte);
             if self.record.len() != self.names.len() {

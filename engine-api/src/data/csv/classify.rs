@@ -1,5 +1,6 @@
 //! What one field of a CSV file could be, by its bytes alone.
 
+use super::super::date_form::{DateShape, date_shape};
 use super::super::iso::{self, TimeShape};
 
 /// What a field could be. Spaces around it do not count.
@@ -17,6 +18,8 @@ pub(super) enum Token<'a> {
     Date,
     /// Date and time of day.
     DateTime(TimeShape<'a>),
+    /// A date that is not written so, with a time of day or without.
+    OtherDate(DateShape, Option<TimeShape<'a>>),
     /// `true` or `false`.
     Boolean(Casing),
     /// Everything else.
@@ -155,7 +158,19 @@ fn classify_numeric(field: &[u8]) -> Token<'_> {
     if is_infinite(field) {
         return Token::Infinite;
     }
-    number(field).unwrap_or(Token::Text)
+    number(field).or_else(|| other_date(field)).unwrap_or(Token::Text)
+}
+
+/// A date that is not in ISO form.
+fn other_date(field: &[u8]) -> Option<Token<'_>> {
+    let (shape, iso) = date_shape(field)?;
+    if iso.len() == iso::DATE_LENGTH {
+        return Some(Token::OtherDate(shape, None));
+    }
+    let (_, time) = iso::parse_date_time(&iso)?;
+    // The zone is the end of the field as well.
+    let zone = &field[field.len() - time.zone.len()..];
+    Some(Token::OtherDate(shape, Some(TimeShape { zone, ..time })))
 }
 
 /// `-?(0|[1-9][0-9]*)?(\.[0-9]*)?([eE][+-]?[0-9]+)?` with a digit before the exponent, and a point or an exponent.

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use rayon::prelude::*;
 
 use super::super::error::DataError;
@@ -14,10 +15,13 @@ use super::super::table_format::{
 use super::block::{Block, BlockReader};
 use super::dialect::{find_quotes, sniff_delimiter};
 use super::input::CsvInput;
-use super::scan::ColumnScan;
+use super::scan::{ColumnScan, Found};
 
 /// How much of the beginning is looked at for delimiter and quotes.
 const SAMPLE_BYTES: u64 = 1 << 16;
+
+/// After so many values of one kind, another that makes the column text is told.
+const TOLD_FROM: u64 = 20;
 
 /// A CSV file whose columns are known.
 #[derive(Debug)]
@@ -151,9 +155,31 @@ fn finish_column(
     if found.nans > 0 {
         tracing::info!(column = name, count = found.nans, "NaN read as null");
     }
+    tell_of_text(&found, name, input)?;
     let mut format = found.format;
     if options.exclude.iter().any(|e| e == name) {
         format.role = Role::Excluded;
     }
     Ok(format)
+}
+
+/// Logs why a column is text, where somebody may have expected something else.
+fn tell_of_text(found: &Found, name: &str, input: &CsvInput) -> Result<(), DataError> {
+    if found.format.data_type != DataType::Utf8 {
+        return Ok(());
+    }
+    if let Some(sentence) = found.notes.sentence(name) {
+        tracing::info!(column = name, "{sentence}");
+        return Ok(());
+    }
+    if let Some((start, kind, before)) = found.notes.break_at.filter(|b| b.2 >= TOLD_FROM) {
+        let line = input.line_at(start)?;
+        tracing::info!(
+            column = name,
+            line,
+            "the column is text, because this line holds no {kind} like the {before} values before it; correct the line, or \
+             give its text with --null if it stands for a missing value"
+        );
+    }
+    Ok(())
 }

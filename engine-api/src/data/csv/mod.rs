@@ -5,6 +5,7 @@ mod classify;
 mod dialect;
 mod infer;
 mod input;
+mod notes;
 mod read;
 mod scan;
 #[cfg(test)]

@@ -10,9 +10,10 @@ use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, SchemaRef, TimestampMicrosecondType};
 use rayon::prelude::*;
 
+use super::super::date_form::DateForm;
 use super::super::error::{DataError, shorten};
 use super::super::iso;
-use super::super::table_format::Role;
+use super::super::table_format::{Role, WrittenForm};
 use super::block::{Block, BlockReader};
 use super::classify::{boolean, integer, is_not_a_number, trim};
 use super::infer::CsvTable;
@@ -119,14 +120,30 @@ impl BlockColumn<'_> {
         match data_type {
             DataType::Int64 => self.primitive::<Int64Type>(integer),
             DataType::Float64 => self.primitive::<Float64Type>(number),
-            DataType::Date32 => self.primitive::<Date32Type>(iso::parse_date),
+            DataType::Date32 => match self.date_form() {
+                None => self.primitive::<Date32Type>(iso::parse_date),
+                Some(form) => self.primitive::<Date32Type>(|field| iso::parse_date(&form.to_iso(field)?)),
+            },
             DataType::Timestamp(_, zone) => {
-                let array = self.primitive_array::<TimestampMicrosecondType>(instant)?;
+                let array = match self.date_form() {
+                    None => self.primitive_array::<TimestampMicrosecondType>(instant)?,
+                    Some(form) => self
+                        .primitive_array::<TimestampMicrosecondType>(|field| instant(&form.to_iso(field)?))?,
+                };
                 Ok(Arc::new(array.with_timezone_opt(zone.clone())))
             }
             DataType::Boolean => self.boolean(),
             DataType::Null => self.null(),
             _ => self.text(),
+        }
+    }
+
+    /// How dates are written, where that is not as ISO 8601 has it.
+    fn date_form(&self) -> Option<DateForm> {
+        match &self.table.format().columns[self.at].written {
+            WrittenForm::Date(form) => Some(*form),
+            WrittenForm::Time(form) => form.date,
+            _ => None,
         }
     }
 

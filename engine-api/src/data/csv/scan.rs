@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use arrow::datatypes::{DataType, TimeUnit};
 
+use super::super::date_form::DateScan;
 use super::super::error::shorten;
 use super::super::table_format::{
     BooleanWords, ColumnFormat, ExponentForm, ExponentUse, NumberForm, TimeForm, WrittenForm,
 };
 use super::classify::{Casing, ExponentShape, NumberShape, Token, classify, trim};
+use super::notes::TextNotes;
 use crate::data::iso::TimeShape;
 
 /// Kinds of values that a column has shown.
@@ -24,6 +26,19 @@ enum Kind {
     Text,
 }
 
+impl Kind {
+    /// What values of this kind are called.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "null",
+            Self::Number => "number",
+            Self::Time => "date",
+            Self::Boolean(_) => "boolean of one pair of words",
+            Self::Text => "text",
+        }
+    }
+}
+
 /// What is known of a column after the rows so far.
 #[derive(Debug, Default)]
 pub(super) struct ColumnScan {
@@ -32,6 +47,9 @@ pub(super) struct ColumnScan {
     times: TimeScan,
     spaces: SpaceScan,
     nulls: NullScan,
+    notes: TextNotes,
+    /// Values that are not null, until the column is text.
+    values: u64,
     /// First value that is not finite: the start of its row in the input, and its text.
     infinite: Option<(u64, String)>,
 }
@@ -41,6 +59,8 @@ pub(super) struct ColumnScan {
 pub(super) struct Found {
     /// Name, type and written form.
     pub(super) format: ColumnFormat,
+    /// Why it is text, if it is.
+    pub(super) notes: TextNotes,
     /// Number of `nan` in a column of numbers, which are read as null.
     pub(super) nans: u64,
     /// Start of the row in the input, and text, of the first value of a column of numbers that is not finite.
@@ -57,7 +77,7 @@ impl ColumnScan {
             return self.nulls.add(Some(at));
         }
         if self.kind == Kind::Text {
-            return;
+            return self.notes.add(field);
         }
         let (value, before, after) = trim(field);
         self.spaces.add(before, after);
@@ -79,25 +99,42 @@ impl ColumnScan {
                 Kind::Number
             }
             Token::Date => {
+                self.times.forms.add_iso();
                 self.times.dates += 1;
                 Kind::Time
             }
             Token::DateTime(shape) => {
+                self.times.forms.add_iso();
                 self.times.add(shape);
+                Kind::Time
+            }
+            Token::OtherDate(shape, time) => {
+                self.times.forms.add(shape);
+                match time {
+                    None => self.times.dates += 1,
+                    Some(time) => self.times.add(time),
+                }
                 Kind::Time
             }
             Token::Boolean(casing) => Kind::Boolean(casing),
             Token::Text => Kind::Text,
         };
-        if self.kind == Kind::Unknown {
-            self.kind = kind;
-        } else if self.kind != kind {
+        let before = std::mem::replace(&mut self.kind, kind);
+        if before != kind && before != Kind::Unknown {
             self.kind = Kind::Text;
+            self.notes.break_at = Some((start, before.name(), self.values));
         }
+        if self.kind == Kind::Text {
+            let numbers = &self.numbers;
+            self.notes
+                .begin(numbers.fractional + numbers.nans + self.times.dates == 0);
+            self.notes.add(field);
+        }
+        self.values += 1;
     }
 
     /// What the column is, given all its fields.
-    pub(super) fn finish(self, name: &str, quoted: bool, null_texts: &[String]) -> Found {
+    pub(super) fn finish(mut self, name: &str, quoted: bool, null_texts: &[String]) -> Found {
         let numbers = self.numbers.whole + self.numbers.fractional;
         let (data_type, written) = match self.kind {
             Kind::Unknown => (DataType::Null, WrittenForm::Plain),
@@ -107,7 +144,10 @@ impl ColumnScan {
                 (DataType::Float64, WrittenForm::Number(self.numbers.form()))
             }
             Kind::Number => (DataType::Int64, WrittenForm::Plain),
-            Kind::Time => self.times.found().unwrap_or((DataType::Utf8, WrittenForm::Plain)),
+            Kind::Time => self.times.found().unwrap_or_else(|| {
+                self.notes = TextNotes::of_dates();
+                (DataType::Utf8, WrittenForm::Plain)
+            }),
             Kind::Boolean(casing) => {
                 let (yes, no) = casing.words();
                 let words = BooleanWords {
@@ -126,6 +166,7 @@ impl ColumnScan {
         format.leading_spaces = if is_text { 0 } else { self.spaces.before() };
         format.null_text = self.nulls.text(null_texts);
         Found {
+            notes: self.notes,
             format,
             nans: if is_number { self.numbers.nans } else { 0 },
             infinite: if is_number { self.infinite } else { None },
@@ -216,6 +257,7 @@ impl NumberScan {
 
 #[derive(Debug, Default)]
 struct TimeScan {
+    forms: DateScan,
     /// Values without a time of day.
     dates: u64,
     with_t: u64,
@@ -250,10 +292,15 @@ impl TimeScan {
         }
     }
 
-    /// Type and form; `None` when some values have a zone and others not, so that they cannot be compared.
+    /// Type and form; `None` when the dates are of several forms or of none that is clear, or when some values have a zone
+    /// and others not, so that they cannot be compared.
     fn found(self) -> Option<(DataType, WrittenForm)> {
+        let date = self.forms.form().ok()?;
         if self.with_t + self.with_space == 0 {
-            return Some((DataType::Date32, WrittenForm::Plain));
+            return Some((
+                DataType::Date32,
+                date.map_or(WrittenForm::Plain, WrittenForm::Date),
+            ));
         }
         if self.zoned && (self.unzoned || self.dates > 0) {
             return None;
@@ -265,6 +312,7 @@ impl TimeScan {
             _ => Some("Z".to_owned()),
         };
         let form = TimeForm {
+            date,
             separator: if self.with_t > self.with_space { 'T' } else { ' ' },
             seconds: self.with_seconds,
             decimals: self.decimals.into_iter().collect(),

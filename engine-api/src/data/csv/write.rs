@@ -11,6 +11,7 @@ use arrow::datatypes::{
 };
 use rayon::prelude::*;
 
+use super::super::date_form::DateForm;
 use super::super::error::DataError;
 use super::super::iso;
 use super::super::number::{plain_form, write_f32, write_f64};
@@ -39,6 +40,7 @@ struct ColumnWriter {
     leading_spaces: usize,
     null_text: Vec<u8>,
     number: NumberForm,
+    date: Option<DateForm>,
     time: TimeForm,
     offset_minutes: i32,
     words: BooleanWords,
@@ -149,6 +151,7 @@ impl ColumnWriter {
             leading_spaces: usize::from(format.leading_spaces),
             null_text: format.null_text.clone().into_bytes(),
             number: plain_form(),
+            date: None,
             time: plain_time(&format.data_type),
             offset_minutes: 0,
             words: BooleanWords {
@@ -159,7 +162,11 @@ impl ColumnWriter {
         match &format.written {
             WrittenForm::Plain => {}
             WrittenForm::Number(form) => writer.number = form.clone(),
-            WrittenForm::Time(form) => writer.time = form.clone(),
+            WrittenForm::Date(form) => writer.date = Some(*form),
+            WrittenForm::Time(form) => {
+                writer.date = form.date;
+                writer.time = form.clone();
+            }
             WrittenForm::Boolean(words) => writer.words = words.clone(),
         }
         let zone = writer.time.zone.as_deref().unwrap_or_default();
@@ -286,6 +293,9 @@ impl ColumnWriter {
             Cells::Bare(array) => out.extend_from_slice(array.as_string::<i32>().value(row).as_bytes()),
             Cells::Null | Cells::Text(_) | Cells::LargeText(_) | Cells::Labels(..) => {}
         }
+        if let (Some(form), Cells::Date(_) | Cells::Time(..)) = (self.date, cells) {
+            form.rewrite(start, out);
+        }
         if self.quoted {
             out.push(b'"');
         } else if out[start..].contains(&delimiter) {
@@ -324,6 +334,7 @@ fn plain_time(data_type: &DataType) -> TimeForm {
         _ => None,
     };
     TimeForm {
+        date: None,
         separator: ' ',
         seconds: true,
         decimals: vec![0, 3, 6, 9],

@@ -11,12 +11,15 @@ use super::discrete::DiscreteStats;
 use super::partial::NumericPartial;
 use super::values::Number;
 use crate::encode::EncodingType;
+use crate::encode::explain::Reason;
 use crate::encode::protection::ColumnProtection;
 use crate::encode::stats::EncodingStats;
 use crate::encode::strings::float_text;
 
 /// More than this share of rows must hold values that are not rare for numbers to be discrete.
 const DISCRETE_SHARE: f64 = 0.999;
+/// Numbers have 20 decimals; of a column below this there is hardly one left.
+const SMALLEST: f64 = 1e-18;
 /// Up to this many digits are encoded as digits.
 const FEW_DIGITS: usize = 3;
 
@@ -47,11 +50,11 @@ pub(crate) fn reduce(
     protection: &ColumnProtection,
 ) -> EncodingStats {
     let summary = Summary::of(partials, protection);
-    let resolved = match encoding {
-        EncodingType::NumericAuto if summary.share > DISCRETE_SHARE => EncodingType::NumericDiscrete,
-        EncodingType::NumericAuto if summary.digits_in_use <= FEW_DIGITS => EncodingType::NumericDigit,
-        EncodingType::NumericAuto => EncodingType::NumericBinned,
-        encoding => encoding,
+    let resolved = match (encoding, summary.choice()) {
+        (EncodingType::NumericAuto, Reason::FewValues { .. }) => EncodingType::NumericDiscrete,
+        (EncodingType::NumericAuto, Reason::FewDigits { .. }) => EncodingType::NumericDigit,
+        (EncodingType::NumericAuto, _) => EncodingType::NumericBinned,
+        (encoding, _) => encoding,
     };
     match resolved {
         EncodingType::NumericDiscrete => EncodingStats::Discrete(DiscreteStats::of(summary)),
@@ -60,7 +63,57 @@ pub(crate) fn reduce(
     }
 }
 
+/// Warns of numbers that the statistics of a column cannot tell from others.
+pub(crate) fn warn_of_limits(column: &str, stats: &EncodingStats) {
+    let ends = match stats {
+        EncodingStats::Digit(stats) => stats.min.zip(stats.max),
+        EncodingStats::Binned(stats) => stats.bins.first().copied().zip(stats.bins.last().copied()),
+        _ => None,
+    };
+    let Some((least, greatest)) = ends else { return };
+    let size = least.abs().max(greatest.abs());
+    let largest = 10.0 * POWERS[HIGHEST as usize] as f64;
+    if size >= largest && matches!(stats, EncodingStats::Digit(_)) {
+        tracing::warn!(
+            column,
+            "digits beyond the 19th before the point are lost; encode the column as numeric-binned"
+        );
+    }
+    if size > 0.0 && size < SMALLEST {
+        tracing::warn!(
+            column,
+            "all numbers are so near to zero that they become zero; multiply them, or encode the column as categorical"
+        );
+    }
+}
+
+/// What the automatic choice among numeric encodings goes by.
+pub(crate) fn choice(partials: &[&NumericPartial], protection: &ColumnProtection) -> Reason {
+    if partials.is_empty() {
+        return Reason::NoRows;
+    }
+    Summary::of(partials, protection).choice()
+}
+
 impl Summary {
+    fn choice(&self) -> Reason {
+        let digits = self.digits_in_use;
+        if self.share > DISCRETE_SHARE {
+            Reason::FewValues { share: self.share }
+        } else if digits <= FEW_DIGITS && self.digits_are_all() {
+            Reason::FewDigits { digits }
+        } else {
+            Reason::ManyDigits { digits }
+        }
+    }
+
+    /// Whether no number has digits beyond the highest place that digits know; far larger ones need bins.
+    fn digits_are_all(&self) -> bool {
+        let beyond = |bound: f64| bound.abs() >= 10.0 * POWERS[HIGHEST as usize] as f64;
+        self.bounds
+            .is_none_or(|(least, greatest)| !beyond(least) && !beyond(greatest))
+    }
+
     fn of(partials: &[&NumericPartial], protection: &ColumnProtection) -> Self {
         // A part without a single number says nothing about digits.
         let mut with_values: Vec<_> = partials.iter().filter(|p| !p.min_n.is_empty()).collect();

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::auto::Summary;
 use super::decimal::power_of_ten;
-use super::finish;
 use super::partial::NumericPartial;
 use super::quantiles::{INTERVALS, distinct_bins};
 use super::values::{Number, Numbers};
+use super::{finish, fits_int};
 use crate::encode::categorical::{NULL, code_of, number_tokens};
 use crate::encode::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite};
 use crate::encode::stats::{Cardinalities, Codes};
@@ -65,6 +65,11 @@ impl BinnedStats {
             min_decimal,
             bins,
         }
+    }
+
+    /// Whether value protection lets any value be seen.
+    pub(crate) fn shows_values(&self) -> bool {
+        self.codes.contains_key(LEAST)
     }
 
     /// The code of a number: of the end of the range that it equals, or else of the interval that it lies in.
@@ -137,7 +142,9 @@ impl ColumnEncoding for BinnedStats {
             };
             end.map(|&edge| Number::Float(edge))
         };
-        finish(rows, self.min_decimal >= 0, value)
+        // Unsigned numbers of 64 bits may be beyond the signed ones.
+        let whole = self.min_decimal >= 0 && self.bins.iter().all(|&edge| fits_int(edge));
+        finish(rows, whole, value)
     }
 
     fn never_drawn(&self, _replacement: RareReplacement) -> Option<(usize, u32)> {

@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::auto::Summary;
-use super::finish;
+use super::partial::NumericPartial;
 use super::values::{Number, Numbers};
+use super::{finish, fits_int};
 use crate::encode::categorical::{NULL, RARE, check_codes, code_of, number_tokens};
 use crate::encode::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite};
+use crate::encode::explain::Coverage;
 use crate::encode::stats::{Cardinalities, Codes};
 use crate::encode::strings::FastMap;
 use crate::encode::{EncodeError, RareReplacement};
@@ -33,6 +35,26 @@ impl DiscreteStats {
             codes,
             min_decimal: summary.min_decimal,
         }
+    }
+
+    /// Rows that hold a number, and those whose number has no code of its own.
+    pub(crate) fn coverage(&self, partial: &NumericPartial) -> Coverage {
+        let known: FastMap<(bool, u64), ()> = self
+            .numbers()
+            .into_iter()
+            .flatten()
+            .map(|n| (n.key(), ()))
+            .collect();
+        let mut coverage = Coverage {
+            distinct: partial.cnt_values.as_ref().map(|values| values.len() as u64),
+            ..Coverage::default()
+        };
+        for (value, &count) in partial.cnt_values.iter().flatten() {
+            let shown = Number::parse(value).is_some_and(|number| known.contains_key(&number.key()));
+            coverage.rows += count;
+            coverage.protected += if shown { 0 } else { count };
+        }
+        coverage
     }
 
     /// The number of each code; `None` for tokens that are no number.
@@ -95,7 +117,9 @@ impl ColumnEncoding for DiscreteStats {
             0 if stands_in_for_rare => Some(known[(position(row) * known.len() as f64) as usize]),
             code => numbers.get(code as usize).copied().flatten(),
         };
-        finish(rows, self.min_decimal >= 0, value)
+        // Unsigned numbers of 64 bits may be beyond the signed ones.
+        let whole = self.min_decimal >= 0 && known.iter().all(|number| fits_int(number.as_f64()));
+        finish(rows, whole, value)
     }
 
     fn never_drawn(&self, _replacement: RareReplacement) -> Option<(usize, u32)> {

@@ -10,7 +10,7 @@ mod partial;
 mod quantiles;
 mod values;
 
-pub(crate) use auto::reduce;
+pub(crate) use auto::{choice, reduce, warn_of_limits};
 pub use binned::BinnedStats;
 pub(crate) use decimal::Decimal;
 pub use digit::DigitStats;
@@ -22,6 +22,11 @@ pub(crate) use values::{NumberValues, Numbers};
 
 use super::column::Decoded;
 use crate::schema::DecodedValues;
+
+/// Whether a signed number of 64 bits holds it, rounded.
+fn fits_int(value: f64) -> bool {
+    (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value)
+}
 
 /// Collects decoded numbers into a column of whole numbers or floats. Floats in a whole column are
 /// rounded and cut to the range of 64 bits.

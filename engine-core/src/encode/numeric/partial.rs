@@ -7,6 +7,7 @@ use super::decimal::{Decimal, HIGHEST, LOWEST};
 use super::digits::Digits;
 use super::quantiles;
 use super::values::{NumberValues, Numbers};
+use crate::encode::explain::Coverage;
 use crate::encode::log_histogram;
 use crate::encode::partial::Misfits;
 use crate::encode::strings::float_text;
@@ -37,6 +38,71 @@ pub(crate) struct NumericPartial {
     pub(crate) log_hist: Vec<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) misfits: Option<Misfits>,
+}
+
+impl NumericPartial {
+    /// Takes in the rows that follow. What [`super::reduce`] makes of the result is what it makes of the two.
+    pub(crate) fn merge(&mut self, later: Self) {
+        self.has_nan |= later.has_nan;
+        match (&mut self.misfits, later.misfits) {
+            (Some(misfits), Some(more)) => misfits.merge(more),
+            (misfits, more) => *misfits = misfits.take().or(more),
+        }
+        // Rows without a single number say nothing about digits and categories.
+        if later.min_n.is_empty() {
+            return;
+        }
+        if self.min_n.is_empty() {
+            let (has_nan, misfits) = (self.has_nan, self.misfits.take());
+            *self = Self {
+                has_nan,
+                misfits,
+                ..later
+            };
+            return;
+        }
+        self.has_neg |= later.has_neg;
+        self.min_digits.merge(&later.min_digits, u8::min);
+        self.max_digits.merge(&later.max_digits, u8::max);
+        merge_extremes(&mut self.min_n, later.min_n, |a, b| a.total_cmp(b));
+        merge_extremes(&mut self.max_n, later.max_n, |a, b| b.total_cmp(a));
+        self.cnt_values = self
+            .cnt_values
+            .take()
+            .zip(later.cnt_values)
+            .map(|(mut all, more)| {
+                for (value, count) in more {
+                    *all.entry(value).or_default() += count;
+                }
+                all
+            });
+        match (&mut self.quantiles, later.quantiles) {
+            (Some(all), Some(more)) => all.extend(more),
+            (all, more) => *all = all.take().or(more),
+        }
+        for (count, more) in self.log_hist.iter_mut().zip(later.log_hist) {
+            *count += more;
+        }
+    }
+
+    /// Rows that hold a number, and how many of them lie outside `least` to `greatest`.
+    pub(crate) fn outside(&self, least: f64, greatest: f64) -> Coverage {
+        let below = self.min_n.iter().filter(|&&v| v < least).count();
+        let above = self.max_n.iter().filter(|&&v| v > greatest).count();
+        Coverage {
+            rows: self.log_hist.iter().sum(),
+            protected: (below + above) as u64,
+            distinct: self.cnt_values.as_ref().map(|values| values.len() as u64),
+        }
+    }
+}
+
+/// The first [`EXTREMES`] of two sorted lists.
+fn merge_extremes(kept: &mut Vec<f64>, more: Vec<f64>, order: impl Fn(&f64, &f64) -> std::cmp::Ordering) {
+    kept.extend(more);
+    // Two runs in order: the sort merges them.
+    kept.sort_by(order);
+    kept.truncate(EXTREMES);
 }
 
 /// What counting needs to know of a number.

@@ -6,6 +6,7 @@ mod datetime;
 mod datetime_relative;
 mod digit;
 mod lat_long;
+mod merging;
 mod numeric;
 mod partitions;
 mod properties;

@@ -1,0 +1,125 @@
+//! What `argn analyze --explain` prints.
+
+use std::fmt::Write;
+
+use engine_api::stages::ColumnExplanation;
+use engine_api::{EncodingType, Reason};
+
+use crate::report::{encoding_words, sub_columns};
+
+/// The columns of the model, in a few lines each.
+pub(crate) fn explain(columns: &[ColumnExplanation]) -> String {
+    let mut text = String::new();
+    for column in columns {
+        let summary = &column.summary;
+        let encoding = summary.encoding.as_deref().map(encoding_words);
+        let _ = writeln!(
+            text,
+            "{}\n  type       {}\n  encoding   {}",
+            summary.name,
+            summary.data_type,
+            encoding.map_or_else(
+                || "none, it is no part of the model".to_owned(),
+                |encoding| format!("{encoding} ({})", sub_columns(summary)),
+            )
+        );
+        let _ = writeln!(text, "  why        {}", why(column));
+        if column.may_be_codes {
+            let _ = writeln!(
+                text,
+                "  note       its few numbers lie far apart and stand in many rows each: they may be codes, not amounts"
+            );
+        }
+        let _ = writeln!(text, "  protected  {}", protected(column));
+        if let Some(others) = others(column) {
+            let _ = writeln!(text, "  override   {others}");
+        }
+    }
+    text
+}
+
+fn why(column: &ColumnExplanation) -> String {
+    let places = |digits: usize| match digits {
+        1 => "1 decimal place is in use".to_owned(),
+        digits => format!("{digits} decimal places are in use"),
+    };
+    match column.explanation.reason {
+        Reason::FewValues { share } => format!(
+            "the numbers that are not rare are few and hold {} of the rows",
+            percent(share)
+        ),
+        Reason::FewDigits { digits } => format!(
+            "there are too many different or rare numbers for a code each, and {}",
+            places(digits)
+        ),
+        Reason::ManyDigits { digits } => format!(
+            "there are too many different or rare numbers for a code each, and {}: too many for a code for each digit",
+            places(digits)
+        ),
+        Reason::NoRows => "no row holds a value".to_owned(),
+        _ if column.by_type => format!("columns of the type {} are encoded so", column.summary.data_type),
+        _ => "it was asked for".to_owned(),
+    }
+}
+
+fn protected(column: &ColumnExplanation) -> String {
+    let explained = &column.explanation;
+    let nulls = match explained.nulls {
+        0 => String::new(),
+        nulls => format!(
+            "; {} null",
+            percent(share(nulls, explained.nulls + explained.rows))
+        ),
+    };
+    let rare = match column.summary.rare_categories {
+        Some(rare) if rare > 0 => format!(", {rare} rare categories"),
+        _ => String::new(),
+    };
+    format!(
+        "{} of the rows{rare}{nulls}",
+        percent(share(explained.protected, explained.rows))
+    )
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
+}
+
+/// A share with two decimals, so that neither none nor all is claimed for nearly so.
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    match percent {
+        _ if share > 0.0 && percent < 0.01 => "less than 0.01 %".to_owned(),
+        _ if share < 1.0 && percent >= 99.995 => "more than 99.99 %".to_owned(),
+        _ if share == 0.0 || share == 1.0 => format!("{percent} %"),
+        _ => format!("{percent:.2} %"),
+    }
+}
+
+/// The flags that would change the encoding.
+fn others(column: &ColumnExplanation) -> Option<String> {
+    let name = &column.summary.name;
+    let flag = |encoding: &EncodingType| {
+        let encoding = encoding.name().trim_start_matches("TABULAR_").to_lowercase();
+        format!(
+            "--encoding {}",
+            quoted(&format!("{name}={}", encoding.replace('_', "-")))
+        )
+    };
+    let flags: Vec<String> = column.alternatives.iter().map(flag).collect();
+    (!flags.is_empty()).then(|| format!("split with {}", flags.join(" or ")))
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-=.:/".contains(c);
+    if word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
