@@ -79,6 +79,12 @@ pub enum EncodeError {
         /// What the column holds, for instance `booleans`.
         values: &'static str,
     },
+    /// A privacy budget for a table whose rows name subjects.
+    #[error(
+        "the rows of this table name subjects, and the privacy budget of statistics is for tables whose rows are \
+         subjects of their own; leave the budget out"
+    )]
+    BudgetOfSubjects,
     /// Partial statistics that belong to different tables or different encodings.
     #[error(
         "column {column:?}: the parts of the table were analysed with different encodings; analyze all parts anew"

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use super::auto::Summary;
 use super::decimal::power_of_ten;
 use super::finish;
-use super::partial::NumericPartial;
 use super::quantiles::{INTERVALS, distinct_bins};
 use super::values::{Number, Numbers};
 use crate::encode::categorical::{NULL, code_of, number_tokens};
@@ -42,7 +41,7 @@ fn write_bins<S: serde::Serializer>(bins: &[f64], serializer: S) -> Result<S::Ok
 }
 
 impl BinnedStats {
-    pub(super) fn of(summary: &Summary, partials: &[&NumericPartial]) -> Self {
+    pub(super) fn of(summary: Summary) -> Self {
         let null = summary.has_nan.then_some(NULL);
         let ends = summary.bounds.map(|_| [LEAST, GREATEST]);
         let codes = number_tokens(
@@ -54,11 +53,16 @@ impl BinnedStats {
         let (bins, min_decimal) = match summary.bounds {
             None => (vec![0.0], 0),
             Some((least, greatest)) => {
-                let quantiles = partials.iter().flat_map(|p| p.quantiles.iter().flatten());
+                let quantiles = summary.quantiles.into_iter();
                 let clipped = quantiles.map(|q| q.clamp(least, greatest)).collect();
                 (distinct_bins(clipped, INTERVALS), summary.min_decimal)
             }
         };
+        Self::new(codes, bins, min_decimal)
+    }
+
+    /// Statistics with these tokens and edges.
+    pub(super) fn new(codes: Codes, bins: Vec<f64>, min_decimal: i32) -> Self {
         Self {
             cardinalities: Cardinalities::from([("bin".to_owned(), codes.len() + bins.len() - 1)]),
             codes,
