@@ -47,9 +47,11 @@ pub struct DateParts {
 
 impl DateParts {
     /// The parts of columns without a single date.
-    const NONE: Self = Self::from_array([2022, 1, 1, 0, 0, 0, 0, 0, 0]);
+    pub(super) const NONE: Self = Self::from_array([2022, 1, 1, 0, 0, 0, 0, 0, 0]);
 
-    const fn from_array([year, month, day, hour, minute, second, ms_e2, ms_e1, ms_e0]: [i64; 9]) -> Self {
+    pub(super) const fn from_array(
+        [year, month, day, hour, minute, second, ms_e2, ms_e1, ms_e0]: [i64; 9],
+    ) -> Self {
         Self {
             year,
             month,
@@ -63,7 +65,7 @@ impl DateParts {
         }
     }
 
-    fn to_array(self) -> [i64; 9] {
+    pub(super) fn to_array(self) -> [i64; 9] {
         [
             self.year,
             self.month,
@@ -79,7 +81,7 @@ impl DateParts {
 }
 
 /// The parts of an instant.
-fn split(micros: i64) -> [i64; 9] {
+pub(super) fn split(micros: i64) -> [i64; 9] {
     let (year, month, day) = date_of(micros.div_euclid(DAY));
     let millis = micros.rem_euclid(DAY) / 1_000;
     let second = millis / 1_000;
@@ -275,7 +277,7 @@ fn instant(text: &str) -> Option<i64> {
 
 impl DatetimeStats {
     /// Statistics with these flags, ranges of the parts and ends.
-    fn new(
+    pub(super) fn new(
         has_nan: bool,
         (has_time, has_ms): (bool, bool),
         (min_values, max_values): (DateParts, DateParts),

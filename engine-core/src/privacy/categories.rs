@@ -19,7 +19,10 @@ pub fn release_threshold(epsilon: f64, delta: f64) -> Option<u64> {
 /// The categories that are kept, by their place among the counts, and their share of all noisy counts (0 when there are
 /// none). Noisy counts are cut to whole numbers of at least 0; those that reach `threshold` are kept.
 pub fn kept_categories(counts: &[u64], noise: &[f64], threshold: u64) -> (Vec<usize>, f64) {
-    let noisy = counts.iter().zip(noise).map(|(&count, noise)| (count as f64 + noise).max(0.0).trunc());
+    let noisy = counts
+        .iter()
+        .zip(noise)
+        .map(|(&count, noise)| (count as f64 + noise).max(0.0).trunc());
     let noisy: Vec<f64> = noisy.collect();
     let is_kept = |&place: &usize| noisy[place] >= threshold as f64;
     let kept: Vec<usize> = (0..noisy.len()).filter(is_kept).collect();
@@ -39,7 +42,10 @@ mod tests {
             let threshold = release_threshold(epsilon, delta).unwrap();
             assert!(passes(threshold) <= delta * (1.0 + 1e-9), "{epsilon} {delta}");
             // And it is no larger than it must be.
-            assert!(threshold == 1 || passes(threshold - 1) > delta, "{epsilon} {delta}");
+            assert!(
+                threshold == 1 || passes(threshold - 1) > delta,
+                "{epsilon} {delta}"
+            );
         }
         assert_eq!(release_threshold(1.0, 0.0), None);
         assert_eq!(release_threshold(0.0, 1e-6), None);

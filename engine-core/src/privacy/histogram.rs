@@ -10,7 +10,11 @@ const CHANCES: [f64; 6] = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3];
 
 /// Counts with noise.
 pub fn noisy(counts: &[u64], noise: &[f64]) -> Vec<f64> {
-    counts.iter().zip(noise).map(|(&count, noise)| count as f64 + noise).collect()
+    counts
+        .iter()
+        .zip(noise)
+        .map(|(&count, noise)| count as f64 + noise)
+        .collect()
 }
 
 /// What a noisy count must exceed so that, with probability `1 - chance`, no empty one of the `cells` does: of all but one

@@ -55,7 +55,10 @@ pub struct SystemRandom {
 impl Default for SystemRandom {
     fn default() -> Self {
         let block = [0; 256];
-        Self { used: block.len(), block }
+        Self {
+            used: block.len(),
+            block,
+        }
     }
 }
 
@@ -144,7 +147,10 @@ mod tests {
                 let want = (1.0 - ratio) / (1.0 + ratio) * ratio.powi(value.abs() as i32);
                 // Six standard deviations.
                 let allowed = 6.0 * (want * (1.0 - want) / f64::from(draws)).sqrt();
-                assert!((share - want).abs() < allowed, "{epsilon} {value}: {share} instead of {want}");
+                assert!(
+                    (share - want).abs() < allowed,
+                    "{epsilon} {value}: {share} instead of {want}"
+                );
             }
         }
     }
@@ -160,7 +166,8 @@ mod tests {
     #[test]
     fn words_of_the_system_differ() {
         let (mut a, mut b) = (SystemRandom::default(), SystemRandom::default());
-        let mut draw = |random: &mut SystemRandom| (0..600).map(|_| random.word().unwrap()).collect::<Vec<_>>();
+        let mut draw =
+            |random: &mut SystemRandom| (0..600).map(|_| random.word().unwrap()).collect::<Vec<_>>();
         assert_ne!(draw(&mut a), draw(&mut b));
         assert!((0..1_000).all(|_| a.below(7).unwrap() < 7 && a.uniform().unwrap() < 1.0));
     }

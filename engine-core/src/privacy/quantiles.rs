@@ -19,7 +19,11 @@ pub fn quantile_rate(q: f64, epsilon: f64) -> f64 {
 
 /// The values with both ends of the range around them; values beyond the ends are moved to them.
 fn edges(values: &[f64], (low, high): (f64, f64)) -> Vec<f64> {
-    let mut edges: Vec<f64> = values.iter().map(|v| v.clamp(low, high)).chain([low, high]).collect();
+    let mut edges: Vec<f64> = values
+        .iter()
+        .map(|v| v.clamp(low, high))
+        .chain([low, high])
+        .collect();
     edges.sort_unstable_by(f64::total_cmp);
     edges
 }
@@ -28,7 +32,8 @@ fn edges(values: &[f64], (low, high): (f64, f64)) -> Vec<f64> {
 /// `exp(-rate |i - q n|)`. The probability of the interval is returned beside it.
 fn choose(edges: &[f64], q: f64, rate: f64, choice: f64) -> (usize, f64) {
     let values = edges.len() - 2;
-    let weight = |(i, ends): (usize, &[f64])| (ends[1] - ends[0]).ln() - rate * (i as f64 - q * values as f64).abs();
+    let weight =
+        |(i, ends): (usize, &[f64])| (ends[1] - ends[0]).ln() - rate * (i as f64 - q * values as f64).abs();
     let logs: Vec<f64> = edges.windows(2).enumerate().map(weight).collect();
     let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> = logs.iter().map(|log| (log - largest).exp()).collect();
@@ -66,7 +71,10 @@ pub fn private_quantiles(
     let mut order: Vec<usize> = (0..rising.len()).collect();
     order.sort_by(|&a, &b| wanted[a].0.total_cmp(&wanted[b].0));
     let mut result = vec![0.0; rising.len()];
-    order.into_iter().zip(rising).for_each(|(place, value)| result[place] = value);
+    order
+        .into_iter()
+        .zip(rising)
+        .for_each(|(place, value)| result[place] = value);
     result
 }
 
@@ -87,7 +95,10 @@ mod tests {
     #[test]
     fn quantiles_rise_whatever_is_drawn() {
         let values: Vec<f64> = (0..100).map(f64::from).collect();
-        let draw = |choice| QuantileDraw { choice, position: 0.5 };
+        let draw = |choice| QuantileDraw {
+            choice,
+            position: 0.5,
+        };
         let wanted = [(0.9, 0.01), (0.1, 0.01)];
         let result = private_quantiles(&values, (0.0, 128.0), &wanted, &[draw(0.1), draw(0.99)]);
         assert!(result[0] > result[1], "{result:?}");

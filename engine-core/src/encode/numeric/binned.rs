@@ -42,27 +42,24 @@ fn write_bins<S: serde::Serializer>(bins: &[f64], serializer: S) -> Result<S::Ok
 
 impl BinnedStats {
     pub(super) fn of(summary: Summary) -> Self {
-        let null = summary.has_nan.then_some(NULL);
-        let ends = summary.bounds.map(|_| [LEAST, GREATEST]);
+        let bins = summary.bounds.map(|(least, greatest)| {
+            let quantiles = summary.quantiles.into_iter();
+            distinct_bins(quantiles.map(|q| q.clamp(least, greatest)).collect(), INTERVALS)
+        });
+        Self::new(summary.has_nan, bins, summary.min_decimal)
+    }
+
+    /// Statistics with these edges; `None` when they are hidden.
+    pub(super) fn new(has_nan: bool, bins: Option<Vec<f64>>, min_decimal: i32) -> Self {
+        let null = has_nan.then_some(NULL);
+        let ends = bins.is_some().then_some([LEAST, GREATEST]);
         let codes = number_tokens(
             [UNKNOWN]
                 .into_iter()
                 .chain(null)
                 .chain(ends.into_iter().flatten()),
         );
-        let (bins, min_decimal) = match summary.bounds {
-            None => (vec![0.0], 0),
-            Some((least, greatest)) => {
-                let quantiles = summary.quantiles.into_iter();
-                let clipped = quantiles.map(|q| q.clamp(least, greatest)).collect();
-                (distinct_bins(clipped, INTERVALS), summary.min_decimal)
-            }
-        };
-        Self::new(codes, bins, min_decimal)
-    }
-
-    /// Statistics with these tokens and edges.
-    pub(super) fn new(codes: Codes, bins: Vec<f64>, min_decimal: i32) -> Self {
+        let (bins, min_decimal) = bins.map_or((vec![0.0], 0), |bins| (bins, min_decimal));
         Self {
             cardinalities: Cardinalities::from([("bin".to_owned(), codes.len() + bins.len() - 1)]),
             codes,
