@@ -139,7 +139,13 @@ fn status_of_encoding(error: &EncodeError) -> ExitStatus {
     match error {
         EncodeError::UnknownEncoding { .. }
         | EncodeError::Unsupported { .. }
-        | EncodeError::MissingColumn { .. } => ExitStatus::Arguments,
+        | EncodeError::MissingColumn { .. }
+        | EncodeError::Budget { .. }
+        | EncodeError::BudgetLacksDelta { .. }
+        | EncodeError::EncodingWithoutBudget { .. }
+        | EncodeError::NeedlessDomain { .. }
+        | EncodeError::DomainValue { .. } => ExitStatus::Arguments,
+        EncodeError::NoRandomness(_) => ExitStatus::Failed,
         EncodeError::Infinite { .. } | EncodeError::Misfit { .. } | EncodeError::WrongValues { .. } => {
             ExitStatus::Table
         }

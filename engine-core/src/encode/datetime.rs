@@ -150,8 +150,8 @@ fn extremes(sorted: &[(i64, Option<u32>)]) -> Extremes<Written> {
     Extremes::new(written(first), written(last).rev())
 }
 
-/// Counts a column of dates. `first_row` is the row of the whole table that the first row is, `subjects` are those of the
-/// rows, if rows name any.
+/// Counts a column of dates. `first_row` is the row of the whole table that the first row is, `subjects` are
+/// those of the rows, if rows name any.
 pub(crate) fn analyze(
     column: &Column<'_>,
     subjects: Option<&[u32]>,

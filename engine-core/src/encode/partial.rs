@@ -24,12 +24,13 @@ pub(crate) enum Counting {
     Rows,
     /// Value protection that counts subjects.
     Subjects,
-    /// A privacy budget: every distinct number is counted, for how much is counted must not depend on the rows.
+    /// A privacy budget: every distinct number is counted, for how much is counted must not depend on the
+    /// rows.
     Budget,
 }
 
-/// Statistics of a part of a table, without value protection: private. They have no written form, so that they can be
-/// nowhere but in memory.
+/// Statistics of a part of a table, without value protection: private. They have no written form, so that
+/// they can be nowhere but in memory.
 ///
 /// ```compile_fail,E0277
 /// fn write<T: serde::Serialize>(_: &T) {}

@@ -12,9 +12,9 @@ pub(crate) const ALWAYS_ENOUGH: u64 = RARE + 2;
 
 /// Whether rare values and extremes are kept out of the statistics.
 ///
-/// A value is kept when at least t subjects hold it, and the t most extreme subjects are cut off on either side. A
-/// row is a subject of its own unless rows name subjects. t is 5, 6 or 7, drawn anew for every column and use, so
-/// that nobody can tell from the statistics that one subject more was there.
+/// A value is kept when at least t subjects hold it, and the t most extreme subjects are cut off on either
+/// side. A row is a subject of its own unless rows name subjects. t is 5, 6 or 7, drawn anew for every column
+/// and use, so that nobody can tell from the statistics that one subject more was there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Protection {
     /// Everything is kept.
@@ -33,8 +33,8 @@ pub enum Compat {
     /// Ours: all statistics of a column are protected, down to flags and ranges of digits.
     #[default]
     Native,
-    /// Those of mostlyai-engine 2.7.3, to compare with it: it protects values and extremes, and takes flags, ranges
-    /// of digits and of the parts of dates, numbers of decimals and edges of bins from all rows.
+    /// Those of mostlyai-engine 2.7.3, to compare with it: it protects values and extremes, and takes flags,
+    /// ranges of digits and of the parts of dates, numbers of decimals and edges of bins from all rows.
     Reference,
 }
 
@@ -104,7 +104,8 @@ impl ColumnProtection {
         }
     }
 
-    /// Whether a flag such as `has_nan` may be shown: enough subjects give reason for it. `part` names the flag.
+    /// Whether a flag such as `has_nan` may be shown: enough subjects give reason for it. `part` names the
+    /// flag.
     pub(crate) fn flag(&self, part: &str, support: &Support) -> bool {
         let fewest = if self.is_native() {
             self.of_part(part).rare_threshold()
@@ -114,8 +115,9 @@ impl ColumnProtection {
         support.count() >= fewest
     }
 
-    /// The first and the last cell of a range that may be shown: the subjects with the most extreme values on either
-    /// side are left out. `None` when there are no values or too few to show any. `part` names the range.
+    /// The first and the last cell of a range that may be shown: the subjects with the most extreme values on
+    /// either side are left out. `None` when there are no values or too few to show any. `part` names the
+    /// range.
     pub(crate) fn range(&self, part: &str, spread: &Spread) -> Option<(usize, usize)> {
         if !self.is_native() {
             return spread.occupied();
@@ -127,7 +129,8 @@ impl ColumnProtection {
         spread.cut(part.threshold(Use::Least), part.threshold(Use::Greatest))
     }
 
-    /// The least and the greatest value that may be shown; `None` when there are no values or too few to show any.
+    /// The least and the greatest value that may be shown; `None` when there are no values or too few to show
+    /// any.
     pub(crate) fn ends<T: Ranked>(&self, extremes: &Extremes<T>) -> Option<(T, T)> {
         self.bounds(&extremes.smallest(), &extremes.largest())
     }

@@ -1,5 +1,5 @@
-//! Who shares what: the evidence that value protection decides by. It counts subjects, which in a flat table are
-//! its rows.
+//! Who shares what: the evidence that value protection decides by. It counts subjects, which in a flat table
+//! are its rows.
 
 use std::cmp::Ordering;
 use std::ops::AddAssign;
@@ -143,6 +143,12 @@ pub(crate) trait Ranked: Copy {
 impl Ranked for f64 {
     fn rank(&self, other: &Self) -> Ordering {
         self.total_cmp(other)
+    }
+}
+
+impl Ranked for i64 {
+    fn rank(&self, other: &Self) -> Ordering {
+        self.cmp(other)
     }
 }
 

@@ -14,9 +14,9 @@ use crate::schema::{CodeColumn, CodeTable, DecodedColumn, Table};
 /// in it.
 pub type EncodingTypes = IndexMap<String, EncodingType>;
 
-/// Statistics of a part of a table; `first_row` is the row of the whole table that its first row is. Where the rows name
-/// subjects ([`Table::with_subjects`]), value protection counts these and not the rows; a number must then mean the same
-/// subject in all parts.
+/// Statistics of a part of a table; `first_row` is the row of the whole table that its first row is. Where
+/// the rows name subjects ([`Table::with_subjects`]), value protection counts these and not the rows; a
+/// number must then mean the same subject in all parts.
 ///
 /// # Errors
 /// [`EncodeError::MissingColumn`], [`EncodeError::Unsupported`], [`EncodeError::Infinite`],
@@ -34,8 +34,8 @@ pub fn analyze_partition(
     count(table, types, part, first_row, counting)
 }
 
-/// Statistics of a part of a table for [`reduce_private`](super::reduce_private): as [`analyze_partition`], but how much
-/// is counted does not depend on the rows. Memory grows with the distinct values of a column.
+/// Statistics of a part of a table for [`reduce_private`](super::reduce_private): as [`analyze_partition`],
+/// but how much is counted does not depend on the rows. Memory grows with the distinct values of a column.
 ///
 /// # Errors
 /// As [`analyze_partition`], and [`EncodeError::BudgetOfSubjects`] when the rows name subjects.
@@ -105,8 +105,8 @@ fn analyze_column(
 }
 
 /// Puts the statistics of all parts of a flat table together. The result depends on the order of the parts
-/// where discrete numbers are concerned: they are numbered as they appear. `compat` says whose rules of value protection
-/// hold.
+/// where discrete numbers are concerned: they are numbered as they appear. `compat` says whose rules of value
+/// protection hold.
 ///
 /// # Errors
 /// [`EncodeError::Misfit`] when over half of the values of a column cannot be read the way its encoding asks

@@ -1,12 +1,12 @@
-//! Which categories may be shown when nobody knows beforehand which there are: those whose noisy count reaches a
-//! threshold. Pure functions of counts and noise.
+//! Which categories may be shown when nobody knows beforehand which there are: those whose noisy count
+//! reaches a threshold. Pure functions of counts and noise.
 
-/// The least noisy count at which a category is shown. A category that only one row holds, so that a neighbouring table
-/// lacks it, reaches it with probability at most `delta`: together with noise of
-/// [`DiscreteLaplace`](super::DiscreteLaplace) in every count the release is (epsilon, delta)-differentially private
-/// (Korolova, Kenthapadi, Mishra, Ntoulas: "Releasing search queries and clicks privately", WWW 2009; Wilson et al.:
-/// "Differentially private SQL with bounded user contribution", PoPETs 2020). `None` when `delta` is not between 0 and 1 or
-/// epsilon is not positive.
+/// The least noisy count at which a category is shown. A category that only one row holds, so that a
+/// neighbouring table lacks it, reaches it with probability at most `delta`: together with noise of
+/// [`DiscreteLaplace`](super::DiscreteLaplace) in every count the release is (epsilon, delta)-differentially
+/// private (Korolova, Kenthapadi, Mishra, Ntoulas: "Releasing search queries and clicks privately", WWW 2009;
+/// Wilson et al.: "Differentially private SQL with bounded user contribution", PoPETs 2020). `None` when
+/// `delta` is not between 0 and 1 or epsilon is not positive.
 pub fn release_threshold(epsilon: f64, delta: f64) -> Option<u64> {
     if !(epsilon > 0.0 && delta > 0.0 && delta < 1.0) {
         return None;
@@ -16,8 +16,9 @@ pub fn release_threshold(epsilon: f64, delta: f64) -> Option<u64> {
     Some(1 + excess.max(0.0).ceil() as u64)
 }
 
-/// The categories that are kept, by their place among the counts, and their share of all noisy counts (0 when there are
-/// none). Noisy counts are cut to whole numbers of at least 0; those that reach `threshold` are kept.
+/// The categories that are kept, by their place among the counts, and their share of all noisy counts (0 when
+/// there are none). Noisy counts are cut to whole numbers of at least 0; those that reach `threshold` are
+/// kept.
 pub fn kept_categories(counts: &[u64], noise: &[f64], threshold: u64) -> (Vec<usize>, f64) {
     let noisy = counts
         .iter()

@@ -1,7 +1,7 @@
-//! What noisy histograms tell: pure functions of counts and noise. Each row lies in one cell, so that one row more or less
-//! changes one count by one, and noise of [`DiscreteLaplace`](super::DiscreteLaplace) with `epsilon` in every cell,
-//! empty ones included, makes the whole histogram epsilon-differentially private. All that is computed from noisy counts is
-//! private for nothing more.
+//! What noisy histograms tell: pure functions of counts and noise. Each row lies in one cell, so that one row
+//! more or less changes one count by one, and noise of [`DiscreteLaplace`](super::DiscreteLaplace) with
+//! `epsilon` in every cell, empty ones included, makes the whole histogram epsilon-differentially private.
+//! All that is computed from noisy counts is private for nothing more.
 
 use crate::encode::log_histogram::edges;
 
@@ -17,8 +17,8 @@ pub fn noisy(counts: &[u64], noise: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// What a noisy count must exceed so that, with probability `1 - chance`, no empty one of the `cells` does: of all but one
-/// independent Laplace noises none is that large.
+/// What a noisy count must exceed so that, with probability `1 - chance`, no empty one of the `cells` does:
+/// of all but one independent Laplace noises none is that large.
 pub fn noise_level(cells: usize, chance: f64, epsilon: f64) -> f64 {
     let others = cells.saturating_sub(1).max(1) as f64;
     -(2.0 - 2.0 * (1.0 - chance).powf(1.0 / others)).ln() / epsilon
@@ -35,8 +35,8 @@ pub fn occupied_cells(noisy: &[f64], epsilon: f64) -> Option<(usize, usize)> {
 }
 
 /// A range that holds most values, by their noisy histogram over the powers of two
-/// ([`log_histogram`](crate::encode::log_histogram)); both ends are 0 or powers of two. `None` when no cell stands out of the
-/// noise.
+/// ([`log_histogram`](crate::encode::log_histogram)); both ends are 0 or powers of two. `None` when no cell
+/// stands out of the noise.
 pub fn noisy_bounds(noisy: &[f64], epsilon: f64) -> Option<(f64, f64)> {
     let (first, last) = occupied_cells(noisy, epsilon)?;
     Some((edges(first).0, edges(last).1))

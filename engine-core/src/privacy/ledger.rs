@@ -19,7 +19,8 @@ pub enum Neighbours {
 pub enum Mechanism {
     /// Counts of cells that are known beforehand, with discrete Laplace noise in each.
     DiscreteLaplaceHistogram,
-    /// Counts of categories that are not known beforehand, with discrete Laplace noise; only those that reach a threshold.
+    /// Counts of categories that are not known beforehand, with discrete Laplace noise; only those that reach
+    /// a threshold.
     DiscreteLaplaceThreshold,
     /// Categories that the user gave: nothing of the table is in them.
     PublicDomain,
@@ -46,7 +47,8 @@ pub struct LedgerEntry {
     pub neighbours: Neighbours,
 }
 
-/// Every mechanism that was run on a table, in their order. By sequential composition the whole costs the sum.
+/// Every mechanism that was run on a table, in their order. By sequential composition the whole costs the
+/// sum.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PrivacyLedger {
     /// Version of the written form.

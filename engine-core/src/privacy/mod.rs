@@ -1,5 +1,5 @@
-//! Differential privacy: noise and what is computed from noisy counts, the ledger of what it cost, and clipping as a
-//! transform of programs.
+//! Differential privacy: noise and what is computed from noisy counts, the ledger of what it cost, and
+//! clipping as a transform of programs.
 
 mod categories;
 mod clip;
@@ -13,4 +13,4 @@ pub use clip::clip;
 pub use histogram::{noise_level, noisy, noisy_bounds, occupied_cells};
 pub use ledger::{LedgerEntry, Mechanism, Neighbours, PrivacyLedger};
 pub use noise::{DiscreteLaplace, NoRandomness, RandomWords, SystemRandom};
-pub use quantiles::{QuantileDraw, private_quantiles, quantile_rate};
+pub use quantiles::{QuantileDraw, private_quantiles, quantile_interval, quantile_rate};

@@ -1,7 +1,7 @@
-//! Noise for differential privacy: whole numbers drawn exactly from the discrete Laplace distribution, so that no bits of
-//! a rounded float tell what was added to (Mironov: "On significance of the least significant bits for differential
-//! privacy", CCS 2012). The randomness comes from the operating system and follows from no seed, for whoever knows
-//! the noise can take it off again.
+//! Noise for differential privacy: whole numbers drawn exactly from the discrete Laplace distribution, so
+//! that no bits of a rounded float tell what was added to (Mironov: "On significance of the least significant
+//! bits for differential privacy", CCS 2012). The randomness comes from the operating system and follows from
+//! no seed, for whoever knows the noise can take it off again.
 
 use thiserror::Error;
 
@@ -76,8 +76,8 @@ impl RandomWords for SystemRandom {
     }
 }
 
-/// Whole-number noise with probabilities proportional to `exp(-epsilon |noise|)`: what a count needs that one row
-/// changes by one, for epsilon-differential privacy.
+/// Whole-number noise with probabilities proportional to `exp(-epsilon |noise|)`: what a count needs that one
+/// row changes by one, for epsilon-differential privacy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DiscreteLaplace {
     /// Epsilon in units of 2^-32, rounded down: rounding never costs more privacy than is accounted for.
@@ -93,8 +93,8 @@ impl DiscreteLaplace {
         (units > 0 && epsilon <= 10_000.0).then_some(Self { units })
     }
 
-    /// Draws the noise of one count (Canonne, Kamath, Steinke: "The discrete Gaussian for differential privacy", 2020,
-    /// algorithm 2): integer arithmetic only.
+    /// Draws the noise of one count (Canonne, Kamath, Steinke: "The discrete Gaussian for differential
+    /// privacy", 2020, algorithm 2): integer arithmetic only.
     ///
     /// # Errors
     /// [`NoRandomness`].
@@ -118,7 +118,8 @@ impl DiscreteLaplace {
     }
 }
 
-/// Draws a condition that holds with probability `exp(-rate / 2^32)`, for a rate of at most 2^32 (algorithm 1 of the same).
+/// Draws a condition that holds with probability `exp(-rate / 2^32)`, for a rate of at most 2^32 (algorithm 1
+/// of the same).
 fn is_exp(rate: u64, random: &mut dyn RandomWords) -> Result<bool, NoRandomness> {
     let mut trials = 1;
     while random.below(ONE * trials)? < rate {
@@ -166,7 +167,7 @@ mod tests {
     #[test]
     fn words_of_the_system_differ() {
         let (mut a, mut b) = (SystemRandom::default(), SystemRandom::default());
-        let mut draw =
+        let draw =
             |random: &mut SystemRandom| (0..600).map(|_| random.word().unwrap()).collect::<Vec<_>>();
         assert_ne!(draw(&mut a), draw(&mut b));
         assert!((0..1_000).all(|_| a.below(7).unwrap() < 7 && a.uniform().unwrap() < 1.0));

@@ -1,6 +1,6 @@
-//! Quantiles by the exponential mechanism (Smith: "Privacy-preserving statistical estimation with optimal convergence
-//! rates", STOC 2011): a pure function of values and random numbers. The weights are kept as logarithms, so that they
-//! never all vanish.
+//! Quantiles by the exponential mechanism (Smith: "Privacy-preserving statistical estimation with optimal
+//! convergence rates", STOC 2011): a pure function of values and random numbers. The weights are kept as
+//! logarithms, so that they never all vanish.
 
 /// The random numbers of one quantile, both in [0, 1).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -11,8 +11,8 @@ pub struct QuantileDraw {
     pub position: f64,
 }
 
-/// The `rate` at which one quantile costs `epsilon`. One row more or less moves its rank by at most `max(q, 1 - q)`, in the
-/// weights as in their sum.
+/// The `rate` at which one quantile costs `epsilon`. One row more or less moves its rank by at most `max(q, 1
+/// - q)`, in the weights as in their sum.
 pub fn quantile_rate(q: f64, epsilon: f64) -> f64 {
     epsilon / (2.0 * q.max(1.0 - q))
 }
@@ -28,8 +28,13 @@ fn edges(values: &[f64], (low, high): (f64, f64)) -> Vec<f64> {
     edges
 }
 
-/// Between which two edges a quantile lies: the interval after `i` values has a weight proportional to its width times
-/// `exp(-rate |i - q n|)`. The probability of the interval is returned beside it.
+/// Between which values a quantile lies, as the number of values before it, and the probability of that
+/// choice: the interval after `i` of the `n` values, moved into `bounds`, has a weight proportional to its
+/// width times `exp(-rate |i - q n|)`.
+pub fn quantile_interval(values: &[f64], bounds: (f64, f64), q: f64, rate: f64, choice: f64) -> (usize, f64) {
+    choose(&edges(values, bounds), q, rate, choice)
+}
+
 fn choose(edges: &[f64], q: f64, rate: f64, choice: f64) -> (usize, f64) {
     let values = edges.len() - 2;
     let weight =
@@ -49,12 +54,12 @@ fn choose(edges: &[f64], q: f64, rate: f64, choice: f64) -> (usize, f64) {
     (chosen, weights[chosen] / total)
 }
 
-/// Quantiles of values within a range that is known already (from [`noisy_bounds`](super::noisy_bounds), say): each is drawn at
-/// its rate, then they are sorted, so that a greater `q` never has a smaller value. `ranges` holds q and rate of each quantile.
-/// The range must have a width.
+/// Quantiles of values within a range that is known already (from [`noisy_bounds`](super::noisy_bounds),
+/// say): each is drawn at its rate, then they are sorted, so that a greater `q` never has a smaller value.
+/// `ranges` holds q and rate of each quantile. The range must have a width.
 ///
-/// The result has floating-point bits that depend on the values: only what a grid leaves of it that does not, whole numbers for
-/// instance, may be shown.
+/// The result has floating-point bits that depend on the values: only what a grid leaves of it that does not,
+/// whole numbers for instance, may be shown.
 pub fn private_quantiles(
     values: &[f64],
     bounds: (f64, f64),

@@ -51,8 +51,8 @@ pub struct TextValues<'a> {
 }
 
 impl<'a> TextValues<'a> {
-    /// Texts from offsets and their buffer. The offsets must rise and lie on character borders of `bytes`, which
-    /// Arrow guarantees; [`Self::get`] panics otherwise.
+    /// Texts from offsets and their buffer. The offsets must rise and lie on character borders of `bytes`,
+    /// which Arrow guarantees; [`Self::get`] panics otherwise.
     pub fn new(offsets: Offsets<'a>, bytes: &'a str) -> Self {
         Self { offsets, bytes }
     }
@@ -263,8 +263,8 @@ impl<'a> Table<'a> {
         })
     }
 
-    /// The table with the subject of each row: rows with one number belong to one subject, in their order. The
-    /// rows of a subject need not stand together.
+    /// The table with the subject of each row: rows with one number belong to one subject, in their order.
+    /// The rows of a subject need not stand together.
     ///
     /// # Errors
     /// [`TableError::UnequalSubjects`] when there are not as many numbers as rows.

@@ -1,12 +1,14 @@
-//! Golden conformance: our numbers against those of the reference engine, each comparison a named test such as
-//! `census-2k/logits/natural/reference`.
+//! Golden conformance: our numbers against those of the reference engine, each comparison a named test such
+//! as `census-2k/logits/natural/reference`.
 //!
-//! Cases come from the folder that `ENGINE_GOLDEN_DIR` names (a relative one is taken from the workspace root), by default from
-//! `tests/fixtures/golden`. A comparison that is not built yet, or whose file a case lacks, shows as ignored with the reason.
+//! Cases come from the folder that `ENGINE_GOLDEN_DIR` names (a relative one is taken from the workspace
+//! root), by default from `tests/fixtures/golden`. A comparison that is not built yet, or whose file a case
+//! lacks, shows as ignored with the reason.
 
 mod compare;
 mod devices;
 mod discover;
+mod dp;
 mod files;
 mod flat;
 mod plan;
@@ -23,7 +25,7 @@ use discover::Case;
 use plan::Plan;
 
 /// Kinds of cases that other parts of the engine will answer for.
-const KINDS_TO_COME: &[&str] = &["encodings", "sequences", "dp", "fairness", "language"];
+const KINDS_TO_COME: &[&str] = &["encodings", "sequences", "fairness", "language"];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -33,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn trials(cases: Vec<Case>, devices: &[Device]) -> Vec<Trial> {
-    let known = ["flat", "sampling"].iter().chain(KINDS_TO_COME);
+    let known = ["flat", "sampling", "dp"].iter().chain(KINDS_TO_COME);
     let missing: Vec<&str> = known
         .copied()
         .filter(|kind| cases.iter().all(|case| case.kind != *kind))
@@ -44,6 +46,7 @@ fn trials(cases: Vec<Case>, devices: &[Device]) -> Vec<Trial> {
         match plan.case().kind.as_str() {
             "flat" => flat::plan(&mut plan, devices),
             "sampling" => sampling::plan(&mut plan),
+            "dp" => dp::plan(&mut plan),
             kind => {
                 let name = format!("all of kind {kind}");
                 plan.ignored(&name, "this kind is not built yet");

@@ -113,8 +113,8 @@ impl Summary {
     }
 }
 
-/// The least and the greatest digit at each place that may be shown; all 0 without values. Places beyond the eighth
-/// decimal are left out where their digits are 0.
+/// The least and the greatest digit at each place that may be shown; all 0 without values. Places beyond the
+/// eighth decimal are left out where their digits are 0.
 fn digit_ranges(digits: &[Spread], protection: &ColumnProtection) -> (Digits, Digits) {
     let (mut least, mut greatest) = (Vec::new(), Vec::new());
     for (exponent, spread) in (LOWEST..=HIGHEST).rev().zip(digits) {
@@ -144,8 +144,8 @@ pub(super) fn max_decimal(bounds: Option<(f64, f64)>) -> i32 {
         .count() as i32
 }
 
-/// Who holds each number, in the order in which the parts name them; `None` when a part has numbers that it did not
-/// count.
+/// Who holds each number, in the order in which the parts name them; `None` when a part has numbers that it
+/// did not count.
 pub(super) fn holders(partials: &[&NumericPartial]) -> Option<Vec<(Number, Support)>> {
     let mut all: IndexMap<_, (Number, Support)> = IndexMap::new();
     for partial in partials.iter().filter(|p| !p.extremes.is_empty()) {

@@ -128,8 +128,8 @@ impl<'a, T: Countable> Rows<'a, T> {
     }
 }
 
-/// Counts a numeric column. `first_row` is the row of the whole table that the first row is, `subjects` are those of the
-/// rows, if rows name any.
+/// Counts a numeric column. `first_row` is the row of the whole table that the first row is, `subjects` are
+/// those of the rows, if rows name any.
 pub(crate) fn analyze(
     column: &Column<'_>,
     encoding: EncodingType,

@@ -15,8 +15,9 @@ use crate::encode::private::{Noisy, Release};
 use crate::encode::stats::{Cardinalities, EncodingStats};
 use crate::encode::{EncodeError, EncodingType};
 
-/// Statistics of a numeric column. Its share goes to the values where only these are asked for, in halves to range (with nulls) and
-/// decimals of digits and bins, in thirds to all of them where the encoding is chosen. `rows` is the noisy number of rows.
+/// Statistics of a numeric column. Its share goes to the values where only these are asked for, in halves to
+/// range (with nulls) and decimals of digits and bins, in thirds to all of them where the encoding is chosen.
+/// `rows` is the noisy number of rows.
 pub(crate) fn reduce_private(
     partials: &[&NumericPartial],
     encoding: EncodingType,
@@ -176,7 +177,8 @@ impl Range {
         stats.with_cardinalities()
     }
 
-    /// The intervals are shared out among the powers of two by their noisy counts; within one they are equally wide.
+    /// The intervals are shared out among the powers of two by their noisy counts; within one they are
+    /// equally wide.
     fn bins(self) -> BinnedStats {
         let bins = self.occupied.map(|(first, last)| {
             let weights: Vec<f64> = (first..=last)

@@ -72,9 +72,9 @@ pub(crate) fn of_sorted(sorted: &Sorted<'_>) -> Option<Vec<f64>> {
     (sorted.len > 0).then(|| (0..QUANTILES).map(quantile).collect())
 }
 
-/// The 1001 quantiles of sorted values with as many digits as enough subjects share: a quantile is an exact value of
-/// somebody, and shown as it is only when it is one of many. Those that nobody shares are left out; `None` when
-/// all are.
+/// The 1001 quantiles of sorted values with as many digits as enough subjects share: a quantile is an exact
+/// value of somebody, and shown as it is only when it is one of many. Those that nobody shares are left out;
+/// `None` when all are.
 pub(crate) fn shared(sorted: &Sorted<'_>) -> Option<Vec<f64>> {
     let mut last: Option<(f64, Option<f64>)> = None;
     let quantile = |i| {
@@ -93,8 +93,8 @@ pub(crate) fn shared(sorted: &Sorted<'_>) -> Option<Vec<f64>> {
     (!shown.is_empty()).then_some(shown)
 }
 
-/// A value with as many digits as enough subjects share: the value itself, or else the nearest multiple of the smallest
-/// of 1, 2, 5, 10, ... times its last decimal place around which enough subjects hold a value.
+/// A value with as many digits as enough subjects share: the value itself, or else the nearest multiple of
+/// the smallest of 1, 2, 5, 10, ... times its last decimal place around which enough subjects hold a value.
 fn rounded(sorted: &Sorted<'_>, value: f64) -> Option<f64> {
     if sorted.are_enough(value, value.next_up()) {
         return Some(value);
@@ -103,7 +103,8 @@ fn rounded(sorted: &Sorted<'_>, value: f64) -> Option<f64> {
         .flat_map(|exponent| [1.0, 2.0, 5.0].map(|leading| (leading, exponent)))
         .find_map(|(leading, exponent)| {
             let scale = power_of_ten(exponent.abs());
-            // Multiples of a decimal place are read off a quotient, so that they are the floats nearest to it.
+            // Multiples of a decimal place are read off a quotient, so that they are the floats nearest to
+            // it.
             let multiple = |times: f64| match exponent {
                 0.. => times * leading * scale,
                 _ => times * leading / scale,

@@ -6,7 +6,8 @@ use crate::encode::categorical::{CategoricalPartial, CategoricalStats, NULL, RAR
 use crate::encode::stats::Cardinalities;
 use crate::encode::strings::FastMap;
 
-/// Statistics of a categorical column: the public values, or those that enough rows share whatever one row adds.
+/// Statistics of a categorical column: the public values, or those that enough rows share whatever one row
+/// adds.
 pub(super) fn reduce_private(
     partials: &[&CategoricalPartial],
     domain: Option<&[String]>,

@@ -7,8 +7,9 @@ use crate::encode::datetime::{DateParts, DatetimePartial, DatetimeStats, split, 
 use crate::encode::log_histogram::BINS;
 use crate::encode::log_histogram::edges;
 
-/// Statistics of a column of dates. The range is one of powers of two of microseconds since 1970, the parts within a year have the
-/// ranges that they can have. Half of the share goes to the range and the nulls, half to the form.
+/// Statistics of a column of dates. The range is one of powers of two of microseconds since 1970, the parts
+/// within a year have the ranges that they can have. Half of the share goes to the range and the nulls, half
+/// to the form.
 pub(super) fn reduce_private(
     partials: &[&DatetimePartial],
     release: &mut Release<'_>,

@@ -21,8 +21,8 @@ pub struct StatsBudget {
     pub epsilon: f64,
     /// Delta, at least 0 and below 1. Columns of unknown categories need one above 0.
     pub delta: f64,
-    /// Values that columns can have, where they are public: such columns need no delta, and show nothing but which of these
-    /// values there could be. All other values are rare.
+    /// Values that columns can have, where they are public: such columns need no delta, and show nothing but
+    /// which of these values there could be. All other values are rare.
     pub domains: IndexMap<String, Vec<String>>,
 }
 
@@ -61,18 +61,19 @@ fn may_be_found_out(encoding: EncodingType) -> bool {
     matches!(encoding, Categorical | NumericAuto | NumericDiscrete)
 }
 
-/// Puts the statistics of all parts together for a budget, and says what was spent on what: the ledger's sum is the budget.
-/// An equal share of epsilon goes to every column and to the numbers of rows, an equal share of delta to every column whose
-/// values have to be found out.
+/// Puts the statistics of all parts together for a budget, and says what was spent on what: the ledger's sum
+/// is the budget. An equal share of epsilon goes to every column and to the numbers of rows, an equal share
+/// of delta to every column whose values have to be found out.
 ///
-/// The parts must come from [`analyze_private`](super::analyze_private). The promise, for tables of which one has a row that
-/// the other lacks, holds when `random` is secret and cryptographically secure
-/// ([`SystemRandom`](crate::privacy::SystemRandom)); names, types and order of the columns are taken as public.
+/// The parts must come from [`analyze_private`](super::analyze_private). The promise, for tables of which one
+/// has a row that the other lacks, holds when `random` is secret and cryptographically secure
+/// ([`SystemRandom`](crate::privacy::SystemRandom)); names, types and order of the columns are taken as
+/// public.
 ///
 /// # Errors
 /// As [`reduce`](super::reduce); [`EncodeError::PartsWithoutBudget`]; [`EncodeError::Budget`],
-/// [`EncodeError::BudgetLacksDelta`], [`EncodeError::NeedlessDomain`] and [`EncodeError::DomainValue`] for an unsuitable budget;
-/// [`EncodeError::EncodingWithoutBudget`]; [`EncodeError::NoRandomness`].
+/// [`EncodeError::BudgetLacksDelta`], [`EncodeError::NeedlessDomain`] and [`EncodeError::DomainValue`] for an
+/// unsuitable budget; [`EncodeError::EncodingWithoutBudget`]; [`EncodeError::NoRandomness`].
 pub fn reduce_private(
     partials: &[PartialStats],
     types: &EncodingTypes,

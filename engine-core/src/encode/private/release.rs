@@ -93,9 +93,9 @@ impl<'a> Release<'a> {
         })
     }
 
-    /// The categories of a column that are not known beforehand, and its nulls, of which it is known that there can be some:
-    /// a row is in one of these counts. Returns the place and the noisy count of each category that may be shown, and whether
-    /// there are nulls.
+    /// The categories of a column that are not known beforehand, and its nulls, of which it is known that
+    /// there can be some: a row is in one of these counts. Returns the place and the noisy count of each
+    /// category that may be shown, and whether there are nulls.
     pub(crate) fn categories(
         &mut self,
         counts: &[u64],

@@ -4,7 +4,9 @@ mod categorical;
 mod datetime;
 mod digit;
 mod numeric;
+mod private;
 mod properties;
+mod protected;
 mod stats;
 
 use indexmap::IndexMap;
