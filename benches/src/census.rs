@@ -4,7 +4,8 @@ use std::fs::File;
 use std::path::Path;
 
 use engine_core::encode::{
-    EncodingTypes, Part, Protection, TableKeys, TableStats, analyze_partition, default_encoding, reduce,
+    Compat, EncodingTypes, Part, Protection, TableKeys, TableStats, analyze_partition, default_encoding,
+    reduce,
 };
 use engine_core::schema::{Column, Offsets, Table, TextValues, Values};
 use flate2::read::GzDecoder;
@@ -18,7 +19,8 @@ enum Kept {
     Texts { offsets: Vec<i32>, bytes: String },
 }
 
-/// The census table in memory: 48,842 rows of 15 columns, 6 of integers and 9 of texts; the first 2,000 rows when quick.
+/// The census table in memory: 48,842 rows of 15 columns, 6 of integers and 9 of texts; the first 2,000 rows
+/// when quick.
 #[derive(Debug)]
 pub struct Census {
     columns: Vec<(String, Kept)>,
@@ -66,7 +68,15 @@ impl Census {
     pub fn analyze(&self) -> TableStats {
         let (table, types) = (self.table(), self.types());
         let part = analyze_partition(&table, &types, Part::Training, 0).expect("an analysis");
-        reduce(&[part], &types, Protection::On, TableKeys::default(), 1).expect("statistics")
+        reduce(
+            &[part],
+            &types,
+            Protection::On,
+            Compat::Native,
+            TableKeys::default(),
+            1,
+        )
+        .expect("statistics")
     }
 }
 

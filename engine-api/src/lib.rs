@@ -1,4 +1,5 @@
-//! What users import: learn a private table once, then draw synthetic rows from the model as often as you like.
+//! What users import: learn a private table once, then draw synthetic rows from the model as often as you
+//! like.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -18,8 +19,9 @@
 //! # }
 //! ```
 //!
-//! Everything lies in a [`Workspace`], a folder in the layout of mostlyai-engine; the [`stages`] of a job can be run one by one.
-//! Sampling needs only the folder `ModelStore/` of it, which [`Workspace::export`] packs into one file.
+//! Everything lies in a [`Workspace`], a folder in the layout of mostlyai-engine; the [`stages`] of a job can
+//! be run one by one. Sampling needs only the folder `ModelStore/` of it, which [`Workspace::export`] packs
+//! into one file.
 
 pub mod data;
 mod device;
@@ -38,9 +40,11 @@ pub use device::{Device, devices, limit_threads};
 pub use engine_core::argn::ModelSize;
 pub use engine_core::backend::DeviceInfo;
 pub use engine_core::encode::{
-    EncodeError, EncodingType, EncodingTypes, Explanation, Protection, RareReplacement, Reason,
+    Compat, EncodeError, EncodingType, EncodingTypes, Explanation, Protection, RareReplacement, Reason,
+    StatsBudget,
 };
 pub use engine_core::generate::GenerateError;
+pub use engine_core::privacy::{LedgerEntry, Mechanism, Neighbours, PrivacyLedger};
 pub use engine_core::train::{Progress, ProgressMessage, StopReason, TrainError, TrainReport};
 pub use error::EngineError;
 pub use event::{Event, Stage, Watch, silent};

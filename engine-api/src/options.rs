@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use engine_core::argn::ModelSize;
-use engine_core::encode::{EncodingTypes, Protection, RareReplacement};
+use engine_core::encode::{Compat, EncodingTypes, Protection, RareReplacement, StatsBudget};
 
 use crate::{Device, EngineError};
 
@@ -13,10 +13,11 @@ use crate::{Device, EngineError};
 pub struct SplitOptions {
     /// Seed of the assignment; without one it is drawn. It becomes the seed of the workspace.
     pub seed: Option<u64>,
-    /// Encodings by column. These columns come first in the model, in this order; all others get the encoding of their
-    /// type and follow in table order. Output always has the table's order.
+    /// Encodings by column. These columns come first in the model, in this order; all others get the encoding
+    /// of their type and follow in table order. Output always has the table's order.
     pub encodings: EncodingTypes,
-    /// Share of the rows to train on, between 0 and 1 (both excluded). At least one row is left for either purpose.
+    /// Share of the rows to train on, between 0 and 1 (both excluded). At least one row is left for either
+    /// purpose.
     pub training_share: f64,
     /// Number of files for either purpose, at least 1.
     pub partitions: usize,
@@ -34,18 +35,24 @@ impl Default for SplitOptions {
 }
 
 /// How a table is analyzed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct AnalyzeOptions {
     /// Seed of the thresholds of value protection; without one it is that of the workspace.
     pub seed: Option<u64>,
     /// Whether rare values and extremes are kept out of the statistics; on by default.
     pub protection: Protection,
+    /// Whose rules hold where ours are stricter than those of mostlyai-engine; ours by default.
+    pub compat: Compat,
+    /// Makes the statistics differentially private within this budget, instead of protecting rare values.
+    /// They then follow from no seed.
+    pub stats_budget: Option<StatsBudget>,
 }
 
 /// How a table is encoded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EncodeOptions {
-    /// Seed of the order of rows and of the values that stand in for nulls; without one it is that of the workspace.
+    /// Seed of the order of rows and of the values that stand in for nulls; without one it is that of the
+    /// workspace.
     pub seed: Option<u64>,
 }
 
@@ -57,8 +64,8 @@ pub enum ModelState {
     Reset,
     /// Starts from its weights, everything else is fresh. Without a model it starts afresh.
     Reuse,
-    /// Continues where the training was, with its seed and batch size. Without a checkpoint it starts afresh with the
-    /// seed of the workspace; a finished training stays as it is.
+    /// Continues where the training was, with its seed and batch size. Without a checkpoint it starts afresh
+    /// with the seed of the workspace; a finished training stays as it is.
     Resume,
 }
 
@@ -100,7 +107,8 @@ impl FromStr for ModelState {
 /// How a model is trained.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainSettings {
-    /// Seed of start values, batches and dropout; without one it is that of the workspace. Counts only for a fresh start.
+    /// Seed of start values, batches and dropout; without one it is that of the workspace. Counts only for a
+    /// fresh start.
     pub seed: Option<u64>,
     /// Size of a new model.
     pub model: ModelSize,
@@ -143,11 +151,15 @@ pub struct FitOptions {
     pub split: SplitOptions,
     /// Whether rare values and extremes are kept out of the statistics; on by default.
     pub protection: Protection,
+    /// Whose rules hold where ours are stricter than those of mostlyai-engine; ours by default.
+    pub compat: Compat,
+    /// Makes the statistics differentially private within this budget, instead of protecting rare values.
+    pub stats_budget: Option<StatsBudget>,
     /// How the model is trained. Seed and state are taken from the fields beside it.
     pub train: TrainSettings,
-    /// What happens to what is there already. Without it an unfinished workspace is begun afresh and a finished model is
-    /// an error. `Resume` does what is missing; `Reuse` encodes the table with the statistics of the model and trains
-    /// on from its weights.
+    /// What happens to what is there already. Without it an unfinished workspace is begun afresh and a
+    /// finished model is an error. `Resume` does what is missing; `Reuse` encodes the table with the
+    /// statistics of the model and trains on from its weights.
     pub state: Option<ModelState>,
     /// Replaces whatever is there.
     pub force: bool,

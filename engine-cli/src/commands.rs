@@ -34,7 +34,7 @@ pub(crate) fn run(cli: &Cli, screen: &Screen) -> Result<(), Failure> {
         Command::Analyze(args) => {
             warn_of_protection(args.analyze.no_value_protection, screen);
             let workspace = Workspace::open(&args.workspace.workspace)?;
-            let options = meaning::analyzing(&args.analyze, common);
+            let options = meaning::analyzing(&args.analyze, common)?;
             let explained = watched(screen, |watch| {
                 stages::analyze_explained(&workspace, &options, watch)
             })?;
@@ -116,8 +116,8 @@ fn synthesize(args: &Synthesize, common: &CommonArgs, screen: &Screen) -> Result
     let options = meaning::fitting(&args.table, &args.analyze, &args.train, common)?;
     let mut sampling = meaning::sampling(&args.sample, args.rows, common)?;
     let table = TableSource::open(&args.table.table, &meaning::reading(&args.table))?;
-    // Rows are written only after minutes of work, so an output that cannot be is found out first. In a pipe the trial
-    // would be seen: a sink begins with the header.
+    // Rows are written only after minutes of work, so an output that cannot be is found out first. In a pipe
+    // the trial would be seen: a sink begins with the header.
     if !is_stream(&args.output) {
         drop(engine_api::data::TableSink::create(&args.output, table.format())?);
     }

@@ -142,7 +142,13 @@ fn status_of_encoding(error: &EncodeError) -> ExitStatus {
         EncodeError::UnknownEncoding { .. }
         | EncodeError::Unsupported { .. }
         | EncodeError::NoSubjects { .. }
-        | EncodeError::MissingColumn { .. } => ExitStatus::Arguments,
+        | EncodeError::MissingColumn { .. }
+        | EncodeError::Budget { .. }
+        | EncodeError::BudgetLacksDelta { .. }
+        | EncodeError::EncodingWithoutBudget { .. }
+        | EncodeError::NeedlessDomain { .. }
+        | EncodeError::DomainValue { .. } => ExitStatus::Arguments,
+        EncodeError::NoRandomness(_) => ExitStatus::Failed,
         EncodeError::Infinite { .. }
         | EncodeError::Misfit { .. }
         | EncodeError::ShortYear { .. }

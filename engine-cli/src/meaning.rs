@@ -1,12 +1,17 @@
 //! What was typed means: flags as options of the engine.
 
+use std::fs;
+
 use engine_api::data::ReadOptions;
+use engine_api::files::FileError;
 use engine_api::{
-    AnalyzeOptions, ColumnOrder, Device, EncodingTypes, FitOptions, ModelSize, ModelState, Protection,
-    RareReplacement, SampleOptions, SplitOptions, TrainSettings,
+    AnalyzeOptions, ColumnOrder, Compat, Device, EncodingTypes, EngineError, FitOptions, ModelSize,
+    ModelState, Protection, RareReplacement, SampleOptions, SplitOptions, StatsBudget, TrainSettings,
 };
 
-use crate::args::{AnalyzeArgs, CommonArgs, Model, Rare, SampleArgs, State, TableArgs, TrainArgs};
+use crate::args::{
+    AnalyzeArgs, ColumnDomain, CommonArgs, Model, Rare, Rules, SampleArgs, State, TableArgs, TrainArgs,
+};
 use crate::failure::Failure;
 
 /// The device with its threads.
@@ -44,11 +49,40 @@ pub(crate) fn protection(analyze: &AnalyzeArgs) -> Protection {
     }
 }
 
-pub(crate) fn analyzing(analyze: &AnalyzeArgs, common: &CommonArgs) -> AnalyzeOptions {
-    AnalyzeOptions {
+fn compat(analyze: &AnalyzeArgs) -> Compat {
+    match analyze.compat {
+        Rules::Native => Compat::Native,
+        Rules::Reference => Compat::Reference,
+    }
+}
+
+fn budget(analyze: &AnalyzeArgs) -> Result<Option<StatsBudget>, Failure> {
+    let Some(epsilon) = analyze.stats_epsilon else {
+        return Ok(None);
+    };
+    let domains = analyze.domain.iter().map(domain);
+    Ok(Some(StatsBudget {
+        epsilon,
+        delta: analyze.stats_delta.unwrap_or(0.0),
+        domains: domains.collect::<Result<_, Failure>>()?,
+    }))
+}
+
+/// A column with its public values, one a line.
+fn domain(domain: &ColumnDomain) -> Result<(String, Vec<String>), Failure> {
+    let unreadable = |e| EngineError::File(FileError::new(&domain.file, "read", e));
+    let text = fs::read_to_string(&domain.file).map_err(unreadable)?;
+    let values = text.lines().map(str::to_owned).collect();
+    Ok((domain.column.clone(), values))
+}
+
+pub(crate) fn analyzing(analyze: &AnalyzeArgs, common: &CommonArgs) -> Result<AnalyzeOptions, Failure> {
+    Ok(AnalyzeOptions {
         seed: common.seed,
         protection: protection(analyze),
-    }
+        compat: compat(analyze),
+        stats_budget: budget(analyze)?,
+    })
 }
 
 pub(crate) fn state(state: State) -> ModelState {
@@ -87,6 +121,8 @@ pub(crate) fn fitting(
     Ok(FitOptions {
         split: splitting(table, common)?,
         protection: protection(analyze),
+        compat: compat(analyze),
+        stats_budget: budget(analyze)?,
         train: training(train, common)?,
         ..FitOptions::default()
     })

@@ -1,7 +1,9 @@
-//! The stages of a job, one by one over a workspace folder: [`split`], [`analyze`], [`encode`], [`train`], [`generate`].
+//! The stages of a job, one by one over a workspace folder: [`split`], [`analyze`], [`encode`], [`train`],
+//! [`generate`].
 //!
-//! Each stage reads what the one before it has written, and its own output folder appears by one rename. What follows from
-//! an older output goes away with it: a split removes the encoded data, an analysis also the model.
+//! Each stage reads what the one before it has written, and its own output folder appears by one rename. What
+//! follows from an older output goes away with it: a split removes the encoded data, an analysis also the
+//! model.
 
 mod analyze;
 mod code_watch;
@@ -10,6 +12,7 @@ mod encode;
 mod explain;
 mod generate;
 mod parts;
+mod protected_format;
 mod split;
 #[cfg(test)]
 mod tests;

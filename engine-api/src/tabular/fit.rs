@@ -19,8 +19,8 @@ pub struct FitReport {
     pub training: TrainReport,
 }
 
-/// Learns a table in a workspace folder. An unfinished workspace is begun afresh; over a finished model, `options.state` or
-/// `options.force` must say what is meant.
+/// Learns a table in a workspace folder. An unfinished workspace is begun afresh; over a finished model,
+/// `options.state` or `options.force` must say what is meant.
 ///
 /// # Errors
 /// [`EngineError::ModelExists`] over a finished model; otherwise those of the stages. With `discard_data` the rows are
@@ -48,8 +48,8 @@ pub fn fit(
     result
 }
 
-/// Whether the workspace holds a model whose training is over. Weights without a state are those of another engine, or of a run
-/// that was ended before its first epoch was; the latter are no model of ours yet.
+/// Whether the workspace holds a model whose training is over. Weights without a state are those of another
+/// engine, or of a run that was ended before its first epoch was; the latter are no model of ours yet.
 fn is_finished(workspace: &Workspace) -> Result<bool, EngineError> {
     let layout = workspace.layout(Stage::Train)?;
     match read_counters(&layout.training_state())? {
@@ -98,6 +98,8 @@ fn prepare(
         let options = AnalyzeOptions {
             seed,
             protection: options.protection,
+            compat: options.compat,
+            stats_budget: options.stats_budget.clone(),
         };
         stages::analyze(workspace, &options, watch)?;
     }

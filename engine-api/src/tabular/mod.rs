@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use engine_core::argn::ModelSize;
-use engine_core::encode::{EncodingType, Protection};
+use engine_core::encode::{Compat, EncodingType, Protection, StatsBudget};
 
 pub use fit::{FitReport, fit};
 pub use fitted::FittedTabularArgn;
@@ -37,8 +37,8 @@ pub struct TabularArgnBuilder {
 }
 
 impl TabularArgn {
-    /// Begins with the defaults: a medium model of any order, value protection on, training until early stopping, in a temporary
-    /// workspace.
+    /// Begins with the defaults: a medium model of any order, value protection on, training until early
+    /// stopping, in a temporary workspace.
     pub fn builder() -> TabularArgnBuilder {
         TabularArgnBuilder::default()
     }
@@ -74,8 +74,8 @@ impl TabularArgn {
 }
 
 impl TabularArgnBuilder {
-    /// Folder of the workspace, which keeps table, statistics and model; without it a temporary folder that lives as long as
-    /// the fitted model.
+    /// Folder of the workspace, which keeps table, statistics and model; without it a temporary folder that
+    /// lives as long as the fitted model.
     pub fn workspace(mut self, folder: impl Into<PathBuf>) -> Self {
         self.argn.workspace = Some(folder.into());
         self
@@ -132,6 +132,18 @@ impl TabularArgnBuilder {
     /// Value protection; on by default.
     pub fn protection(mut self, protection: Protection) -> Self {
         self.argn.options.protection = protection;
+        self
+    }
+
+    /// Whose rules hold where ours are stricter than those of mostlyai-engine; ours by default.
+    pub fn compat(mut self, compat: Compat) -> Self {
+        self.argn.options.compat = compat;
+        self
+    }
+
+    /// Makes the statistics differentially private within this budget; without it rare values are protected.
+    pub fn stats_budget(mut self, budget: StatsBudget) -> Self {
+        self.argn.options.stats_budget = Some(budget);
         self
     }
 

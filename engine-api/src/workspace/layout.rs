@@ -1,4 +1,5 @@
-//! Where things lie in a workspace folder. The layout is that of mostlyai-engine, so that its tools can read ours.
+//! Where things lie in a workspace folder. The layout is that of mostlyai-engine, so that its tools can read
+//! ours.
 
 use std::path::{Path, PathBuf};
 
@@ -43,6 +44,8 @@ impl Layout {
         model_store = "ModelStore";
         /// Version and seed of the workspace.
         marker = "ModelStore/argn.json";
+        /// What the statistics cost under a privacy budget.
+        privacy_ledger = "ModelStore/privacy-ledger.json";
         /// Statistics and format of the table.
         table_stats = "ModelStore/tgt-stats";
         /// The model.
@@ -58,7 +61,8 @@ impl Layout {
     }
 }
 
-/// Files of the model store that sampling and `argn info` need, by their names in it; the weights are not among them.
+/// Files of the model store that sampling and `argn info` need, by their names in it; the weights are not
+/// among them.
 pub(crate) mod store {
     /// Version and seed of the workspace.
     pub(crate) const MARKER: &str = "argn.json";
@@ -74,6 +78,17 @@ pub(crate) mod store {
     pub(crate) const TRAINING: &str = "model-data/training.json";
     /// The messages of the training.
     pub(crate) const PROGRESS: &str = "model-data/progress-messages.csv";
+    /// What the statistics cost under a privacy budget.
+    pub(crate) const LEDGER: &str = "privacy-ledger.json";
     /// All of them.
-    pub(crate) const ALL: [&str; 7] = [MARKER, STATS, ANALYSIS, TABLE_FORMAT, CONFIGS, TRAINING, PROGRESS];
+    pub(crate) const ALL: [&str; 8] = [
+        MARKER,
+        LEDGER,
+        STATS,
+        ANALYSIS,
+        TABLE_FORMAT,
+        CONFIGS,
+        TRAINING,
+        PROGRESS,
+    ];
 }

@@ -11,6 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use engine_core::privacy::PrivacyLedger;
 pub use layout::Layout;
 pub(crate) use layout::store;
 pub(crate) use marker::write_json;
@@ -33,8 +34,8 @@ impl Workspace {
     /// Opens a workspace folder, or a file made by [`Self::export`].
     ///
     /// # Errors
-    /// [`EngineError::WorkspaceMissing`], [`EngineError::NotAWorkspace`], [`EngineError::NotAPackedModel`], and
-    /// [`EngineError::NewerVersion`] when a newer version of this program made it.
+    /// [`EngineError::WorkspaceMissing`], [`EngineError::NotAWorkspace`], [`EngineError::NotAPackedModel`],
+    /// and [`EngineError::NewerVersion`] when a newer version of this program made it.
     pub fn open(path: &Path) -> Result<Self, EngineError> {
         let layout = Layout::new(path);
         if path.is_file() {
@@ -143,8 +144,24 @@ impl Workspace {
         text.map(|text| Marker::from_json(self.path(), &text)).transpose()
     }
 
-    /// The seed of a stage: the given one, else that of the workspace, else a drawn one, which then becomes that of the
-    /// workspace.
+    /// What the statistics cost; `None` when they were made without a privacy budget.
+    ///
+    /// # Errors
+    /// [`EngineError::Corrupt`], [`FileError`].
+    pub fn privacy_ledger(&self) -> Result<Option<PrivacyLedger>, EngineError> {
+        let Some(text) = self.store_text(store::LEDGER)? else {
+            return Ok(None);
+        };
+        let ledger = serde_json::from_str(&text).map_err(|e| EngineError::Corrupt {
+            path: self.store_path(store::LEDGER),
+            reason: format!("the ledger cannot be read ({e})"),
+            command: "analyze",
+        })?;
+        Ok(Some(ledger))
+    }
+
+    /// The seed of a stage: the given one, else that of the workspace, else a drawn one, which then becomes
+    /// that of the workspace.
     pub(crate) fn stage_seed(&self, given: Option<u64>) -> Result<u64, EngineError> {
         let stored = self.marker()?.and_then(|marker| marker.seed);
         match given.or(stored) {
@@ -220,8 +237,8 @@ impl Workspace {
     /// Packs all that sampling needs into one file, which [`Self::open`] opens.
     ///
     /// # Errors
-    /// [`EngineError::Lacks`] without a model, [`EngineError::Packed`] when it is packed already, [`FileError`] when the
-    /// file cannot be written.
+    /// [`EngineError::Lacks`] without a model, [`EngineError::Packed`] when it is packed already,
+    /// [`FileError`] when the file cannot be written.
     pub fn export(&self, file: &Path) -> Result<(), EngineError> {
         let layout = self.layout(Stage::Train)?;
         if !self.has_model() {
@@ -230,8 +247,8 @@ impl Workspace {
         PackedModel::write(layout, file)
     }
 
-    /// Removes all rows of the user's table: the original and the encoded data, what a killed run left of them, and rows
-    /// are never anywhere else in a workspace.
+    /// Removes all rows of the user's table: the original and the encoded data, what a killed run left of
+    /// them, and rows are never anywhere else in a workspace.
     ///
     /// # Errors
     /// [`FileError`] when something cannot be removed.

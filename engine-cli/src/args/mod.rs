@@ -1,5 +1,5 @@
-//! What was typed: commands and flags as they stand on the command line, each defined once for parser, help and
-//! completions. What they mean to the engine is said in [`crate::meaning`].
+//! What was typed: commands and flags as they stand on the command line, each defined once for parser, help
+//! and completions. What they mean to the engine is said in [`crate::meaning`].
 
 mod commands;
 mod common;
@@ -13,8 +13,9 @@ use clap::Parser;
 pub(crate) use commands::*;
 pub(crate) use common::CommonArgs;
 pub(crate) use sample::{Rare, SampleArgs};
-pub(crate) use table::{AnalyzeArgs, TableArgs};
+pub(crate) use table::{AnalyzeArgs, Rules, TableArgs};
 pub(crate) use train::{Model, State, StateArgs, TrainArgs};
+pub(crate) use values::ColumnDomain;
 
 const EXAMPLES: &str = "\
 Examples:

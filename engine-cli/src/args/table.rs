@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use super::values::{ColumnEncoding, column_encoding, delimiter};
+use super::values::{
+    ColumnDomain, ColumnEncoding, column_domain, column_encoding, delimiter, delta, epsilon,
+};
 
 /// The table and its columns.
 #[derive(Debug, Clone, Args)]
@@ -35,6 +37,33 @@ pub(crate) struct TableArgs {
 #[command(next_help_heading = "Table")]
 pub(crate) struct AnalyzeArgs {
     /// Keep rare categories and extreme values as they are: they may reveal individuals
-    #[arg(long)]
+    #[arg(long, conflicts_with = "stats_epsilon")]
     pub(crate) no_value_protection: bool,
+    /// Whose rules of value protection hold: ours, or those of mostlyai-engine, which protect less
+    #[arg(long, value_enum, value_name = "WHOSE", default_value = "native")]
+    pub(crate) compat: Rules,
+    /// Make the statistics differentially private, with this epsilon for all of them together
+    #[arg(long, value_name = "E", value_parser = epsilon, allow_negative_numbers = true)]
+    pub(crate) stats_epsilon: Option<f64>,
+    /// Delta for all statistics together; columns of unknown categories need one [default: 0]
+    #[arg(
+        long,
+        value_name = "D",
+        value_parser = delta,
+        requires = "stats_epsilon",
+        allow_negative_numbers = true
+    )]
+    pub(crate) stats_delta: Option<f64>,
+    /// File with the public values of a column, one a line, which then cost no delta; may be repeated
+    #[arg(long, value_name = "COL=FILE", value_parser = column_domain, requires = "stats_epsilon")]
+    pub(crate) domain: Vec<ColumnDomain>,
+}
+
+/// Whose rules of value protection hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Rules {
+    /// All statistics of a column are protected
+    Native,
+    /// As mostlyai-engine does it, to compare with it
+    Reference,
 }

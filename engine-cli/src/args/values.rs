@@ -1,6 +1,7 @@
 //! Values of flags: from text, with one sentence when they make no sense.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use engine_api::EncodingType;
 
@@ -24,6 +25,38 @@ pub(super) fn column_encoding(text: &str) -> Result<ColumnEncoding, String> {
         }),
         _ => Err("give a column and a type, for instance zip=categorical".to_owned()),
     }
+}
+
+/// A column and the file of its public values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ColumnDomain {
+    /// Name of the column.
+    pub(crate) column: String,
+    /// The file.
+    pub(crate) file: PathBuf,
+}
+
+/// Takes `COL=FILE` apart at the first equals sign that leaves a name before it.
+pub(super) fn column_domain(text: &str) -> Result<ColumnDomain, String> {
+    match text.split_once('=') {
+        Some((column, file)) if !column.is_empty() && !file.is_empty() => Ok(ColumnDomain {
+            column: column.to_owned(),
+            file: file.into(),
+        }),
+        _ => Err("give a column and a file, for instance country=countries.txt".to_owned()),
+    }
+}
+
+/// Epsilon: above zero.
+pub(super) fn epsilon(text: &str) -> Result<f64, String> {
+    number(text, |e| e > 0.0 && e <= 10_000.0)
+        .ok_or_else(|| "give a number above 0, at most 10000 (the smaller, the more private)".to_owned())
+}
+
+/// Delta: a small probability.
+pub(super) fn delta(text: &str) -> Result<f64, String> {
+    number(text, |d| (0.0..1.0).contains(&d))
+        .ok_or_else(|| "give a number from 0 to below 1, best below one over the number of rows".to_owned())
 }
 
 /// One character, `\t` or `tab` for a tabulator.
@@ -99,6 +132,28 @@ mod tests {
         for wrong in ["a", "=categorical", "a=", "=", "a=nonsense"] {
             assert!(column_encoding(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn budgets_are_positive() {
+        assert_eq!(
+            (epsilon("0.5"), delta("1e-6"), delta("0")),
+            (Ok(0.5), Ok(1e-6), Ok(0.0))
+        );
+        for wrong in ["0", "-1", "10001", "nan", ""] {
+            assert!(epsilon(wrong).is_err(), "{wrong}");
+        }
+        assert!(delta("1").is_err() && delta("-0.1").is_err());
+        let found = column_domain("a=b=c.txt").unwrap();
+        assert_eq!(
+            (found.column.as_str(), found.file),
+            ("a", PathBuf::from("b=c.txt"))
+        );
+        assert!(
+            ["a", "=f", "a="]
+                .iter()
+                .all(|wrong| column_domain(wrong).is_err())
+        );
     }
 
     #[test]

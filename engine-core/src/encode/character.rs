@@ -11,6 +11,7 @@ use super::impute::Stand;
 use super::protection::ColumnProtection;
 use super::stats::{Cardinalities, Codes};
 use super::strings::{FastMap, Interned, NULL_INDEX, intern};
+use super::support::{Spread, Support};
 use crate::schema::{CodeColumn, Column, DecodedValues};
 
 /// Stands for no character, a rare one or an unknown one; its code is 0.
@@ -32,12 +33,13 @@ pub struct CharacterStats {
 }
 
 /// Statistics of a column of characters in a part of a table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct CharacterPartial {
-    max_string_length: usize,
-    has_nan: bool,
-    /// Rows by character for each position, both in rising order. Rows that are shorter count for U+0000.
-    characters: IndexMap<String, IndexMap<char, u64>>,
+    nulls: Support,
+    /// Who holds texts of each length, up to 50.
+    lengths: Spread,
+    /// Who holds each character, by position; texts that have ended are not counted.
+    characters: Vec<IndexMap<char, Support>>,
 }
 
 /// The texts character by character; those that have ended give [`NONE`].
@@ -63,72 +65,74 @@ fn position_name(position: usize) -> String {
     format!("P{position}")
 }
 
-pub(crate) fn analyze(column: &Column<'_>) -> CharacterPartial {
+/// Counts a column. `subjects` are those of the rows, if rows name any.
+pub(crate) fn analyze(column: &Column<'_>, subjects: Option<&[u32]>) -> CharacterPartial {
     let interned = intern(column);
-    let mut rows_of = vec![0u64; interned.texts.len()];
-    let mut nulls = 0;
-    for &index in &interned.indices {
-        match rows_of.get_mut(index as usize) {
-            Some(rows) => *rows += 1,
-            None => nulls += 1,
-        }
+    let mut holders = vec![Support::default(); interned.texts.len()];
+    let mut partial = CharacterPartial::default();
+    for (row, &index) in interned.indices.iter().enumerate() {
+        let holders = holders.get_mut(index as usize).unwrap_or(&mut partial.nulls);
+        holders.add(subjects.map(|subjects| subjects[row]));
     }
-    let length = |text: &str| text.chars().take(LONGEST).count();
-    let longest = interned.texts.iter().map(|text| length(text)).max().unwrap_or(0);
+    let mut longest = 0;
+    for (text, holders) in interned.texts.iter().zip(&holders) {
+        let length = text.chars().take(LONGEST).count();
+        longest = longest.max(length);
+        partial.lengths.add(length, holders);
+    }
     let mut positions = Positions::new(&interned);
-    let characters = (0..longest).map(|position| {
-        let mut counts: FastMap<char, u64> = FastMap::default();
-        if nulls > 0 {
-            counts.insert(NONE, nulls);
+    let characters = (0..longest).map(|_| {
+        let mut counts: IndexMap<char, Support> = IndexMap::new();
+        for (character, holders) in positions.next().zip(&holders) {
+            if character != NONE {
+                *counts.entry(character).or_default() += holders;
+            }
         }
-        for (character, rows) in positions.next().zip(&rows_of) {
-            *counts.entry(character).or_default() += rows;
-        }
-        let mut counts: IndexMap<char, u64> = counts.into_iter().collect();
         counts.sort_unstable_keys();
-        (position_name(position), counts)
+        counts
     });
-    CharacterPartial {
-        max_string_length: longest,
-        has_nan: nulls > 0,
-        characters: characters.collect(),
-    }
+    partial.characters = characters.collect();
+    partial
 }
 
 impl CharacterPartial {
     /// Takes in the rows that follow.
     pub(crate) fn merge(&mut self, later: Self) {
-        self.max_string_length = self.max_string_length.max(later.max_string_length);
-        self.has_nan |= later.has_nan;
-        for (name, counts) in later.characters {
-            let all = self.characters.entry(name).or_default();
-            for (character, rows) in counts {
-                *all.entry(character).or_default() += rows;
+        self.nulls += &later.nulls;
+        self.lengths.merge(&later.lengths);
+        if self.characters.len() < later.characters.len() {
+            self.characters.resize_with(later.characters.len(), IndexMap::new);
+        }
+        for (all, counts) in self.characters.iter_mut().zip(later.characters) {
+            for (character, holders) in counts {
+                *all.entry(character).or_default() += &holders;
             }
             all.sort_unstable_keys();
         }
     }
 }
 
-/// Puts partial statistics together. At each position only characters that enough rows share are kept.
+/// Puts partial statistics together. At each position only characters that enough subjects share are kept, and only as many
+/// positions as enough subjects have.
 pub(crate) fn reduce(partials: &[&CharacterPartial], protection: &ColumnProtection) -> CharacterStats {
-    let mut all = CharacterPartial {
-        max_string_length: 0,
-        has_nan: false,
-        characters: IndexMap::new(),
-    };
+    let mut all = CharacterPartial::default();
     partials.iter().for_each(|&partial| all.merge(partial.clone()));
-    let codes = all.characters.into_iter().map(|(name, counts)| {
+    let longest = protection
+        .range("length", &all.lengths)
+        .map_or(0, |(_, longest)| longest);
+    let codes = all.characters.into_iter().take(longest).enumerate();
+    let codes = codes.map(|(position, counts)| {
+        let name = position_name(position);
         let threshold = protection.of_part(&name).rare_threshold();
         let kept = counts
             .into_iter()
-            .filter(|&(character, rows)| character != NONE && rows >= threshold);
+            .filter(|(_, holders)| holders.count() >= threshold);
         let characters = [NONE].into_iter().chain(kept.map(|(character, _)| character));
         (name, characters.map(String::from).zip(0..).collect())
     });
     let mut stats = CharacterStats {
-        has_nan: all.has_nan,
-        max_string_length: all.max_string_length,
+        has_nan: protection.flag("nan", &all.nulls),
+        max_string_length: longest,
         codes: codes.collect(),
         cardinalities: Cardinalities::new(),
     };

@@ -1,20 +1,19 @@
 //! Dates of the rows of a subject: where the first one lies, and the time from each to the next. Rows of a
 //! subject are those with one number in [`crate::schema::Table::with_subjects`], in their order.
 
-use std::cmp::Ordering;
-
 use serde::{Deserialize, Serialize};
 
 use super::EncodeError;
-use super::calendar::{DAY, SECOND, days_of};
+use super::calendar::{DAY, Form, SECOND, days_of};
 use super::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite};
-use super::datetime::{EXTREMES, instant, join, split, texts};
+use super::datetime::{Written, extremes, instant, join, split, text};
 use super::instants::Instants;
 use super::log_histogram;
 use super::partial::Misfits;
 use super::protection::ColumnProtection;
 use super::stats::Cardinalities;
 use super::strings::FastMap;
+use super::support::{Extremes, Spread, Support};
 use crate::schema::{CodeColumn, Column, DecodedValues};
 
 /// Number of parts of a start, of a step, and of both.
@@ -112,33 +111,15 @@ struct Ranges {
 }
 
 impl Ranges {
-    const NOTHING: Self = Self {
-        least: [i64::MAX; PARTS],
-        greatest: [i64::MIN; PARTS],
-    };
     /// The ranges of columns without a single date.
     const NONE: Self = Self {
         least: [2022, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0],
         greatest: [2022, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0],
     };
 
-    /// Widens the ranges of the parts from `first` on.
-    fn add(&mut self, first: usize, least: &[i64], greatest: &[i64]) {
-        for (place, (least, greatest)) in (first..).zip(least.iter().zip(greatest)) {
-            self.least[place] = self.least[place].min(*least);
-            self.greatest[place] = self.greatest[place].max(*greatest);
-        }
-    }
-
-    /// The ranges, with those of [`Self::NONE`] where there was nothing.
-    fn known(mut self) -> Self {
-        for place in 0..PARTS {
-            if self.least[place] > self.greatest[place] {
-                self.least[place] = Self::NONE.least[place];
-                self.greatest[place] = Self::NONE.greatest[place];
-            }
-        }
-        self
+    fn set(&mut self, place: usize, (least, greatest): (i64, i64)) {
+        self.least[place] = least;
+        self.greatest[place] = greatest;
     }
 }
 
@@ -193,20 +174,21 @@ impl Steps {
 }
 
 /// Statistics of a column of dates of subjects in a part of a table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RelativePartial {
-    has_nan: bool,
-    has_neg: bool,
-    /// Whether a subject has two rows; without them the parts of steps are 0 and say nothing about the ranges.
-    has_steps: bool,
-    min_values: RelativeParts,
-    max_values: RelativeParts,
-    /// The smallest instants, rising, all in one form.
-    min_n: Vec<String>,
-    /// The largest instants, falling, all in one form.
-    max_n: Vec<String>,
+    nulls: Support,
+    /// Who has a row that lies before the one that precedes it.
+    negative: Support,
+    /// Years in which subjects start.
+    years: Extremes<i64>,
+    /// The other parts of starts, from the month on.
+    starts: [Spread; START - 1],
+    /// Whole weeks of the steps; none when no subject has two rows.
+    weeks: Extremes<i64>,
+    /// The other parts of steps, from the day on.
+    steps: [Spread; STEP - 1],
+    extremes: Extremes<Written>,
     log_hist: Vec<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) misfits: Option<Misfits>,
 }
 
@@ -218,92 +200,76 @@ pub(crate) fn analyze(
 ) -> Result<RelativePartial, EncodeError> {
     let instants = Instants::read(column, first_row)?;
     let steps = Steps::of(&instants, subjects);
-    let mut ranges = Ranges::NOTHING;
-    let (mut has_neg, mut has_steps) = (false, false);
-    for (start, step) in steps.starts.iter().zip(&steps.steps) {
-        let Some(start) = start else { continue };
-        match step {
-            None => {
+    let mut partial = RelativePartial::nothing();
+    let (mut years, mut weeks) = (Vec::new(), Vec::new());
+    for (row, (start, step)) in steps.starts.iter().zip(&steps.steps).enumerate() {
+        let mut holder = Support::default();
+        holder.add(Some(subjects[row]));
+        if !instants.is_valid(row) {
+            partial.nulls += &holder;
+        }
+        match (start, step) {
+            (None, _) => {}
+            (Some(start), None) => {
                 let parts = start_parts(*start);
-                ranges.add(0, &parts, &parts);
+                years.push((parts[0], Some(subjects[row])));
+                let spreads = partial.starts.iter_mut().zip(&parts[1..]);
+                spreads.for_each(|(spread, &part)| spread.add(part as usize, &holder));
             }
-            Some(step) => {
+            (Some(_), Some(step)) => {
                 let parts = step_parts(*step);
-                ranges.add(START, &parts, &parts);
-                has_neg |= *step < 0;
-                has_steps = true;
+                weeks.push((parts[0], Some(subjects[row])));
+                let spreads = partial.steps.iter_mut().zip(&parts[1..]);
+                spreads.for_each(|(spread, &part)| spread.add(part as usize, &holder));
+                if *step < 0 {
+                    partial.negative += &holder;
+                }
             }
         }
     }
-    let ranges = ranges.known();
     let valid = (0..instants.micros.len()).filter(|&row| instants.is_valid(row));
-    let mut sorted: Vec<i64> = valid.map(|row| instants.micros[row]).collect();
-    sorted.sort_unstable();
-    let mut log_hist = vec![0; log_histogram::BINS];
-    sorted
-        .iter()
-        .for_each(|&micros| log_hist[log_histogram::bin_of(micros as f64)] += 1);
-    Ok(RelativePartial {
-        has_nan: instants.valid.is_some(),
-        has_neg,
-        has_steps,
-        min_values: RelativeParts::from_array(ranges.least),
-        max_values: RelativeParts::from_array(ranges.greatest),
-        min_n: texts(sorted.iter().copied().take(EXTREMES)),
-        max_n: texts(sorted.iter().rev().copied().take(EXTREMES)),
-        log_hist,
-        misfits: instants.misfits,
-    })
-}
-
-/// The first [`EXTREMES`] of instants, rising or falling.
-fn merge_extremes(kept: &mut Vec<String>, more: Vec<String>, order: impl Fn(&String, &String) -> Ordering) {
-    kept.extend(more);
-    kept.sort_by(order);
-    kept.truncate(EXTREMES);
+    let mut sorted: Vec<_> = valid
+        .map(|row| (instants.micros[row], Some(subjects[row])))
+        .collect();
+    for (micros, _) in &sorted {
+        partial.log_hist[log_histogram::bin_of(*micros as f64)] += 1;
+    }
+    for all in [&mut sorted, &mut years, &mut weeks] {
+        all.sort_unstable();
+    }
+    partial.years = Extremes::of_sorted(years.iter().copied());
+    partial.weeks = Extremes::of_sorted(weeks.iter().copied());
+    partial.extremes = extremes(&sorted);
+    partial.misfits = instants.misfits;
+    Ok(partial)
 }
 
 impl RelativePartial {
     /// Of no rows.
     fn nothing() -> Self {
         Self {
-            has_nan: false,
-            has_neg: false,
-            has_steps: false,
-            min_values: RelativeParts::from_array(Ranges::NONE.least),
-            max_values: RelativeParts::from_array(Ranges::NONE.greatest),
-            min_n: Vec::new(),
-            max_n: Vec::new(),
+            nulls: Support::default(),
+            negative: Support::default(),
+            years: Extremes::default(),
+            starts: Default::default(),
+            weeks: Extremes::default(),
+            steps: Default::default(),
+            extremes: Extremes::default(),
             log_hist: vec![0; log_histogram::BINS],
             misfits: None,
         }
     }
 
-    fn ranges(&self) -> Ranges {
-        let mut ranges = Ranges::NOTHING;
-        let (least, greatest) = (self.min_values.to_array(), self.max_values.to_array());
-        // Rows without a single date say nothing about the ranges.
-        if !self.min_n.is_empty() {
-            ranges.add(0, &least[..START], &greatest[..START]);
-        }
-        if self.has_steps {
-            ranges.add(START, &least[START..], &greatest[START..]);
-        }
-        ranges
-    }
-
     /// Takes in the rows that follow; they are of other subjects.
     pub(crate) fn merge(&mut self, later: Self) {
-        let (mut ranges, more) = (self.ranges(), later.ranges());
-        ranges.add(0, &more.least, &more.greatest);
-        let ranges = ranges.known();
-        self.min_values = RelativeParts::from_array(ranges.least);
-        self.max_values = RelativeParts::from_array(ranges.greatest);
-        self.has_nan |= later.has_nan;
-        self.has_neg |= later.has_neg;
-        self.has_steps |= later.has_steps;
-        merge_extremes(&mut self.min_n, later.min_n, Ord::cmp);
-        merge_extremes(&mut self.max_n, later.max_n, |a, b| b.cmp(a));
+        self.nulls += &later.nulls;
+        self.negative += &later.negative;
+        self.years.merge(&later.years);
+        self.weeks.merge(&later.weeks);
+        self.extremes.merge(&later.extremes);
+        let spreads = self.starts.iter_mut().chain(&mut self.steps);
+        let more = later.starts.iter().chain(&later.steps);
+        spreads.zip(more).for_each(|(all, more)| all.merge(more));
         for (rows, more) in self.log_hist.iter_mut().zip(later.log_hist) {
             *rows += more;
         }
@@ -311,6 +277,40 @@ impl RelativePartial {
             (Some(misfits), Some(more)) => misfits.merge(more),
             (misfits, more) => *misfits = misfits.take().or(more),
         }
+    }
+
+    /// The ranges of the parts that may be shown; `bounds` are the least and the greatest instant that may.
+    fn ranges(&self, bounds: Option<(Written, Written)>, protection: &ColumnProtection) -> Ranges {
+        let mut ranges = Ranges::NONE;
+        let ends = |all: &Extremes<i64>, name: &str| match protection.is_native() {
+            true => protection.of_part(name).ends(all),
+            false => all
+                .smallest()
+                .first()
+                .copied()
+                .zip(all.largest().first().copied()),
+        };
+        let year = |(micros, _): Written| start_parts(micros)[0];
+        let years = bounds
+            .filter(|_| protection.is_on())
+            .map(|(least, greatest)| (year(least), year(greatest)));
+        let years = match protection.is_native() {
+            true => years,
+            false => years.or(ends(&self.years, NAMES[0])),
+        };
+        if let Some(years) = years {
+            ranges.set(0, years);
+        }
+        if let Some(weeks) = ends(&self.weeks, NAMES[START]) {
+            ranges.set(START, weeks);
+        }
+        let starts = (1..START).zip(&self.starts);
+        for (place, spread) in starts.chain((START + 1..PARTS).zip(&self.steps)) {
+            if let Some((first, last)) = protection.range(NAMES[place], spread) {
+                ranges.set(place, (first as i64, last as i64));
+            }
+        }
+        ranges
     }
 }
 
@@ -341,23 +341,26 @@ pub struct RelativeStats {
 pub(crate) fn reduce(partials: &[&RelativePartial], protection: &ColumnProtection) -> RelativeStats {
     let mut all = RelativePartial::nothing();
     partials.iter().for_each(|&partial| all.merge(partial.clone()));
-    let mut ranges = all.ranges().known();
-    let bounds = protection.bounds(&all.min_n, &all.max_n);
+    let bounds = protection.ends(&all.extremes);
+    let ranges = all.ranges(bounds, protection);
     let hidden = protection.is_on() && bounds.is_none();
-    if let (true, Some((min, max))) = (protection.is_on(), &bounds) {
-        let year = |text: &str| text.get(..4).and_then(|year| year.parse().ok());
-        ranges.least[0] = year(min).unwrap_or(ranges.least[0]);
-        ranges.greatest[0] = year(max).unwrap_or(ranges.greatest[0]);
-    }
+    let has_time = !hidden && ranges.greatest[3..START].iter().any(|&part| part > 0);
+    let most = match has_time {
+        _ if !protection.is_native() => Form::Nanos,
+        true => Form::Seconds,
+        false => Form::Date,
+    };
+    // What a form does not show is cut off.
+    let shown = |(micros, form): Written| text((micros, form.min(most)));
     let mut stats = RelativeStats {
         cardinalities: Cardinalities::new(),
-        has_nan: all.has_nan,
-        has_neg: all.has_neg,
-        has_time: !hidden && ranges.greatest[3..START].iter().any(|&part| part > 0),
+        has_nan: protection.flag("nan", &all.nulls),
+        has_neg: protection.flag("neg", &all.negative),
+        has_time,
         min_values: RelativeParts::from_array(ranges.least),
         max_values: RelativeParts::from_array(ranges.greatest),
-        min: bounds.as_ref().map(|(min, _)| min.clone()),
-        max: bounds.map(|(_, max)| max),
+        min: bounds.map(|(min, _)| shown(min)),
+        max: bounds.map(|(_, max)| shown(max)),
     };
     stats.cardinalities = stats.expected_cardinalities();
     stats

@@ -3,7 +3,7 @@
 use super::partial::{PartialStats, PartialValues};
 use super::protection::ColumnProtection;
 use super::stats::{ColumnStats, EncodingStats, TableStats};
-use super::{EncodingType, EncodingTypes, Protection, numeric};
+use super::{Compat, EncodingType, EncodingTypes, Protection, numeric};
 
 /// How the encoding of a column was found.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,6 +67,7 @@ pub fn explain(
     types: &EncodingTypes,
     stats: &TableStats,
     protection: Protection,
+    compat: Compat,
     seed: u64,
 ) -> Vec<Explanation> {
     let total: u64 = partials.iter().map(|p| p.rows).sum();
@@ -74,7 +75,7 @@ pub fn explain(
     let explanation = |((name, &asked), column): ((&String, &EncodingType), &ColumnStats)| {
         let values = partials.iter().filter_map(|p| p.columns.get(name));
         let values: Vec<&PartialValues> = values.map(|c| &c.values).collect();
-        let protection = ColumnProtection::new(protection, seed, name);
+        let protection = ColumnProtection::new(protection, compat, seed, name);
         let (reason, coverage) = match column {
             ColumnStats::Empty(_) => (Reason::NoRows, Coverage::default()),
             ColumnStats::Modelled { values: stats, .. } => {
@@ -132,10 +133,8 @@ fn coverage(values: &[&PartialValues], stats: &EncodingStats) -> Coverage {
                 }
             }
             (PartialValues::Datetime(instants), EncodingStats::Datetime(stats)) => {
-                match stats.min.as_deref().zip(stats.max.as_deref()) {
-                    Some((least, greatest)) => instants.outside(least, greatest),
-                    None => all_hidden(instants.outside("", "~")),
-                }
+                let (least, greatest) = stats.bounds();
+                instants.outside(least.zip(greatest))
             }
             _ => Coverage::default(),
         };

@@ -13,6 +13,7 @@ use super::partial::Misfits;
 use super::protection::ColumnProtection;
 use super::stats::{Cardinalities, Codes};
 use super::strings::{FastMap, NULL_INDEX, intern};
+use super::support::Support;
 use crate::schema::{CodeColumn, Column, DecodedValues};
 
 /// What a value should have been, for messages.
@@ -143,99 +144,47 @@ fn read(column: &Column<'_>, first_row: u64) -> (Vec<Option<Tile>>, Misfits) {
 }
 
 /// Statistics of a column of places in a part of a table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "WrittenPartial", into = "WrittenPartial")]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LatLongPartial {
-    has_nan: bool,
-    /// Rows by smallest square, rising. Larger squares are sums of smaller ones.
-    squares: Vec<(u64, u64)>,
-    /// Characters seen at each position: bit 0 for the first of the alphabet and so on.
-    characters: [u8; LENGTH],
+    nulls: Support,
+    /// Who holds each smallest square, rising. Larger squares are sums of smaller ones.
+    squares: Vec<(u64, Support)>,
+    /// Who holds each character of the alphabet, by position.
+    characters: Vec<[Support; 4]>,
     pub(crate) misfits: Option<Misfits>,
 }
 
-/// The layout of the file.
-#[derive(Clone, Serialize, Deserialize)]
-struct WrittenPartial {
-    has_nan: bool,
-    quad_codes: IndexMap<String, IndexMap<String, u64>>,
-    characters: IndexMap<String, Vec<char>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    misfits: Option<Misfits>,
-}
-
-impl From<LatLongPartial> for WrittenPartial {
-    fn from(partial: LatLongPartial) -> Self {
-        let level = |&cuts: &usize| {
-            let squares = partial.at_level(cuts).into_iter();
-            let texts = squares.map(|(square, rows)| (square_text(square, cuts), rows));
-            (level_name(cuts), texts.collect())
-        };
-        let characters = partial.characters.iter().enumerate().map(|(position, &seen)| {
-            let characters = alphabet(position).chars().enumerate();
-            let seen = characters.filter(|(bit, _)| seen >> bit & 1 == 1).map(|(_, c)| c);
-            (position_name(position), seen.collect())
-        });
-        Self {
-            has_nan: partial.has_nan,
-            quad_codes: LEVELS.iter().map(level).collect(),
-            characters: characters.collect(),
-            misfits: partial.misfits,
-        }
-    }
-}
-
-impl TryFrom<WrittenPartial> for LatLongPartial {
-    type Error = String;
-
-    fn try_from(written: WrittenPartial) -> Result<Self, String> {
-        let finest = level_name(FINEST);
-        let squares = written
-            .quad_codes
-            .get(&finest)
-            .ok_or_else(|| format!("{finest} is missing"))?;
-        let square = |(text, &rows): (&String, &u64)| {
-            let square =
-                read_square(text, FINEST).ok_or_else(|| format!("{text:?} is no square of {finest}"))?;
-            Ok((square, rows))
-        };
-        let mut squares = squares.iter().map(square).collect::<Result<Vec<_>, String>>()?;
-        squares.sort_unstable();
-        let mut characters = [0; LENGTH];
-        for (position, seen) in characters.iter_mut().enumerate() {
-            let name = position_name(position);
-            for &character in written.characters.get(&name).into_iter().flatten() {
-                let bit = alphabet(position).find(character);
-                *seen |= 1 << bit.ok_or_else(|| format!("{character:?} cannot stand at {name}"))?;
-            }
-        }
-        Ok(Self {
-            has_nan: written.has_nan,
-            squares,
-            characters,
-            misfits: written.misfits,
-        })
-    }
-}
-
-/// Puts together what was counted for one square.
-fn sum_up(squares: &mut Vec<(u64, u64)>) {
-    squares.sort_unstable();
+/// Puts together who holds one square.
+fn sum_up(squares: &mut Vec<(u64, Support)>) {
+    squares.sort_by_key(|(square, _)| *square);
     squares.dedup_by(|later, kept| {
         let is_same = later.0 == kept.0;
-        kept.1 += if is_same { later.1 } else { 0 };
+        if is_same {
+            kept.1 += &later.1;
+        }
         is_same
     });
 }
 
 impl LatLongPartial {
+    /// Of no rows.
+    fn nothing() -> Self {
+        Self {
+            nulls: Support::default(),
+            squares: Vec::new(),
+            characters: vec![Default::default(); LENGTH],
+            misfits: None,
+        }
+    }
+
     /// Takes in the rows that follow.
     pub(crate) fn merge(&mut self, later: Self) {
-        self.has_nan |= later.has_nan;
+        self.nulls += &later.nulls;
         self.squares.extend(later.squares);
         sum_up(&mut self.squares);
-        for (seen, more) in self.characters.iter_mut().zip(later.characters) {
-            *seen |= more;
+        let characters = self.characters.iter_mut().flatten();
+        for (all, more) in characters.zip(later.characters.iter().flatten()) {
+            *all += more;
         }
         match (&mut self.misfits, later.misfits) {
             (Some(misfits), Some(more)) => misfits.merge(more),
@@ -243,37 +192,39 @@ impl LatLongPartial {
         }
     }
 
-    /// Rows by square after so many cuts, rising.
-    fn at_level(&self, cuts: usize) -> Vec<(u64, u64)> {
+    /// Who holds each square after so many cuts, rising.
+    fn at_level(&self, cuts: usize) -> Vec<(u64, Support)> {
         let larger = self
             .squares
             .iter()
-            .map(|&(square, rows)| (square >> (2 * (FINEST - cuts)), rows));
+            .map(|(square, holders)| (square >> (2 * (FINEST - cuts)), holders.clone()));
         let mut squares = larger.collect();
         sum_up(&mut squares);
         squares
     }
 }
 
-/// Counts a column of places. `first_row` is the row of the whole table that the first row is.
-pub(crate) fn analyze(column: &Column<'_>, first_row: u64) -> LatLongPartial {
+/// Counts a column of places. `first_row` is the row of the whole table that the first row is, `subjects` are those of
+/// the rows, if rows name any.
+pub(crate) fn analyze(column: &Column<'_>, subjects: Option<&[u32]>, first_row: u64) -> LatLongPartial {
     let (tiles, misfits) = read(column, first_row);
-    let mut squares: FastMap<u64, u64> = FastMap::default();
-    let mut characters = [0; LENGTH];
-    for tile in tiles.iter().flatten() {
-        *squares.entry(tile.square(FINEST)).or_default() += 1;
-        for (position, seen) in characters.iter_mut().enumerate() {
-            *seen |= 1 << tile.character(position);
+    let mut partial = LatLongPartial::nothing();
+    let mut squares: FastMap<u64, Support> = FastMap::default();
+    for (row, tile) in tiles.iter().enumerate() {
+        let subject = subjects.map(|subjects| subjects[row]);
+        let Some(tile) = tile else {
+            partial.nulls.add(subject);
+            continue;
+        };
+        squares.entry(tile.square(FINEST)).or_default().add(subject);
+        for (position, seen) in partial.characters.iter_mut().enumerate() {
+            seen[usize::from(tile.character(position))].add(subject);
         }
     }
-    let mut squares: Vec<(u64, u64)> = squares.into_iter().collect();
-    squares.sort_unstable();
-    LatLongPartial {
-        has_nan: tiles.contains(&None),
-        squares,
-        characters,
-        misfits: Some(misfits),
-    }
+    partial.squares = squares.into_iter().collect();
+    partial.squares.sort_by_key(|(square, _)| *square);
+    partial.misfits = Some(misfits);
+    partial
 }
 
 /// Statistics of a column of places.
@@ -302,44 +253,44 @@ pub struct TileCharacters {
 
 /// Puts partial statistics together. Only squares that many rows share are kept, protected or not.
 pub(crate) fn reduce(partials: &[&LatLongPartial], protection: &ColumnProtection) -> LatLongStats {
-    let mut all = LatLongPartial {
-        has_nan: false,
-        squares: Vec::new(),
-        characters: [0; LENGTH],
-        misfits: None,
-    };
+    let mut all = LatLongPartial::nothing();
     partials.iter().for_each(|&partial| all.merge(partial.clone()));
     let mut quad_codes = IndexMap::new();
     for cuts in LEVELS {
         let name = level_name(cuts);
         let threshold = protection.of_part(&name).square_threshold();
         let mut squares = all.at_level(cuts);
-        squares.retain(|&(_, rows)| rows >= threshold);
+        squares.retain(|(_, holders)| holders.count() >= threshold);
         if squares.len() < FEWEST_SQUARES {
             continue;
         }
         // When there are too many, those with most rows stay.
-        squares.sort_by_key(|&(_, rows)| std::cmp::Reverse(rows));
+        squares.sort_by_key(|(_, holders)| std::cmp::Reverse(holders.rows()));
         squares.truncate(MOST_CODES - 1);
-        squares.sort_unstable();
+        squares.sort_by_key(|(square, _)| *square);
         let texts: Vec<String> = squares
             .iter()
-            .map(|&(square, _)| square_text(square, cuts))
+            .map(|(square, _)| square_text(*square, cuts))
             .collect();
         let tokens = [RARE].into_iter().chain(texts.iter().map(String::as_str));
         quad_codes.insert(name, number_tokens(tokens));
     }
     let codes = (0..LENGTH).map(|position| {
+        let name = position_name(position);
+        let shown = |(bit, _): &(usize, char)| {
+            protection.flag(&format!("{name}-{bit}"), &all.characters[position][*bit])
+        };
+        let mut characters: Vec<_> = alphabet(position).char_indices().filter(shown).collect();
         // Without any place there is one character for all.
-        let seen = all.characters[position].max(1);
-        let characters = alphabet(position)
-            .char_indices()
-            .filter(|(bit, _)| seen >> bit & 1 == 1);
+        if characters.is_empty() {
+            characters.extend(alphabet(position).char_indices().next());
+        }
+        let characters = characters.into_iter();
         let codes = characters.map(|(_, c)| c.to_string()).zip(0..).collect();
-        (position_name(position), codes)
+        (name, codes)
     });
     let mut stats = LatLongStats {
-        has_nan: all.has_nan,
+        has_nan: protection.flag("nan", &all.nulls),
         cardinalities: Cardinalities::new(),
         quad_codes,
         quadtile_characters: TileCharacters {

@@ -51,8 +51,8 @@ pub struct TextValues<'a> {
 }
 
 impl<'a> TextValues<'a> {
-    /// Texts from offsets and their buffer. The offsets must rise and lie on character borders of `bytes`, which
-    /// Arrow guarantees; [`Self::get`] panics otherwise.
+    /// Texts from offsets and their buffer. The offsets must rise and lie on character borders of `bytes`,
+    /// which Arrow guarantees; [`Self::get`] panics otherwise.
     pub fn new(offsets: Offsets<'a>, bytes: &'a str) -> Self {
         Self { offsets, bytes }
     }

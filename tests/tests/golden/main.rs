@@ -1,12 +1,14 @@
-//! Golden conformance: our numbers against those of the reference engine, each comparison a named test such as
-//! `census-2k/logits/natural/reference`.
+//! Golden conformance: our numbers against those of the reference engine, each comparison a named test such
+//! as `census-2k/logits/natural/reference`.
 //!
-//! Cases come from the folder that `ENGINE_GOLDEN_DIR` names (a relative one is taken from the workspace root), by default from
-//! `tests/fixtures/golden`. A comparison that is not built yet, or whose file a case lacks, shows as ignored with the reason.
+//! Cases come from the folder that `ENGINE_GOLDEN_DIR` names (a relative one is taken from the workspace
+//! root), by default from `tests/fixtures/golden`. A comparison that is not built yet, or whose file a case
+//! lacks, shows as ignored with the reason.
 
 mod compare;
 mod devices;
 mod discover;
+mod dp;
 mod encodings;
 mod files;
 mod flat;
@@ -25,7 +27,7 @@ use discover::Case;
 use plan::Plan;
 
 /// Kinds of cases that other parts of the engine will answer for.
-const KINDS_TO_COME: &[&str] = &["dp", "fairness", "language"];
+const KINDS_TO_COME: &[&str] = &["fairness", "language"];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -35,7 +37,7 @@ fn main() -> ExitCode {
 }
 
 fn trials(cases: Vec<Case>, devices: &[Device]) -> Vec<Trial> {
-    let known = ["flat", "sampling", "encodings", "sequences"]
+    let known = ["flat", "sampling", "dp", "encodings", "sequences"]
         .iter()
         .chain(KINDS_TO_COME);
     let missing: Vec<&str> = known
@@ -48,6 +50,7 @@ fn trials(cases: Vec<Case>, devices: &[Device]) -> Vec<Trial> {
         match plan.case().kind.as_str() {
             "flat" => flat::plan(&mut plan, devices),
             "sampling" => sampling::plan(&mut plan),
+            "dp" => dp::plan(&mut plan),
             "encodings" => encodings::plan(&mut plan),
             "sequences" => sequences::plan(&mut plan),
             kind => {

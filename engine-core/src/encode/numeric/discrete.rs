@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::auto::Summary;
+use super::auto::category;
 use super::partial::NumericPartial;
 use super::values::{Number, Numbers};
 use super::{finish, fits_int};
@@ -26,14 +26,19 @@ pub struct DiscreteStats {
 }
 
 impl DiscreteStats {
-    pub(super) fn of(summary: Summary) -> Self {
-        let null = summary.has_nan.then_some(NULL);
-        let categories = summary.categories.iter().map(String::as_str);
+    /// Statistics of these numbers, the last digit of which stands at the place `min_decimal`.
+    pub(super) fn new(numbers: &[Number], has_nan: bool, min_decimal: i32) -> Self {
+        let null = has_nan.then_some(NULL);
+        let texts: Vec<String> = numbers
+            .iter()
+            .map(|&number| category(number, min_decimal))
+            .collect();
+        let categories = texts.iter().map(String::as_str);
         let codes = number_tokens([RARE].into_iter().chain(null).chain(categories));
         Self {
             cardinalities: Cardinalities::from([("cat".to_owned(), codes.len())]),
             codes,
-            min_decimal: summary.min_decimal,
+            min_decimal,
         }
     }
 
@@ -49,10 +54,10 @@ impl DiscreteStats {
             distinct: partial.cnt_values.as_ref().map(|values| values.len() as u64),
             ..Coverage::default()
         };
-        for (value, &count) in partial.cnt_values.iter().flatten() {
+        for (value, holders) in partial.cnt_values.iter().flatten() {
             let shown = Number::parse(value).is_some_and(|number| known.contains_key(&number.key()));
-            coverage.rows += count;
-            coverage.protected += if shown { 0 } else { count };
+            coverage.rows += holders.rows();
+            coverage.protected += if shown { 0 } else { holders.rows() };
         }
         coverage
     }

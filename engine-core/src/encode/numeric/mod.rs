@@ -7,6 +7,7 @@ mod digit;
 mod digits;
 mod discrete;
 mod partial;
+mod private;
 mod quantiles;
 mod values;
 
@@ -17,6 +18,7 @@ pub use digit::DigitStats;
 pub use digits::Digits;
 pub use discrete::DiscreteStats;
 pub(crate) use partial::{NumericPartial, analyze};
+pub(crate) use private::reduce_private;
 use values::Number;
 pub(crate) use values::{NumberValues, Numbers};
 

@@ -65,7 +65,15 @@ fn what_is_no_place_is_null() {
         0,
     )
     .unwrap();
-    let error = reduce(&[partial], &types, Protection::Off, TableKeys::default(), 1).unwrap_err();
+    let error = reduce(
+        &[partial],
+        &types,
+        Protection::Off,
+        Compat::Reference,
+        TableKeys::default(),
+        1,
+    )
+    .unwrap_err();
     assert_eq!(
         error.to_string(),
         "column \"x\", row 1: \"here\" is not a pair of latitude and longitude, like 2 of 3 values of the column; the \
@@ -131,22 +139,6 @@ fn a_column_without_places_has_placeholders() {
     let row = codes(&texts(&[None]), &stats).remove(0);
     assert_eq!(row, [vec![0; 30], vec![1]].concat());
     assert_eq!(there_and_back(&texts(&[None]), &stats), ["null"]);
-}
-
-#[test]
-fn parts_have_the_layout_of_the_peer() {
-    let types = types(LatLong);
-    let values = texts(&[Some("48.2, 16.37"), Some("48.2, 16.37"), None]);
-    let partial = analyze_partition(&values.table(), &types, Part::Training, 0).unwrap();
-    let json = serde_json::to_value(&partial).unwrap();
-    let column = &json["columns"]["x"];
-    assert_eq!(column["quad_codes"]["QUAD12"], json!({"++AAAAABACDAAB": 2}));
-    assert_eq!(
-        column["quad_codes"]["QUAD26"],
-        json!({"++AAAAABACDAABDCCCDBCACABACA": 2})
-    );
-    assert_eq!(column["characters"]["P7"], json!(["B"]));
-    assert_eq!(serde_json::from_value::<PartialStats>(json).unwrap(), partial);
 }
 
 #[test]

@@ -24,7 +24,15 @@ fn partials(parts: &[Owned], encoding: EncodingType) -> Vec<PartialStats> {
 }
 
 fn reduced(partials: &[PartialStats], encoding: EncodingType, protection: Protection) -> TableStats {
-    reduce(partials, &types(encoding), protection, TableKeys::default(), 1).unwrap()
+    reduce(
+        partials,
+        &types(encoding),
+        protection,
+        Compat::Native,
+        TableKeys::default(),
+        1,
+    )
+    .unwrap()
 }
 
 fn merged(partials: impl IntoIterator<Item = PartialStats>) -> PartialStats {
@@ -168,7 +176,7 @@ fn the_automatic_choice_gives_its_reason() {
         let types = types(EncodingType::NumericAuto);
         let parts = partials(&[column], EncodingType::NumericAuto);
         let stats = reduced(&parts, EncodingType::NumericAuto, protection);
-        explain(&parts, &types, &stats, protection, 1).remove(0)
+        explain(&parts, &types, &stats, protection, Compat::Native, 1).remove(0)
     };
     let few = explained(ints(&repeated(&[(1, 50), (2, 50)])), Protection::Off);
     assert_eq!(few.reason, Reason::FewValues { share: 1.0 });

@@ -9,7 +9,9 @@ mod lat_long;
 mod merging;
 mod numeric;
 mod partitions;
+mod private;
 mod properties;
+mod protected;
 mod stats;
 
 use indexmap::IndexMap;
@@ -113,7 +115,15 @@ pub(super) fn analyze_parts(parts: &[Owned], encoding: EncodingType, protection:
     let types = types(encoding);
     let partial = |part: &Owned| analyze_partition(&part.table(), &types, Part::Training, 0).unwrap();
     let partials: Vec<PartialStats> = parts.iter().map(partial).collect();
-    reduce(&partials, &types, protection, TableKeys::default(), 1).unwrap()
+    reduce(
+        &partials,
+        &types,
+        protection,
+        Compat::Reference,
+        TableKeys::default(),
+        1,
+    )
+    .unwrap()
 }
 
 /// Statistics of a column in one part, without protection.

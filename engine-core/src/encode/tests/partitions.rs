@@ -52,7 +52,15 @@ fn of_subjects(
             analyze_partition(&table, &types, Part::Training, 0).unwrap()
         })
         .collect();
-    let mut stats = reduce(&partials, &types, protection, TableKeys::default(), 1).unwrap();
+    let mut stats = reduce(
+        &partials,
+        &types,
+        protection,
+        Compat::Native,
+        TableKeys::default(),
+        1,
+    )
+    .unwrap();
     let ColumnStats::Modelled {
         values: EncodingStats::DatetimeRelative(dates),
         ..
@@ -145,9 +153,9 @@ proptest! {
         dates in proptest::array::uniform3(proptest::collection::vec((proptest::option::weighted(0.9, instant()), 0..5u32), 0..30)),
     ) {
         let places = parts.each_ref().map(|rows| texts(&rows.iter().map(Option::as_deref).collect::<Vec<_>>()));
-        let (left, right) = merged!(places.each_ref().map(|rows| encode::character::analyze(&rows.column())));
+        let (left, right) = merged!(places.each_ref().map(|rows| encode::character::analyze(&rows.column(), None)));
         prop_assert_eq!(left, right);
-        let (left, right) = merged!(places.each_ref().map(|rows| encode::lat_long::analyze(&rows.column(), 0)));
+        let (left, right) = merged!(places.each_ref().map(|rows| encode::lat_long::analyze(&rows.column(), None, 0)));
         prop_assert_eq!(left, right);
         let (left, right) = merged!(dates.map(|rows| {
             let column = owned(&rows.iter().map(|row| row.0).collect::<Vec<_>>(), Data::Micros);

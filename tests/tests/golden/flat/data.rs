@@ -3,7 +3,7 @@
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use engine_core::encode::{
-    self, EncodingType, EncodingTypes, Part, Protection, TableKeys, TableStats, default_encoding,
+    self, Compat, EncodingType, EncodingTypes, Part, Protection, TableKeys, TableStats, default_encoding,
 };
 use engine_core::schema::CodeTable;
 use serde_json::Value;
@@ -74,6 +74,7 @@ fn analysed(case: &Case) -> Outcome<TableStats> {
         &partials,
         &types,
         Protection::Off,
+        Compat::Reference,
         TableKeys::default(),
         SEED,
     )?)
