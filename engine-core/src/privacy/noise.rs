@@ -167,8 +167,7 @@ mod tests {
     #[test]
     fn words_of_the_system_differ() {
         let (mut a, mut b) = (SystemRandom::default(), SystemRandom::default());
-        let draw =
-            |random: &mut SystemRandom| (0..600).map(|_| random.word().unwrap()).collect::<Vec<_>>();
+        let draw = |random: &mut SystemRandom| (0..600).map(|_| random.word().unwrap()).collect::<Vec<_>>();
         assert_ne!(draw(&mut a), draw(&mut b));
         assert!((0..1_000).all(|_| a.below(7).unwrap() < 7 && a.uniform().unwrap() < 1.0));
     }
