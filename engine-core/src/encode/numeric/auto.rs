@@ -4,7 +4,7 @@
 use indexmap::IndexMap;
 
 use super::binned::BinnedStats;
-use super::decimal::{Decimal, HIGHEST, LOWEST, POWERS};
+use super::decimal::{Decimal, HIGHEST, LOWEST, POWERS, power_of_ten};
 use super::digit::DigitStats;
 use super::digits::Digits;
 use super::discrete::DiscreteStats;
@@ -137,9 +137,12 @@ impl Summary {
                 .zip(&partial.digits)
                 .for_each(|(all, more)| all.merge(more));
         }
-        let bounds = protection.ends(&extremes);
         let (min_digits, max_digits) = digit_ranges(&digits, protection);
         let min_decimal = max_digits.places_in_use().last().unwrap_or(0);
+        let mut bounds = protection.ends(&extremes);
+        if protection.is_native() {
+            bounds = bounds.map(|bounds| within_precision(bounds, min_decimal));
+        }
         let (categories, share) = categories(partials, protection);
         Self {
             has_nan: protection.flag("nan", &nulls),
@@ -164,6 +167,24 @@ impl Summary {
             share,
         }
     }
+}
+
+/// The ends of a range without digits beyond the last place that may be shown: each is moved into the range to the next
+/// multiple of that place.
+fn within_precision((least, greatest): (f64, f64), min_decimal: i32) -> (f64, f64) {
+    let scale = power_of_ten(min_decimal.abs());
+    let round = |value: f64, whole: fn(f64) -> f64| {
+        if value == 0.0 || Decimal::shortest(value).exponent >= min_decimal {
+            value
+        } else if min_decimal < 0 {
+            whole(value * scale) / scale
+        } else {
+            whole(value / scale) * scale
+        }
+    };
+    let (up, down) = (round(least, f64::ceil), round(greatest, f64::floor));
+    // All values can lie between two multiples.
+    (up.min(down), down.max(up))
 }
 
 /// The least and the greatest digit at each place that may be shown; all 0 without values. Places beyond the
