@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 use EncodingType::Character;
 
-fn some<'a>(values: &[&'a str]) -> Owned {
+fn some(values: &[&str]) -> Owned {
     texts(&values.iter().copied().map(Some).collect::<Vec<_>>())
 }
 
