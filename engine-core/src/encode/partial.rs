@@ -79,12 +79,25 @@ impl PartialStats {
 impl PartialValues {
     /// Takes in the rows that follow; nothing happens when they are of another kind.
     fn merge(&mut self, later: Self) {
+        // By what there is, so that no new kind is passed over.
         match (self, later) {
-            (Self::Categorical(all), Self::Categorical(more)) => all.merge(more),
-            (Self::Numeric(all), Self::Numeric(more)) => all.merge(more),
-            (Self::Datetime(all), Self::Datetime(more)) => all.merge(more),
+            (_, Self::Empty {}) => {}
             (all @ Self::Empty {}, more) => *all = more,
-            _ => {}
+            (Self::Categorical(all), more) => {
+                if let Self::Categorical(more) = more {
+                    all.merge(more);
+                }
+            }
+            (Self::Numeric(all), more) => {
+                if let Self::Numeric(more) = more {
+                    all.merge(more);
+                }
+            }
+            (Self::Datetime(all), more) => {
+                if let Self::Datetime(more) = more {
+                    all.merge(more);
+                }
+            }
         }
     }
 }
