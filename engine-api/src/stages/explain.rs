@@ -73,7 +73,8 @@ fn alternatives(column: &ColumnFormat, current: Option<EncodingType>) -> Vec<Enc
     };
     let is_text = values.is_string();
     let suits = |encoding: EncodingType| match encoding {
-        EncodingType::NumericAuto => false,
+        // Texts may hold numbers; for numbers the choice has been made.
+        EncodingType::NumericAuto => is_text,
         encoding if encoding.is_numeric() => values.is_numeric(),
         EncodingType::Datetime | EncodingType::DatetimeRelative => is_text || values.is_temporal(),
         EncodingType::Categorical => true,

@@ -155,7 +155,9 @@ fn finish_column(
     if found.nans > 0 {
         tracing::info!(column = name, count = found.nans, "NaN read as null");
     }
-    tell_of_text(&found, name, input)?;
+    if options.primary_key.as_deref() != Some(name) {
+        tell_of_text(&found, name, input)?;
+    }
     let mut format = found.format;
     if options.exclude.iter().any(|e| e == name) {
         format.role = Role::Excluded;

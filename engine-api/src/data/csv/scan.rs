@@ -125,9 +125,9 @@ impl ColumnScan {
             self.notes.break_at = Some((start, before.name(), self.values));
         }
         if self.kind == Kind::Text {
-            let numbers = &self.numbers;
-            self.notes
-                .begin(numbers.fractional + numbers.nans + self.times.dates == 0);
+            let (numbers, is_first) = (&self.numbers, before == Kind::Unknown);
+            let all_whole = numbers.fractional + numbers.nans == 0 && self.infinite.is_none();
+            self.notes.begin(is_first || before == Kind::Number && all_whole);
             self.notes.add(field);
         }
         self.values += 1;
@@ -433,6 +433,20 @@ mod tests {
         ] {
             assert_eq!(type_of(values), expected, "{values:?}");
         }
+    }
+
+    #[test]
+    fn a_column_that_became_text_says_why() {
+        let sentence = |values: &[&str]| scan(values).notes.sentence("c").unwrap_or_default();
+        assert!(sentence(&["12", "NA", "007"]).contains("leading zeros"));
+        assert!(sentence(&["1.5", "1,234"]).contains("commas"));
+        assert!(sentence(&["01/02/2024", "03/04/2024"]).contains("told apart"));
+        assert!(sentence(&["2024-01-01T10:00:00Z", "2024-01-01"]).contains("told apart"));
+        for plain in [&["true", "007"][..], &["1.5", "007"], &["12", "x"], &["x", "y"]] {
+            assert_eq!(sentence(plain), "", "{plain:?}");
+        }
+        assert_eq!(scan(&["12", "13", "x"]).notes.break_at, Some((2, "number", 2)));
+        assert_eq!(scan(&["x", "12"]).notes.break_at, None);
     }
 
     #[test]
