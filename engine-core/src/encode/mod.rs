@@ -49,7 +49,7 @@ pub use draws::{Positions, RareReplacement};
 pub use encoding_type::{EncodingType, default_encoding};
 pub use error::EncodeError;
 pub use json::to_json;
-pub use numeric::{BinnedStats, DigitStats, Digits, DiscreteStats};
+pub use numeric::{BinnedStats, DigitStats, Digits, DiscreteStats, WithinBins};
 pub use partial::{ColumnPartial, Part, PartialStats};
 pub use probabilities::{empirical_probabilities, rare_codes};
 pub use protection::Protection;

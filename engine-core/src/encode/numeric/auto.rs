@@ -56,7 +56,7 @@ pub(crate) fn reduce(
     match resolved {
         EncodingType::NumericDiscrete => EncodingStats::Discrete(DiscreteStats::of(summary)),
         EncodingType::NumericDigit => EncodingStats::Digit(DigitStats::of(summary)),
-        _ => EncodingStats::Binned(BinnedStats::of(&summary, partials)),
+        _ => EncodingStats::Binned(BinnedStats::of(&summary, partials, protection)),
     }
 }
 

@@ -4,13 +4,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::auto::Summary;
-use super::decimal::power_of_ten;
+use super::decimal::{Decimal, power_of_ten};
 use super::finish;
 use super::partial::NumericPartial;
 use super::quantiles::{INTERVALS, distinct_bins};
 use super::values::{Number, Numbers};
+use super::within::{BinDraw, WithinBins};
 use crate::encode::categorical::{NULL, code_of, number_tokens};
 use crate::encode::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite};
+use crate::encode::protection::ColumnProtection;
 use crate::encode::stats::{Cardinalities, Codes};
 use crate::encode::{EncodeError, RareReplacement};
 use crate::schema::{CodeColumn, Column};
@@ -31,6 +33,9 @@ pub struct BinnedStats {
     /// Rising edges of the intervals; only 0 when value protection hides everything.
     #[serde(serialize_with = "write_bins")]
     pub bins: Vec<f64>,
+    /// What is known of the values inside the bins; the peer's files do not have it.
+    #[serde(flatten)]
+    pub within: Option<WithinBins>,
 }
 
 /// Hidden bins are the whole number 0 in the file, all others floats.
@@ -42,7 +47,7 @@ fn write_bins<S: serde::Serializer>(bins: &[f64], serializer: S) -> Result<S::Ok
 }
 
 impl BinnedStats {
-    pub(super) fn of(summary: &Summary, partials: &[&NumericPartial]) -> Self {
+    pub(super) fn of(summary: &Summary, partials: &[&NumericPartial], protection: &ColumnProtection) -> Self {
         let null = summary.has_nan.then_some(NULL);
         let ends = summary.bounds.map(|_| [LEAST, GREATEST]);
         let codes = number_tokens(
@@ -59,11 +64,14 @@ impl BinnedStats {
                 (distinct_bins(clipped, INTERVALS), summary.min_decimal)
             }
         };
+        let within = partials.iter().filter_map(|p| p.within.as_ref());
+        let within = WithinBins::of(within, &bins, |v| Decimal::for_digits(v).exponent, protection);
         Self {
             cardinalities: Cardinalities::from([("bin".to_owned(), codes.len() + bins.len() - 1)]),
             codes,
             min_decimal,
             bins,
+            within: Some(within),
         }
     }
 
@@ -103,7 +111,9 @@ impl ColumnEncoding for BinnedStats {
                 format!("\"bin\" must be there, alone, and {codes}"),
             ));
         }
-        Ok(())
+        self.within
+            .as_ref()
+            .map_or(Ok(()), |within| within.check(&self.bins))
     }
 
     fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError> {
@@ -122,11 +132,20 @@ impl ColumnEncoding for BinnedStats {
         let (least, greatest) = (code_of(&self.codes, LEAST), code_of(&self.codes, GREATEST));
         let precision = Precision::new(self.min_decimal);
         let position = site.positions.of_column(site.column);
+        let draws: Vec<BinDraw> = self
+            .within
+            .iter()
+            .flat_map(|within| within.draws(&self.bins))
+            .collect();
         let value = |row: usize| {
             let code = codes[0].get(row);
             if let Some(interval) = (code as usize).checked_sub(tokens) {
                 let (from, to) = (self.bins[interval], self.bins[interval + 1]);
-                return Some(Number::Float(precision.floor(from + position(row) * (to - from))));
+                let drawn = draws
+                    .get(interval)
+                    .map_or(Err(position(row)), |draw| draw.at(position(row)));
+                let value = drawn.unwrap_or_else(|plain| precision.floor(from + plain * (to - from)));
+                return Some(Number::Float(value));
             }
             let end = if Some(code) == least {
                 self.bins.first()

@@ -9,6 +9,7 @@ mod discrete;
 mod partial;
 mod quantiles;
 mod values;
+mod within;
 
 pub(crate) use auto::reduce;
 pub use binned::BinnedStats;
@@ -19,6 +20,7 @@ pub use discrete::DiscreteStats;
 pub(crate) use partial::{NumericPartial, analyze};
 use values::Number;
 pub(crate) use values::{NumberValues, Numbers};
+pub use within::WithinBins;
 
 use super::column::Decoded;
 use crate::schema::DecodedValues;

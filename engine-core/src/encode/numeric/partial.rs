@@ -7,6 +7,7 @@ use super::decimal::{Decimal, HIGHEST, LOWEST};
 use super::digits::Digits;
 use super::quantiles;
 use super::values::{NumberValues, Numbers};
+use super::within::{Run, WithinPartial};
 use crate::encode::log_histogram;
 use crate::encode::partial::Misfits;
 use crate::encode::strings::float_text;
@@ -35,6 +36,9 @@ pub(crate) struct NumericPartial {
     pub(crate) cnt_values: Option<IndexMap<String, u64>>,
     pub(crate) quantiles: Option<Vec<f64>>,
     pub(crate) log_hist: Vec<u64>,
+    /// What lies between the quantiles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) within: Option<WithinPartial>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) misfits: Option<Misfits>,
 }
@@ -44,6 +48,10 @@ trait Countable: Copy + PartialEq {
     fn as_f64(self) -> f64;
     fn decimal(self) -> Decimal;
     fn decimals(self) -> i32;
+    /// Power of ten of the last digit that is analysed.
+    fn place(self) -> i32 {
+        self.decimal().exponent
+    }
     fn text(self) -> String;
 }
 
@@ -130,6 +138,17 @@ fn count_sorted<T: Countable>(sorted: &[T], encoding: EncodingType) -> NumericPa
         log_hist[log_histogram::bin_of(run[0].as_f64())] += run.len() as u64;
     }
     let (min_digits, max_digits) = digit_ranges(&runs);
+    let quantiles = wants_quantiles
+        .then(|| quantiles::of_sorted(sorted, T::as_f64))
+        .flatten();
+    let within = quantiles.as_ref().map(|quantiles| {
+        let runs = runs.iter().map(|run| Run {
+            value: run[0].as_f64(),
+            rows: run.len() as u64,
+            place: run[0].place(),
+        });
+        WithinPartial::of_runs(runs, quantiles)
+    });
     NumericPartial {
         has_nan: false,
         has_neg: sorted.first().is_some_and(|v| v.as_f64() < 0.0),
@@ -139,10 +158,9 @@ fn count_sorted<T: Countable>(sorted: &[T], encoding: EncodingType) -> NumericPa
         max_n: sorted.iter().rev().take(EXTREMES).map(|v| v.as_f64()).collect(),
         cnt_values: may_be_discrete
             .then(|| runs.iter().map(|run| (run[0].text(), run.len() as u64)).collect()),
-        quantiles: wants_quantiles
-            .then(|| quantiles::of_sorted(sorted, T::as_f64))
-            .flatten(),
+        quantiles,
         log_hist,
+        within,
         misfits: None,
     }
 }
