@@ -9,6 +9,7 @@ use super::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite};
 use super::protection::ColumnProtection;
 use super::stats::{Cardinalities, Codes};
 use super::strings::{FastMap, NULL_INDEX, intern};
+use super::support::Support;
 use super::{EncodeError, RareReplacement};
 use crate::schema::{CodeColumn, Column, DecodedValues};
 
@@ -22,7 +23,7 @@ const ESCAPE: char = '\u{1}';
 /// Statistics of a categorical column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CategoricalStats {
-    /// Distinct texts that value protection dropped.
+    /// Distinct texts that value protection dropped; 0 when too few subjects hold any of them.
     #[serde(default)]
     pub no_of_rare_categories: u64,
     /// Escaped texts by code: `_RARE_`, `<<NULL>>` if there are nulls, then the texts in code-point order.
@@ -32,15 +33,15 @@ pub struct CategoricalStats {
 }
 
 /// Statistics of a categorical column in a part of a table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CategoricalPartial {
-    has_nan: bool,
-    /// Rows by escaped text.
-    cnt_values: IndexMap<String, u64>,
+    pub(crate) nulls: Support,
+    /// Who holds each escaped text.
+    pub(crate) cnt_values: IndexMap<String, Support>,
 }
 
 /// A text as a token.
-fn escape(text: &str) -> Cow<'_, str> {
+pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     if text.starts_with(ESCAPE) || text == RARE || text == NULL {
         format!("{ESCAPE}{text}").into()
     } else {
@@ -53,15 +54,14 @@ fn unescape(token: &str) -> &str {
     token.strip_prefix(ESCAPE).unwrap_or(token)
 }
 
-pub(crate) fn analyze(column: &Column<'_>) -> CategoricalPartial {
+/// Counts a column. `subjects` are those of the rows, if rows name any.
+pub(crate) fn analyze(column: &Column<'_>, subjects: Option<&[u32]>) -> CategoricalPartial {
     let interned = intern(column);
-    let mut counts = vec![0u64; interned.texts.len()];
-    let mut nulls = 0u64;
-    for &index in &interned.indices {
-        match counts.get_mut(index as usize) {
-            Some(count) => *count += 1,
-            None => nulls += 1,
-        }
+    let mut counts = vec![Support::default(); interned.texts.len()];
+    let mut nulls = Support::default();
+    for (row, &index) in interned.indices.iter().enumerate() {
+        let holders = counts.get_mut(index as usize).unwrap_or(&mut nulls);
+        holders.add(subjects.map(|subjects| subjects[row]));
     }
     let mut values: Vec<_> = interned
         .texts
@@ -69,29 +69,43 @@ pub(crate) fn analyze(column: &Column<'_>) -> CategoricalPartial {
         .map(|t| escape(t).into_owned())
         .zip(counts)
         .collect();
-    values.sort_unstable();
+    values.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     CategoricalPartial {
-        has_nan: nulls > 0,
+        nulls,
         cnt_values: values.into_iter().collect(),
     }
 }
 
-/// Puts partial statistics together. Only texts that enough rows share are kept.
+/// Puts partial statistics together. Only texts that enough subjects share are kept.
 pub(crate) fn reduce(partials: &[&CategoricalPartial], protection: &ColumnProtection) -> CategoricalStats {
-    let mut counts: FastMap<&str, u64> = FastMap::default();
-    for (text, count) in partials.iter().flat_map(|p| &p.cnt_values) {
-        *counts.entry(text).or_default() += count;
+    let mut counts: FastMap<&str, Support> = FastMap::default();
+    let mut nulls = Support::default();
+    for partial in partials {
+        nulls += &partial.nulls;
+        for (text, holders) in &partial.cnt_values {
+            *counts.entry(text).or_default() += holders;
+        }
     }
-    let distinct = counts.len();
     let threshold = protection.rare_threshold();
-    let kept = counts.into_iter().filter(|&(_, count)| count >= threshold);
-    let mut kept: Vec<&str> = kept.map(|(text, _)| text).collect();
+    let (mut kept, mut rare) = (Vec::new(), 0);
+    let mut holders_of_rare = Support::default();
+    for (text, holders) in counts {
+        if holders.count() >= threshold {
+            kept.push(text);
+        } else {
+            holders_of_rare += &holders;
+            rare += 1;
+        }
+    }
     kept.sort_unstable();
-    let rare = distinct - kept.len();
-    let null = partials.iter().any(|p| p.has_nan).then_some(NULL);
+    let null = protection.flag("nan", &nulls).then_some(NULL);
     let codes = number_tokens([RARE].into_iter().chain(null).chain(kept));
     CategoricalStats {
-        no_of_rare_categories: rare as u64,
+        no_of_rare_categories: if protection.flag("rare", &holders_of_rare) {
+            rare
+        } else {
+            0
+        },
         cardinalities: Cardinalities::from([("cat".to_owned(), codes.len())]),
         codes,
     }

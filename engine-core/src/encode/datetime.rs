@@ -12,15 +12,13 @@ use super::log_histogram;
 use super::partial::Misfits;
 use super::protection::ColumnProtection;
 use super::stats::Cardinalities;
+use super::support::{EXTREMES, Extremes, Spread, Support};
 use crate::schema::{CodeColumn, Column, DecodedValues};
 
 /// Names of the parts.
 const PARTS: [&str; 9] = [
     "year", "month", "day", "hour", "minute", "second", "ms_E2", "ms_E1", "ms_E0",
 ];
-/// How many extremes are kept on each side.
-const EXTREMES: usize = 1_000;
-
 /// One value for every part of an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DateParts {
@@ -49,9 +47,11 @@ pub struct DateParts {
 
 impl DateParts {
     /// The parts of columns without a single date.
-    const NONE: Self = Self::from_array([2022, 1, 1, 0, 0, 0, 0, 0, 0]);
+    pub(super) const NONE: Self = Self::from_array([2022, 1, 1, 0, 0, 0, 0, 0, 0]);
 
-    const fn from_array([year, month, day, hour, minute, second, ms_e2, ms_e1, ms_e0]: [i64; 9]) -> Self {
+    pub(super) const fn from_array(
+        [year, month, day, hour, minute, second, ms_e2, ms_e1, ms_e0]: [i64; 9],
+    ) -> Self {
         Self {
             year,
             month,
@@ -65,7 +65,7 @@ impl DateParts {
         }
     }
 
-    fn to_array(self) -> [i64; 9] {
+    pub(super) fn to_array(self) -> [i64; 9] {
         [
             self.year,
             self.month,
@@ -81,7 +81,7 @@ impl DateParts {
 }
 
 /// The parts of an instant.
-fn split(micros: i64) -> [i64; 9] {
+pub(super) fn split(micros: i64) -> [i64; 9] {
     let (year, month, day) = date_of(micros.div_euclid(DAY));
     let millis = micros.rem_euclid(DAY) / 1_000;
     let second = millis / 1_000;
@@ -105,38 +105,58 @@ fn join([year, month, day, hour, minute, second, e2, e1, e0]: [i64; 9]) -> i64 {
     days * DAY + millis * 1_000
 }
 
+/// An instant and the form that the part of the table it is from writes instants in.
+type Written = (i64, Form);
+
 /// Statistics of a column of dates in a part of a table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DatetimePartial {
-    has_nan: bool,
-    min_values: DateParts,
-    max_values: DateParts,
-    /// The smallest instants, rising, all in one form.
-    min_n: Vec<String>,
-    /// The largest instants, falling, all in one form.
-    max_n: Vec<String>,
-    log_hist: Vec<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) nulls: Support,
+    pub(crate) extremes: Extremes<Written>,
+    /// The values of each part, the year left out.
+    parts: [Spread; 8],
+    pub(crate) log_hist: Vec<u64>,
+    /// Instants that need nothing but a date, those that need seconds, and those that need parts of a second.
+    pub(crate) forms: Spread,
     pub(crate) misfits: Option<Misfits>,
 }
 
-/// Instants as text, all in the shortest form that shows them wholly.
-fn texts(micros: impl Iterator<Item = i64> + Clone) -> Vec<String> {
-    let parts = |t: i64| (t.div_euclid(SECOND), t.rem_euclid(SECOND) as u32 * 1_000);
-    let forms = micros.clone().map(|t| {
-        let (seconds, nanos) = parts(t);
-        Form::of(seconds, nanos)
-    });
-    let form = forms.max().unwrap_or(Form::Date);
-    let text = |t| {
-        let (seconds, nanos) = parts(t);
-        calendar::instant_text(seconds, nanos, form)
-    };
-    micros.map(text).collect()
+/// Seconds and nanoseconds of an instant.
+fn seconds_of(micros: i64) -> (i64, u32) {
+    (
+        micros.div_euclid(SECOND),
+        micros.rem_euclid(SECOND) as u32 * 1_000,
+    )
 }
 
-/// Counts a column of dates. `first_row` is the row of the whole table that the first row is.
-pub(crate) fn analyze(column: &Column<'_>, first_row: u64) -> Result<DatetimePartial, EncodeError> {
+fn form_of(micros: i64) -> Form {
+    let (seconds, nanos) = seconds_of(micros);
+    Form::of(seconds, nanos)
+}
+
+/// An instant as text.
+pub(super) fn text((micros, form): Written) -> String {
+    let (seconds, nanos) = seconds_of(micros);
+    calendar::instant_text(seconds, nanos, form)
+}
+
+/// The extremes of rising instants; those of either end all get the shortest form that shows them wholly.
+fn extremes(sorted: &[(i64, Option<u32>)]) -> Extremes<Written> {
+    let shown = sorted.len().min(EXTREMES);
+    let longest = |some: &[(i64, Option<u32>)]| some.iter().map(|&(t, _)| form_of(t)).max();
+    let first = longest(&sorted[..shown]).unwrap_or(Form::Date);
+    let last = longest(&sorted[sorted.len() - shown..]).unwrap_or(Form::Date);
+    let written = |form: Form| sorted.iter().map(move |&(t, subject)| ((t, form), subject));
+    Extremes::new(written(first), written(last).rev())
+}
+
+/// Counts a column of dates. `first_row` is the row of the whole table that the first row is, `subjects` are those of the
+/// rows, if rows name any.
+pub(crate) fn analyze(
+    column: &Column<'_>,
+    subjects: Option<&[u32]>,
+    first_row: u64,
+) -> Result<DatetimePartial, EncodeError> {
     let instants = Instants::read(column, first_row)?;
     if instants.out_of_range > 0 {
         let rows = instants.out_of_range;
@@ -146,28 +166,31 @@ pub(crate) fn analyze(column: &Column<'_>, first_row: u64) -> Result<DatetimePar
             "instants outside the years 1 to 9999 are taken as null"
         );
     }
-    let valid = (0..instants.micros.len()).filter(|&row| instants.is_valid(row));
-    let mut sorted: Vec<i64> = valid.map(|row| instants.micros[row]).collect();
+    let rows = 0..instants.micros.len();
+    let nulls = rows.clone().filter(|&row| !instants.is_valid(row));
+    let valid = rows.filter(|&row| instants.is_valid(row));
+    let subject = |row: usize| subjects.map(|subjects| subjects[row]);
+    let mut sorted: Vec<_> = valid.map(|row| (instants.micros[row], subject(row))).collect();
     sorted.sort_unstable();
     let mut log_hist = vec![0; log_histogram::BINS];
-    let (mut least, mut greatest) = ([i64::MAX; 9], [i64::MIN; 9]);
-    for &micros in &sorted {
-        log_hist[log_histogram::bin_of(micros as f64)] += 1;
-        for (place, part) in split(micros).into_iter().enumerate() {
-            least[place] = least[place].min(part);
-            greatest[place] = greatest[place].max(part);
+    let mut parts: [Spread; 8] = Default::default();
+    let mut forms = Spread::default();
+    for run in sorted.chunk_by(|a, b| a.0 == b.0) {
+        let micros = run[0].0;
+        log_hist[log_histogram::bin_of(micros as f64)] += run.len() as u64;
+        let mut holders = Support::default();
+        run.iter().for_each(|&(_, subject)| holders.add(subject));
+        for (spread, part) in parts.iter_mut().zip(&split(micros)[1..]) {
+            spread.add(*part as usize, &holders);
         }
+        forms.add(form_of(micros).min(Form::Millis) as usize, &holders);
     }
-    let ranges =
-        (!sorted.is_empty()).then(|| (DateParts::from_array(least), DateParts::from_array(greatest)));
-    let (min_values, max_values) = ranges.unwrap_or((DateParts::NONE, DateParts::NONE));
     Ok(DatetimePartial {
-        has_nan: instants.valid.is_some(),
-        min_values,
-        max_values,
-        min_n: texts(sorted.iter().copied().take(EXTREMES)),
-        max_n: texts(sorted.iter().rev().copied().take(EXTREMES)),
+        nulls: Support::of(nulls, subjects),
+        extremes: extremes(&sorted),
+        parts,
         log_hist,
+        forms,
         misfits: instants.misfits,
     })
 }
@@ -196,41 +219,55 @@ pub struct DatetimeStats {
 
 /// Puts partial statistics together.
 pub(crate) fn reduce(partials: &[&DatetimePartial], protection: &ColumnProtection) -> DatetimeStats {
-    let (mut least, mut greatest) = ([i64::MAX; 9], [i64::MIN; 9]);
-    // A part without a single date says nothing about the ranges.
-    for partial in partials.iter().filter(|p| !p.min_n.is_empty()) {
-        let (min, max) = (partial.min_values.to_array(), partial.max_values.to_array());
-        for place in 0..PARTS.len() {
-            least[place] = least[place].min(min[place]);
-            greatest[place] = greatest[place].max(max[place]);
+    let mut nulls = Support::default();
+    let mut extremes = Extremes::default();
+    let mut parts: [Spread; 8] = Default::default();
+    for partial in partials {
+        nulls += &partial.nulls;
+        extremes.merge(&partial.extremes);
+        parts
+            .iter_mut()
+            .zip(&partial.parts)
+            .for_each(|(all, more)| all.merge(more));
+    }
+    let bounds = protection.ends(&extremes);
+    let mut least = DateParts::NONE.to_array();
+    let mut greatest = least;
+    let all = extremes
+        .smallest()
+        .first()
+        .copied()
+        .zip(extremes.largest().first().copied());
+    // The years follow from the range where there is one, those of hidden ranges are hidden too.
+    let years = match protection.is_native() {
+        true => bounds,
+        false => bounds.filter(|_| protection.is_on()).or(all),
+    };
+    if let Some(((first, _), (last, _))) = years {
+        (least[0], greatest[0]) = (split(first)[0], split(last)[0]);
+    }
+    for (place, spread) in (1..).zip(&parts) {
+        if let Some((first, last)) = protection.range(PARTS[place], spread) {
+            (least[place], greatest[place]) = (first as i64, last as i64);
         }
     }
-    if partials.iter().all(|p| p.min_n.is_empty()) {
-        (least, greatest) = (DateParts::NONE.to_array(), DateParts::NONE.to_array());
-    }
-    let mut smallest: Vec<&String> = partials.iter().flat_map(|p| &p.min_n).collect();
-    let mut largest: Vec<&String> = partials.iter().flat_map(|p| &p.max_n).collect();
-    smallest.sort_unstable();
-    largest.sort_unstable_by(|a, b| b.cmp(a));
-    let bounds = protection.bounds(&smallest, &largest);
     let hidden = protection.is_on() && bounds.is_none();
-    if let (true, Some((min, max))) = (protection.is_on(), bounds) {
-        let year = |text: &str| text.get(..4).and_then(|year| year.parse().ok());
-        (least[0], greatest[0]) = (year(min).unwrap_or(least[0]), year(max).unwrap_or(greatest[0]));
-    }
     let has_time = !hidden && greatest[3..6].iter().any(|&part| part > 0);
-    let mut stats = DatetimeStats {
-        cardinalities: Cardinalities::new(),
-        has_nan: partials.iter().any(|p| p.has_nan),
-        has_time,
-        has_ms: has_time && greatest[6..].iter().any(|&part| part > 0),
-        min_values: DateParts::from_array(least),
-        max_values: DateParts::from_array(greatest),
-        min: bounds.map(|(min, _)| min.clone()),
-        max: bounds.map(|(_, max)| max.clone()),
+    let has_ms = has_time && greatest[6..].iter().any(|&part| part > 0);
+    let most = match (has_time, has_ms) {
+        _ if !protection.is_native() => Form::Nanos,
+        (false, _) => Form::Date,
+        (true, false) => Form::Seconds,
+        (true, true) => Form::Millis,
     };
-    stats.cardinalities = stats.expected_cardinalities();
-    stats
+    // What a form does not show is cut off.
+    let shown = |(micros, form): Written| text((micros, form.min(most)));
+    DatetimeStats::new(
+        protection.flag("nan", &nulls),
+        (has_time, has_ms),
+        (DateParts::from_array(least), DateParts::from_array(greatest)),
+        bounds.map(|(min, max)| (shown(min), shown(max))),
+    )
 }
 
 /// Reads an instant as the statistics write it.
@@ -239,6 +276,28 @@ fn instant(text: &str) -> Option<i64> {
 }
 
 impl DatetimeStats {
+    /// Statistics with these flags, ranges of the parts and ends.
+    pub(super) fn new(
+        has_nan: bool,
+        (has_time, has_ms): (bool, bool),
+        (min_values, max_values): (DateParts, DateParts),
+        ends: Option<(String, String)>,
+    ) -> Self {
+        let (min, max) = ends.unzip();
+        let mut stats = Self {
+            cardinalities: Cardinalities::new(),
+            has_nan,
+            has_time,
+            has_ms,
+            min_values,
+            max_values,
+            min,
+            max,
+        };
+        stats.cardinalities = stats.expected_cardinalities();
+        stats
+    }
+
     /// Number of parts in use.
     fn parts(&self) -> usize {
         match (self.has_time, self.has_ms) {

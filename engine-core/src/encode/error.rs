@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::EncodingType;
+use crate::privacy::NoRandomness;
 
 /// Why a table could not be analysed, encoded or decoded. Rows count from 0 over the whole table in the
 /// fields, from 1 in the texts.
@@ -79,6 +80,69 @@ pub enum EncodeError {
         /// What the column holds, for instance `booleans`.
         values: &'static str,
     },
+    /// A privacy budget for a table whose rows name subjects.
+    #[error(
+        "the rows of this table name subjects, and the privacy budget of statistics is for tables whose rows are \
+         subjects of their own; leave the budget out"
+    )]
+    BudgetOfSubjects,
+    /// Partial statistics that were not counted for a privacy budget.
+    #[error(
+        "the parts of the table were not analysed for a privacy budget; analyze them with `analyze_private`"
+    )]
+    PartsWithoutBudget,
+    /// A privacy budget out of its range.
+    #[error("{name} of the statistics is {value}; give {allowed}")]
+    Budget {
+        /// `epsilon` or `delta`.
+        name: &'static str,
+        /// What was given.
+        value: String,
+        /// What may be given.
+        allowed: &'static str,
+    },
+    /// A column whose categories nobody knows beforehand, without a delta to find them out.
+    #[error(
+        "column {column:?}: to find out its values under a privacy budget needs a delta above 0, best below one over the \
+         number of rows; give a delta, or the values themselves as the column's domain"
+    )]
+    BudgetLacksDelta {
+        /// Name of the column.
+        column: String,
+    },
+    /// An encoding whose statistics have no differentially private form.
+    #[error(
+        "column {column:?}: the encoding {encoding} has no statistics under a privacy budget; use another encoding or leave \
+         the column out"
+    )]
+    EncodingWithoutBudget {
+        /// Name of the column.
+        column: String,
+        /// The encoding.
+        encoding: EncodingType,
+    },
+    /// A domain for a column that has none.
+    #[error(
+        "there is a domain for the column {column:?}, but {why}; only columns whose encoding is categorical, numeric_auto or \
+         numeric_discrete have one"
+    )]
+    NeedlessDomain {
+        /// Name of the column.
+        column: String,
+        /// Why it can have none.
+        why: &'static str,
+    },
+    /// A value in the domain of a numeric column that is no number.
+    #[error("the domain of the column {column:?} holds {value:?}, which is no number; mend it")]
+    DomainValue {
+        /// Name of the column.
+        column: String,
+        /// The value, shortened.
+        value: String,
+    },
+    /// No randomness for noise.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
     /// Partial statistics that belong to different tables or different encodings.
     #[error(
         "column {column:?}: the parts of the table were analysed with different encodings; analyze all parts anew"

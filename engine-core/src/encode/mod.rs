@@ -6,7 +6,7 @@
 //! depend on a seed, the row and the column only.
 //!
 //! ```
-//! use engine_core::encode::{self, Part, Positions, Protection, TableKeys, default_encoding};
+//! use engine_core::encode::{self, Compat, Part, Positions, Protection, TableKeys, default_encoding};
 //! use engine_core::schema::{Column, Table, Values};
 //!
 //! let ages = Column { name: "age", values: Values::Int64(&[31, 47, 31]), validity: None };
@@ -14,7 +14,7 @@
 //! let types = table.columns().iter().map(|c| (c.name.to_owned(), default_encoding(&c.values))).collect();
 //!
 //! let part = encode::analyze_partition(&table, &types, Part::Training, 0)?;
-//! let stats = encode::reduce(&[part], &types, Protection::Off, TableKeys::default(), 1)?;
+//! let stats = encode::reduce(&[part], &types, Protection::Off, Compat::Native, TableKeys::default(), 1)?;
 //! let codes = encode::encode(&table, &stats, 1, 0)?;
 //! assert_eq!(codes.columns()[0].to_vec(), [1, 2, 1]);
 //!
@@ -34,13 +34,15 @@ mod error;
 mod impute;
 mod instants;
 mod json;
-mod log_histogram;
+pub mod log_histogram;
 mod numeric;
 mod partial;
+mod private;
 mod probabilities;
 mod protection;
 mod stats;
 mod strings;
+mod support;
 mod table;
 
 pub use categorical::CategoricalStats;
@@ -51,13 +53,14 @@ pub use error::EncodeError;
 pub use json::to_json;
 pub use numeric::{BinnedStats, DigitStats, Digits, DiscreteStats, WithinBins};
 pub use partial::{ColumnPartial, Part, PartialStats};
+pub use private::{StatsBudget, reduce_private};
 pub use probabilities::{empirical_probabilities, rare_codes};
-pub use protection::Protection;
+pub use protection::{Compat, Protection};
 pub use stats::{
     Cardinalities, Codes, ColumnStats, EncodingStats, ModelColumn, Place, SequenceLengths, SubColumn,
     TableKeys, TableStats,
 };
-pub use table::{EncodingTypes, analyze_partition, decode, encode, reduce};
+pub use table::{EncodingTypes, analyze_partition, analyze_private, decode, encode, reduce};
 
 #[cfg(test)]
 mod tests;

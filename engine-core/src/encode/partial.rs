@@ -2,9 +2,6 @@
 //! reduced.
 
 use indexmap::IndexMap;
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
 
 use super::categorical::CategoricalPartial;
 use super::datetime::DatetimePartial;
@@ -20,112 +17,59 @@ pub enum Part {
     Validation,
 }
 
-/// Statistics of a part of a table, without value protection: private, and to be deleted once they are
-/// reduced. In JSON they have the layout of `part.<id>.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(from = "WrittenPartial", into = "WrittenPartial")]
+/// What rows are counted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counting {
+    /// Value protection that counts rows.
+    Rows,
+    /// Value protection that counts subjects.
+    Subjects,
+    /// A privacy budget: every distinct number is counted, for how much is counted must not depend on the rows.
+    Budget,
+}
+
+/// Statistics of a part of a table, without value protection: private. They have no written form, so that they can be
+/// nowhere but in memory.
+///
+/// ```compile_fail,E0277
+/// fn write<T: serde::Serialize>(_: &T) {}
+/// fn write_partial(partial: &engine_core::encode::PartialStats) {
+///     write(partial);
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq)]
 pub struct PartialStats {
     /// Whether the rows are trained on.
     pub part: Part,
     /// Number of rows.
     pub rows: u64,
+    /// What the rows were counted for.
+    pub(crate) counting: Counting,
     /// Statistics by column.
     pub columns: IndexMap<String, ColumnPartial>,
 }
 
 /// Statistics of a column in a part of a table.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ColumnPartial {
     /// The encoding that was asked for.
     pub encoding_type: EncodingType,
     /// What was counted.
-    #[serde(flatten)]
     pub(crate) values: PartialValues,
 }
 
 /// What was counted in a column, by encoding.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum PartialValues {
     /// The part had no rows.
-    Empty {},
+    Empty,
     Categorical(CategoricalPartial),
     Numeric(NumericPartial),
     Datetime(DatetimePartial),
 }
 
-impl<'de> Deserialize<'de> for ColumnPartial {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut map = serde_json::Map::deserialize(deserializer)?;
-        let encoding = map
-            .remove("encoding_type")
-            .ok_or_else(|| D::Error::missing_field("encoding_type"))?;
-        let encoding_type: EncodingType = serde_json::from_value(encoding).map_err(D::Error::custom)?;
-        let empty = map.is_empty();
-        let map = Value::Object(map);
-        let values = if empty {
-            Ok(PartialValues::Empty {})
-        } else if encoding_type.is_numeric() {
-            serde_json::from_value(map).map(PartialValues::Numeric)
-        } else if encoding_type == EncodingType::Datetime {
-            serde_json::from_value(map).map(PartialValues::Datetime)
-        } else {
-            serde_json::from_value(map).map(PartialValues::Categorical)
-        };
-        Ok(Self {
-            encoding_type,
-            values: values.map_err(D::Error::custom)?,
-        })
-    }
-}
-
-/// The layout of the file.
-#[derive(Clone, Serialize, Deserialize)]
-struct WrittenPartial {
-    no_of_training_records: u64,
-    no_of_validation_records: u64,
-    seq_len: Lengths,
-    columns: IndexMap<String, ColumnPartial>,
-}
-
-/// Number of subjects by their number of rows.
-#[derive(Clone, Serialize, Deserialize)]
-struct Lengths {
-    cnt_lengths: IndexMap<String, u64>,
-}
-
-impl From<PartialStats> for WrittenPartial {
-    fn from(partial: PartialStats) -> Self {
-        let is_training = partial.part == Part::Training;
-        let lengths = (partial.rows > 0).then(|| ("1".to_owned(), partial.rows));
-        Self {
-            no_of_training_records: if is_training { partial.rows } else { 0 },
-            no_of_validation_records: if is_training { 0 } else { partial.rows },
-            seq_len: Lengths {
-                cnt_lengths: lengths.into_iter().collect(),
-            },
-            columns: partial.columns,
-        }
-    }
-}
-
-impl From<WrittenPartial> for PartialStats {
-    fn from(written: WrittenPartial) -> Self {
-        Self {
-            // A part without rows is of neither kind.
-            part: if written.no_of_validation_records > 0 {
-                Part::Validation
-            } else {
-                Part::Training
-            },
-            rows: written.no_of_training_records + written.no_of_validation_records,
-            columns: written.columns,
-        }
-    }
-}
-
 /// Values that cannot be read the way an encoding asks for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Misfits {
     /// Values that are not null.
     pub(crate) present: u64,

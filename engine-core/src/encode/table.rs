@@ -4,17 +4,19 @@ use indexmap::IndexMap;
 use rayon::prelude::*;
 
 use super::column::{DecodeSite, EncodeSite};
-use super::partial::{ColumnPartial, Part, PartialStats, PartialValues, check_fit};
+use super::partial::{ColumnPartial, Counting, Part, PartialStats, PartialValues, check_fit};
 use super::protection::ColumnProtection;
 use super::stats::{ColumnStats, EncodingStats, Modelled, Place, SequenceLengths, TableKeys, TableStats};
-use super::{EncodeError, EncodingType, Positions, Protection, categorical, datetime, numeric};
+use super::{Compat, EncodeError, EncodingType, Positions, Protection, categorical, datetime, numeric};
 use crate::schema::{CodeColumn, CodeTable, DecodedColumn, Table};
 
 /// The encodings of the columns of a model, in model order. Key columns and columns that are left out are not
 /// in it.
 pub type EncodingTypes = IndexMap<String, EncodingType>;
 
-/// Statistics of a part of a table; `first_row` is the row of the whole table that its first row is.
+/// Statistics of a part of a table; `first_row` is the row of the whole table that its first row is. Where the rows name
+/// subjects ([`Table::with_subjects`]), value protection counts these and not the rows; a number must then mean the same
+/// subject in all parts.
 ///
 /// # Errors
 /// [`EncodeError::MissingColumn`], [`EncodeError::Unsupported`], [`EncodeError::Infinite`],
@@ -25,8 +27,39 @@ pub fn analyze_partition(
     part: Part,
     first_row: u64,
 ) -> Result<PartialStats, EncodeError> {
+    let counting = match table.subjects() {
+        None => Counting::Rows,
+        Some(_) => Counting::Subjects,
+    };
+    count(table, types, part, first_row, counting)
+}
+
+/// Statistics of a part of a table for [`reduce_private`](super::reduce_private): as [`analyze_partition`], but how much
+/// is counted does not depend on the rows. Memory grows with the distinct values of a column.
+///
+/// # Errors
+/// As [`analyze_partition`], and [`EncodeError::BudgetOfSubjects`] when the rows name subjects.
+pub fn analyze_private(
+    table: &Table<'_>,
+    types: &EncodingTypes,
+    part: Part,
+    first_row: u64,
+) -> Result<PartialStats, EncodeError> {
+    match table.subjects() {
+        None => count(table, types, part, first_row, Counting::Budget),
+        Some(_) => Err(EncodeError::BudgetOfSubjects),
+    }
+}
+
+fn count(
+    table: &Table<'_>,
+    types: &EncodingTypes,
+    part: Part,
+    first_row: u64,
+    counting: Counting,
+) -> Result<PartialStats, EncodeError> {
     let columns = types.par_iter().map(|(name, &encoding)| {
-        let values = analyze_column(table, name, encoding, first_row)?;
+        let values = analyze_column(table, name, encoding, counting, first_row)?;
         let partial = ColumnPartial {
             encoding_type: encoding,
             values,
@@ -38,6 +71,7 @@ pub fn analyze_partition(
     Ok(PartialStats {
         part,
         rows: table.rows() as u64,
+        counting,
         columns: columns.into_iter().collect::<Result<_, _>>()?,
     })
 }
@@ -46,6 +80,7 @@ fn analyze_column(
     table: &Table<'_>,
     name: &str,
     encoding: EncodingType,
+    counting: Counting,
     first_row: u64,
 ) -> Result<PartialValues, EncodeError> {
     if !encoding.is_supported() {
@@ -57,19 +92,21 @@ fn analyze_column(
     let column = table.column(name).ok_or_else(|| EncodeError::MissingColumn {
         column: name.to_owned(),
     })?;
+    let subjects = table.subjects();
     if table.rows() == 0 {
-        Ok(PartialValues::Empty {})
+        Ok(PartialValues::Empty)
     } else if encoding.is_numeric() {
-        numeric::analyze(column, encoding, first_row).map(PartialValues::Numeric)
+        numeric::analyze(column, encoding, counting, subjects, first_row).map(PartialValues::Numeric)
     } else if encoding == EncodingType::Datetime {
-        datetime::analyze(column, first_row).map(PartialValues::Datetime)
+        datetime::analyze(column, subjects, first_row).map(PartialValues::Datetime)
     } else {
-        Ok(PartialValues::Categorical(categorical::analyze(column)))
+        Ok(PartialValues::Categorical(categorical::analyze(column, subjects)))
     }
 }
 
 /// Puts the statistics of all parts of a flat table together. The result depends on the order of the parts
-/// where discrete numbers are concerned: they are numbered as they appear.
+/// where discrete numbers are concerned: they are numbered as they appear. `compat` says whose rules of value protection
+/// hold.
 ///
 /// # Errors
 /// [`EncodeError::Misfit`] when over half of the values of a column cannot be read the way its encoding asks
@@ -78,17 +115,14 @@ pub fn reduce(
     partials: &[PartialStats],
     types: &EncodingTypes,
     protection: Protection,
+    compat: Compat,
     keys: TableKeys,
     seed: u64,
 ) -> Result<TableStats, EncodeError> {
     let places = places(types);
     let columns = types.par_iter().zip(places).map(|((name, &encoding), place)| {
-        let of_column: Vec<&ColumnPartial> = partials.iter().filter_map(|p| p.columns.get(name)).collect();
-        let complete = of_column.len() == partials.len();
-        if !complete || of_column.iter().any(|p| p.encoding_type != encoding) {
-            return Err(EncodeError::UnequalParts { column: name.clone() });
-        }
-        let protection = ColumnProtection::new(protection, seed, name);
+        let of_column = parts_of_column(partials, name, encoding)?;
+        let protection = ColumnProtection::new(protection, compat, seed, name);
         let Some(values) = reduce_column(name, encoding, &of_column, &protection)? else {
             return Ok((name.clone(), ColumnStats::Empty(encoding)));
         };
@@ -112,8 +146,23 @@ pub fn reduce(
     })
 }
 
+/// The statistics of a column in all parts.
+pub(super) fn parts_of_column<'a>(
+    partials: &'a [PartialStats],
+    name: &str,
+    encoding: EncodingType,
+) -> Result<Vec<&'a ColumnPartial>, EncodeError> {
+    let of_column: Vec<&ColumnPartial> = partials.iter().filter_map(|p| p.columns.get(name)).collect();
+    let complete = of_column.len() == partials.len();
+    if !complete || of_column.iter().any(|p| p.encoding_type != encoding) {
+        let column = name.to_owned();
+        return Err(EncodeError::UnequalParts { column });
+    }
+    Ok(of_column)
+}
+
 /// The names of target columns in the model. Columns whose names share what stands before `::` share a table.
-fn places(types: &EncodingTypes) -> Vec<Place> {
+pub(super) fn places(types: &EncodingTypes) -> Vec<Place> {
     let mut tables: IndexMap<&str, ()> = IndexMap::new();
     let columns = types.keys().enumerate().map(|(column, name)| {
         let table = name.split_once("::").map_or(name.as_str(), |(table, _)| table);
@@ -137,7 +186,7 @@ fn reduce_column(
     let (mut categorical, mut numeric, mut datetime) = (Vec::new(), Vec::new(), Vec::new());
     for partial in partials {
         match &partial.values {
-            PartialValues::Empty {} => {}
+            PartialValues::Empty => {}
             PartialValues::Categorical(values) => categorical.push(values),
             PartialValues::Numeric(values) => numeric.push(values),
             PartialValues::Datetime(values) => datetime.push(values),

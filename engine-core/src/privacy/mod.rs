@@ -1,5 +1,16 @@
-//! Differential privacy as a transform of programs.
+//! Differential privacy: noise and what is computed from noisy counts, the ledger of what it cost, and clipping as a
+//! transform of programs.
 
+mod categories;
 mod clip;
+mod histogram;
+mod ledger;
+mod noise;
+mod quantiles;
 
+pub use categories::{kept_categories, release_threshold};
 pub use clip::clip;
+pub use histogram::{noise_level, noisy, noisy_bounds, occupied_cells};
+pub use ledger::{LedgerEntry, Mechanism, Neighbours, PrivacyLedger};
+pub use noise::{DiscreteLaplace, NoRandomness, RandomWords, SystemRandom};
+pub use quantiles::{QuantileDraw, private_quantiles, quantile_rate};

@@ -217,6 +217,14 @@ pub enum TableError {
         /// Rows of the first column.
         expected: usize,
     },
+    /// There are not as many subjects as rows.
+    #[error("the subjects of {subjects} rows are given, the table has {rows}")]
+    UnequalSubjects {
+        /// Rows whose subject is given.
+        subjects: usize,
+        /// Rows of the table.
+        rows: usize,
+    },
 }
 
 /// Columns of equal length with different names.
@@ -224,6 +232,7 @@ pub enum TableError {
 pub struct Table<'a> {
     columns: Vec<Column<'a>>,
     rows: usize,
+    subjects: Option<&'a [u32]>,
 }
 
 impl<'a> Table<'a> {
@@ -247,7 +256,27 @@ impl<'a> Table<'a> {
                 });
             }
         }
-        Ok(Self { columns, rows })
+        Ok(Self {
+            columns,
+            rows,
+            subjects: None,
+        })
+    }
+
+    /// The table with the subject of each row: rows with one number belong to one subject, in their order. The
+    /// rows of a subject need not stand together.
+    ///
+    /// # Errors
+    /// [`TableError::UnequalSubjects`] when there are not as many numbers as rows.
+    pub fn with_subjects(mut self, subjects: &'a [u32]) -> Result<Self, TableError> {
+        if subjects.len() != self.rows {
+            return Err(TableError::UnequalSubjects {
+                subjects: subjects.len(),
+                rows: self.rows,
+            });
+        }
+        self.subjects = Some(subjects);
+        Ok(self)
     }
 
     /// Columns in table order.
@@ -263,5 +292,10 @@ impl<'a> Table<'a> {
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// The subject of each row; `None` where rows name no subject.
+    pub fn subjects(&self) -> Option<&'a [u32]> {
+        self.subjects
     }
 }

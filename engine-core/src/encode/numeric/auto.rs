@@ -4,21 +4,24 @@
 use indexmap::IndexMap;
 
 use super::binned::BinnedStats;
-use super::decimal::{HIGHEST, POWERS};
+use super::decimal::{Decimal, HIGHEST, LOWEST, POWERS};
 use super::digit::DigitStats;
 use super::digits::Digits;
 use super::discrete::DiscreteStats;
-use super::partial::NumericPartial;
+use super::partial::{NumericPartial, PLACES};
 use super::values::Number;
 use crate::encode::EncodingType;
 use crate::encode::protection::ColumnProtection;
 use crate::encode::stats::EncodingStats;
 use crate::encode::strings::float_text;
+use crate::encode::support::{Extremes, Spread, Support};
 
 /// More than this share of rows must hold values that are not rare for numbers to be discrete.
 const DISCRETE_SHARE: f64 = 0.999;
 /// Up to this many digits are encoded as digits.
-const FEW_DIGITS: usize = 3;
+pub(super) const FEW_DIGITS: usize = 3;
+/// Decimals whose digits are always shown.
+const DECIMALS: i32 = 8;
 
 /// A numeric column as a whole.
 pub(super) struct Summary {
@@ -32,10 +35,14 @@ pub(super) struct Summary {
     pub(super) max_decimal: i32,
     /// Number of digits in use.
     digits_in_use: usize,
+    /// Quantiles of all parts, or as much of them as may be shown.
+    pub(super) quantiles: Vec<f64>,
     /// The least and the greatest value that may be shown.
     pub(super) bounds: Option<(f64, f64)>,
-    /// Values that are not rare, as text, in the order in which they first appeared.
-    pub(super) categories: Vec<String>,
+    /// Values that are not rare, in the order in which they first appeared.
+    pub(super) categories: Vec<Number>,
+    /// Power of ten of the last digit that they use.
+    pub(super) min_decimal_of_categories: i32,
     /// Share of the rows that hold them; 0 where discrete numbers are out of the question.
     share: f64,
 }
@@ -54,53 +61,82 @@ pub(crate) fn reduce(
         encoding => encoding,
     };
     match resolved {
-        EncodingType::NumericDiscrete => EncodingStats::Discrete(DiscreteStats::of(summary)),
+        EncodingType::NumericDiscrete => EncodingStats::Discrete(DiscreteStats::new(
+            &summary.categories,
+            summary.has_nan,
+            summary.min_decimal_of_categories,
+        )),
         EncodingType::NumericDigit => EncodingStats::Digit(DigitStats::of(summary)),
-        _ => EncodingStats::Binned(BinnedStats::of(&summary, partials, protection)),
+        _ => EncodingStats::Binned(BinnedStats::of(summary, partials, protection)),
     }
 }
 
 impl Summary {
     fn of(partials: &[&NumericPartial], protection: &ColumnProtection) -> Self {
-        // A part without a single number says nothing about digits.
-        let mut with_values: Vec<_> = partials.iter().filter(|p| !p.min_n.is_empty()).collect();
-        if with_values.is_empty() {
-            with_values = partials.iter().take(1).collect();
+        let mut nulls = Support::default();
+        let mut extremes = Extremes::default();
+        let mut digits = vec![Spread::default(); PLACES];
+        for partial in partials {
+            nulls += &partial.nulls;
+            extremes.merge(&partial.extremes);
+            digits
+                .iter_mut()
+                .zip(&partial.digits)
+                .for_each(|(all, more)| all.merge(more));
         }
-        let mut min_digits = with_values[0].min_digits.clone();
-        let mut max_digits = with_values[0].max_digits.clone();
-        for partial in &with_values[1..] {
-            min_digits.merge(&partial.min_digits, u8::min);
-            max_digits.merge(&partial.max_digits, u8::max);
-        }
+        let bounds = protection.ends(&extremes);
+        let (min_digits, max_digits) = digit_ranges(&digits, protection);
         let min_decimal = max_digits.places_in_use().last().unwrap_or(0);
-        let bounds = bounds(partials, protection);
-        let (categories, share) = categories(partials, min_decimal, protection);
+        let (categories, share) = categories(partials, protection);
         Self {
-            has_nan: partials.iter().any(|p| p.has_nan),
-            has_neg: partials.iter().any(|p| p.has_neg),
+            has_nan: protection.flag("nan", &nulls),
+            has_neg: match bounds {
+                // What the range says already.
+                Some((least, _)) if protection.is_native() => least < 0.0,
+                None if protection.is_native() => false,
+                _ => extremes.smallest().first().is_some_and(|&least| least < 0.0),
+            },
             digits_in_use: max_digits.places_in_use().count(),
             min_digits,
             max_digits,
             min_decimal,
             max_decimal: max_decimal(bounds).max(min_decimal).min(HIGHEST),
             bounds,
+            quantiles: quantiles(partials, bounds, protection),
+            min_decimal_of_categories: match protection.is_native() {
+                true => last_place(&categories),
+                false => min_decimal,
+            },
             categories,
             share,
         }
     }
 }
 
-fn bounds(partials: &[&NumericPartial], protection: &ColumnProtection) -> Option<(f64, f64)> {
-    let mut smallest: Vec<f64> = partials.iter().flat_map(|p| p.min_n.iter().copied()).collect();
-    let mut largest: Vec<f64> = partials.iter().flat_map(|p| p.max_n.iter().copied()).collect();
-    smallest.sort_unstable_by(f64::total_cmp);
-    largest.sort_unstable_by(|a, b| b.total_cmp(a));
-    protection.bounds(&smallest, &largest)
+/// The least and the greatest digit at each place that may be shown; all 0 without values. Places beyond the eighth
+/// decimal are left out where their digits are 0.
+fn digit_ranges(digits: &[Spread], protection: &ColumnProtection) -> (Digits, Digits) {
+    let (mut least, mut greatest) = (Vec::new(), Vec::new());
+    for (exponent, spread) in (LOWEST..=HIGHEST).rev().zip(digits) {
+        let (first, last) = protection
+            .range(&format!("E{exponent}"), spread)
+            .unwrap_or((0, 0));
+        least.push(first as u8);
+        greatest.push(last as u8);
+    }
+    let in_use = greatest
+        .iter()
+        .rposition(|&digit| digit > 0)
+        .map_or(0, |place| place + 1);
+    let held = in_use.max((HIGHEST + DECIMALS + 1) as usize);
+    (
+        Digits::from_highest(&least[..held]),
+        Digits::from_highest(&greatest[..held]),
+    )
 }
 
 /// The power of ten of the first digit of the greatest absolute value, at least 0.
-fn max_decimal(bounds: Option<(f64, f64)>) -> i32 {
+pub(super) fn max_decimal(bounds: Option<(f64, f64)>) -> i32 {
     let greatest = bounds.map_or(0.0, |(least, greatest)| least.abs().max(greatest.abs()));
     POWERS[1..]
         .iter()
@@ -108,41 +144,83 @@ fn max_decimal(bounds: Option<(f64, f64)>) -> i32 {
         .count() as i32
 }
 
-/// Values that are not rare and the share of the rows that hold them.
-fn categories(
-    partials: &[&NumericPartial],
-    min_decimal: i32,
-    protection: &ColumnProtection,
-) -> (Vec<String>, f64) {
-    let mut counts: IndexMap<_, (String, u64)> = IndexMap::new();
-    for partial in partials.iter().filter(|p| !p.min_n.is_empty()) {
-        let Some(values) = &partial.cnt_values else {
-            return (Vec::new(), 0.0);
-        };
-        for (value, count) in values {
+/// Who holds each number, in the order in which the parts name them; `None` when a part has numbers that it did not
+/// count.
+pub(super) fn holders(partials: &[&NumericPartial]) -> Option<Vec<(Number, Support)>> {
+    let mut all: IndexMap<_, (Number, Support)> = IndexMap::new();
+    for partial in partials.iter().filter(|p| !p.extremes.is_empty()) {
+        for (value, holders) in partial.cnt_values.as_ref()? {
             let number = Number::parse(value).unwrap_or(Number::Float(f64::NAN));
-            let entry = counts
+            let entry = all
                 .entry(number.key())
-                .or_insert_with(|| (category(number, min_decimal), 0));
-            entry.1 += count;
+                .or_insert_with(|| (number, Support::default()));
+            entry.1 += holders;
         }
     }
-    let total: u64 = counts.values().map(|(_, count)| count).sum();
+    Some(all.into_values().collect())
+}
+
+/// The quantiles of all parts that may be shown, up to both ends of the range.
+fn quantiles(
+    partials: &[&NumericPartial],
+    bounds: Option<(f64, f64)>,
+    protection: &ColumnProtection,
+) -> Vec<f64> {
+    if !protection.is_native() {
+        return partials
+            .iter()
+            .flat_map(|p| p.quantiles.iter().flatten().copied())
+            .collect();
+    }
+    let shared = partials
+        .iter()
+        .flat_map(|p| p.shared_quantiles.iter().flatten().copied());
+    let mut shown: Vec<f64> = shared.collect();
+    // Rounded quantiles need not reach the ends.
+    if let Some((least, greatest)) = bounds {
+        if shown.iter().all(|&quantile| quantile > least) {
+            shown.push(least);
+        }
+        if shown.iter().all(|&quantile| quantile < greatest) {
+            shown.push(greatest);
+        }
+    }
+    shown
+}
+
+/// The power of ten of the last digit that some numbers use; 0 when that is none.
+pub(super) fn last_place(numbers: &[Number]) -> i32 {
+    let decimals = numbers.iter().map(|number| match number.simplest() {
+        Number::Int(value) => Decimal::of_int(value),
+        Number::Float(value) => Decimal::for_digits(value),
+    });
+    decimals
+        .filter(|decimal| decimal.mantissa > 0)
+        .map(|decimal| decimal.exponent)
+        .min()
+        .unwrap_or(0)
+}
+
+/// Values that are not rare and the share of the rows that hold them.
+fn categories(partials: &[&NumericPartial], protection: &ColumnProtection) -> (Vec<Number>, f64) {
+    let counts = holders(partials).unwrap_or_default();
+    let total: u64 = counts.iter().map(|(_, holders)| holders.rows()).sum();
     if total == 0 {
         return (Vec::new(), 0.0);
     }
     let threshold = protection.rare_threshold();
-    counts.retain(|_, (_, count)| *count >= threshold);
-    let kept: u64 = counts.values().map(|(_, count)| count).sum();
-    (
-        counts.into_values().map(|(text, _)| text).collect(),
-        kept as f64 / total as f64,
-    )
+    let kept: Vec<_> = counts
+        .into_iter()
+        .filter(|(_, holders)| holders.count() >= threshold)
+        .collect();
+    let rows: u64 = kept.iter().map(|(_, holders)| holders.rows()).sum();
+    let numbers = kept.into_iter().map(|(number, _)| number);
+    (numbers.collect(), rows as f64 / total as f64)
 }
 
 /// The text of a number, however a part wrote it: without decimals in columns of whole numbers, else as a
 /// float.
-fn category(number: Number, min_decimal: i32) -> String {
+pub(super) fn category(number: Number, min_decimal: i32) -> String {
     match number.simplest() {
         Number::Int(value) if min_decimal >= 0 => value.to_string(),
         _ => float_text(number.as_f64()),

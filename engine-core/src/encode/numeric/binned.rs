@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::auto::Summary;
-use super::decimal::{Decimal, power_of_ten};
+use super::decimal::power_of_ten;
 use super::finish;
 use super::partial::NumericPartial;
 use super::quantiles::{INTERVALS, distinct_bins};
@@ -47,31 +47,37 @@ fn write_bins<S: serde::Serializer>(bins: &[f64], serializer: S) -> Result<S::Ok
 }
 
 impl BinnedStats {
-    pub(super) fn of(summary: &Summary, partials: &[&NumericPartial], protection: &ColumnProtection) -> Self {
-        let null = summary.has_nan.then_some(NULL);
-        let ends = summary.bounds.map(|_| [LEAST, GREATEST]);
+    /// The statistics of a column, and of what lies inside its bins where that is wanted.
+    pub(super) fn of(summary: Summary, partials: &[&NumericPartial], protection: &ColumnProtection) -> Self {
+        let bins = summary.bounds.map(|(least, greatest)| {
+            let quantiles = summary.quantiles.into_iter();
+            distinct_bins(quantiles.map(|q| q.clamp(least, greatest)).collect(), INTERVALS)
+        });
+        let mut stats = Self::new(summary.has_nan, bins, summary.min_decimal);
+        if protection.is_detailed() {
+            let within = partials.iter().filter_map(|p| p.within.as_ref());
+            stats.within = Some(WithinBins::of(within, &stats.bins, protection));
+        }
+        stats
+    }
+
+    /// Statistics with these edges; `None` when they are hidden.
+    pub(super) fn new(has_nan: bool, bins: Option<Vec<f64>>, min_decimal: i32) -> Self {
+        let null = has_nan.then_some(NULL);
+        let ends = bins.is_some().then_some([LEAST, GREATEST]);
         let codes = number_tokens(
             [UNKNOWN]
                 .into_iter()
                 .chain(null)
                 .chain(ends.into_iter().flatten()),
         );
-        let (bins, min_decimal) = match summary.bounds {
-            None => (vec![0.0], 0),
-            Some((least, greatest)) => {
-                let quantiles = partials.iter().flat_map(|p| p.quantiles.iter().flatten());
-                let clipped = quantiles.map(|q| q.clamp(least, greatest)).collect();
-                (distinct_bins(clipped, INTERVALS), summary.min_decimal)
-            }
-        };
-        let within = partials.iter().filter_map(|p| p.within.as_ref());
-        let within = WithinBins::of(within, &bins, |v| Decimal::for_digits(v).exponent, protection);
+        let (bins, min_decimal) = bins.map_or((vec![0.0], 0), |bins| (bins, min_decimal));
         Self {
             cardinalities: Cardinalities::from([("bin".to_owned(), codes.len() + bins.len() - 1)]),
             codes,
             min_decimal,
             bins,
-            within: Some(within),
+            within: None,
         }
     }
 

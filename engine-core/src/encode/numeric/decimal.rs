@@ -108,11 +108,6 @@ impl Decimal {
         Self::stripped(mantissa.fold(0, |m, b| m * 10 + u64::from(b - b'0')), LOWEST)
     }
 
-    /// Number of decimals, 0 for whole numbers.
-    pub(crate) fn decimals(self) -> i32 {
-        (-self.exponent).max(0)
-    }
-
     /// Calls `f` with the power of ten and the digit of every digit, from low to high; the others are 0.
     pub(crate) fn each_digit(self, mut f: impl FnMut(i32, u8)) {
         let (mut rest, mut exponent) = (self.mantissa, self.exponent);

@@ -39,7 +39,7 @@ pub struct DigitStats {
 
 impl DigitStats {
     pub(super) fn of(summary: Summary) -> Self {
-        let mut stats = Self {
+        let stats = Self {
             cardinalities: Cardinalities::new(),
             has_nan: summary.has_nan,
             has_neg: summary.has_neg,
@@ -50,8 +50,13 @@ impl DigitStats {
             min: summary.bounds.map(|(least, _)| least),
             max: summary.bounds.map(|(_, greatest)| greatest),
         };
-        stats.cardinalities = stats.expected_cardinalities();
-        stats
+        stats.with_cardinalities()
+    }
+
+    /// The same with the cardinalities that follow.
+    pub(super) fn with_cardinalities(mut self) -> Self {
+        self.cardinalities = self.expected_cardinalities();
+        self
     }
 
     fn expected_cardinalities(&self) -> Cardinalities {

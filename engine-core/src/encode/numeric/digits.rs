@@ -32,13 +32,6 @@ impl Digits {
         HIGHEST + 1 - self.0.len() as i32
     }
 
-    /// Combines the digits of two numbers place by place; a place that one lacks is 0 there.
-    pub(crate) fn merge(&mut self, other: &Self, choose: impl Fn(u8, u8) -> u8) {
-        let lowest = self.lowest().min(other.lowest());
-        let places = (lowest..=HIGHEST).rev();
-        self.0 = places.map(|e| choose(self.get(e), other.get(e))).collect();
-    }
-
     /// Powers of ten whose digit is not 0, from high to low.
     pub(crate) fn places_in_use(&self) -> impl Iterator<Item = i32> {
         let places = self.0.iter().enumerate().filter(|&(_, &digit)| digit > 0);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::auto::Summary;
+use super::auto::category;
 use super::finish;
 use super::values::{Number, Numbers};
 use crate::encode::categorical::{NULL, RARE, check_codes, code_of, number_tokens};
@@ -24,14 +24,19 @@ pub struct DiscreteStats {
 }
 
 impl DiscreteStats {
-    pub(super) fn of(summary: Summary) -> Self {
-        let null = summary.has_nan.then_some(NULL);
-        let categories = summary.categories.iter().map(String::as_str);
+    /// Statistics of these numbers, the last digit of which stands at the place `min_decimal`.
+    pub(super) fn new(numbers: &[Number], has_nan: bool, min_decimal: i32) -> Self {
+        let null = has_nan.then_some(NULL);
+        let texts: Vec<String> = numbers
+            .iter()
+            .map(|&number| category(number, min_decimal))
+            .collect();
+        let categories = texts.iter().map(String::as_str);
         let codes = number_tokens([RARE].into_iter().chain(null).chain(categories));
         Self {
             cardinalities: Cardinalities::from([("cat".to_owned(), codes.len())]),
             codes,
-            min_decimal: summary.min_decimal,
+            min_decimal,
         }
     }
 

@@ -1,61 +1,58 @@
 //! What is counted in a part of a numeric column.
 
+use std::cmp::Ordering;
+
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
 
 use super::decimal::{Decimal, HIGHEST, LOWEST};
-use super::digits::Digits;
-use super::quantiles;
+use super::quantiles::{self, Sorted};
 use super::values::{NumberValues, Numbers};
-use super::within::{Run, WithinPartial};
+use super::within::WithinPartial;
 use crate::encode::log_histogram;
-use crate::encode::partial::Misfits;
+use crate::encode::partial::{Counting, Misfits};
 use crate::encode::strings::float_text;
+use crate::encode::support::{Extremes, Spread, Support};
 use crate::encode::{EncodeError, EncodingType};
 use crate::schema::Column;
 
 /// From this many distinct values on in one part the automatic choice does not consider discrete numbers.
 const MOST_DISTINCT: usize = 100;
-/// How many extremes are kept on each side.
-const EXTREMES: usize = 1_000;
-/// Decimals that are always analysed.
-const DECIMALS: i32 = 8;
+/// Decimal places that are analysed.
+pub(super) const PLACES: usize = (HIGHEST - LOWEST + 1) as usize;
 
 /// Statistics of a numeric column in a part of a table.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct NumericPartial {
-    pub(crate) has_nan: bool,
-    pub(crate) has_neg: bool,
-    pub(crate) min_digits: Digits,
-    pub(crate) max_digits: Digits,
-    /// The smallest values, rising.
-    pub(crate) min_n: Vec<f64>,
-    /// The largest values, falling.
-    pub(crate) max_n: Vec<f64>,
-    /// Rows by value, rising; `None` where discrete numbers are out of the question.
-    pub(crate) cnt_values: Option<IndexMap<String, u64>>,
+    pub(crate) nulls: Support,
+    /// The digits at each decimal place, from 10^18 down to 10^-20.
+    pub(crate) digits: Vec<Spread>,
+    /// The place of the last digit that is not 0, counted up from 10^-20; of zero it is that of 10^18.
+    pub(crate) last_places: Spread,
+    pub(crate) extremes: Extremes<f64>,
+    /// Who holds each value, rising; `None` where discrete numbers are out of the question.
+    pub(crate) cnt_values: Option<IndexMap<String, Support>>,
     pub(crate) quantiles: Option<Vec<f64>>,
+    /// The same quantiles with as many digits as enough subjects share.
+    pub(crate) shared_quantiles: Option<Vec<f64>>,
     pub(crate) log_hist: Vec<u64>,
     /// What lies between the quantiles.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) within: Option<WithinPartial>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) misfits: Option<Misfits>,
 }
 
 /// What counting needs to know of a number.
 trait Countable: Copy + PartialEq {
+    fn order(&self, other: &Self) -> Ordering;
     fn as_f64(self) -> f64;
     fn decimal(self) -> Decimal;
-    fn decimals(self) -> i32;
-    /// Power of ten of the last digit that is analysed.
-    fn place(self) -> i32 {
-        self.decimal().exponent
-    }
     fn text(self) -> String;
 }
 
 impl Countable for i64 {
+    fn order(&self, other: &Self) -> Ordering {
+        self.cmp(other)
+    }
+
     fn as_f64(self) -> f64 {
         self as f64
     }
@@ -64,16 +61,16 @@ impl Countable for i64 {
         Decimal::of_int(self)
     }
 
-    fn decimals(self) -> i32 {
-        0
-    }
-
     fn text(self) -> String {
         self.to_string()
     }
 }
 
 impl Countable for f64 {
+    fn order(&self, other: &Self) -> Ordering {
+        self.total_cmp(other)
+    }
+
     fn as_f64(self) -> f64 {
         self
     }
@@ -82,19 +79,65 @@ impl Countable for f64 {
         Decimal::for_digits(self)
     }
 
-    fn decimals(self) -> i32 {
-        Decimal::shortest(self).decimals()
-    }
-
     fn text(self) -> String {
         float_text(self)
     }
 }
 
-/// Counts a numeric column. `first_row` is the row of the whole table that the first row is.
+/// Rising numbers with the rows that hold them, and the subjects of all rows if rows name any.
+struct Rows<'a, T> {
+    sorted: Vec<T>,
+    /// The rows of the numbers; empty when nobody asks.
+    rows: Vec<u32>,
+    subjects: Option<&'a [u32]>,
+}
+
+impl<'a, T: Countable> Rows<'a, T> {
+    fn sort(values: impl Iterator<Item = (usize, T)>, subjects: Option<&'a [u32]>) -> Self {
+        if subjects.is_none() {
+            let mut sorted: Vec<T> = values.map(|(_, value)| value).collect();
+            sorted.sort_unstable_by(T::order);
+            let rows = Vec::new();
+            return Self {
+                sorted,
+                rows,
+                subjects,
+            };
+        }
+        let mut pairs: Vec<(T, u32)> = values.map(|(row, value)| (value, row as u32)).collect();
+        pairs.sort_by(|(a, _), (b, _)| a.order(b));
+        let (sorted, rows) = pairs.into_iter().unzip();
+        Self {
+            sorted,
+            rows,
+            subjects,
+        }
+    }
+
+    fn subject(&self, place: usize) -> Option<u32> {
+        self.subjects.map(|subjects| subjects[self.rows[place] as usize])
+    }
+
+    /// Runs of equal numbers, each with who holds it.
+    fn runs(&self) -> Vec<(T, Support)> {
+        let mut start = 0;
+        let runs = self.sorted.chunk_by(|a, b| a == b).map(|run| {
+            let places = start..start + run.len();
+            start = places.end;
+            let rows = places.map(|place| self.rows.get(place).map_or(0, |&row| row as usize));
+            (run[0], Support::of(rows, self.subjects))
+        });
+        runs.collect()
+    }
+}
+
+/// Counts a numeric column. `first_row` is the row of the whole table that the first row is, `subjects` are those of the
+/// rows, if rows name any.
 pub(crate) fn analyze(
     column: &Column<'_>,
     encoding: EncodingType,
+    counting: Counting,
+    subjects: Option<&[u32]>,
     first_row: u64,
 ) -> Result<NumericPartial, EncodeError> {
     let mut numbers = Numbers::read(column, first_row)?;
@@ -102,93 +145,91 @@ pub(crate) fn analyze(
         tracing::info!(column = column.name, rows = numbers.nans, "NaN is taken as null");
     }
     let misfits = numbers.misfits.take();
-    let has_nan = numbers.has_nulls();
+    let nulls = (0..numbers.len()).filter(|&row| !numbers.is_valid(row));
+    let nulls = Support::of(nulls, subjects);
     let valid = (0..numbers.len()).filter(|&row| numbers.is_valid(row));
     let mut partial = match &numbers.values {
         NumberValues::Int(values) => {
-            let mut sorted: Vec<i64> = valid.map(|row| values[row]).collect();
-            sorted.sort_unstable();
-            count_sorted(&sorted, encoding)
+            let rows = Rows::sort(valid.map(|row| (row, values[row])), subjects);
+            count_sorted(&rows, encoding, counting)
         }
         NumberValues::Float(values) => {
-            let mut sorted: Vec<f64> = valid.map(|row| values[row]).collect();
             // Minus zero and zero are one value; the first of them in the table gives it its sign.
-            if let Some(zero) = sorted.iter().copied().find(|&v| v == 0.0) {
-                sorted.iter_mut().filter(|v| **v == 0.0).for_each(|v| *v = zero);
-            }
-            sorted.sort_unstable_by(f64::total_cmp);
-            count_sorted(&sorted, encoding)
+            let zero = valid.clone().map(|row| values[row]).find(|&v| v == 0.0);
+            let value = |row: usize| match zero {
+                Some(zero) if values[row] == 0.0 => (row, zero),
+                _ => (row, values[row]),
+            };
+            let rows = Rows::sort(valid.map(value), subjects);
+            count_sorted(&rows, encoding, counting)
         }
     };
-    partial.has_nan = has_nan;
+    partial.nulls = nulls;
     partial.misfits = misfits;
     Ok(partial)
 }
 
-fn count_sorted<T: Countable>(sorted: &[T], encoding: EncodingType) -> NumericPartial {
-    let runs: Vec<&[T]> = sorted.chunk_by(|a, b| a == b).collect();
+fn count_sorted<T: Countable>(
+    rows: &Rows<'_, T>,
+    encoding: EncodingType,
+    counting: Counting,
+) -> NumericPartial {
+    let runs = rows.runs();
     let may_be_discrete = match encoding {
         EncodingType::NumericDiscrete => true,
-        EncodingType::NumericAuto => runs.len() < MOST_DISTINCT,
+        EncodingType::NumericAuto => runs.len() < MOST_DISTINCT || counting == Counting::Budget,
         _ => false,
     };
     let wants_quantiles = matches!(encoding, EncodingType::NumericAuto | EncodingType::NumericBinned);
     let mut log_hist = vec![0; log_histogram::BINS];
-    for run in &runs {
-        log_hist[log_histogram::bin_of(run[0].as_f64())] += run.len() as u64;
-    }
-    let (min_digits, max_digits) = digit_ranges(&runs);
-    let quantiles = wants_quantiles
-        .then(|| quantiles::of_sorted(sorted, T::as_f64))
-        .flatten();
-    let within = quantiles.as_ref().map(|quantiles| {
-        let runs = runs.iter().map(|run| Run {
-            value: run[0].as_f64(),
-            rows: run.len() as u64,
-            place: run[0].place(),
+    let mut digits = vec![Spread::default(); PLACES];
+    let mut last_places = Spread::default();
+    for (value, holders) in &runs {
+        log_hist[log_histogram::bin_of(value.as_f64())] += holders.rows();
+        let decimal = value.decimal();
+        let mut of_value = [0; PLACES];
+        decimal.each_digit(|exponent, digit| {
+            if let Some(slot) = usize::try_from(HIGHEST - exponent)
+                .ok()
+                .and_then(|place| of_value.get_mut(place))
+            {
+                *slot = digit;
+            }
         });
-        WithinPartial::of_runs(runs, quantiles)
+        for (spread, digit) in digits.iter_mut().zip(of_value) {
+            spread.add(usize::from(digit), holders);
+        }
+        let last = if decimal.mantissa == 0 {
+            HIGHEST
+        } else {
+            decimal.exponent
+        };
+        last_places.add((last.clamp(LOWEST, HIGHEST) - LOWEST) as usize, holders);
+    }
+    let sorted = Sorted {
+        len: rows.sorted.len(),
+        value: &|place| rows.sorted[place].as_f64(),
+        subject: &|place| rows.subject(place),
+    };
+    let with_subjects = (0..sorted.len).map(|place| ((sorted.value)(place), (sorted.subject)(place)));
+    let quantiles = wants_quantiles.then(|| quantiles::of_sorted(&sorted)).flatten();
+    let shared_quantiles = wants_quantiles.then(|| quantiles::shared(&sorted)).flatten();
+    let within = quantiles.as_ref().map(|quantiles| {
+        let edges = quantiles.iter().chain(shared_quantiles.iter().flatten());
+        let runs = runs.iter().map(|(value, holders)| (value.as_f64(), holders));
+        WithinPartial::of_runs(runs, edges.copied().collect())
     });
     NumericPartial {
-        has_nan: false,
-        has_neg: sorted.first().is_some_and(|v| v.as_f64() < 0.0),
-        min_digits,
-        max_digits,
-        min_n: sorted.iter().take(EXTREMES).map(|v| v.as_f64()).collect(),
-        max_n: sorted.iter().rev().take(EXTREMES).map(|v| v.as_f64()).collect(),
-        cnt_values: may_be_discrete
-            .then(|| runs.iter().map(|run| (run[0].text(), run.len() as u64)).collect()),
+        nulls: Support::default(),
+        digits,
+        last_places,
+        extremes: Extremes::of_sorted(with_subjects),
         quantiles,
+        shared_quantiles,
+        cnt_values: may_be_discrete
+            .then(|| runs.into_iter().map(|(v, holders)| (v.text(), holders)).collect()),
         log_hist,
         within,
         misfits: None,
     }
-}
-
-/// The least and the greatest digit by decimal place; all 0 without values.
-fn digit_ranges<T: Countable>(runs: &[&[T]]) -> (Digits, Digits) {
-    const PLACES: usize = (HIGHEST - LOWEST + 1) as usize;
-    let decimals = runs.iter().map(|run| run[0].decimals()).max().unwrap_or(0);
-    let lowest = -decimals.clamp(DECIMALS, -LOWEST);
-    let (mut least, mut greatest) = ([9u8; PLACES], [0u8; PLACES]);
-    for run in runs {
-        let mut digits = [0; PLACES];
-        run[0].decimal().each_digit(|exponent, digit| {
-            if (lowest..=HIGHEST).contains(&exponent) {
-                digits[(HIGHEST - exponent) as usize] = digit;
-            }
-        });
-        for place in 0..PLACES {
-            least[place] = least[place].min(digits[place]);
-            greatest[place] = greatest[place].max(digits[place]);
-        }
-    }
-    if runs.is_empty() {
-        least = greatest;
-    }
-    let held = (HIGHEST - lowest + 1) as usize;
-    (
-        Digits::from_highest(&least[..held]),
-        Digits::from_highest(&greatest[..held]),
-    )
 }

@@ -1,5 +1,9 @@
 //! Quantiles and the edges of bins.
 
+use super::decimal::{Decimal, HIGHEST, LOWEST, power_of_ten};
+use crate::encode::protection::ALWAYS_ENOUGH;
+use crate::encode::support::Support;
+
 /// How many intervals a binned column has at most.
 pub(crate) const INTERVALS: usize = 100;
 /// How finely quantiles may be cut to find that many different edges.
@@ -25,10 +29,89 @@ fn step(i: usize, steps: usize) -> f64 {
     }
 }
 
+/// Rising values.
+pub(crate) struct Sorted<'a> {
+    /// Number of values.
+    pub(crate) len: usize,
+    /// The value at a place.
+    pub(crate) value: &'a dyn Fn(usize) -> f64,
+    /// Whose it is, if rows name subjects.
+    pub(crate) subject: &'a dyn Fn(usize) -> Option<u32>,
+}
+
+impl Sorted<'_> {
+    /// The first place in `range` from which on values are at least `least`.
+    fn first_at_least(&self, least: f64) -> usize {
+        let (mut low, mut high) = (0, self.len);
+        while low < high {
+            let middle = low.midpoint(high);
+            if (self.value)(middle) < least {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    /// Whether enough subjects for any threshold hold a value from `least` to below `beyond`.
+    fn are_enough(&self, least: f64, beyond: f64) -> bool {
+        let mut holders = Support::default();
+        (self.first_at_least(least)..self.len)
+            .take_while(|&place| (self.value)(place) < beyond)
+            .any(|place| {
+                holders.add((self.subject)(place));
+                holders.count() >= ALWAYS_ENOUGH
+            })
+    }
+}
+
 /// The 1001 quantiles of sorted values; `None` when there are none.
-pub(crate) fn of_sorted<T: Copy>(sorted: &[T], as_f64: impl Fn(T) -> f64) -> Option<Vec<f64>> {
-    let quantile = |i| as_f64(sorted[position(sorted.len(), step_of_thousand(i))]);
-    (!sorted.is_empty()).then(|| (0..QUANTILES).map(quantile).collect())
+pub(crate) fn of_sorted(sorted: &Sorted<'_>) -> Option<Vec<f64>> {
+    let quantile = |i| (sorted.value)(position(sorted.len, step_of_thousand(i)));
+    (sorted.len > 0).then(|| (0..QUANTILES).map(quantile).collect())
+}
+
+/// The 1001 quantiles of sorted values with as many digits as enough subjects share: a quantile is an exact value of
+/// somebody, and shown as it is only when it is one of many. Those that nobody shares are left out; `None` when
+/// all are.
+pub(crate) fn shared(sorted: &Sorted<'_>) -> Option<Vec<f64>> {
+    let mut last: Option<(f64, Option<f64>)> = None;
+    let quantile = |i| {
+        let value = (sorted.value)(position(sorted.len, step_of_thousand(i)));
+        match last {
+            Some((before, shown)) if before == value => shown,
+            _ => {
+                let shown = rounded(sorted, value);
+                last = Some((value, shown));
+                shown
+            }
+        }
+    };
+    let places = if sorted.len > 0 { QUANTILES } else { 0 };
+    let shown: Vec<f64> = (0..places).filter_map(quantile).collect();
+    (!shown.is_empty()).then_some(shown)
+}
+
+/// A value with as many digits as enough subjects share: the value itself, or else the nearest multiple of the smallest
+/// of 1, 2, 5, 10, ... times its last decimal place around which enough subjects hold a value.
+fn rounded(sorted: &Sorted<'_>, value: f64) -> Option<f64> {
+    if sorted.are_enough(value, value.next_up()) {
+        return Some(value);
+    }
+    (Decimal::shortest(value).exponent.max(LOWEST)..=HIGHEST)
+        .flat_map(|exponent| [1.0, 2.0, 5.0].map(|leading| (leading, exponent)))
+        .find_map(|(leading, exponent)| {
+            let scale = power_of_ten(exponent.abs());
+            // Multiples of a decimal place are read off a quotient, so that they are the floats nearest to it.
+            let multiple = |times: f64| match exponent {
+                0.. => times * leading * scale,
+                _ => times * leading / scale,
+            };
+            let times = (value / multiple(1.0)).round();
+            let around = (multiple(times - 0.5), multiple(times + 0.5));
+            sorted.are_enough(around.0, around.1).then(|| multiple(times))
+        })
 }
 
 fn step_of_thousand(i: usize) -> f64 {

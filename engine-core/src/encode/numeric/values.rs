@@ -171,11 +171,6 @@ impl<'a> Numbers<'a> {
     pub(crate) fn is_valid(&self, row: usize) -> bool {
         self.valid.as_ref().is_none_or(|valid| valid[row])
     }
-
-    /// Whether some row is null.
-    pub(crate) fn has_nulls(&self) -> bool {
-        self.valid.as_ref().is_some_and(|valid| valid.contains(&false))
-    }
 }
 
 /// Unsigned numbers: whole when all fit, else floats.

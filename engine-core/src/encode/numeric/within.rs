@@ -6,13 +6,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::decimal::{LOWEST, power_of_ten};
+use super::decimal::{Decimal, LOWEST, power_of_ten};
 use crate::encode::protection::ColumnProtection;
+use crate::encode::support::Support;
 
 /// Frequent values of a part of a table that are kept.
 const MOST_FREQUENT: usize = 2_000;
 /// Fewest rows of a frequent value in a part.
 const FEWEST_ROWS: u64 = 2;
+/// Cells that are kept: a bin holds some twenty of them.
+const MOST_CELLS: usize = 4_000;
 /// Frequent values of a bin that are kept.
 const MOST_OF_BIN: usize = 10;
 /// Least share of its bin that a frequent value has.
@@ -21,66 +24,128 @@ const LEAST_SHARE: f64 = 0.01;
 const SHARES: f64 = 1e4;
 
 /// What a part of a table says.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct WithinPartial {
-    /// Values that occur more than once with their rows, rising.
-    frequent: Vec<(f64, u64)>,
-    /// The values between neighbouring quantiles, rising.
+    /// Values that occur more than once with who holds them, rising.
+    frequent: Vec<(f64, Support)>,
+    /// The other values between neighbouring quantiles, rising.
     cells: Vec<Cell>,
 }
 
 /// The values from one quantile to the next.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 struct Cell {
     /// The quantile that it begins with.
     from: f64,
-    /// Rows by power of ten of the last digit.
-    places: Vec<(i32, u64)>,
+    places: Places,
 }
 
-/// A run of equal values, for counting.
-pub(super) struct Run {
-    pub(super) value: f64,
-    pub(super) rows: u64,
-    /// Power of ten of the last digit.
-    pub(super) place: i32,
-}
+/// Who holds values by the power of ten of their last digit.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Places(Vec<(i32, Support)>);
 
-impl WithinPartial {
-    /// Counts the runs of sorted values; `quantiles` are some of the values, rising.
-    pub(super) fn of_runs(runs: impl Iterator<Item = Run>, quantiles: &[f64]) -> Self {
-        let mut cells: Vec<Cell> = Vec::new();
-        let mut edges = quantiles.iter().copied().peekable();
-        let mut frequent = Vec::new();
-        for run in runs {
-            while let Some(from) = edges.next_if(|&edge| edge <= run.value) {
-                if cells.last().is_none_or(|cell| cell.from < from) {
-                    cells.push(Cell {
-                        from,
-                        places: Vec::new(),
-                    });
-                }
-            }
-            if let Some(cell) = cells.last_mut() {
-                add(&mut cell.places, run.place, run.rows);
-            }
-            if run.rows >= FEWEST_ROWS {
-                frequent.push((run.value, run.rows));
-            }
+impl Places {
+    fn add(&mut self, place: i32, holders: &Support) {
+        match self.0.iter_mut().find(|(p, _)| *p == place) {
+            Some((_, all)) => *all += holders,
+            None => self.0.push((place, holders.clone())),
         }
-        if frequent.len() > MOST_FREQUENT {
-            frequent.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.total_cmp(&b.0)));
-            frequent.truncate(MOST_FREQUENT);
-            frequent.sort_by(|a, b| a.0.total_cmp(&b.0));
-        }
-        Self { frequent, cells }
+    }
+
+    fn merge(&mut self, more: &Self) {
+        more.0
+            .iter()
+            .for_each(|(place, holders)| self.add(*place, holders));
+    }
+
+    fn rows(&self) -> u64 {
+        self.0.iter().map(|(_, holders)| holders.rows()).sum()
     }
 }
 
-fn add(places: &mut Vec<(i32, u64)>, place: i32, rows: u64) {
-    match places.iter_mut().find(|(p, _)| *p == place) {
-        Some((_, count)) => *count += rows,
-        None => places.push((place, rows)),
+/// The power of ten of the last digit that is analysed.
+fn place_of(value: f64) -> i32 {
+    Decimal::for_digits(value).exponent
+}
+
+impl WithinPartial {
+    /// Counts runs of equal values, rising; `quantiles` are in any order, the least not above the least value.
+    pub(super) fn of_runs<'a>(
+        runs: impl Iterator<Item = (f64, &'a Support)>,
+        mut quantiles: Vec<f64>,
+    ) -> Self {
+        quantiles.sort_unstable_by(f64::total_cmp);
+        quantiles.dedup();
+        let cell = |from| Cell {
+            from,
+            places: Places::default(),
+        };
+        let mut partial = Self {
+            frequent: Vec::new(),
+            cells: quantiles.into_iter().map(cell).collect(),
+        };
+        for (value, holders) in runs {
+            if holders.rows() >= FEWEST_ROWS {
+                partial.frequent.push((value, holders.clone()));
+            } else {
+                partial.count(value, holders);
+            }
+        }
+        partial.keep_most_frequent();
+        partial.cells.retain(|cell| !cell.places.0.is_empty());
+        partial
+    }
+
+    /// Takes in the rows that follow.
+    pub(super) fn merge(&mut self, later: Self) {
+        self.frequent.extend(later.frequent);
+        self.frequent.sort_by(|a, b| a.0.total_cmp(&b.0));
+        self.frequent.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                earlier.1 += &later.1;
+            }
+            same
+        });
+        self.cells.extend(later.cells);
+        self.cells.sort_by(|a, b| a.from.total_cmp(&b.from));
+        self.keep_most_frequent();
+        while self.cells.len() > MOST_CELLS {
+            let mut halved: Vec<Cell> = Vec::with_capacity(self.cells.len() / 2 + 1);
+            for (at, cell) in self.cells.drain(..).enumerate() {
+                match halved.last_mut() {
+                    Some(before) if at % 2 == 1 => before.places.merge(&cell.places),
+                    _ => halved.push(cell),
+                }
+            }
+            self.cells = halved;
+        }
+    }
+
+    fn keep_most_frequent(&mut self) {
+        if self.frequent.len() <= MOST_FREQUENT {
+            return;
+        }
+        self.frequent
+            .sort_by(|a, b| b.1.rows().cmp(&a.1.rows()).then(a.0.total_cmp(&b.0)));
+        for (value, holders) in self.frequent.split_off(MOST_FREQUENT) {
+            self.count(value, &holders);
+        }
+        self.frequent.sort_by(|a, b| a.0.total_cmp(&b.0));
+    }
+
+    /// Counts a value among the others.
+    fn count(&mut self, value: f64, holders: &Support) {
+        let after = self.cells.partition_point(|cell| cell.from <= value);
+        let places = match self.cells.get_mut(after.saturating_sub(1)) {
+            Some(cell) => &mut cell.places,
+            None => {
+                let places = Places::default();
+                self.cells.push(Cell { from: value, places });
+                &mut self.cells[0].places
+            }
+        };
+        places.add(place_of(value), holders);
     }
 }
 
@@ -96,45 +161,37 @@ pub struct WithinBins {
 /// What is counted of a bin.
 #[derive(Default)]
 struct Counts {
-    places: Vec<(i32, u64)>,
-    frequent: Vec<(f64, u64)>,
+    places: Places,
+    frequent: Vec<(f64, Support)>,
 }
 
 impl WithinBins {
-    /// Puts parts together. A frequent value or a last place is kept only when as many rows have it as a category needs.
+    /// Puts parts together. A frequent value or a last place is kept only when as many subjects have it as a category needs.
     pub(super) fn of<'a>(
         partials: impl Iterator<Item = &'a WithinPartial>,
         bins: &[f64],
-        place_of: impl Fn(f64) -> i32,
         protection: &ColumnProtection,
     ) -> Self {
-        let (least, greatest) = (bins[0], bins[bins.len() - 1]);
         let mut counts: Vec<Counts> = bins[1..].iter().map(|_| Counts::default()).collect();
+        let mut merged = WithinPartial::default();
+        partials
+            .filter(|_| bins.len() > 1)
+            .for_each(|partial| merged.merge(partial.clone()));
         let bin_of = |value: f64| {
             bins[1..]
                 .partition_point(|&edge| edge <= value)
                 .min(bins.len() - 2)
         };
-        for partial in partials.filter(|_| bins.len() > 1) {
-            for cell in &partial.cells {
-                let places = &mut counts[bin_of(cell.from)].places;
-                cell.places
-                    .iter()
-                    .for_each(|&(place, rows)| add(places, place, rows));
-            }
-            for &(value, rows) in &partial.frequent {
-                let frequent = &mut counts[bin_of(value)].frequent;
-                match frequent.iter_mut().find(|(v, _)| *v == value) {
-                    Some((_, count)) => *count += rows,
-                    None => frequent.push((value, rows)),
-                }
-            }
+        for cell in &merged.cells {
+            counts[bin_of(cell.from)].places.merge(&cell.places);
         }
-        let threshold = protection.rare_threshold().max(FEWEST_ROWS);
-        let (frequent_values, last_places) = counts
-            .into_iter()
-            .map(|counts| counts.finish((least, greatest), &place_of, threshold))
-            .unzip();
+        for (value, holders) in merged.frequent {
+            counts[bin_of(value)].frequent.push((value, holders));
+        }
+        let ends = (bins[0], bins[bins.len() - 1]);
+        let threshold = protection.of_part("within").rare_threshold().max(FEWEST_ROWS);
+        let finished = counts.into_iter().map(|counts| counts.finish(ends, threshold));
+        let (frequent_values, last_places) = finished.unzip();
         Self {
             frequent_values,
             last_places,
@@ -192,53 +249,41 @@ fn are_shares(shares: impl Iterator<Item = f64> + Clone) -> bool {
 }
 
 impl Counts {
-    fn finish(
-        mut self,
-        (least, greatest): (f64, f64),
-        place_of: &impl Fn(f64) -> i32,
-        threshold: u64,
-    ) -> (Vec<(f64, f64)>, Vec<(i32, f64)>) {
+    fn finish(mut self, (least, greatest): (f64, f64), threshold: u64) -> (Vec<(f64, f64)>, Vec<(i32, f64)>) {
         // The ends of the range have codes of their own, and what lies beyond them is not shown.
-        let all = std::mem::take(&mut self.frequent);
-        let (mut frequent, hidden): (Vec<_>, Vec<_>) = all
-            .into_iter()
-            .partition(|&(value, _)| value > least && value < greatest);
-        hidden
+        self.frequent
+            .retain(|(value, _)| *value > least && *value < greatest);
+        let frequent_rows: u64 = self.frequent.iter().map(|(_, holders)| holders.rows()).sum();
+        let total = (frequent_rows + self.places.rows()) as f64;
+        let is_kept =
+            |holders: &Support| holders.count() >= threshold && holders.rows() as f64 >= LEAST_SHARE * total;
+        self.frequent.sort_by(|(a, m), (b, n)| {
+            let by_rows = is_kept(n).cmp(&is_kept(m)).then(n.rows().cmp(&m.rows()));
+            by_rows.then(a.total_cmp(b))
+        });
+        let kept = self
+            .frequent
             .iter()
-            .for_each(|&(value, rows)| self.take(place_of(value), rows));
-        let total: u64 = self.places.iter().map(|(_, rows)| rows).sum();
-        let share = |rows: u64| rows as f64 / total as f64;
-        frequent.retain(|&(_, rows)| rows >= threshold && share(rows) >= LEAST_SHARE);
-        frequent.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.total_cmp(&b.0)));
-        frequent.truncate(MOST_OF_BIN);
-        frequent.sort_by(|a, b| a.0.total_cmp(&b.0));
-        frequent
-            .iter()
-            .for_each(|&(value, rows)| self.take(place_of(value), rows));
-        let frequent = frequent
-            .into_iter()
-            .map(|(value, rows)| (value, rounded(share(rows))));
-        let frequent = frequent.filter(|(_, share)| *share > 0.0).collect();
-        self.places.retain(|(_, rows)| *rows >= threshold);
-        self.places.sort_unstable();
-        let others: u64 = self.places.iter().map(|(_, rows)| rows).sum();
-        let places = self
-            .places
-            .iter()
-            .map(|&(place, rows)| (place, rounded(rows as f64 / others as f64)));
-        (frequent, places.filter(|(_, share)| *share > 0.0).collect())
-    }
-
-    /// Takes rows away that are no longer among the others.
-    fn take(&mut self, place: i32, rows: u64) {
-        if let Some((_, count)) = self.places.iter_mut().find(|(p, _)| *p == place) {
-            *count = count.saturating_sub(rows);
+            .take_while(|(_, holders)| is_kept(holders))
+            .count();
+        for (value, holders) in self.frequent.split_off(kept.min(MOST_OF_BIN)) {
+            self.places.add(place_of(value), &holders);
         }
+        self.frequent.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let share = |rows: u64, of: f64| (rows as f64 / of * SHARES).round() / SHARES;
+        let frequent = self.frequent.iter();
+        let frequent = frequent.map(|(value, holders)| (*value, share(holders.rows(), total)));
+        let mut places = self.places;
+        places.0.retain(|(_, holders)| holders.count() >= threshold);
+        places.0.sort_by_key(|(place, _)| *place);
+        let others = places.rows() as f64;
+        let places = places.0.iter();
+        let places = places.map(|(place, holders)| (*place, share(holders.rows(), others)));
+        (
+            frequent.collect(),
+            places.filter(|(_, share)| *share > 0.0).collect(),
+        )
     }
-}
-
-fn rounded(share: f64) -> f64 {
-    (share * SHARES).round() / SHARES
 }
 
 /// How values of one bin are drawn.

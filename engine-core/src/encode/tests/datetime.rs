@@ -183,7 +183,15 @@ fn what_is_no_date_is_refused() {
     let words = texts(&some(&["soon", "later", "2020-01-01"]));
     let types = types(Datetime);
     let partial = analyze_partition(&words.table(), &types, Part::Training, 0).unwrap();
-    let error = reduce(&[partial], &types, Protection::Off, TableKeys::default(), 1).unwrap_err();
+    let error = reduce(
+        &[partial],
+        &types,
+        Protection::Off,
+        Compat::Reference,
+        TableKeys::default(),
+        1,
+    )
+    .unwrap_err();
     assert_eq!(
         error.to_string(),
         "column \"x\", row 1: \"soon\" is not a date, like 2 of 3 values of the column; the encoding TABULAR_DATETIME does \

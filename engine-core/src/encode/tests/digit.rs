@@ -117,7 +117,15 @@ fn unsigned_numbers_beyond_the_range_saturate() {
     let table = Table::new(vec![column], 2).unwrap();
     let types = types(NumericDigit);
     let partial = analyze_partition(&table, &types, Part::Training, 0).unwrap();
-    let stats = reduce(&[partial], &types, Protection::Off, TableKeys::default(), 1).unwrap();
+    let stats = reduce(
+        &[partial],
+        &types,
+        Protection::Off,
+        Compat::Reference,
+        TableKeys::default(),
+        1,
+    )
+    .unwrap();
     let codes = encode(&table, &stats, 1, 0).unwrap();
     let decoded = decode(&codes, &stats, Positions::Constant(0.5)).unwrap();
     assert_eq!(shown(&decoded[0]), ["9223372036854775807", "7"]);

@@ -6,6 +6,7 @@ mod digit;
 mod numeric;
 mod properties;
 mod stats;
+mod within;
 
 use indexmap::IndexMap;
 
@@ -108,7 +109,15 @@ pub(super) fn analyze_parts(parts: &[Owned], encoding: EncodingType, protection:
     let types = types(encoding);
     let partial = |part: &Owned| analyze_partition(&part.table(), &types, Part::Training, 0).unwrap();
     let partials: Vec<PartialStats> = parts.iter().map(partial).collect();
-    reduce(&partials, &types, protection, TableKeys::default(), 1).unwrap()
+    reduce(
+        &partials,
+        &types,
+        protection,
+        Compat::Reference,
+        TableKeys::default(),
+        1,
+    )
+    .unwrap()
 }
 
 /// Statistics of a column in one part, without protection.

@@ -71,6 +71,7 @@ fn discrete_numbers_know_their_precision() {
         &[partial],
         &types(NumericDiscrete),
         Protection::Off,
+        Compat::Reference,
         TableKeys::default(),
         1,
     )
@@ -300,7 +301,15 @@ fn values_that_hold_no_number_are_refused() {
     let words = texts(&[Some("ten"), Some("eleven"), Some("12"), None, Some("thirteen")]);
     let types = types(NumericDigit);
     let partial = analyze_partition(&words.table(), &types, Part::Training, 100).unwrap();
-    let error = reduce(&[partial], &types, Protection::Off, TableKeys::default(), 1).unwrap_err();
+    let error = reduce(
+        &[partial],
+        &types,
+        Protection::Off,
+        Compat::Reference,
+        TableKeys::default(),
+        1,
+    )
+    .unwrap_err();
     assert_eq!(
         error.to_string(),
         "column \"x\", row 101: \"ten\" is not a number, like 3 of 4 values of the column; the encoding \

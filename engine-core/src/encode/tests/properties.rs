@@ -153,7 +153,7 @@ proptest! {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
                 let partial = analyze_partition(&table, &types, Part::Training, 0).unwrap();
-                let stats = reduce(&[partial], &types, Protection::On, TableKeys::default(), seed).unwrap();
+                let stats = reduce(&[partial], &types, Protection::On, Compat::Native, TableKeys::default(), seed).unwrap();
                 let codes = encode(&table, &stats, seed, 7).unwrap();
                 let decoded = decode(&codes, &stats, Positions::Random { seed, first_row: 7 }).unwrap();
                 (stats, codes, decoded)
