@@ -59,7 +59,7 @@ pub use error::EncodeError;
 pub use explain::{Explanation, Reason, explain};
 pub use json::to_json;
 pub use lat_long::{LatLongStats, TileCharacters};
-pub use numeric::{BinnedStats, DigitStats, Digits, DiscreteStats};
+pub use numeric::{BinnedStats, DigitStats, Digits, DiscreteStats, WithinBins};
 pub use partial::{ColumnPartial, Part, PartialStats};
 pub use private::{StatsBudget, reduce_private};
 pub use probabilities::{empirical_probabilities, rare_codes};

@@ -85,6 +85,11 @@ impl ColumnProtection {
         self.is_on() && self.compat == Compat::Native
     }
 
+    /// Whether statistics have keys that mostlyai-engine does not know.
+    pub(crate) fn is_detailed(&self) -> bool {
+        self.compat == Compat::Native
+    }
+
     fn threshold(&self, purpose: Use) -> u64 {
         match self.protection {
             Protection::Off => 0,

@@ -368,6 +368,7 @@ fn rare_codes_are_forbidden_by_encoding_and_replacement() {
         codes: Default::default(),
         min_decimal: 0,
         bins: vec![0.0],
+        within: None,
     });
     let discrete = EncodingStats::Discrete(DiscreteStats {
         cardinalities: cardinalities(&["cat"]),

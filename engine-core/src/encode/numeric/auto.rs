@@ -70,7 +70,7 @@ pub(crate) fn reduce(
             summary.min_decimal_of_categories,
         )),
         EncodingType::NumericDigit => EncodingStats::Digit(DigitStats::of(summary)),
-        _ => EncodingStats::Binned(BinnedStats::of(summary)),
+        _ => EncodingStats::Binned(BinnedStats::of(summary, partials, protection)),
     }
 }
 

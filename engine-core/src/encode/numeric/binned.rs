@@ -5,11 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use super::auto::Summary;
 use super::decimal::power_of_ten;
+use super::partial::NumericPartial;
 use super::quantiles::{INTERVALS, distinct_bins};
 use super::values::{Number, Numbers};
+use super::within::{BinDraw, WithinBins};
 use super::{finish, fits_int};
 use crate::encode::categorical::{NULL, code_of, number_tokens};
 use crate::encode::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite};
+use crate::encode::protection::ColumnProtection;
 use crate::encode::stats::{Cardinalities, Codes};
 use crate::encode::{EncodeError, RareReplacement};
 use crate::schema::{CodeColumn, Column};
@@ -30,6 +33,9 @@ pub struct BinnedStats {
     /// Rising edges of the intervals; only 0 when value protection hides everything.
     #[serde(serialize_with = "write_bins")]
     pub bins: Vec<f64>,
+    /// What is known of the values inside the bins; the peer's files do not have it.
+    #[serde(flatten)]
+    pub within: Option<WithinBins>,
 }
 
 /// Hidden bins are the whole number 0 in the file, all others floats.
@@ -41,12 +47,18 @@ fn write_bins<S: serde::Serializer>(bins: &[f64], serializer: S) -> Result<S::Ok
 }
 
 impl BinnedStats {
-    pub(super) fn of(summary: Summary) -> Self {
+    /// The statistics of a column, and of what lies inside its bins where that is wanted.
+    pub(super) fn of(summary: Summary, partials: &[&NumericPartial], protection: &ColumnProtection) -> Self {
         let bins = summary.bounds.map(|(least, greatest)| {
             let quantiles = summary.quantiles.into_iter();
             distinct_bins(quantiles.map(|q| q.clamp(least, greatest)).collect(), INTERVALS)
         });
-        Self::new(summary.has_nan, bins, summary.min_decimal)
+        let mut stats = Self::new(summary.has_nan, bins, summary.min_decimal);
+        if protection.is_detailed() {
+            let within = partials.iter().filter_map(|p| p.within.as_ref());
+            stats.within = Some(WithinBins::of(within, &stats.bins, protection));
+        }
+        stats
     }
 
     /// Statistics with these edges; `None` when they are hidden.
@@ -65,6 +77,7 @@ impl BinnedStats {
             codes,
             min_decimal,
             bins,
+            within: None,
         }
     }
 
@@ -109,7 +122,9 @@ impl ColumnEncoding for BinnedStats {
                 format!("\"bin\" must be there, alone, and {codes}"),
             ));
         }
-        Ok(())
+        self.within
+            .as_ref()
+            .map_or(Ok(()), |within| within.check(&self.bins))
     }
 
     fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError> {
@@ -128,11 +143,20 @@ impl ColumnEncoding for BinnedStats {
         let (least, greatest) = (code_of(&self.codes, LEAST), code_of(&self.codes, GREATEST));
         let precision = Precision::new(self.min_decimal);
         let position = site.positions.of_column(site.column);
+        let draws: Vec<BinDraw> = self
+            .within
+            .iter()
+            .flat_map(|within| within.draws(&self.bins))
+            .collect();
         let value = |row: usize| {
             let code = codes[0].get(row);
             if let Some(interval) = (code as usize).checked_sub(tokens) {
                 let (from, to) = (self.bins[interval], self.bins[interval + 1]);
-                return Some(Number::Float(precision.floor(from + position(row) * (to - from))));
+                let drawn = draws
+                    .get(interval)
+                    .map_or(Err(position(row)), |draw| draw.at(position(row)));
+                let value = drawn.unwrap_or_else(|plain| precision.floor(from + plain * (to - from)));
+                return Some(Number::Float(value));
             }
             let end = if Some(code) == least {
                 self.bins.first()

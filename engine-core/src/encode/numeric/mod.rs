@@ -10,6 +10,7 @@ mod partial;
 mod private;
 mod quantiles;
 mod values;
+mod within;
 
 pub(crate) use auto::{choice, reduce, warn_of_limits};
 pub use binned::BinnedStats;
@@ -21,6 +22,7 @@ pub(crate) use partial::{NumericPartial, analyze};
 pub(crate) use private::reduce_private;
 use values::Number;
 pub(crate) use values::{NumberValues, Numbers};
+pub use within::WithinBins;
 
 use super::column::Decoded;
 use crate::schema::DecodedValues;

@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use super::decimal::{Decimal, HIGHEST, LOWEST};
 use super::quantiles::{self, Sorted};
 use super::values::{NumberValues, Numbers};
+use super::within::WithinPartial;
 use crate::encode::explain::Coverage;
 use crate::encode::log_histogram;
 use crate::encode::partial::{Counting, Misfits};
@@ -35,6 +36,8 @@ pub(crate) struct NumericPartial {
     /// The same quantiles with as many digits as enough subjects share.
     pub(crate) shared_quantiles: Option<Vec<f64>>,
     pub(crate) log_hist: Vec<u64>,
+    /// What lies between the quantiles.
+    pub(crate) within: Option<WithinPartial>,
     pub(crate) misfits: Option<Misfits>,
 }
 
@@ -72,6 +75,11 @@ impl NumericPartial {
         };
         join(&mut self.quantiles, later.quantiles);
         join(&mut self.shared_quantiles, later.shared_quantiles);
+        match (self.within.as_mut(), later.within) {
+            (Some(all), Some(more)) => all.merge(more),
+            (None, more) => self.within = more,
+            (Some(_), None) => {}
+        }
         for (count, more) in self.log_hist.iter_mut().zip(later.log_hist) {
             *count += more;
         }
@@ -262,16 +270,24 @@ fn count_sorted<T: Countable>(
         subject: &|place| rows.subject(place),
     };
     let with_subjects = (0..sorted.len).map(|place| ((sorted.value)(place), (sorted.subject)(place)));
+    let quantiles = wants_quantiles.then(|| quantiles::of_sorted(&sorted)).flatten();
+    let shared_quantiles = wants_quantiles.then(|| quantiles::shared(&sorted)).flatten();
+    let within = quantiles.as_ref().map(|quantiles| {
+        let edges = quantiles.iter().chain(shared_quantiles.iter().flatten());
+        let runs = runs.iter().map(|(value, holders)| (value.as_f64(), holders));
+        WithinPartial::of_runs(runs, edges.copied().collect())
+    });
     NumericPartial {
         nulls: Support::default(),
         digits,
         last_places,
         extremes: Extremes::of_sorted(with_subjects),
-        quantiles: wants_quantiles.then(|| quantiles::of_sorted(&sorted)).flatten(),
-        shared_quantiles: wants_quantiles.then(|| quantiles::shared(&sorted)).flatten(),
+        quantiles,
+        shared_quantiles,
         cnt_values: may_be_discrete
             .then(|| runs.into_iter().map(|(v, holders)| (v.text(), holders)).collect()),
         log_hist,
+        within,
         misfits: None,
     }
 }

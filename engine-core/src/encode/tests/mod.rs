@@ -13,6 +13,7 @@ mod private;
 mod properties;
 mod protected;
 mod stats;
+mod within;
 
 use indexmap::IndexMap;
 
