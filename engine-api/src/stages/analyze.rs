@@ -101,7 +101,14 @@ pub fn analyze_explained(
         }
     };
     let codes = codes.tell(&stats);
-    let explanations = explain(&partials, &types, &stats, options.protection, options.compat, seed);
+    let explanations = explain(
+        &partials,
+        &types,
+        &stats,
+        options.protection,
+        options.compat,
+        seed,
+    );
     drop(partials);
 
     remove_leftovers(&layout.model_store())?;

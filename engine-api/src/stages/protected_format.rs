@@ -69,7 +69,8 @@ fn protect_column(column: &mut ColumnFormat, shown: &Shown) {
     match &mut column.written {
         WrittenForm::Number(form) => protect_number(form, shown),
         WrittenForm::Time(form) => protect_time(form, shown),
-        WrittenForm::Plain | WrittenForm::Boolean(_) => {}
+        // All values of the column are written so.
+        WrittenForm::Plain | WrittenForm::Boolean(_) | WrittenForm::Date(_) => {}
     }
 }
 

@@ -38,7 +38,7 @@ mod tests {
     #[test]
     fn a_single_row_passes_with_probability_delta_at_most() {
         for (epsilon, delta) in [(1.0, 1e-6), (0.1, 1e-5), (5.0, 1e-9), (0.01, 0.3), (2.0, 0.9)] {
-            let ratio: f64 = (-epsilon as f64).exp();
+            let ratio = f64::exp(-epsilon);
             let passes = |threshold: u64| ratio.powf(threshold as f64 - 1.0) / (1.0 + ratio);
             let threshold = release_threshold(epsilon, delta).unwrap();
             assert!(passes(threshold) <= delta * (1.0 + 1e-9), "{epsilon} {delta}");

@@ -158,6 +158,9 @@ pub struct WithinBins {
     pub last_places: Vec<Vec<(i32, f64)>>,
 }
 
+/// Something with its share.
+type Shared<T> = (T, f64);
+
 /// What is counted of a bin.
 #[derive(Default)]
 struct Counts {
@@ -249,7 +252,11 @@ fn are_shares(shares: impl Iterator<Item = f64> + Clone) -> bool {
 }
 
 impl Counts {
-    fn finish(mut self, (least, greatest): (f64, f64), threshold: u64) -> (Vec<(f64, f64)>, Vec<(i32, f64)>) {
+    fn finish(
+        mut self,
+        (least, greatest): (f64, f64),
+        threshold: u64,
+    ) -> (Vec<Shared<f64>>, Vec<Shared<i32>>) {
         // The ends of the range have codes of their own, and what lies beyond them is not shown.
         self.frequent
             .retain(|(value, _)| *value > least && *value < greatest);

@@ -2,7 +2,9 @@
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use engine_core::encode::{self, EncodingTypes, Part, PartialStats, Protection, TableKeys, TableStats};
+use engine_core::encode::{
+    self, Compat, EncodingTypes, Part, PartialStats, Protection, TableKeys, TableStats,
+};
 
 use crate::compare::Outcome;
 use crate::discover::Case;
@@ -80,6 +82,7 @@ impl Run {
             &partials,
             types,
             self.protection,
+            Compat::Reference,
             TableKeys::default(),
             SEED,
         )?)

@@ -6,7 +6,7 @@ use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::DataType;
 use engine_core::encode::{
-    self, EncodingTypes, Part, Positions, Protection, TableKeys, TableStats, decode_subjects,
+    self, Compat, EncodingTypes, Part, Positions, Protection, TableKeys, TableStats, decode_subjects,
 };
 use serde_json::Value;
 
@@ -116,6 +116,7 @@ fn statistics(case: &Case) -> Outcome {
         &partials,
         &target.types,
         Protection::Off,
+        Compat::Reference,
         TableKeys::default(),
         SEED,
     )?;
