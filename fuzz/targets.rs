@@ -11,7 +11,7 @@ use engine_api::data::{
     ReadOptions, SourceFormat, TableBatch, TableFormat, TableSink, TableSource, to_record_batch,
 };
 use engine_core::encode::{
-    EncodingTypes, Part, Positions, Protection, TableKeys, TableStats, analyze_partition, decode,
+    Compat, EncodingTypes, Part, Positions, Protection, TableKeys, TableStats, analyze_partition, decode,
     default_encoding, encode, reduce,
 };
 use engine_core::schema::{CodeColumn, CodeTable, Column, DecodedColumn, DecodedValues, Table, Values};
@@ -68,7 +68,14 @@ fn encode_batch(batch: &RecordBatch, format: &TableFormat) {
     let Ok(partial) = analyze_partition(&table, &types, Part::Training, 0) else {
         return;
     };
-    let Ok(stats) = reduce(&[partial], &types, Protection::Off, TableKeys::default(), 1) else {
+    let Ok(stats) = reduce(
+        &[partial],
+        &types,
+        Protection::Off,
+        Compat::Native,
+        TableKeys::default(),
+        1,
+    ) else {
         return;
     };
     let codes = encode(&table, &stats, 1, 0).unwrap();
@@ -129,7 +136,14 @@ pub fn encoding_types_json(bytes: &[u8]) {
     };
     let table = Table::new(vec![column("a"), column("b")], 3).unwrap();
     if let Ok(partial) = analyze_partition(&table, &types, Part::Training, 0) {
-        let stats = reduce(&[partial], &types, Protection::Off, TableKeys::default(), 1);
+        let stats = reduce(
+            &[partial],
+            &types,
+            Protection::Off,
+            Compat::Native,
+            TableKeys::default(),
+            1,
+        );
         if let Ok(stats) = stats {
             encode(&table, &stats, 1, 0).unwrap();
         }

@@ -16,7 +16,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit};
 use engine_api::data::{ParquetWriter, ReadOptions, SourceFormat, TableBatch, TableFormat, TableSource};
 use engine_core::encode::{
-    EncodingTypes, Part, Protection, TableKeys, analyze_partition, default_encoding, reduce,
+    Compat, EncodingTypes, Part, Protection, TableKeys, analyze_partition, default_encoding, reduce,
 };
 use engine_core::random::{Purpose, Stream};
 
@@ -222,7 +222,15 @@ fn types_and_stats(protection: Protection) -> (EncodingTypes, String) {
         .map(|c| (c.name.to_owned(), default_encoding(&c.values)))
         .collect();
     let partial = analyze_partition(&table, &types, Part::Training, 0).unwrap();
-    let stats = reduce(&[partial], &types, protection, TableKeys::default(), 1).unwrap();
+    let stats = reduce(
+        &[partial],
+        &types,
+        protection,
+        Compat::Native,
+        TableKeys::default(),
+        1,
+    )
+    .unwrap();
     (types, stats.to_json().unwrap())
 }
 
