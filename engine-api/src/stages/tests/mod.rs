@@ -56,8 +56,8 @@ impl Trip {
         };
         split(&workspace, source, &options, &mut silent)?;
         let options = AnalyzeOptions {
-            seed: None,
             protection: self.protection,
+            ..AnalyzeOptions::default()
         };
         let stats = analyze(&workspace, &options, &mut silent)?;
         encode(&workspace, &EncodeOptions::default(), &mut silent)?;
