@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::EncodeError;
 use super::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite};
+use super::explain::Coverage;
 use super::impute::Stand;
 use super::protection::ColumnProtection;
 use super::stats::{Cardinalities, Codes};
@@ -108,6 +109,24 @@ impl CharacterPartial {
                 *all.entry(character).or_default() += &holders;
             }
             all.sort_unstable_keys();
+        }
+    }
+}
+
+impl CharacterPartial {
+    /// Rows that hold a text, and how many of them have a hidden character at the position where most do.
+    pub(crate) fn coverage(&self, stats: &CharacterStats) -> Coverage {
+        let hidden = self.characters.iter().enumerate().map(|(position, counts)| {
+            let codes = stats.codes.get(&position_name(position));
+            let is_shown =
+                |c: &char| codes.is_some_and(|codes| codes.contains_key(c.encode_utf8(&mut [0; 4]) as &str));
+            let hidden = counts.iter().filter(|(character, _)| !is_shown(character));
+            hidden.map(|(_, holders)| holders.rows()).sum::<u64>()
+        });
+        Coverage {
+            rows: self.lengths.rows().sum(),
+            protected: hidden.max().unwrap_or(0),
+            distinct: None,
         }
     }
 }

@@ -136,6 +136,11 @@ fn coverage(values: &[&PartialValues], stats: &EncodingStats) -> Coverage {
                 let (least, greatest) = stats.bounds();
                 instants.outside(least.zip(greatest))
             }
+            (PartialValues::Character(texts), EncodingStats::Character(stats)) => texts.coverage(stats),
+            (PartialValues::LatLong(places), EncodingStats::LatLong(stats)) => places.coverage(stats),
+            (PartialValues::DatetimeRelative(instants), EncodingStats::DatetimeRelative(stats)) => {
+                instants.outside(stats)
+            }
             _ => Coverage::default(),
         };
         all.rows += part.rows;

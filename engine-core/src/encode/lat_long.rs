@@ -8,6 +8,7 @@ use super::EncodeError;
 use super::categorical::{RARE, number_tokens};
 use super::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite};
 use super::error::shorten;
+use super::explain::Coverage;
 use super::impute::Stand;
 use super::partial::Misfits;
 use super::protection::ColumnProtection;
@@ -201,6 +202,23 @@ impl LatLongPartial {
         let mut squares = larger.collect();
         sum_up(&mut squares);
         squares
+    }
+}
+
+impl LatLongPartial {
+    /// Rows that hold a place, and how many of them lie in no large square that is shown.
+    pub(crate) fn coverage(&self, stats: &LatLongStats) -> Coverage {
+        let rows = self.squares.iter().map(|(_, holders)| holders.rows()).sum();
+        let shown = stats.levels().next().map_or(0, |(cuts, _, squares)| {
+            let at_level = self.at_level(cuts);
+            let shown = at_level.iter().filter(|(square, _)| squares.contains_key(square));
+            shown.map(|(_, holders)| holders.rows()).sum()
+        });
+        Coverage {
+            rows,
+            protected: rows - shown,
+            distinct: None,
+        }
     }
 }
 

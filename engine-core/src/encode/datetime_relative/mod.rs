@@ -12,6 +12,7 @@ use super::EncodeError;
 use super::calendar::{DAY, Form, SECOND, days_of};
 use super::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite};
 use super::datetime::{Written, extremes, instant, join, text};
+use super::explain::Coverage;
 use super::instants::Instants;
 use super::log_histogram;
 use super::partial::Misfits;
@@ -158,6 +159,32 @@ impl RelativePartial {
         match (&mut self.misfits, later.misfits) {
             (Some(misfits), Some(more)) => misfits.merge(more),
             (misfits, more) => *misfits = misfits.take().or(more),
+        }
+    }
+
+    /// Rows that hold an instant, and how many of them lie outside the ends; all of them when these are hidden.
+    pub(crate) fn outside(&self, stats: &RelativeStats) -> Coverage {
+        let rows = self.log_hist.iter().sum();
+        let (least, greatest) = stats.bounds();
+        let protected = least.zip(greatest).map_or(rows, |(least, greatest)| {
+            let below = self
+                .extremes
+                .smallest()
+                .iter()
+                .filter(|(t, _)| *t < least)
+                .count();
+            let above = self
+                .extremes
+                .largest()
+                .iter()
+                .filter(|(t, _)| *t > greatest)
+                .count();
+            (below + above) as u64
+        });
+        Coverage {
+            rows,
+            protected,
+            distinct: None,
         }
     }
 
