@@ -42,6 +42,17 @@ pub enum GenerateError {
          trained order, or train again without a fixed order"
     )]
     ColumnOrder,
+    /// A model of one order is asked to leave out a column before others.
+    #[error(
+        "row {row}: this model was trained with a fixed order of the columns and cannot leave out a column before column number \
+         {column}; give the columns before it as well, marginalise those that are missing, or train again without a fixed order"
+    )]
+    Gap {
+        /// Number of the row.
+        row: usize,
+        /// Index of the column.
+        column: usize,
+    },
     /// The parameters are those of another model.
     #[error("the model has {expected} parameters, {got} were given; the weights belong to another model")]
     ParameterCount {

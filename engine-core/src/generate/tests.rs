@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::*;
 use crate::argn::FlatModel;
@@ -8,9 +9,9 @@ use crate::encode::{
     RareReplacement, SequenceLengths, TableKeys, TableStats,
 };
 use crate::fixtures::{mixed_model, model, pair_model, random_params, random_table};
-use crate::ir::ops::sampling::{Contribution, FixedProbability, SampleInputs, SamplingRules};
+use crate::ir::ops::sampling::{Cell, Contribution, FixedProbability, Reports, SampleInputs, SamplingRules};
 use crate::ir::ops::softmax::Softmax;
-use crate::ir::{Builder, Folded, Interpreter, RefBuffer, Tensor, fold_within};
+use crate::ir::{Builder, Folded, Interpreter, RefBuffer, SampleSpec, Tensor, fold_within, sample_program};
 use crate::reference::ReferenceBackend;
 use crate::schema::CodeTable;
 
@@ -47,8 +48,8 @@ fn forward_probs(model: &FlatModel, params: &[f32], table: &CodeTable, order: &[
     interpreter.output("probs").unwrap().clone()
 }
 
-/// Probabilities of the folded model with all codes given.
-fn folded_probs(folded: &Folded, params: &[f32], table: &CodeTable) -> Tensor {
+/// Probabilities of the folded model with all codes given at their turn.
+fn folded_probs(folded: &Folded, params: &[f32], table: &CodeTable, order: &[usize]) -> Tensor {
     let mut resources = [
         RefBuffer::numbers(as_f64(params)),
         RefBuffer::zeros(folded.model.len),
@@ -61,7 +62,17 @@ fn folded_probs(folded: &Folded, params: &[f32], table: &CodeTable) -> Tensor {
         table.columns().len(),
         codes_of(table),
     )];
-    let mut interpreter = Interpreter::new(&folded.sample);
+    let spec = SampleSpec {
+        draws: folded.model.sub_columns_of(order),
+        inputs: SampleInputs {
+            cells: true,
+            uniforms: false,
+        },
+        reports: Reports::all(table.columns().len()),
+        ..SampleSpec::default()
+    };
+    let program = sample_program(&folded.model, spec).unwrap();
+    let mut interpreter = Interpreter::new(&program);
     let run = Run::evaluate(table.rows() as u32);
     interpreter.run(&run, &mut resources[1..], &given).unwrap();
     assert_eq!(
@@ -69,20 +80,31 @@ fn folded_probs(folded: &Folded, params: &[f32], table: &CodeTable) -> Tensor {
         given[0].data,
         "given codes stay"
     );
-    interpreter.output("probs").unwrap().clone()
+    let (probs, logs) = (
+        interpreter.output("probs").unwrap(),
+        interpreter.output("log_probs").unwrap(),
+    );
+    let cards = &folded.model.cardinalities;
+    for row in 0..table.rows() {
+        for s in 0..cards.len() {
+            let p = probs.at(row, cards.offset(s) + table.get(row, s) as usize);
+            let log = logs.at(row, s);
+            assert!(
+                (log.exp() - p).abs() <= 1e-6 * p,
+                "row {row}, sub-column {s}: {p} and {log}"
+            );
+        }
+    }
+    probs.clone()
 }
 
-fn check_fold(model: &FlatModel, seed: u64, order: &[usize], budget: usize) -> Folded {
+fn check_fold(model: &FlatModel, seed: u64, (layout, order): (&[usize], &[usize]), budget: usize) -> Folded {
     let params = random_params(model.layout().len(), seed);
     let table = random_table(model, 11, seed);
-    let inputs = SampleInputs {
-        given: true,
-        uniforms: false,
-    };
     let forward = model.forward().unwrap();
-    let folded = fold_within(&forward, order, SamplingRules::default(), inputs, true, budget).unwrap();
+    let folded = fold_within(&forward, layout, budget).unwrap();
     let want = forward_probs(model, &params, &table, order);
-    let got = folded_probs(&folded, &params, &table);
+    let got = folded_probs(&folded, &params, &table, order);
     assert_eq!(got.data.len(), want.data.len());
     for (i, (got, want)) in got.data.iter().zip(&want.data).enumerate() {
         // Sampling works in single precision; two double precision sums round to neighbours at most.
@@ -100,17 +122,19 @@ fn a_folded_model_has_the_probabilities_of_the_forward_pass() {
     let model = mixed_model();
     for order in [[0, 1, 2, 3], [3, 1, 0, 2], [2, 3, 1, 0], [1, 0, 3, 2]] {
         for seed in [1, 2] {
-            let full = check_fold(&model, seed, &order, usize::MAX);
-            let factored = check_fold(&model, seed, &order, 0);
+            for layout in [&[0, 1, 2, 3], &[2, 0, 3, 1]] {
+                check_fold(&model, seed, (layout, &order), usize::MAX);
+            }
+            let full = check_fold(&model, seed, (&order, &order), usize::MAX);
+            let factored = check_fold(&model, seed, (&order, &order), 0);
             let is_table = |c: &Contribution| matches!(c, Contribution::Table { .. });
-            assert!(full.model.draws.iter().all(|d| is_table(&d.contribution)));
-            let tables = factored
-                .model
-                .draws
+            let subs = |folded: &Folded| folded.model.sub_columns.clone();
+            assert!(subs(&full).iter().all(|d| is_table(&d.contribution)));
+            let tables = subs(&factored)
                 .iter()
                 .filter(|d| is_table(&d.contribution))
                 .count();
-            let draws = factored.model.draws.len();
+            let draws = factored.model.sub_columns.len();
             assert!(
                 0 < tables && tables < draws,
                 "{tables} of {draws} draws have a full table"
@@ -122,28 +146,28 @@ fn a_folded_model_has_the_probabilities_of_the_forward_pass() {
 #[test]
 fn folding_holds_for_one_column_and_for_no_compressors() {
     use crate::fixtures::Sub;
-    check_fold(&model(&[(&[Sub(7, 3, &[4])], None)]), 3, &[0], 0);
+    check_fold(&model(&[(&[Sub(7, 3, &[4])], None)]), 3, (&[0], &[0]), 0);
     check_fold(
         &model(&[(&[Sub(7, 3, &[4, 2]), Sub(9, 2, &[4, 2])], None)]),
         3,
-        &[0],
+        (&[0], &[0]),
         0,
     );
-    check_fold(&pair_model(), 4, &[1, 0], 0);
+    check_fold(&pair_model(), 4, (&[0, 1], &[1, 0]), 0);
     let two_layers = model(&[
         (&[Sub(30, 2, &[3, 4]), Sub(3, 3, &[3, 2])], None),
         (&[Sub(20, 2, &[5, 1])], None),
     ]);
     for order in [[0, 1], [1, 0]] {
-        check_fold(&two_layers, 5, &order, 0);
-        check_fold(&two_layers, 6, &order, usize::MAX);
+        check_fold(&two_layers, 5, (&order, &order), 0);
+        check_fold(&two_layers, 6, (&[0, 1], &order), usize::MAX);
     }
 }
 
 fn generator(options: &GenerateOptions) -> Generator {
     let model = mixed_model();
     let params = random_params(model.layout().len(), 8);
-    Generator::new(&ReferenceBackend, &model, &params, options).unwrap()
+    Generator::new(Arc::new(ReferenceBackend), &model, &params, options).unwrap()
 }
 
 fn all_rows(generator: &mut Generator, rows: i64) -> CodeTable {
@@ -187,7 +211,7 @@ fn frequencies_of_draws_are_the_products_of_conditional_probabilities() {
         order: GenerationOrder::Given(vec![1, 0]),
         ..GenerateOptions::new(3)
     };
-    let mut generator = Generator::new(&ReferenceBackend, &model, &params, &options).unwrap();
+    let mut generator = Generator::new(Arc::new(ReferenceBackend), &model, &params, &options).unwrap();
     let rows = 20_000;
     let table = all_rows(&mut generator, rows);
     let mut counts: HashMap<(u32, u32), f64> = HashMap::new();
@@ -236,23 +260,25 @@ fn forbidden_codes_are_never_drawn() {
 fn replaying_takes_given_codes_and_given_numbers() {
     let model = pair_model();
     let params = random_params(model.layout().len(), 13);
-    let given = [Some(3), None, None, Some(0)];
+    let mut cells = Cells::drawn(2, 2);
+    cells.set(0, 0, Cell::Given(3));
+    cells.set(1, 1, Cell::Known(0));
     let uniforms = [0.9, 0.0, 0.999_999, 0.5];
     let inputs = ReplayInputs {
         rows: 2,
-        given: Some(&given),
+        cells: Some(&cells),
         uniforms: Some(&uniforms),
         ..ReplayInputs::default()
     };
     let rules = SamplingRules::default;
-    let backend = ReferenceBackend;
-    let result = replay(&backend, (&model, &params), &[0, 1], rules(), inputs).unwrap();
+    let backend = || Arc::new(ReferenceBackend);
+    let result = replay(backend(), (&model, &params), &[0, 1], rules(), inputs).unwrap();
     assert_eq!(result.probs, result.weights);
     let cell = |row, s| result.codes.get(row, s);
     assert_eq!((cell(0, 0), cell(0, 1), cell(1, 0), cell(1, 1)), (3, 0, 3, 0));
     let error = ReplayInputs { rows: 3, ..inputs };
     assert_eq!(
-        replay(&backend, (&model, &params), &[0, 1], rules(), error)
+        replay(backend(), (&model, &params), &[0, 1], rules(), error)
             .unwrap_err()
             .to_string(),
         "given codes: 6 numbers are needed (rows times sub-columns), 4 were given"
@@ -265,7 +291,7 @@ fn bad_requests_get_one_sentence() {
     let params = random_params(model.layout().len(), 1);
     let usual = GenerateOptions::new(0);
     let fails = |options: GenerateOptions| {
-        Generator::new(&ReferenceBackend, &model, &params, &options)
+        Generator::new(Arc::new(ReferenceBackend), &model, &params, &options)
             .unwrap_err()
             .to_string()
     };
@@ -302,13 +328,13 @@ fn bad_requests_get_one_sentence() {
         fails(options),
         "a batch of 0 rows is asked for; give a number from 1 to 4294967295"
     );
-    let error = Generator::new(&ReferenceBackend, &model, &params[1..], &usual).unwrap_err();
+    let error = Generator::new(Arc::new(ReferenceBackend), &model, &params[1..], &usual).unwrap_err();
     let (expected, got) = (params.len(), params.len() - 1);
     assert_eq!(
         error.to_string(),
         format!("the model has {expected} parameters, {got} were given; the weights belong to another model")
     );
-    let mut generator = Generator::new(&ReferenceBackend, &model, &params, &usual).unwrap();
+    let mut generator = Generator::new(Arc::new(ReferenceBackend), &model, &params, &usual).unwrap();
     for rows in [0, -3] {
         let error = generator.generate(rows).unwrap_err();
         assert_eq!(
@@ -321,7 +347,8 @@ fn bad_requests_get_one_sentence() {
 #[test]
 fn a_model_without_columns_gives_rows_without_cells() {
     let model = model(&[]);
-    let mut generator = Generator::new(&ReferenceBackend, &model, &[], &GenerateOptions::new(0)).unwrap();
+    let mut generator =
+        Generator::new(Arc::new(ReferenceBackend), &model, &[], &GenerateOptions::new(0)).unwrap();
     let table = all_rows(&mut generator, 7);
     assert_eq!((table.rows(), table.columns().len()), (7, 0));
 }
