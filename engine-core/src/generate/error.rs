@@ -58,7 +58,9 @@ pub enum GenerateError {
     #[error("the targets of a probability must be columns of the model, at least one, and each once")]
     Targets,
     /// The codes of the targets have too many combinations.
-    #[error("{got} combinations of codes are asked for, at most {most} can be told apart; ask for fewer targets or fewer rows at once")]
+    #[error(
+        "{got} combinations of codes are asked for, at most {most} can be told apart; ask for fewer targets or fewer rows at once"
+    )]
     Combinations {
         /// Combinations asked for.
         got: usize,

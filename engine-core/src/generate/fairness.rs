@@ -43,7 +43,10 @@ impl Fairness {
             return fail(target, "has no sensitive columns beside it; name at least one");
         }
         if sensitive.contains(&target) {
-            return fail(target, "is the target and sensitive at once; leave it out of the sensitive ones");
+            return fail(
+                target,
+                "is the target and sensitive at once; leave it out of the sensitive ones",
+            );
         }
         let columns = stats.model_columns();
         let categorical: Vec<_> = stats.modelled().map(|(_, _, values, _)| values).collect();
@@ -53,7 +56,10 @@ impl Fairness {
                 return fail(name, "is no column of the model; check its spelling");
             };
             let EncodingStats::Categorical(values) = categorical[column] else {
-                return fail(name, "is not categorical; only categorical columns can be balanced");
+                return fail(
+                    name,
+                    "is not categorical; only categorical columns can be balanced",
+                );
             };
             if found.iter().any(|(other, _)| *other == column) {
                 return fail(name, "is named twice");
@@ -101,7 +107,11 @@ pub fn estimate_parity(
     let target = of_column(fairness.target);
     let sensitive: Vec<usize> = fairness.sensitive.iter().map(|c| of_column(*c)).collect();
     // Nothing after the target bears on it.
-    let asked: Vec<usize> = order.iter().copied().take_while(|c| *c != fairness.target).collect();
+    let asked: Vec<usize> = order
+        .iter()
+        .copied()
+        .take_while(|c| *c != fairness.target)
+        .collect();
     let order: Vec<usize> = asked.into_iter().chain([fairness.target]).collect();
     let reports = Reports {
         probs: vec![target],
@@ -134,7 +144,10 @@ pub fn estimate_parity(
     let cardinality = model.cardinality(target);
     Ok(Arc::new(Parity {
         marginal: Knots::of_codes(&samples[0], cardinality),
-        by_group: by_group.iter().map(|probs| Knots::of_codes(probs, cardinality)).collect(),
+        by_group: by_group
+            .iter()
+            .map(|probs| Knots::of_codes(probs, cardinality))
+            .collect(),
         target,
         sensitive,
         groups,

@@ -54,7 +54,11 @@ pub fn levels(values: &EncodingStats) -> Option<Vec<(u32, Level)>> {
             let start = stats.codes.len() as u32;
             for (code, ends) in (start..).zip(stats.bins.windows(2)) {
                 let is_last = code as usize == stats.codes.len() + stats.bins.len() - 2;
-                let level = if is_last { Level::AtLeast(ends[0]) } else { Level::Below(ends[1]) };
+                let level = if is_last {
+                    Level::AtLeast(ends[0])
+                } else {
+                    Level::Below(ends[1])
+                };
                 levels.push((code, level));
             }
             levels.extend(code(GREATEST).map(|code| (code, Level::Exact(*last))));

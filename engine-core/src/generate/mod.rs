@@ -26,7 +26,8 @@ pub use labels::{Level, levels};
 pub use loaded::{DrawSite, Drawn, LoadedModel, Plan};
 pub use order::{GenerationOrder, OrderRequest};
 pub use probability::{
-    Atoms, Joint, JointQuery, LogProbQuery, LogProbs, Point, ProbabilityOptions, ValueQuery, point_predictions,
+    Atoms, Joint, JointQuery, LogProbQuery, LogProbs, Point, ProbabilityOptions, ValueQuery,
+    point_predictions,
 };
 pub use replay::{Replay, ReplayInputs, replay};
 pub use rules::{imputed_codes, merge_rules, rare_codes, rebalanced_codes};

@@ -42,14 +42,30 @@ pub fn imputed_codes(stats: &TableStats, names: &[&str]) -> Vec<Vec<FixedProbabi
         }
         match values {
             EncodingStats::Categorical(stats) => {
-                stats.codes.get_index_of(RARE).into_iter().for_each(|code| forbid(0, code));
-                stats.codes.get_index_of(NULL).into_iter().for_each(|code| forbid(0, code));
+                stats
+                    .codes
+                    .get_index_of(RARE)
+                    .into_iter()
+                    .for_each(|code| forbid(0, code));
+                stats
+                    .codes
+                    .get_index_of(NULL)
+                    .into_iter()
+                    .for_each(|code| forbid(0, code));
             }
             EncodingStats::Discrete(stats) => {
-                stats.codes.get_index_of(NULL).into_iter().for_each(|code| forbid(0, code));
+                stats
+                    .codes
+                    .get_index_of(NULL)
+                    .into_iter()
+                    .for_each(|code| forbid(0, code));
             }
             EncodingStats::Binned(stats) => {
-                stats.codes.get_index_of(NULL).into_iter().for_each(|code| forbid(0, code));
+                stats
+                    .codes
+                    .get_index_of(NULL)
+                    .into_iter()
+                    .for_each(|code| forbid(0, code));
             }
             _ => {}
         }
@@ -60,7 +76,11 @@ pub fn imputed_codes(stats: &TableStats, names: &[&str]) -> Vec<Vec<FixedProbabi
 /// Set probabilities of the categories of column `name`, as they are stored. Categories that the model does not know leave their
 /// share to it; probabilities below 0 count as 0, and where those of known categories sum to more than 1 they are divided by their
 /// sum. Nothing is set when the column does not exist or is not categorical.
-pub fn rebalanced_codes(stats: &TableStats, name: &str, probabilities: &[(&str, f64)]) -> Vec<Vec<FixedProbability>> {
+pub fn rebalanced_codes(
+    stats: &TableStats,
+    name: &str,
+    probabilities: &[(&str, f64)],
+) -> Vec<Vec<FixedProbability>> {
     let mut fixed = vec![Vec::new(); stats.sub_columns().len()];
     let values = stats.modelled().map(|(_, _, values, _)| values);
     let mut columns = stats.model_columns().into_iter().zip(values);

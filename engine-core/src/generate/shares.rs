@@ -23,14 +23,21 @@ impl ExactShares {
         let complete = fixed.len() >= cardinality && sum > 0.0;
         let scale = if complete || sum > 1.0 { 1.0 / sum } else { 1.0 };
         // What is left to the model takes part in the rounding, last among equals.
-        let exact: Vec<f64> = fixed.iter().map(|f| f64::from(f.probability) * scale * rows as f64).collect();
+        let exact: Vec<f64> = fixed
+            .iter()
+            .map(|f| f64::from(f.probability) * scale * rows as f64)
+            .collect();
         let rest = (rows as f64 - exact.iter().sum::<f64>()).max(0.0);
         let parts: Vec<f64> = exact.iter().copied().chain([rest]).collect();
         let mut counts: Vec<u64> = parts.iter().map(|x| nearly_floor(*x)).collect();
         let mut by_remainder: Vec<usize> = (0..parts.len()).collect();
-        by_remainder.sort_by(|a, b| (parts[*b] - counts[*b] as f64).total_cmp(&(parts[*a] - counts[*a] as f64)));
+        by_remainder
+            .sort_by(|a, b| (parts[*b] - counts[*b] as f64).total_cmp(&(parts[*a] - counts[*a] as f64)));
         let missing = rows.saturating_sub(counts.iter().sum());
-        by_remainder.iter().take(missing as usize).for_each(|i| counts[*i] += 1);
+        by_remainder
+            .iter()
+            .take(missing as usize)
+            .for_each(|i| counts[*i] += 1);
         let mut end = 0;
         let ends = fixed.iter().zip(counts).map(|(f, count)| {
             end += count;
@@ -45,7 +52,10 @@ impl ExactShares {
     /// The code of `row`, one of the rows that are dealt; `None` where it is left to the model, among the codes without a share.
     pub fn code(&self, row: u64) -> Option<u32> {
         let position = self.permutation.get(row);
-        self.ends.iter().find(|(_, end)| position < *end).map(|(code, _)| *code)
+        self.ends
+            .iter()
+            .find(|(_, end)| position < *end)
+            .map(|(code, _)| *code)
     }
 
     /// The rules for rows that are left to the model: codes with a share are forbidden there.
@@ -93,7 +103,11 @@ mod tests {
             "shares of all codes are scaled"
         );
         assert_eq!(counts(&[(1, 0.1)], 3, 20_000), [(None, 18_000), (Some(1), 2_000)]);
-        assert_eq!(counts(&[(1, 0.5)], 2, 1), [(Some(1), 1)], "half a row goes to the named code");
+        assert_eq!(
+            counts(&[(1, 0.5)], 2, 1),
+            [(Some(1), 1)],
+            "half a row goes to the named code"
+        );
         assert_eq!(counts(&[(1, 0.7)], 2, 0), []);
     }
 }

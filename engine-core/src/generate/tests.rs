@@ -427,3 +427,222 @@ fn rare_codes_are_forbidden_by_encoding_and_replacement() {
             .all(|f| f.code == 0 && f.probability == 0.0)
     );
 }
+
+#[test]
+fn known_cells_act_as_if_their_columns_came_first() {
+    let model = mixed_model();
+    let params = random_params(model.layout().len(), 31);
+    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params, true).unwrap();
+    let table = random_table(&model, 16, 5);
+    let order = [2, 0, 3, 1];
+    let plan = loaded
+        .plan(&order, SamplingRules::default(), Reports::all(7))
+        .unwrap();
+    // Every pattern of known columns; what is not known is given at its turn.
+    let mut cells = Cells::drawn(16, 7);
+    for row in 0..16 {
+        for (c, column) in loaded.columns().iter().enumerate() {
+            for s in column.clone() {
+                let code = table.get(row, s);
+                let known = row >> c & 1 == 1;
+                cells.set(
+                    row,
+                    s,
+                    if known {
+                        Cell::Known(code)
+                    } else {
+                        Cell::Given(code)
+                    },
+                );
+            }
+        }
+    }
+    let drawn = loaded.run(&plan, &cells, DrawSite::default()).unwrap();
+    let cards: Vec<usize> = model.sub_columns().iter().map(|(_, v)| *v).collect();
+    let total: usize = cards.iter().sum();
+    for row in 0..16 {
+        let is_known = |c: &usize| row >> c & 1 == 1;
+        let known = (0..4).filter(|c| is_known(c));
+        let known_first: Vec<usize> = known.chain(order.into_iter().filter(|c| !is_known(c))).collect();
+        let want = forward_probs(&model, &params, &table.gather(&[row]), &known_first);
+        let mut offset = 0;
+        for (s, v) in cards.iter().enumerate() {
+            let column = loaded.columns().iter().position(|c| c.contains(&s)).unwrap();
+            let range = offset..offset + v;
+            offset += v;
+            if is_known(&column) {
+                assert_eq!(drawn.log_probs[row * 7 + s], 0.0);
+                continue;
+            }
+            for (got, want) in drawn.probs[row * total..][range.clone()]
+                .iter()
+                .zip(&want.data[range])
+            {
+                assert!(
+                    (f64::from(*got) - want).abs() <= 1e-6 * want,
+                    "row {row}, sub-column {s}"
+                );
+            }
+        }
+    }
+    assert_eq!(
+        drawn.codes,
+        codes_of(&table).iter().map(|c| *c as u32).collect::<Vec<_>>()
+    );
+}
+
+/// Cells of mixed patterns over `rows` rows: known where `row + column` is odd.
+fn patterns(model: &FlatModel, columns: &[std::ops::Range<usize>], rows: usize) -> Cells {
+    let table = random_table(model, rows, 6);
+    let mut cells = Cells::drawn(rows, table.columns().len());
+    for (c, column) in columns.iter().enumerate() {
+        cells.know(column.clone(), &table, 0, |row| (row / 3 + c * row) % 2 == 1);
+    }
+    cells
+}
+
+#[test]
+fn completed_rows_keep_what_is_known_and_depend_on_nothing_else() {
+    let model = mixed_model();
+    let options = GenerateOptions {
+        order: GenerationOrder::Given(vec![2, 3, 0, 1]),
+        ..GenerateOptions::new(12)
+    };
+    let generator = generator(&options);
+    let cells = patterns(&model, generator.model().columns(), 50);
+    let whole = generator.complete(&cells, 1_000).unwrap();
+    for row in 0..50 {
+        for s in 0..7 {
+            if let Cell::Known(code) = cells.get(row, s) {
+                assert_eq!(whole.get(row, s), code);
+            }
+        }
+        let mut alone = Cells::drawn(1, 7);
+        (0..7).for_each(|s| alone.set(0, s, cells.get(row, s)));
+        let alone = generator.complete(&alone, 1_000 + row as u64).unwrap();
+        assert_eq!(
+            alone,
+            whole.gather(&[row]),
+            "row {row} does not depend on the others"
+        );
+    }
+    let free = generator.complete(&Cells::drawn(20, 7), 0).unwrap();
+    let mut same = self::generator(&options);
+    assert_eq!(
+        free,
+        all_rows(&mut same, 20),
+        "rows of which nothing is known are generated"
+    );
+}
+
+#[test]
+fn models_of_one_order_refuse_gaps() {
+    let model = mixed_model();
+    let options = GenerateOptions {
+        flexible: false,
+        ..GenerateOptions::new(12)
+    };
+    let generator = generator(&options);
+    let table = random_table(&model, 2, 6);
+    let mut cells = Cells::drawn(2, 7);
+    cells.know(0..1, &table, 0, |_| true);
+    cells.know(1..4, &table, 0, |_| true);
+    assert!(
+        generator.complete(&cells, 0).is_ok(),
+        "the first columns may be known"
+    );
+    cells.know(5..7, &table, 0, |row| row == 1);
+    assert_eq!(
+        generator.complete(&cells, 0).unwrap_err().to_string(),
+        "row 1: this model was trained with a fixed order of the columns and cannot leave out a column before column number 3; give \
+         the columns before it as well, marginalise those that are missing, or train again without a fixed order"
+    );
+    let error = generator
+        .model()
+        .plan(&[1, 0], SamplingRules::default(), Reports::default());
+    assert!(matches!(error, Err(GenerateError::ColumnOrder)));
+}
+
+#[test]
+fn several_threads_ask_one_model() {
+    let model = mixed_model();
+    let params = random_params(model.layout().len(), 8);
+    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params, true).unwrap();
+    let plan = loaded
+        .plan(&[3, 0, 1, 2], SamplingRules::default(), Reports::default())
+        .unwrap();
+    let cells = patterns(&model, loaded.columns(), 9);
+    let once = loaded.run(&plan, &cells, DrawSite::default()).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..5 {
+                    assert_eq!(loaded.run(&plan, &cells, DrawSite::default()).unwrap(), once);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn rebalanced_shares_are_met_whatever_the_temperature() {
+    let share = |fixed: &[(u32, f32)], temperature: f64| {
+        let fixed: Vec<_> = fixed
+            .iter()
+            .map(|(code, probability)| FixedProbability {
+                code: *code,
+                probability: *probability,
+            })
+            .collect();
+        let options = GenerateOptions {
+            fixed: vec![Vec::new(), Vec::new(), Vec::new(), Vec::new(), fixed],
+            temperature,
+            order: GenerationOrder::Given(vec![2, 0, 1, 3]),
+            ..GenerateOptions::new(3)
+        };
+        let table = all_rows(&mut generator(&options), 4_000);
+        let counts = table.columns()[4].counts(3);
+        [0, 1, 2].map(|code| counts[code] as f64 / 4_000.0)
+    };
+    for temperature in [1.0, 0.01] {
+        let shares = share(&[(0, 0.2), (2, 0.5)], temperature);
+        for (got, want) in shares.iter().zip([0.2, 0.3, 0.5]) {
+            assert!((got - want).abs() < 0.03, "temperature {temperature}: {shares:?}");
+        }
+    }
+}
+
+#[test]
+fn parity_makes_the_target_independent_of_the_groups() {
+    let model = pair_model();
+    let params: Vec<f32> = random_params(model.layout().len(), 21)
+        .iter()
+        .map(|p| 2.0 * p)
+        .collect();
+    let gap = |parity: Option<Arc<crate::ir::ops::sampling::Parity>>| {
+        let options = GenerateOptions {
+            parity,
+            ..GenerateOptions::new(4)
+        };
+        let mut generator = Generator::new(Arc::new(ReferenceBackend), &model, &params, &options).unwrap();
+        let table = all_rows(&mut generator, 8_000);
+        let share = |group: u32, code: u32| {
+            let rows: Vec<usize> = (0..8_000).filter(|r| table.get(*r, 0) == group).collect();
+            rows.iter().filter(|r| table.get(**r, 1) == code).count() as f64 / rows.len() as f64
+        };
+        let of_code = |code| {
+            let shares: Vec<f64> = (0..4).map(|group| share(group, code)).collect();
+            shares.iter().copied().fold(0.0, f64::max) - shares.iter().copied().fold(1.0, f64::min)
+        };
+        (0..4).map(of_code).fold(0.0, f64::max)
+    };
+    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params, true).unwrap();
+    let fairness = Fairness {
+        target: 1,
+        sensitive: vec![0],
+        groups: (0..4).map(|code| vec![code]).collect(),
+    };
+    let parity = estimate_parity(&loaded, &fairness, &[0, 1], &SamplingRules::default(), 4).unwrap();
+    let (before, after) = (gap(None), gap(Some(parity)));
+    assert!(before > 0.15 && after < 0.08, "{before} before, {after} after");
+}

@@ -43,15 +43,26 @@ impl Chain {
         sub_columns: Vec<usize>,
         rules: &SamplingRules,
     ) -> Result<Self, GenerateError> {
-        let ruled: Vec<bool> = sub_columns.iter().map(|s| !rules.fixed_of(*s).is_empty()).collect();
+        let ruled: Vec<bool> = sub_columns
+            .iter()
+            .map(|s| !rules.fixed_of(*s).is_empty())
+            .collect();
         let plan = |(s, ruled): (&usize, &bool)| {
             let mut reports = Reports::default();
-            let reported = if *ruled { &mut reports.weights } else { &mut reports.probs };
+            let reported = if *ruled {
+                &mut reports.weights
+            } else {
+                &mut reports.probs
+            };
             reported.push(*s);
             model.plan_parts(vec![*s], rules.clone(), reports)
         };
         Ok(Self {
-            plans: sub_columns.iter().zip(&ruled).map(plan).collect::<Result<_, _>>()?,
+            plans: sub_columns
+                .iter()
+                .zip(&ruled)
+                .map(plan)
+                .collect::<Result<_, _>>()?,
             sub_columns,
             ruled,
         })
@@ -100,7 +111,10 @@ impl Chain {
         level: usize,
         atoms: &[Atoms],
     ) -> Result<Vec<f64>, GenerateError> {
-        let (s, v) = (self.sub_columns[level], model.cardinality(self.sub_columns[level]));
+        let (s, v) = (
+            self.sub_columns[level],
+            model.cardinality(self.sub_columns[level]),
+        );
         let total: usize = atoms.iter().map(|a| a.probs.len()).sum();
         let mut probs = Vec::with_capacity(total * v);
         let flag = self.null_flag(model, level);
@@ -118,7 +132,11 @@ impl Chain {
             }
             let cells = Cells::from_words(model.sub_columns(), words);
             let drawn = model.run(&self.plans[level], &cells, DrawSite::default())?;
-            let told = if self.ruled[level] { drawn.weights } else { drawn.probs };
+            let told = if self.ruled[level] {
+                drawn.weights
+            } else {
+                drawn.probs
+            };
             for ((_, atoms, i), told) in chunk.iter().zip(told.chunks_exact(v)) {
                 let is_null = flag.is_some_and(|f| atoms.codes[i * level + f] == 1);
                 let filler = model.filler(s) as usize;

@@ -27,7 +27,9 @@ impl Combinations {
 
     /// How many there are; the largest number when there are more.
     pub(super) fn count(&self) -> usize {
-        self.cardinalities.iter().fold(1, |n: usize, v| n.saturating_mul(*v))
+        self.cardinalities
+            .iter()
+            .fold(1, |n: usize, v| n.saturating_mul(*v))
     }
 
     /// The codes of combination `i`, with their sub-columns.
@@ -51,10 +53,12 @@ impl Combinations {
     pub(super) fn stands(&self, model: &LoadedModel, i: usize) -> bool {
         let codes = self.codes(i);
         let code_of = |s: usize| codes.iter().find(|(other, _)| *other == s).map(|(_, code)| *code);
-        codes.iter().all(|(s, code)| match null_flag(model, *s).filter(|flag| flag != s) {
-            Some(flag) if code_of(flag) == Some(1) => *code == model.filler(*s),
-            _ => true,
-        })
+        codes
+            .iter()
+            .all(|(s, code)| match null_flag(model, *s).filter(|flag| flag != s) {
+                Some(flag) if code_of(flag) == Some(1) => *code == model.filler(*s),
+                _ => true,
+            })
     }
 }
 
@@ -74,7 +78,9 @@ pub(super) fn row_scores(model: &LoadedModel, drawn: &Drawn, cells: &Cells) -> V
             let is_given = |s: usize| matches!(cells.get(row, s), Cell::Given(_));
             let flag = model.null_flag(column);
             let is_null = flag.is_some_and(|f| is_given(f) && drawn.codes[row * count + f] == 1);
-            let counted = range.clone().filter(|s| is_given(*s) && (!is_null || Some(*s) == flag));
+            let counted = range
+                .clone()
+                .filter(|s| is_given(*s) && (!is_null || Some(*s) == flag));
             sum += counted.map(|s| f64::from(logs[s])).sum::<f64>();
         }
         sum
@@ -127,7 +133,9 @@ impl<'m> Scorer<'m> {
         let uniforms = std::mem::take(&mut self.uniforms);
         let uniforms = (!uniforms.is_empty()).then_some(&uniforms[..]);
         let (rows, site) = (cells.rows(), DrawSite::default());
-        let drawn = self.model.run_batches(self.plan, Some(&cells), uniforms, rows, site)?;
+        let drawn = self
+            .model
+            .run_batches(self.plan, Some(&cells), uniforms, rows, site)?;
         self.scores.extend(row_scores(self.model, &drawn, &cells));
         Ok(())
     }

@@ -70,7 +70,8 @@ impl JointQuery {
         };
         // The trained order is the only one that a model of one order knows.
         let in_order = if model.flexible() { targets } else { &once };
-        let sub_columns = |columns: &[usize]| columns.iter().flat_map(|c| model.columns()[*c].clone()).collect();
+        let sub_columns =
+            |columns: &[usize]| columns.iter().flat_map(|c| model.columns()[*c].clone()).collect();
         let combinations = Combinations::new(model, sub_columns(targets));
         let (got, most) = (combinations.count(), options.most_combinations);
         if got > most {
@@ -81,7 +82,9 @@ impl JointQuery {
             ..Reports::default()
         };
         let orders = options.column_orders(model);
-        let plans = orders.iter().map(|o| model.plan(o, SamplingRules::default(), logs()));
+        let plans = orders
+            .iter()
+            .map(|o| model.plan(o, SamplingRules::default(), logs()));
         Ok(Self {
             targets: targets.to_vec(),
             chain: Chain::new(model, sub_columns(in_order), &rules)?,
@@ -118,7 +121,12 @@ impl JointQuery {
         }
         let mut joint = Joint {
             sub_columns: self.combinations.sub_columns.clone(),
-            cardinalities: self.combinations.sub_columns.iter().map(|s| model.cardinality(*s)).collect(),
+            cardinalities: self
+                .combinations
+                .sub_columns
+                .iter()
+                .map(|s| model.cardinality(*s))
+                .collect(),
             probs: vec![0.0; got],
             standard_errors: None,
         };
@@ -169,7 +177,12 @@ impl JointQuery {
 
     /// Averages with the answers of the other orders: known columns and targets are scored together, and the score of each
     /// combination is its share.
-    fn average_orders(&self, model: &LoadedModel, known: &Cells, joint: &mut Joint) -> Result<(), GenerateError> {
+    fn average_orders(
+        &self,
+        model: &LoadedModel,
+        known: &Cells,
+        joint: &mut Joint,
+    ) -> Result<(), GenerateError> {
         let count = self.combinations.count();
         let possible = self.possible(model);
         for plan in self.orders.iter().skip(1) {
@@ -201,7 +214,11 @@ impl JointQuery {
         };
         let can_occur = |t: &usize| {
             self.combinations.stands(model, *t)
-                && self.combinations.codes(*t).into_iter().all(|(s, code)| !forbidden(s, code))
+                && self
+                    .combinations
+                    .codes(*t)
+                    .into_iter()
+                    .all(|(s, code)| !forbidden(s, code))
         };
         (0..self.combinations.count()).filter(can_occur).collect()
     }
@@ -236,9 +253,16 @@ impl JointQuery {
     fn way(&self, model: &LoadedModel, known: &Cells, row: usize) -> Way {
         let columns = model.columns();
         let is_target = |c: &usize| self.targets.contains(c);
-        let is_known = |c: usize| columns[c].clone().all(|s| matches!(known.get(row, s), Cell::Known(_)));
+        let is_known = |c: usize| {
+            columns[c]
+                .clone()
+                .all(|s| matches!(known.get(row, s), Cell::Known(_)))
+        };
         let (first_target, last_target) = self.ends();
-        let last = (0..columns.len()).rev().find(|c| is_known(*c) || is_target(c)).unwrap_or(0);
+        let last = (0..columns.len())
+            .rev()
+            .find(|c| is_known(*c) || is_target(c))
+            .unwrap_or(0);
         let hidden = (0..last).filter(|c| !is_target(c) && !is_known(*c));
         let hidden: Vec<usize> = hidden.flat_map(|c| columns[c].clone()).collect();
         let together = last_target - first_target + 1 == self.targets.len();
@@ -280,7 +304,10 @@ impl JointQuery {
             let inner = kept(hidden);
             let of_row = &scores[from..from + inner * possible.len()];
             from += of_row.len();
-            let sums: Vec<f64> = of_row.chunks_exact(inner).map(|s| log_sum(s.iter().copied())).collect();
+            let sums: Vec<f64> = of_row
+                .chunks_exact(inner)
+                .map(|s| log_sum(s.iter().copied()))
+                .collect();
             let total = log_sum(sums.iter().copied());
             for (t, sum) in possible.iter().zip(sums) {
                 joint.probs[row * count + t] = (sum - total).exp();
@@ -298,7 +325,11 @@ impl JointQuery {
         row: usize,
         joint: &mut Joint,
     ) -> Result<(), GenerateError> {
-        let (draws, count, possible) = (self.options.draws, self.combinations.count(), self.possible(model));
+        let (draws, count, possible) = (
+            self.options.draws,
+            self.combinations.count(),
+            self.possible(model),
+        );
         let base = given_row(known, row, |_| Cell::Drawn);
         let mut scorer = Scorer::new(model, &self.orders[0]);
         for draw in 0..draws {
@@ -341,7 +372,11 @@ impl ValueQuery {
     ///
     /// # Errors
     /// [`GenerateError::Targets`] when there is no such column.
-    pub fn new(model: &LoadedModel, column: usize, options: &ProbabilityOptions) -> Result<Self, GenerateError> {
+    pub fn new(
+        model: &LoadedModel,
+        column: usize,
+        options: &ProbabilityOptions,
+    ) -> Result<Self, GenerateError> {
         let sub_columns = model.columns().get(column).ok_or(GenerateError::Targets)?.clone();
         let rules = SamplingRules {
             fixed: options.fixed.clone(),

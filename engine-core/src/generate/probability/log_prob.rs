@@ -36,13 +36,31 @@ impl LogProbQuery {
     /// [`GenerateError::TooFew`].
     pub fn new(model: &LoadedModel, options: &ProbabilityOptions) -> Result<Self, GenerateError> {
         options.check()?;
+        Self::in_orders(model, &options.column_orders(model), options)
+    }
+
+    /// As [`Self::new`], averaged over the given orders of all columns.
+    ///
+    /// # Errors
+    /// [`GenerateError::ColumnOrder`] when the model knows one order only and this is another; [`GenerateError::TooFew`] when there is
+    /// none.
+    pub fn in_orders(
+        model: &LoadedModel,
+        orders: &[Vec<usize>],
+        options: &ProbabilityOptions,
+    ) -> Result<Self, GenerateError> {
         let logs = || Reports {
             log_probs: true,
             ..Reports::default()
         };
         let plan = |order: &Vec<usize>| model.plan(order, SamplingRules::default(), logs());
+        let plans: Vec<Plan> = orders.iter().map(plan).collect::<Result<_, _>>()?;
+        if plans.is_empty() {
+            let (option, got, least) = ("orders", 0, 1);
+            return Err(GenerateError::TooFew { option, got, least });
+        }
         Ok(Self {
-            orders: options.column_orders(model).iter().map(plan).collect::<Result<_, _>>()?,
+            orders: plans,
             options: options.clone(),
         })
     }
@@ -64,7 +82,9 @@ impl LogProbQuery {
         };
         for first in (0..known.rows()).step_by(ROWS) {
             let rows = first..(first + ROWS).min(known.rows());
-            let words = rows.flat_map(|row| given_row(known, row, |_| Cell::Hidden)).collect();
+            let words = rows
+                .flat_map(|row| given_row(known, row, |_| Cell::Hidden))
+                .collect();
             let given = match width {
                 0 => Cells::hidden(known.rows() - first, 0),
                 _ => Cells::from_words(model.sub_columns(), words),
@@ -113,7 +133,11 @@ impl LogProbQuery {
     ) -> Result<(), GenerateError> {
         let (columns, width) = (model.columns(), model.columns().len());
         for row in 0..known.rows() {
-            let is_known = |c: usize| columns[c].clone().all(|s| matches!(known.get(row, s), Cell::Known(_)));
+            let is_known = |c: usize| {
+                columns[c]
+                    .clone()
+                    .all(|s| matches!(known.get(row, s), Cell::Known(_)))
+            };
             let last = (0..width).rev().find(|c| is_known(*c)).unwrap_or(0);
             let gaps: Vec<usize> = (0..last)
                 .filter(|c| !is_known(*c))
@@ -140,9 +164,14 @@ impl LogProbQuery {
             }
             let scores = scorer.finish()?;
             let mean = log_sum(scores.iter().copied()) - (draws as f64).ln();
-            let squares = scores.iter().map(|s| ((s - mean).exp() - 1.0).powi(2)).sum::<f64>();
+            let squares = scores
+                .iter()
+                .map(|s| ((s - mean).exp() - 1.0).powi(2))
+                .sum::<f64>();
             answer.rows[row] = mean;
-            let errors = answer.standard_errors.get_or_insert_with(|| vec![0.0; known.rows()]);
+            let errors = answer
+                .standard_errors
+                .get_or_insert_with(|| vec![0.0; known.rows()]);
             // Relative error of the mean, which is the error of its logarithm.
             errors[row] = (squares / (draws * (draws - 1)) as f64).sqrt();
         }

@@ -12,3 +12,6 @@ pub use joint::{Joint, JointQuery, ValueQuery};
 pub use log_prob::{LogProbQuery, LogProbs};
 pub use options::ProbabilityOptions;
 pub use point::{Point, point_predictions};
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,8 @@ pub struct ProbabilityOptions {
     /// Most combinations of codes of the targets, and of columns that a model of one order cannot leave out, that are summed exactly
     /// in one row.
     pub most_combinations: usize,
-    /// Draws of the columns that are left out, in each row, where there are more combinations; at least 2.
+    /// Draws of the columns that are left out, in each row, where there are more combinations; at least 2. They fill the parts of nulls
+    /// at random, as generation does, where exact sums count a null once.
     pub draws: usize,
     /// Seed of the draws and of the orders.
     pub seed: u64,

@@ -32,7 +32,11 @@ pub fn point_predictions(
     distributions: &[Atoms],
     point: Point,
 ) -> Result<DecodedColumn, GenerateError> {
-    let model_column = stats.model_columns().into_iter().nth(column).ok_or(GenerateError::Targets)?;
+    let model_column = stats
+        .model_columns()
+        .into_iter()
+        .nth(column)
+        .ok_or(GenerateError::Targets)?;
     let of_column = Decoder::new(stats, &model_column)?;
     let name = match point {
         Point::Mean => "mean",
@@ -42,7 +46,10 @@ pub fn point_predictions(
     let mut points = Vec::with_capacity(distributions.len());
     let mut instants = false;
     for atoms in distributions {
-        let (lower, upper) = (of_column.decode(&atoms.codes, 0.0)?, of_column.decode(&atoms.codes, UPPER)?);
+        let (lower, upper) = (
+            of_column.decode(&atoms.codes, 0.0)?,
+            of_column.decode(&atoms.codes, UPPER)?,
+        );
         let numbers = |c: &DecodedColumn| numbers(c).ok_or_else(|| no_point(&model_column.name, name));
         let (lower_values, upper_values) = (numbers(&lower)?, numbers(&upper)?);
         instants |= matches!(lower.values, DecodedValues::Timestamp(_));
@@ -50,7 +57,11 @@ pub fn point_predictions(
             .filter(|i| is_value(&lower, *i))
             .map(|i| Part {
                 lower: lower_values[i],
-                upper: if of_column.is_binned { upper_values[i] } else { lower_values[i] },
+                upper: if of_column.is_binned {
+                    upper_values[i]
+                } else {
+                    lower_values[i]
+                },
                 mass: atoms.probs[i],
             })
             .collect();
@@ -90,7 +101,10 @@ struct Part {
 
 fn mean(parts: &[Part]) -> Option<f64> {
     let total: f64 = parts.iter().map(|p| p.mass).sum();
-    let sum: f64 = parts.iter().map(|p| p.mass * (p.lower + (p.upper - p.lower) / 2.0)).sum();
+    let sum: f64 = parts
+        .iter()
+        .map(|p| p.mass * (p.lower + (p.upper - p.lower) / 2.0))
+        .sum();
     (total > 0.0).then(|| sum / total)
 }
 
@@ -139,7 +153,9 @@ impl Decoder {
         let mut alone = stats.clone();
         alone.columns.retain(|name, _| *name == column.name);
         let cardinalities: Vec<usize> = alone.sub_columns().iter().map(|s| s.cardinality).collect();
-        let is_binned = alone.modelled().any(|(_, _, values, _)| matches!(values, EncodingStats::Binned(_)));
+        let is_binned = alone
+            .modelled()
+            .any(|(_, _, values, _)| matches!(values, EncodingStats::Binned(_)));
         Ok(Self {
             stats: alone,
             cardinalities,
@@ -184,7 +200,11 @@ mod tests {
 
     #[test]
     fn means_and_medians_are_those_of_the_mass() {
-        let mut parts = [part(10.0, 20.0, 0.5), part(0.0, 10.0, 0.25), part(20.0, 40.0, 0.25)];
+        let mut parts = [
+            part(10.0, 20.0, 0.5),
+            part(0.0, 10.0, 0.25),
+            part(20.0, 40.0, 0.25),
+        ];
         assert_eq!(mean(&parts), Some(0.25 * 5.0 + 0.5 * 15.0 + 0.25 * 30.0));
         assert_eq!(median(&mut parts), Some(15.0));
         let mut points = [part(3.0, 3.0, 0.4), part(1.0, 1.0, 0.3), part(2.0, 2.0, 0.3)];

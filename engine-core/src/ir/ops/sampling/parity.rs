@@ -26,8 +26,16 @@ impl Knots {
 
     /// The knots of each of `cardinality` codes from probabilities `[rows, codes]`.
     pub fn of_codes(probs: &[f32], cardinality: usize) -> Vec<Self> {
-        let of_code = |code: usize| probs.iter().skip(code).step_by(cardinality).map(|p| f64::from(*p));
-        (0..cardinality).map(|code| Self::of(of_code(code).collect())).collect()
+        let of_code = |code: usize| {
+            probs
+                .iter()
+                .skip(code)
+                .step_by(cardinality)
+                .map(|p| f64::from(*p))
+        };
+        (0..cardinality)
+            .map(|code| Self::of(of_code(code).collect()))
+            .collect()
     }
 
     /// The knots, 103 numbers in ascending order.
