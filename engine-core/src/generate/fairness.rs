@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::GenerateError;
 use super::cells::Cells;
-use super::loaded::{DrawSite, LoadedModel};
+use super::loaded::LoadedModel;
+use super::plan::DrawSite;
 use crate::encode::{EncodingStats, TableStats};
 use crate::ir::ops::sampling::{Cell, Knots, Parity, Reports, SamplingRules};
 

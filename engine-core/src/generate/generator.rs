@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::batching::batch_sizes;
-use super::loaded::{DrawSite, LoadedModel, Plan};
+use super::loaded::LoadedModel;
 use super::order::GenerationOrder;
+use super::plan::{DrawSite, Plan};
 use super::{Cells, GenerateError};
 use crate::argn::FlatModel;
 use crate::backend::Backend;

@@ -1,14 +1,14 @@
 //! A model on a device that answers questions: folded once, for every order of the columns and any pattern of known cells.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::plan::{DrawSite, Drawn, Plan};
 use super::{Cells, GenerateError};
 use crate::argn::FlatModel;
 use crate::backend::{Backend, BackendError, Buffer, HostData, Run};
 use crate::ir::ops::sampling::{Cell, FoldedModel, Reports, SampleInputs, SamplingRules};
-use crate::ir::{Folded, SampleSpec, fold_inference, sample_program};
+use crate::ir::{Folded, fold_inference, sample_program};
 use crate::resident::{Compiled, Resident};
 use crate::schema::{CodeColumn, CodeTable};
 
@@ -20,41 +20,6 @@ const BATCH_ROWS: Range<usize> = 32..16_384;
 const COPIED_ARENA: usize = 8 << 20;
 /// Compiled programs that are kept for later calls, in each worker.
 const KEPT_PROGRAMS: usize = 64;
-
-/// Numbers plans, so that compiled programs find their plan again.
-static NEXT_PLAN: AtomicU64 = AtomicU64::new(0);
-
-/// What is drawn in which order, by which rules, and what is told of it. Made by [`LoadedModel::plan`]; a plan that is kept is
-/// compiled once.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    id: u64,
-    draws: Vec<usize>,
-    rules: SamplingRules,
-    reports: Reports,
-}
-
-/// Where random numbers come from: row number i of the call is row `first_row + i`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct DrawSite {
-    /// Seed of all draws.
-    pub seed: u64,
-    /// Global number of the first row.
-    pub first_row: u64,
-}
-
-/// The answer to a plan. Matrices are row-major; those that the plan does not ask for are empty.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Drawn {
-    /// `[rows, sub-columns]`: codes, known, given and drawn; 0 where there is none.
-    pub codes: Vec<u32>,
-    /// `[rows, cardinalities of the reported sub-columns]`: probabilities by the model.
-    pub probs: Vec<f32>,
-    /// `[rows, cardinalities of the reported sub-columns]`: weights of the draw, not normalised.
-    pub weights: Vec<f32>,
-    /// `[rows, sub-columns]`: logarithms of the model's probabilities of drawn and given codes; 0 elsewhere.
-    pub log_probs: Vec<f32>,
-}
 
 /// A model on a device, folded once. It can be asked from several threads at once.
 #[derive(Debug)]
@@ -211,12 +176,7 @@ impl LoadedModel {
         rules: SamplingRules,
         reports: Reports,
     ) -> Result<Plan, GenerateError> {
-        let plan = Plan {
-            id: NEXT_PLAN.fetch_add(1, Ordering::Relaxed),
-            draws,
-            rules,
-            reports,
-        };
+        let plan = Plan::new(draws, rules, reports);
         // Whatever is wrong with the draws shows here rather than at the first question.
         sample_program(&self.folded, plan.spec(SampleInputs::default()))?;
         Ok(plan)
@@ -290,7 +250,7 @@ impl LoadedModel {
             let Worker { resident, programs } = &mut worker.worker;
             let program = self.program(programs, plan, inputs, batch.len())?;
             program.run(&run, resident, &bound)?;
-            drawn.append(&program.take(&plan.reports)?);
+            drawn.append(&Drawn::of(program, &plan.reports)?);
         }
         Ok(drawn)
     }
@@ -423,46 +383,6 @@ impl LoadedModel {
                 expected: format!("{} codes", rows * width),
                 got: format!("{} codes", codes.len()),
             })
-        })
-    }
-}
-
-impl Plan {
-    fn spec(&self, inputs: SampleInputs) -> SampleSpec {
-        SampleSpec {
-            draws: self.draws.clone(),
-            rules: self.rules.clone(),
-            inputs,
-            reports: self.reports.clone(),
-        }
-    }
-}
-
-impl Drawn {
-    fn append(&mut self, more: &Self) {
-        if self.codes.is_empty() {
-            self.clone_from(more);
-            return;
-        }
-        self.codes.extend_from_slice(&more.codes);
-        self.probs.extend_from_slice(&more.probs);
-        self.weights.extend_from_slice(&more.weights);
-        self.log_probs.extend_from_slice(&more.log_probs);
-    }
-}
-
-impl Compiled {
-    fn take(&self, reports: &Reports) -> Result<Drawn, BackendError> {
-        let names = reports.names();
-        let numbers = |name: &str| {
-            let asked = names.contains(&name);
-            if asked { self.numbers(name) } else { Ok(Vec::new()) }
-        };
-        Ok(Drawn {
-            codes: self.codes("codes")?,
-            probs: numbers("probs")?,
-            weights: numbers("weights")?,
-            log_probs: numbers("log_probs")?,
         })
     }
 }

@@ -12,6 +12,7 @@ mod generator;
 mod labels;
 mod loaded;
 mod order;
+mod plan;
 mod probability;
 mod replay;
 mod rules;
@@ -23,8 +24,9 @@ pub use error::GenerateError;
 pub use fairness::{Fairness, estimate_parity};
 pub use generator::{Chunks, GenerateOptions, Generator};
 pub use labels::{Level, levels};
-pub use loaded::{DrawSite, Drawn, LoadedModel, Plan};
+pub use loaded::LoadedModel;
 pub use order::{GenerationOrder, OrderRequest};
+pub use plan::{DrawSite, Drawn, Plan};
 pub use probability::{
     Atoms, Joint, JointQuery, LogProbQuery, LogProbs, Point, ProbabilityOptions, ValueQuery,
     point_predictions,

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::loaded::{DrawSite, LoadedModel};
+use super::loaded::LoadedModel;
+use super::plan::DrawSite;
 use super::{Cells, GenerateError};
 use crate::argn::FlatModel;
 use crate::backend::Backend;

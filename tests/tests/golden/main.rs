@@ -7,6 +7,7 @@
 mod compare;
 mod devices;
 mod discover;
+mod fairness;
 mod files;
 mod flat;
 mod plan;
@@ -23,7 +24,7 @@ use discover::Case;
 use plan::Plan;
 
 /// Kinds of cases that other parts of the engine will answer for.
-const KINDS_TO_COME: &[&str] = &["encodings", "sequences", "dp", "fairness", "language"];
+const KINDS_TO_COME: &[&str] = &["encodings", "sequences", "dp", "language"];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
 }
 
 fn trials(cases: Vec<Case>, devices: &[Device]) -> Vec<Trial> {
-    let known = ["flat", "sampling"].iter().chain(KINDS_TO_COME);
+    let known = ["flat", "sampling", "fairness"].iter().chain(KINDS_TO_COME);
     let missing: Vec<&str> = known
         .copied()
         .filter(|kind| cases.iter().all(|case| case.kind != *kind))
@@ -44,6 +45,7 @@ fn trials(cases: Vec<Case>, devices: &[Device]) -> Vec<Trial> {
         match plan.case().kind.as_str() {
             "flat" => flat::plan(&mut plan, devices),
             "sampling" => sampling::plan(&mut plan),
+            "fairness" => fairness::plan(&mut plan),
             kind => {
                 let name = format!("all of kind {kind}");
                 plan.ignored(&name, "this kind is not built yet");

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::super::loaded::{DrawSite, LoadedModel, Plan};
+use super::super::loaded::LoadedModel;
+use super::super::plan::{DrawSite, Plan};
 use super::super::{Cells, GenerateError};
 use crate::ir::ops::sampling::{Cell, Reports, SamplingRules};
 
@@ -18,6 +19,8 @@ pub struct Atoms {
     pub probs: Vec<f64>,
     /// Mass of the codes that were dropped: no probability, of whatever set of codes, is off by more.
     pub dropped: f64,
+    /// Effective number of draws behind the probabilities, where they were drawn: each has the standard error of a share of so many.
+    pub draws: Option<f64>,
 }
 
 /// The plans that ask sub-column after sub-column.
@@ -85,6 +88,7 @@ impl Chain {
             codes: Vec::new(),
             probs: vec![1.0],
             dropped: 0.0,
+            draws: None,
         };
         let mut atoms = vec![start; rows.len()];
         for level in 0..self.sub_columns.len() {

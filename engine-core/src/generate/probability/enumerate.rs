@@ -1,6 +1,7 @@
 //! Teacher-forced scores of combinations of codes, and sums over columns that a model of one order cannot leave out.
 
-use super::super::loaded::{DrawSite, Drawn, LoadedModel, Plan};
+use super::super::loaded::LoadedModel;
+use super::super::plan::{DrawSite, Drawn, Plan};
 use super::super::{Cells, GenerateError};
 use crate::ir::ops::sampling::Cell;
 use crate::random::{Purpose, Stream};

@@ -1,14 +1,15 @@
 //! Joint probabilities of the codes of some columns, given what is known of each row.
 
-use super::super::loaded::{LoadedModel, Plan};
+use super::super::loaded::LoadedModel;
+use super::super::plan::Plan;
 use super::super::{Cells, GenerateError};
 use super::ProbabilityOptions;
-use super::chain::{Atoms, Chain, Keep};
+use super::chain::{Chain, Keep};
 use super::enumerate::{Combinations, Scorer, draw_uniforms, given_row, log_sum};
 use crate::ir::ops::sampling::{Cell, Reports, SamplingRules};
 
 /// Rows whose answers are worked out at once.
-const ROWS: usize = 4_096;
+pub(super) const ROWS: usize = 4_096;
 /// Numbers that an answer may hold (2 GiB).
 const MOST_NUMBERS: usize = 1 << 28;
 
@@ -37,13 +38,53 @@ pub struct JointQuery {
 }
 
 /// How a row is answered by a model of one order.
-enum Way {
+pub(super) enum Way {
     /// All columns before the last target are known, and nothing else is.
     Direct,
     /// By sums over these sub-columns.
     Exact(Combinations),
     /// By draws of what is left out.
     Draws,
+}
+
+impl Way {
+    /// The way for a row of which some columns are known, for these targets with `combinations` combinations of codes; at most `most`
+    /// combinations are summed.
+    pub(super) fn of(
+        model: &LoadedModel,
+        (known, row): (&Cells, usize),
+        targets: &[usize],
+        (combinations, most): (usize, usize),
+    ) -> Self {
+        let columns = model.columns();
+        let is_target = |c: &usize| targets.contains(c);
+        let is_known = |c: usize| {
+            columns[c]
+                .clone()
+                .all(|s| matches!(known.get(row, s), Cell::Known(_)))
+        };
+        let (first_target, last_target) = (targets.iter().min(), targets.iter().max());
+        let (first_target, last_target) = (
+            first_target.copied().unwrap_or(0),
+            last_target.copied().unwrap_or(0),
+        );
+        let last = (0..columns.len())
+            .rev()
+            .find(|c| is_known(*c) || is_target(c))
+            .unwrap_or(0);
+        let hidden = (0..last).filter(|c| !is_target(c) && !is_known(*c));
+        let hidden: Vec<usize> = hidden.flat_map(|c| columns[c].clone()).collect();
+        let together = last_target - first_target + 1 == targets.len();
+        if hidden.is_empty() && last == last_target && together {
+            return Self::Direct;
+        }
+        let hidden = Combinations::new(model, hidden);
+        if hidden.count().saturating_mul(combinations) <= most {
+            Self::Exact(hidden)
+        } else {
+            Self::Draws
+        }
+    }
 }
 
 impl JointQuery {
@@ -227,7 +268,8 @@ impl JointQuery {
     fn by_rows(&self, model: &LoadedModel, known: &Cells, joint: &mut Joint) -> Result<(), GenerateError> {
         let (mut direct, mut exact, mut drawn) = (Vec::new(), Vec::new(), Vec::new());
         for row in 0..known.rows() {
-            match self.way(model, known, row) {
+            let sizes = (self.combinations.count(), self.options.most_combinations);
+            match Way::of(model, (known, row), &self.targets, sizes) {
                 Way::Direct => direct.push(row),
                 Way::Exact(hidden) => exact.push((row, hidden)),
                 Way::Draws => drawn.push(row),
@@ -244,42 +286,8 @@ impl JointQuery {
         Ok(())
     }
 
-    /// The first and the last of the targets in the model.
-    fn ends(&self) -> (usize, usize) {
-        let (first, last) = (self.targets.iter().min(), self.targets.iter().max());
-        (first.copied().unwrap_or(0), last.copied().unwrap_or(0))
-    }
-
-    fn way(&self, model: &LoadedModel, known: &Cells, row: usize) -> Way {
-        let columns = model.columns();
-        let is_target = |c: &usize| self.targets.contains(c);
-        let is_known = |c: usize| {
-            columns[c]
-                .clone()
-                .all(|s| matches!(known.get(row, s), Cell::Known(_)))
-        };
-        let (first_target, last_target) = self.ends();
-        let last = (0..columns.len())
-            .rev()
-            .find(|c| is_known(*c) || is_target(c))
-            .unwrap_or(0);
-        let hidden = (0..last).filter(|c| !is_target(c) && !is_known(*c));
-        let hidden: Vec<usize> = hidden.flat_map(|c| columns[c].clone()).collect();
-        let together = last_target - first_target + 1 == self.targets.len();
-        if hidden.is_empty() && last == last_target && together {
-            return Way::Direct;
-        }
-        let hidden = Combinations::new(model, hidden);
-        let product = hidden.count().saturating_mul(self.combinations.count());
-        if product <= self.options.most_combinations {
-            Way::Exact(hidden)
-        } else {
-            Way::Draws
-        }
-    }
-
     /// Sums over all combinations of what rows leave out.
-    fn summed(
+    pub(super) fn summed(
         &self,
         model: &LoadedModel,
         known: &Cells,
@@ -330,7 +338,8 @@ impl JointQuery {
             self.combinations.count(),
             self.possible(model),
         );
-        let base = given_row(known, row, |_| Cell::Drawn);
+        let last = last_of_interest(model, known, row, &self.targets);
+        let base = given_row(known, row, |s| if s < last { Cell::Drawn } else { Cell::Hidden });
         let mut scorer = Scorer::new(model, &self.orders[0]);
         for draw in 0..draws {
             let uniforms = draw_uniforms(self.options.seed, row as u64, draw as u32, model.sub_columns());
@@ -359,54 +368,10 @@ impl JointQuery {
     }
 }
 
-/// A question for the distribution of one column of any number of sub-columns, as a list of its most probable codes.
-#[derive(Debug)]
-pub struct ValueQuery {
-    chain: Chain,
-    keep: Keep,
-    column: usize,
-}
-
-impl ValueQuery {
-    /// Prepares the question for a column.
-    ///
-    /// # Errors
-    /// [`GenerateError::Targets`] when there is no such column.
-    pub fn new(
-        model: &LoadedModel,
-        column: usize,
-        options: &ProbabilityOptions,
-    ) -> Result<Self, GenerateError> {
-        let sub_columns = model.columns().get(column).ok_or(GenerateError::Targets)?.clone();
-        let rules = SamplingRules {
-            fixed: options.fixed.clone(),
-            ..SamplingRules::default()
-        };
-        Ok(Self {
-            chain: Chain::new(model, sub_columns.collect(), &rules)?,
-            keep: Keep {
-                tolerance: options.tolerance,
-                most: options.most_values,
-            },
-            column,
-        })
-    }
-
-    /// The column that is asked for.
-    pub fn column(&self) -> usize {
-        self.column
-    }
-
-    /// The distribution in each row of `known`, given what is known; mass that was dropped is stated.
-    ///
-    /// # Errors
-    /// [`GenerateError::Gap`] when the model knows one order only and a row leaves out a column before this one.
-    pub fn ask(&self, model: &LoadedModel, known: &Cells) -> Result<Vec<Atoms>, GenerateError> {
-        let mut all = Vec::with_capacity(known.rows());
-        for first in (0..known.rows()).step_by(ROWS) {
-            let rows = first..(first + ROWS).min(known.rows());
-            all.extend(self.chain.ask(model, known, rows, self.keep)?);
-        }
-        Ok(all)
-    }
+/// The end of the last sub-column that is known or asked for: what comes after it bears on nothing.
+pub(super) fn last_of_interest(model: &LoadedModel, known: &Cells, row: usize, targets: &[usize]) -> usize {
+    let is_known = |s: &usize| matches!(known.get(row, *s), Cell::Known(_));
+    let last_known = (0..model.sub_columns()).rev().find(is_known).map_or(0, |s| s + 1);
+    let ends = targets.iter().map(|c| model.columns()[*c].end);
+    ends.max().unwrap_or(0).max(last_known)
 }

@@ -1,6 +1,7 @@
 //! Log-likelihood of rows.
 
-use super::super::loaded::{LoadedModel, Plan};
+use super::super::loaded::LoadedModel;
+use super::super::plan::Plan;
 use super::super::{Cells, DrawSite, GenerateError};
 use super::ProbabilityOptions;
 use super::enumerate::{Combinations, Scorer, draw_uniforms, given_row, log_sum, row_scores};

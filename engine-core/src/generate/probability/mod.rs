@@ -6,12 +6,14 @@ mod joint;
 mod log_prob;
 mod options;
 mod point;
+mod values;
 
 pub use chain::Atoms;
-pub use joint::{Joint, JointQuery, ValueQuery};
+pub use joint::{Joint, JointQuery};
 pub use log_prob::{LogProbQuery, LogProbs};
 pub use options::ProbabilityOptions;
 pub use point::{Point, point_predictions};
+pub use values::ValueQuery;
 
 #[cfg(test)]
 mod tests;

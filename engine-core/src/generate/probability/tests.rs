@@ -372,6 +372,45 @@ fn values_are_the_joint_distribution_but_for_what_is_dropped() {
 }
 
 #[test]
+fn values_of_models_of_one_order_are_sums_or_draws() {
+    let model = loaded_with("E2", false);
+    let row = [2, 3, 0, 1, 2, 1];
+    for known in [&[0, 1][..], &[3], &[0, 3], &[]] {
+        let cells = knowing(&model, &row, known);
+        let exact = ProbabilityOptions::default();
+        let joint = JointQuery::new(&model, &[2], &exact)
+            .unwrap()
+            .ask(&model, &cells)
+            .unwrap();
+        let targets = Combinations::new(&model, joint.sub_columns.clone());
+        for most_combinations in [10_000, 1] {
+            let options = ProbabilityOptions {
+                tolerance: 0.0,
+                most_combinations,
+                draws: 5_000,
+                ..exact.clone()
+            };
+            let values = ValueQuery::new(&model, 2, &options)
+                .unwrap()
+                .ask(&model, &cells)
+                .unwrap();
+            let atoms = &values[0];
+            let is_drawn = most_combinations == 1 && known != [0, 1];
+            assert_eq!(atoms.draws.is_some(), is_drawn, "{known:?}");
+            for (codes, p) in atoms.codes.chunks_exact(3).zip(&atoms.probs) {
+                let want = joint.probs[targets.number(codes)];
+                let error = atoms.draws.map_or(0.0, |n| (want * (1.0 - want) / n).sqrt());
+                assert!(
+                    (want - p).abs() < 5.0 * error + 1e-6,
+                    "{known:?}: {p} instead of {want}"
+                );
+            }
+            assert!((atoms.probs.iter().sum::<f64>() - 1.0).abs() < 1e-6);
+        }
+    }
+}
+
+#[test]
 fn bad_questions_get_one_sentence() {
     let model = loaded(true);
     let options = ProbabilityOptions::default();
