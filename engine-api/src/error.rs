@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::data::DataError;
 use crate::event::Stage;
 use crate::files::FileError;
+use crate::questions::QuestionError;
 
 /// Why a job of the engine failed. Rows count from 1 in the texts.
 #[derive(Debug, Error)]
@@ -49,6 +50,9 @@ pub enum EngineError {
     /// Rows cannot be generated.
     #[error(transparent)]
     Generate(#[from] GenerateError),
+    /// A question to a model cannot be answered.
+    #[error(transparent)]
+    Question(#[from] QuestionError),
     /// The device failed.
     #[error(transparent)]
     Backend(#[from] BackendError),

@@ -30,6 +30,7 @@ mod event;
 pub mod files;
 pub mod model_store;
 mod options;
+mod questions;
 mod sampling;
 mod seed;
 pub mod stages;
@@ -43,15 +44,20 @@ pub use engine_core::encode::{
     Compat, EncodeError, EncodingType, EncodingTypes, Explanation, Protection, RareReplacement, Reason,
     StatsBudget,
 };
-pub use engine_core::generate::GenerateError;
+pub use engine_core::generate::{GenerateError, Level};
 pub use engine_core::privacy::{LedgerEntry, Mechanism, Neighbours, PrivacyLedger};
 pub use engine_core::train::{Progress, ProgressMessage, StopReason, TrainError, TrainReport};
 pub use error::EngineError;
 pub use event::{Event, Stage, Watch, silent};
 pub use model_store::StoredModel;
 pub use options::{
-    AnalyzeOptions, ColumnOrder, EncodeOptions, FitOptions, ModelState, SampleOptions, SplitOptions,
-    TrainSettings,
+    AnalyzeOptions, ColumnOrder, EncodeOptions, FitOptions, ModelState, Parity, Rebalance, SampleOptions,
+    SplitOptions, TrainSettings,
+};
+pub use questions::{
+    Aggregate, ClassScores, ColumnLikelihood, Compared, EvaluateOptions, Evaluation, ImputeOptions,
+    LogProbOptions, NumberScores, PredictOptions, Predictor, ProbaOptions, ProbaTable, QuestionError,
+    RowLogProbs, Target,
 };
 pub use sampling::SampleBatches;
 pub use seed::draw_seed;

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use arrow::array::RecordBatch;
 use engine_core::argn::ModelSize;
 use engine_core::encode::{Compat, EncodingTypes, Protection, RareReplacement, StatsBudget};
 
-use crate::{Device, EngineError};
+use crate::{Device, EngineError, QuestionError};
 
 /// How a table is split.
 #[derive(Debug, Clone, PartialEq)]
@@ -179,10 +180,31 @@ pub enum ColumnOrder {
     Given(Vec<String>),
 }
 
-/// How rows are sampled.
+/// Shares that values of a column are to have among sampled rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rebalance {
+    /// The column, a categorical one.
+    pub column: String,
+    /// Values as texts, with their shares, from 0 to 1 and at most 1 together; all other values share the rest by the model's odds.
+    /// `<<NULL>>` is null, `_RARE_` stands for rare values.
+    pub shares: Vec<(String, f64)>,
+    /// Whether the shares are those of the rows drawn, to the row, rather than those expected.
+    pub exact: bool,
+}
+
+/// Statistical parity: the target is distributed alike in all groups of rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parity {
+    /// The target, a categorical column.
+    pub target: String,
+    /// Categorical columns whose combinations of values are the groups; at least one.
+    pub sensitive: Vec<String>,
+}
+
+/// How rows are sampled. [`Self::check`] says which options exclude each other; every sampling asks it first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SampleOptions {
-    /// Number of rows, at least 1; without it as many as the model has learnt from.
+    /// Number of rows, at least 1; without it as many as the model has learnt from, or as there are conditions.
     pub rows: Option<i64>,
     /// Seed of the draws; without one it is drawn.
     pub seed: Option<u64>,
@@ -194,9 +216,21 @@ pub struct SampleOptions {
     pub rare: RareReplacement,
     /// Order of the draws.
     pub order: ColumnOrder,
+    /// What is known of the rows: any columns of the model and its primary key, a row for each row that is drawn, in order. They come
+    /// out as they are, whether the model knows their values or not; a null is a value too, but for columns of `impute`.
+    pub conditions: Option<RecordBatch>,
+    /// Columns whose nulls among the conditions are drawn, and that are never drawn null or rare.
+    pub impute: Vec<String>,
+    /// Shares that values of a column are to have.
+    pub rebalance: Option<Rebalance>,
+    /// Statistical parity.
+    pub fairness: Option<Parity>,
+    /// Whether what does not fit is passed over with a warning rather than refused: columns and values of conditions, columns and
+    /// values of `impute` and `rebalance` that the model does not know, `rows` beside conditions.
+    pub lenient: bool,
     /// Rows of a batch, at least 1. It changes the memory that is needed, never the rows.
     pub batch_rows: usize,
-    /// Where it runs.
+    /// Where it runs. Conditions, rebalancing and fairness run where the fitted model does.
     pub device: Device,
 }
 
@@ -209,6 +243,11 @@ impl Default for SampleOptions {
             top_p: 1.0,
             rare: RareReplacement::default(),
             order: ColumnOrder::default(),
+            conditions: None,
+            impute: Vec::new(),
+            rebalance: None,
+            fairness: None,
+            lenient: false,
             batch_rows: 10_000,
             device: Device::default(),
         }
@@ -222,5 +261,86 @@ impl SampleOptions {
             rows: Some(rows),
             ..Self::default()
         }
+    }
+
+    /// A row for each row of `conditions`, around what they say.
+    pub fn around(conditions: RecordBatch) -> Self {
+        Self {
+            conditions: Some(conditions),
+            ..Self::default()
+        }
+    }
+
+    /// Whether anything but the order and the rules of the draw is asked for.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.conditions.is_none()
+            && self.impute.is_empty()
+            && self.rebalance.is_none()
+            && self.fairness.is_none()
+    }
+
+    /// Looks for options that exclude each other or are out of range, which no model could make fit.
+    ///
+    /// # Errors
+    /// [`QuestionError::Conflict`] and [`QuestionError::RebalanceShare`].
+    pub fn check(&self) -> Result<(), EngineError> {
+        let conflict = |first, second, reason| {
+            Err(EngineError::from(QuestionError::Conflict {
+                first,
+                second,
+                reason,
+            }))
+        };
+        if self.conditions.is_some() && self.rows.is_some() && !self.lenient {
+            return conflict(
+                "a number of rows",
+                "seed data",
+                "as many rows are drawn as the seed data have; leave the number out",
+            );
+        }
+        if !self.is_plain() && self.order != ColumnOrder::Model {
+            return conflict(
+                "an order of the columns",
+                "seed data, imputation, rebalancing and fairness",
+                "these need an order of their own; leave the order out",
+            );
+        }
+        if let (Some(rebalance), Some(fairness)) = (&self.rebalance, &self.fairness) {
+            if rebalance.column == fairness.target {
+                return conflict(
+                    "rebalancing",
+                    "fairness of the same column",
+                    "its shares cannot both be set and follow from the groups; leave one out",
+                );
+            }
+        }
+        self.rebalance.as_ref().map_or(Ok(()), Rebalance::check)
+    }
+}
+
+impl Rebalance {
+    fn check(&self) -> Result<(), EngineError> {
+        let wrong = |what, share, allowed| {
+            Err(EngineError::from(QuestionError::RebalanceShare {
+                column: self.column.clone(),
+                what,
+                share,
+                allowed,
+            }))
+        };
+        for (_, share) in &self.shares {
+            if !(0.0..=1.0).contains(share) {
+                return wrong("a probability", *share, "a number from 0 to 1");
+            }
+        }
+        let sum: f64 = self.shares.iter().map(|(_, share)| share).sum();
+        if sum > 1.0 + 1e-9 {
+            return wrong(
+                "the sum of the probabilities",
+                sum,
+                "probabilities that sum to at most 1",
+            );
+        }
+        Ok(())
     }
 }

@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::progress::Watcher;
 use crate::report::{print, print_json, summary};
 use crate::screen::Screen;
-use crate::{interrupt, meaning};
+use crate::{interrupt, meaning, questions};
 
 /// Runs a command.
 pub(crate) fn run(cli: &Cli, screen: &Screen) -> Result<(), Failure> {
@@ -30,6 +30,11 @@ pub(crate) fn run(cli: &Cli, screen: &Screen) -> Result<(), Failure> {
         Command::Synthesize(args) => synthesize(args, common, screen),
         Command::Fit(args) => fit(args, common, screen),
         Command::Sample(args) => sample(args, common, screen),
+        Command::Impute(args) => questions::impute(args, common, screen),
+        Command::Predict(args) => questions::predict(args, common, screen),
+        Command::Proba(args) => questions::proba(args, common, screen),
+        Command::LogProb(args) => questions::log_prob(args, common, screen),
+        Command::Evaluate(args) => questions::evaluate(args, common),
         Command::Split(args) => split(args, common, screen),
         Command::Analyze(args) => {
             warn_of_protection(args.analyze.no_value_protection, screen);
@@ -63,7 +68,7 @@ pub(crate) fn run(cli: &Cli, screen: &Screen) -> Result<(), Failure> {
 }
 
 /// Runs a job under the progress bar.
-fn watched<T>(
+pub(crate) fn watched<T>(
     screen: &Screen,
     job: impl FnOnce(&mut engine_api::Watch<'_>) -> Result<T, engine_api::EngineError>,
 ) -> Result<T, Failure> {
@@ -80,7 +85,7 @@ fn warn_of_protection(is_off: bool, screen: &Screen) {
     }
 }
 
-fn tell_seed(seed: u64, common: &CommonArgs, screen: &Screen) {
+pub(crate) fn tell_seed(seed: u64, common: &CommonArgs, screen: &Screen) {
     if common.seed.is_none() {
         screen.tell(&format!("seed {seed} (drawn; give --seed {seed} to repeat this)"));
     }
@@ -210,8 +215,9 @@ fn train(args: &Train, common: &CommonArgs, screen: &Screen) -> Result<(), Failu
 
 fn sample(args: &Sample, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
     let begin = Instant::now();
-    let options = meaning::sampling(&args.sample, Some(args.rows), common)?;
-    let model = FittedTabularArgn::load(&args.model.workspace)?;
+    let mut options = meaning::sampling(&args.sample, args.rows, common)?;
+    let model = questions::loaded(&args.model, common)?;
+    meaning::conditions(&args.conditions, &model, &mut options)?;
     let rows = draw(&model, &args.output, options, common, screen)?;
     tell_rows(rows, &args.output, begin, screen);
     Ok(())
@@ -252,7 +258,7 @@ fn generate(args: &Generate, common: &CommonArgs, screen: &Screen) -> Result<(),
     Ok(())
 }
 
-fn tell_rows(rows: u64, output: &Path, begin: Instant, screen: &Screen) {
+pub(crate) fn tell_rows(rows: u64, output: &Path, begin: Instant, screen: &Screen) {
     let seconds = begin.elapsed().as_secs_f64();
     let place = if output == Path::new("-") {
         "standard output".into()

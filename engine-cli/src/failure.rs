@@ -5,7 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use engine_api::data::DataError;
-use engine_api::{EncodeError, EngineError, GenerateError, TrainError};
+use engine_api::{EncodeError, EngineError, GenerateError, QuestionError, TrainError};
 
 use crate::screen::Screen;
 
@@ -98,6 +98,7 @@ fn status(error: &EngineError) -> ExitStatus {
         E::Generate(GenerateError::ParameterCount { .. }) => ExitStatus::Workspace,
         E::Generate(GenerateError::Backend(_)) => ExitStatus::Failed,
         E::Generate(_) => ExitStatus::Arguments,
+        E::Question(error) => status_of_question(error),
         E::UnknownDevice { .. }
         | E::DeviceNotBuilt { .. }
         | E::EncodingOfKey { .. }
@@ -134,6 +135,17 @@ fn status_of_data(error: &DataError) -> ExitStatus {
         | DataError::UnknownColumn { .. } => ExitStatus::Arguments,
         DataError::FormatJson { .. } | DataError::FormatVersion { .. } => ExitStatus::Workspace,
         _ => ExitStatus::Table,
+    }
+}
+
+fn status_of_question(error: &QuestionError) -> ExitStatus {
+    match error {
+        QuestionError::NoModelColumn { .. }
+        | QuestionError::Type { .. }
+        | QuestionError::Value { .. }
+        | QuestionError::Missing { .. }
+        | QuestionError::NoTruth { .. } => ExitStatus::Table,
+        _ => ExitStatus::Arguments,
     }
 }
 

@@ -7,6 +7,7 @@ mod failure;
 mod interrupt;
 mod meaning;
 mod progress;
+mod questions;
 mod report;
 mod screen;
 

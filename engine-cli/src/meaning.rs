@@ -5,12 +5,14 @@ use std::fs;
 use engine_api::data::ReadOptions;
 use engine_api::files::FileError;
 use engine_api::{
-    AnalyzeOptions, ColumnOrder, Compat, Device, EncodingTypes, EngineError, FitOptions, ModelSize,
-    ModelState, Protection, RareReplacement, SampleOptions, SplitOptions, StatsBudget, TrainSettings,
+    AnalyzeOptions, ColumnOrder, Compat, Device, EncodingTypes, EngineError, FitOptions, FittedTabularArgn,
+    ModelSize, ModelState, Parity, Protection, QuestionError, RareReplacement, Rebalance, SampleOptions,
+    SplitOptions, StatsBudget, TrainSettings,
 };
 
 use crate::args::{
-    AnalyzeArgs, ColumnDomain, CommonArgs, Model, Rare, Rules, SampleArgs, State, TableArgs, TrainArgs,
+    AnalyzeArgs, ColumnDomain, CommonArgs, ConditionArgs, Model, Rare, Rules, SampleArgs, Share, State,
+    TableArgs, TrainArgs,
 };
 use crate::failure::Failure;
 
@@ -150,4 +152,42 @@ pub(crate) fn sampling(
         device: device(common)?,
         ..SampleOptions::default()
     })
+}
+
+/// What is known of the rows to draw, and how they are to be distributed.
+pub(crate) fn conditions(
+    args: &ConditionArgs,
+    model: &FittedTabularArgn,
+    options: &mut SampleOptions,
+) -> Result<(), Failure> {
+    options.lenient = args.lenient.lenient;
+    options.impute.clone_from(&args.impute);
+    options.rebalance = rebalance(&args.rebalance, args.exact)?;
+    options.fairness = args.fairness.as_ref().map(|f| Parity {
+        target: f.target.clone(),
+        sensitive: f.sensitive.clone(),
+    });
+    if let Some(file) = &args.seed_data {
+        let rows = model.open_rows(file, &ReadOptions::default())?;
+        options.conditions = Some(rows.to_record_batch()?);
+    }
+    Ok(())
+}
+
+fn rebalance(shares: &[Share], exact: bool) -> Result<Option<Rebalance>, Failure> {
+    let Some(first) = shares.first() else {
+        return Ok(None);
+    };
+    if let Some(other) = shares.iter().find(|s| s.column != first.column) {
+        return Err(EngineError::from(QuestionError::Rebalance {
+            column: other.column.clone(),
+            reason: "is a second one; rebalance one column at a time",
+        })
+        .into());
+    }
+    Ok(Some(Rebalance {
+        column: first.column.clone(),
+        shares: shares.iter().map(|s| (s.value.clone(), s.share)).collect(),
+        exact,
+    }))
 }

@@ -21,10 +21,12 @@ mod tests;
 
 #[cfg(feature = "arrow2")]
 pub use arrow2_interchange::{Arrow2Chunk, Arrow2Error, record_batch_from_arrow2, record_batch_to_arrow2};
+pub(crate) use bridge::from_texts;
 pub use bridge::{TableBatch, to_record_batch};
+pub(crate) use csv::{CsvFormatter, RawRow};
 pub use date_form::{DateForm, DateOrder};
 pub use error::DataError;
-pub(crate) use error::list_names;
+pub(crate) use error::{list_names, shorten};
 pub use parquet::{ParquetTable, ParquetWriter};
 pub use sink::TableSink;
 pub use source::{Batches, ReadOptions, TableSource};

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Field, Float16Type, Float32Type, Float64Type, Schema, SchemaRef,
 };
 
-use super::csv::{CsvBatches, CsvTable};
+use super::csv::{CsvBatches, CsvTable, RawRows};
 use super::error::{DataError, check_names, list_names, shorten};
 use super::parquet::ParquetTable;
 use super::table_format::{Role, SourceFormat, TableFormat};
@@ -28,6 +29,10 @@ pub struct ReadOptions {
     pub primary_key: Option<String>,
     /// Columns that are not read.
     pub exclude: Vec<String>,
+    /// Columns of CSV that are text, whatever their values look like.
+    pub as_text: Vec<String>,
+    /// Whether a table may have no row below its header.
+    pub allow_no_rows: bool,
     /// Most rows of a record batch, at least 1.
     pub batch_rows: usize,
 }
@@ -39,6 +44,8 @@ impl Default for ReadOptions {
             null_texts: Vec::new(),
             primary_key: None,
             exclude: Vec::new(),
+            as_text: Vec::new(),
+            allow_no_rows: false,
             batch_rows: 1 << 14,
         }
     }
@@ -194,7 +201,7 @@ impl TableSource {
         if schema.fields().is_empty() {
             return Err(DataError::AllExcluded { file: name });
         }
-        if rows == 0 {
+        if rows == 0 && !options.allow_no_rows {
             return Err(DataError::NoRows { file: name });
         }
         let batch_rows = options
@@ -226,9 +233,33 @@ impl TableSource {
         &self.format
     }
 
-    /// Number of rows, at least 1.
+    /// Number of rows, at least 1 unless [`ReadOptions::allow_no_rows`].
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// All rows in one batch.
+    ///
+    /// # Errors
+    /// [`DataError`] when the file cannot be read any more.
+    pub fn to_record_batch(&self) -> Result<RecordBatch, DataError> {
+        let batches = self.batches()?.collect::<Result<Vec<_>, _>>()?;
+        concat_batches(&self.schema, &batches).map_err(|source| DataError::Convert {
+            column: "*".to_owned(),
+            data_type: "one record batch".to_owned(),
+            source,
+        })
+    }
+
+    /// The fields of a CSV file as they are written, row by row; `None` for other tables.
+    ///
+    /// # Errors
+    /// [`DataError`] when the file cannot be opened any more.
+    pub(crate) fn raw_rows(&self) -> Result<Option<RawRows>, DataError> {
+        match &self.origin {
+            Origin::Csv(table) => Ok(Some(table.raw_rows()?)),
+            _ => Ok(None),
+        }
     }
 
     /// Starts reading at the first row.

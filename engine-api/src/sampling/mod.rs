@@ -1,14 +1,17 @@
 //! Sampling: rows of a stored model as record batches, one batch after another.
 
 mod keys;
+mod planned;
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use arrow::array::RecordBatch;
 use engine_core::encode::{Positions, TableStats, decode};
-use engine_core::generate::{GenerateError, GenerateOptions, GenerationOrder, Generator, rare_codes};
+use engine_core::generate::{
+    GenerateError, GenerateOptions, GenerationOrder, Generator, batch_sizes, rare_codes,
+};
 use engine_core::schema::CodeTable;
 
 use crate::EngineError;
@@ -16,8 +19,10 @@ use crate::data::{DataError, TableFormat, TableSink, list_names, to_record_batch
 use crate::event::{RowCount, Stage, Watch};
 use crate::model_store::StoredModel;
 use crate::options::{ColumnOrder, SampleOptions};
+use crate::questions::{Answers, fixed_order};
 use crate::seed::draw_seed;
 use keys::NewKeys;
+use planned::{Overlay, Planned};
 
 /// Batches of codes that are drawn ahead of what is decoded and written.
 const AHEAD: usize = 2;
@@ -30,61 +35,66 @@ pub struct SampleBatches {
     drawing: Option<JoinHandle<()>>,
     stats: Arc<TableStats>,
     format: Arc<TableFormat>,
+    overlay: Overlay,
     keys: Option<NewKeys>,
     seed: u64,
     rows: u64,
     done: u64,
 }
 
+/// What draws rows.
+enum Drawing {
+    Free(Box<Generator>),
+    Planned(Planned, usize),
+}
+
 impl SampleBatches {
     /// Begins to draw.
     ///
     /// # Errors
-    /// [`EngineError::Generate`] for unusable options; [`EngineError::Device`]; [`EngineError::KeysExhausted`] when the type of
-    /// the primary key has too few values.
+    /// [`EngineError::Generate`] and [`EngineError::Question`] for unusable options; [`EngineError::Device`];
+    /// [`EngineError::KeysExhausted`] when the type of the primary key has too few values.
     pub fn new(model: &StoredModel, options: &SampleOptions) -> Result<Self, EngineError> {
+        Self::of(model, options, || {
+            Ok(Arc::new(Answers::new(model, &options.device)?))
+        })
+    }
+
+    /// [`Self::new`], with the model on its device where more than free rows are asked for.
+    pub(crate) fn of(
+        model: &StoredModel,
+        options: &SampleOptions,
+        answers: impl FnOnce() -> Result<Arc<Answers>, EngineError>,
+    ) -> Result<Self, EngineError> {
+        options.check()?;
         let stats = Arc::clone(&model.stats);
         let known = stats.no_of_training_records + stats.no_of_validation_records;
-        let rows = options
-            .rows
-            .unwrap_or_else(|| i64::try_from(known).unwrap_or(i64::MAX).max(1));
-        let seed = options.seed.map_or_else(draw_seed, Ok)?;
-        let generate = GenerateOptions {
-            seed,
-            temperature: options.temperature,
-            top_p: options.top_p,
-            fixed: rare_codes(&stats, options.rare),
-            parity: None,
-            order: generation_order(&stats, &options.order)?,
-            flexible: model.configs.enable_flexible_generation,
-            batch_rows: options.batch_rows,
+        let rows = match &options.conditions {
+            Some(conditions) => conditions.num_rows() as i64,
+            None => options
+                .rows
+                .unwrap_or_else(|| i64::try_from(known).unwrap_or(i64::MAX).max(1)),
         };
-        let backend = options.device.open()?;
-        let mut generator = Generator::new(Arc::clone(&backend), &model.model, &model.params, &generate)?;
-        // Looks at the number of rows before any thread is started.
-        drop(generator.generate(rows)?);
+        let seed = options.seed.map_or_else(draw_seed, Ok)?;
+        let (drawing, overlay) = if options.is_plain() {
+            (free(model, options, (seed, rows))?, Overlay::default())
+        } else {
+            let (answers, most) = (answers()?, options.batch_rows);
+            if most == 0 || u32::try_from(most).is_err() {
+                return Err(GenerateError::BatchRows { rows: most }.into());
+            }
+            if rows < 1 && options.conditions.is_none() {
+                return Err(GenerateError::Rows { rows }.into());
+            }
+            let overlay = Overlay::new(&answers, options)?;
+            let planned = Planned::new(answers, options, (seed, rows.unsigned_abs()))?;
+            (Drawing::Planned(planned, most), overlay)
+        };
         let keys = NewKeys::of(&model.format, seed, rows.unsigned_abs())?;
         let (sender, codes) = sync_channel(AHEAD);
         let drawing = std::thread::Builder::new()
             .name("engine-api-draw".to_owned())
-            .spawn(move || {
-                let mut first_row = 0;
-                let chunks = match generator.generate(rows) {
-                    Ok(chunks) => chunks,
-                    Err(error) => {
-                        let _ = sender.send(Err(error));
-                        return;
-                    }
-                };
-                for chunk in chunks {
-                    let more = chunk.as_ref().map_or(0, |c| c.rows() as u64);
-                    // Nobody listens any more when the iterator was dropped.
-                    if sender.send(chunk.map(|codes| (first_row, codes))).is_err() {
-                        return;
-                    }
-                    first_row += more;
-                }
-            });
+            .spawn(move || draw(drawing, rows, &sender));
         let drawing = drawing.map_err(|e| EngineError::Device {
             device: "cpu".to_owned(),
             reason: format!("no thread can be started ({e})"),
@@ -95,6 +105,7 @@ impl SampleBatches {
             drawing,
             stats,
             format,
+            overlay,
             keys,
             seed,
             rows: rows.unsigned_abs(),
@@ -124,7 +135,64 @@ impl SampleBatches {
         if let Some(keys) = &self.keys {
             columns.push(keys.column(first_row, codes.rows()));
         }
-        Ok(to_record_batch(columns, &self.format)?)
+        let batch = to_record_batch(columns, &self.format)?;
+        self.overlay.lay(batch, first_row as usize)
+    }
+}
+
+fn free(
+    model: &StoredModel,
+    options: &SampleOptions,
+    (seed, rows): (u64, i64),
+) -> Result<Drawing, EngineError> {
+    let generate = GenerateOptions {
+        seed,
+        temperature: options.temperature,
+        top_p: options.top_p,
+        fixed: rare_codes(&model.stats, options.rare),
+        parity: None,
+        order: generation_order(&model.stats, &options.order)?,
+        flexible: model.configs.enable_flexible_generation,
+        batch_rows: options.batch_rows,
+    };
+    let mut generator = Generator::new(options.device.open()?, &model.model, &model.params, &generate)?;
+    // Looks at the number of rows before any thread is started.
+    drop(generator.generate(rows)?);
+    Ok(Drawing::Free(Box::new(generator)))
+}
+
+/// Draws all rows batch by batch, until nobody listens any more.
+fn draw(drawing: Drawing, rows: i64, sender: &SyncSender<Result<(u64, CodeTable), GenerateError>>) {
+    let mut first_row = 0;
+    let mut send = |chunk: Result<CodeTable, GenerateError>| {
+        let more = chunk.as_ref().map_or(0, |c| c.rows() as u64);
+        let goes_on = chunk.is_ok();
+        let heard = sender.send(chunk.map(|codes| (first_row, codes))).is_ok();
+        first_row += more;
+        goes_on && heard
+    };
+    match drawing {
+        Drawing::Free(mut generator) => match generator.generate(rows) {
+            Ok(chunks) => {
+                for chunk in chunks {
+                    if !send(chunk) {
+                        return;
+                    }
+                }
+            }
+            Err(error) => {
+                send(Err(error));
+            }
+        },
+        Drawing::Planned(planned, most) => {
+            let mut first = 0;
+            for size in batch_sizes(rows.unsigned_abs(), most as u64) {
+                if !send(planned.batch(first, size as usize)) {
+                    return;
+                }
+                first += size;
+            }
+        }
     }
 }
 
@@ -142,7 +210,7 @@ impl Iterator for SampleBatches {
             }
             Ok(Err(error)) => {
                 self.done = self.rows;
-                Some(Err(error.into()))
+                Some(Err(fixed_order(error, "draw a column before one that is given")))
             }
             Err(_) => {
                 self.done = self.rows;

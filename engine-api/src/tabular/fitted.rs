@@ -1,7 +1,7 @@
 //! A fitted model.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
@@ -10,14 +10,15 @@ use tempfile::TempDir;
 
 use super::fit::{FitReport, fit};
 use super::summary::ModelSummary;
-use crate::EngineError;
 use crate::data::{DataError, TableSink, TableSource};
 use crate::event::Watch;
 use crate::files::FileError;
 use crate::model_store::StoredModel;
 use crate::options::{FitOptions, SampleOptions};
+use crate::questions::Answers;
 use crate::sampling::{SampleBatches, write_batches};
 use crate::workspace::Workspace;
+use crate::{Device, EngineError};
 
 /// A model that has learnt a table.
 #[derive(Debug, Clone)]
@@ -25,6 +26,10 @@ pub struct FittedTabularArgn {
     model: StoredModel,
     workspace: Workspace,
     report: Option<FitReport>,
+    /// Where questions are answered.
+    device: Device,
+    /// The model on that device, from the first question on.
+    answers: Arc<Mutex<Option<Arc<Answers>>>>,
     /// Keeps a temporary workspace alive.
     _temporary: Option<Arc<TempDir>>,
 }
@@ -50,6 +55,8 @@ impl FittedTabularArgn {
             model,
             workspace,
             report: Some(report),
+            device: options.train.device.clone(),
+            answers: Arc::default(),
             _temporary: temporary.map(Arc::new),
         })
     }
@@ -65,8 +72,31 @@ impl FittedTabularArgn {
             model,
             workspace,
             report: None,
+            device: Device::default(),
+            answers: Arc::default(),
             _temporary: None,
         })
+    }
+
+    /// The same model with its questions answered on another device.
+    #[must_use]
+    pub fn on_device(self, device: Device) -> Self {
+        Self {
+            device,
+            answers: Arc::default(),
+            ..self
+        }
+    }
+
+    /// The model on its device; it is put there once.
+    pub(crate) fn answers(&self) -> Result<Arc<Answers>, EngineError> {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answers) = &*answers {
+            return Ok(Arc::clone(answers));
+        }
+        let new = Arc::new(Answers::new(&self.model, &self.device)?);
+        *answers = Some(Arc::clone(&new));
+        Ok(new)
     }
 
     /// Draws rows into memory.
@@ -89,7 +119,7 @@ impl FittedTabularArgn {
     /// # Errors
     /// [`EngineError::Generate`] for unusable options.
     pub fn sample_batches(&self, options: &SampleOptions) -> Result<SampleBatches, EngineError> {
-        SampleBatches::new(&self.model, options)
+        SampleBatches::of(&self.model, options, || self.answers())
     }
 
     /// Draws rows into a file, `.csv`, `.csv.gz` or `.parquet`, or `-` for CSV on standard output; returns how many. The file

@@ -6,7 +6,10 @@ use clap::{Args, Subcommand};
 use clap_complete::Shell;
 
 use super::values::rows;
-use super::{AnalyzeArgs, SampleArgs, StateArgs, TableArgs, TrainArgs};
+use super::{
+    AnalyzeArgs, ConditionArgs, Evaluate, Impute, LogProb, Predict, Proba, SampleArgs, StateArgs, TableArgs,
+    TrainArgs,
+};
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -17,6 +20,16 @@ pub(crate) enum Command {
     Fit(Fit),
     /// Draw synthetic rows from a model
     Sample(Sample),
+    /// Fill in the missing cells of a table, each given all that is known of its row
+    Impute(Impute),
+    /// Predict a column, row by row
+    Predict(Predict),
+    /// Print how probable each value of a column is, row by row
+    Proba(Proba),
+    /// Print how likely each row is, as a logarithm
+    LogProb(LogProb),
+    /// Measure predictions and likelihood on rows that the model has not seen
+    Evaluate(Evaluate),
     /// First stage: cut a table into training and validation rows
     Split(Split),
     /// Second stage: gather the statistics of the columns
@@ -91,19 +104,22 @@ pub(crate) struct Fit {
 pub(crate) struct Sample {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
-    /// Rows to draw
+    /// Rows to draw; as many as the seed data have, if there are any
     #[arg(
         short = 'n',
         long,
         value_name = "ROWS",
         help_heading = "Output",
         value_parser = rows,
+        required_unless_present = "seed_data",
         allow_negative_numbers = true
     )]
-    pub(crate) rows: u64,
+    pub(crate) rows: Option<u64>,
     /// Where to write: .csv, .csv.gz or .parquet, or - for CSV on standard output
     #[arg(short, long, value_name = "OUT", help_heading = "Output")]
     pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) conditions: ConditionArgs,
     #[command(flatten)]
     pub(crate) sample: SampleArgs,
 }

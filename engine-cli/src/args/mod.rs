@@ -3,6 +3,7 @@
 
 mod commands;
 mod common;
+mod questions;
 mod sample;
 mod table;
 mod train;
@@ -12,10 +13,11 @@ use clap::Parser;
 
 pub(crate) use commands::*;
 pub(crate) use common::CommonArgs;
+pub(crate) use questions::*;
 pub(crate) use sample::{Rare, SampleArgs};
 pub(crate) use table::{AnalyzeArgs, Rules, TableArgs};
 pub(crate) use train::{Model, State, StateArgs, TrainArgs};
-pub(crate) use values::ColumnDomain;
+pub(crate) use values::{ColumnDomain, Share};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,6 +25,9 @@ Examples:
   argn fit customers.parquet -w customers.ws --seed 7      learn a table, keep the model
   argn sample -w customers.ws -n 100000 -o new.parquet     draw rows from it, as often as you like
   argn fit t.csv -w t.ws --primary-key id --exclude notes --encoding zip=categorical
+  argn sample -w customers.ws --seed-data some.csv -o new.csv   rows around known values
+  argn impute holes.csv -w customers.ws -o whole.csv       fill in what is missing, leave the rest as it is
+  argn proba new.csv -w customers.ws --target churn -o p.csv   how probable each value is, row by row
   argn export -w customers.ws -o customers.argn            the model in one file, without the table
   gunzip -c t.csv.gz | argn synthesize - -o - | head       through pipes
 

@@ -47,6 +47,63 @@ pub(super) fn column_domain(text: &str) -> Result<ColumnDomain, String> {
     }
 }
 
+/// A value of a column and the share that it is to have.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Share {
+    /// Name of the column.
+    pub(crate) column: String,
+    /// The value, which may hold colons and equals signs.
+    pub(crate) value: String,
+    /// The share.
+    pub(crate) share: f64,
+}
+
+/// Takes `COL:VALUE=P` apart at the first colon and the last equals sign.
+pub(super) fn share(text: &str) -> Result<Share, String> {
+    let parts = text
+        .split_once(':')
+        .and_then(|(column, rest)| rest.rsplit_once('=').map(|(value, share)| (column, value, share)));
+    match parts {
+        Some((column, value, share)) if !column.is_empty() && !value.is_empty() => {
+            match number(share, |_| true) {
+                Some(share) => Ok(Share {
+                    column: column.to_owned(),
+                    value: value.to_owned(),
+                    share,
+                }),
+                None => Err("give a probability from 0 to 1 after the equals sign".to_owned()),
+            }
+        }
+        _ => Err("give a column, a value and its probability, for instance income:>50K=0.5".to_owned()),
+    }
+}
+
+/// A column that is to be distributed alike in the groups that others make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shared {
+    /// Name of the column.
+    pub(crate) target: String,
+    /// Names of the others.
+    pub(crate) sensitive: Vec<String>,
+}
+
+/// Takes `TARGET:SENSITIVE,...` apart at the first colon.
+pub(super) fn parity(text: &str) -> Result<Shared, String> {
+    match text.split_once(':') {
+        Some((target, sensitive)) if !target.is_empty() && !sensitive.is_empty() => Ok(Shared {
+            target: target.to_owned(),
+            sensitive: sensitive.split(',').map(str::to_owned).collect(),
+        }),
+        _ => Err("give a target and sensitive columns, for instance income:sex,race".to_owned()),
+    }
+}
+
+/// Draws of a cell, or column orders: at least one.
+pub(super) fn draws(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .map_err(|_| "give a whole number, at least 1".to_owned())
+}
+
 /// Epsilon: above zero.
 pub(super) fn epsilon(text: &str) -> Result<f64, String> {
     number(text, |e| e > 0.0 && e <= 10_000.0)
@@ -132,6 +189,33 @@ mod tests {
         for wrong in ["a", "=categorical", "a=", "=", "a=nonsense"] {
             assert!(column_encoding(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn shares_are_taken_apart() {
+        let found = share("income:>=50K=0.5").unwrap();
+        assert_eq!(
+            (found.column.as_str(), found.value.as_str(), found.share),
+            ("income", ">=50K", 0.5)
+        );
+        for wrong in [
+            "income",
+            "income:x",
+            ":x=0.5",
+            "income:=0.5",
+            "income:x=a",
+            "income:x=nan",
+        ] {
+            assert!(share(wrong).is_err(), "{wrong}");
+        }
+        let found = parity("income:sex,race").unwrap();
+        assert_eq!(found.sensitive, ["sex", "race"]);
+        assert!(
+            ["income", ":sex", "income:"]
+                .iter()
+                .all(|wrong| parity(wrong).is_err())
+        );
+        assert!(draws("0").is_err() && draws("-1").is_err() && draws("3").is_ok());
     }
 
     #[test]

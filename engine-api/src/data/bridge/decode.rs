@@ -183,7 +183,7 @@ fn dictionary(
 }
 
 /// Texts as another type; null where they are no value of it.
-fn from_texts(texts: &StringArray, to: &DataType) -> Result<ArrayRef, ArrowError> {
+pub(crate) fn from_texts(texts: &StringArray, to: &DataType) -> Result<ArrayRef, ArrowError> {
     Ok(match to {
         DataType::Utf8 => Arc::new(texts.clone()),
         DataType::Boolean => Arc::new(

@@ -4,4 +4,5 @@ mod borrow;
 mod decode;
 
 pub use borrow::TableBatch;
+pub(crate) use decode::from_texts;
 pub use decode::to_record_batch;

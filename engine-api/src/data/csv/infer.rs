@@ -15,6 +15,7 @@ use super::super::table_format::{
 use super::block::{Block, BlockReader};
 use super::dialect::{find_quotes, sniff_delimiter};
 use super::input::CsvInput;
+use super::raw::RawRows;
 use super::scan::{ColumnScan, Found};
 
 /// How much of the beginning is looked at for delimiter and quotes.
@@ -51,7 +52,7 @@ impl CsvTable {
         let input = Arc::new(input);
         let mut reader = BlockReader::new(Arc::clone(&input), delimiter)?;
         let (scans, rows) = scan_columns(&mut reader, options)?;
-        if rows == 0 {
+        if rows == 0 && !options.allow_no_rows {
             return Err(DataError::NoRows {
                 file: input.name.clone(),
             });
@@ -77,6 +78,11 @@ impl CsvTable {
             format,
             rows,
         })
+    }
+
+    /// The fields as they are written.
+    pub(crate) fn raw_rows(&self) -> Result<RawRows, DataError> {
+        RawRows::new(Arc::clone(&self.input), self.delimiter)
     }
 
     /// Columns and dialect.
@@ -159,6 +165,12 @@ fn finish_column(
         tell_of_text(&found, name, input)?;
     }
     let mut format = found.format;
+    if options.as_text.iter().any(|text| text == name) && !matches!(format.data_type, DataType::Utf8) {
+        let null_text = format.null_text;
+        format = ColumnFormat::new(name, DataType::Utf8);
+        format.null_text = null_text;
+        format.quoted = quoted;
+    }
     if options.exclude.iter().any(|e| e == name) {
         format.role = Role::Excluded;
     }

@@ -6,6 +6,7 @@ mod dialect;
 mod infer;
 mod input;
 mod notes;
+mod raw;
 mod read;
 mod scan;
 #[cfg(test)]
@@ -13,5 +14,6 @@ mod tests;
 mod write;
 
 pub(super) use infer::CsvTable;
+pub(crate) use raw::{RawRow, RawRows};
 pub(super) use read::CsvBatches;
-pub(super) use write::CsvFormatter;
+pub(crate) use write::CsvFormatter;

@@ -122,6 +122,30 @@ impl CsvFormatter {
         Ok(())
     }
 
+    /// The fields of those cells of a batch that are `wanted` (column, row), column by column; others are empty.
+    ///
+    /// # Errors
+    /// [`DataError::Convert`].
+    pub(crate) fn fields(
+        &self,
+        batch: &RecordBatch,
+        wanted: impl Fn(usize, usize) -> bool,
+    ) -> Result<Vec<Vec<Vec<u8>>>, DataError> {
+        let columns = self.columns.iter().zip(batch.columns()).enumerate();
+        let of_column = |(at, (column, array)): (usize, (&Arc<ColumnWriter>, &ArrayRef))| {
+            let cells = column.cells(array, self.delimiter)?;
+            let field = |row: usize| {
+                let mut out = Vec::new();
+                if wanted(at, row) {
+                    column.write(&cells, row, self.delimiter, &mut out);
+                }
+                out
+            };
+            Ok((0..batch.num_rows()).map(field).collect())
+        };
+        columns.map(of_column).collect()
+    }
+
     fn format_rows(&self, cells: &[Cells], start: usize, end: usize) -> Vec<u8> {
         let mut out = Vec::with_capacity((end - start) * cells.len() * 8);
         let single = cells.len() == 1;

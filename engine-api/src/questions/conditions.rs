@@ -1,0 +1,291 @@
+//! What is known of the rows of a question: the columns of a table in the model's types, and as codes.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, PrimitiveArray, RecordBatch, RecordBatchOptions, new_null_array,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Float16Type, Float32Type, Float64Type, Schema};
+use arrow::util::display::array_value_to_string;
+use engine_core::encode::encode;
+use engine_core::generate::Cells;
+use engine_core::ir::ops::sampling::Cell;
+use engine_core::schema::CodeTable;
+
+use super::QuestionError;
+use super::answers::{Answers, Column};
+use crate::EngineError;
+use crate::data::{DataError, Role, TableBatch, from_texts, list_names, shorten};
+
+/// Where rows come from, and how strictly they are taken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    /// The table, for messages.
+    pub(crate) table: &'a str,
+    /// Row of the whole table that the first row is.
+    pub(crate) first_row: u64,
+    /// Whether what does not fit is passed over with a warning.
+    pub(crate) lenient: bool,
+}
+
+/// Rows of a question.
+#[derive(Debug, Clone)]
+pub(crate) struct Given {
+    /// Number of rows.
+    pub(crate) rows: usize,
+    /// Values by column of the model, in the model's types; `None` where the table has no such column.
+    pub(crate) arrays: Vec<Option<ArrayRef>>,
+    codes: CodeTable,
+}
+
+impl Given {
+    /// Takes the columns of a batch that the model has, but for those that `skips` names.
+    pub(crate) fn of(
+        answers: &Answers,
+        batch: &RecordBatch,
+        origin: Origin<'_>,
+        skips: &[usize],
+    ) -> Result<Self, EngineError> {
+        let rows = batch.num_rows();
+        let mut arrays = Vec::with_capacity(answers.columns.len());
+        for (at, column) in answers.columns.iter().enumerate() {
+            let array = batch
+                .column_by_name(&column.name)
+                .filter(|_| !skips.contains(&at));
+            let fitted = match array {
+                None => None,
+                Some(array) => fitted(array, &column.name, &column.data_type, origin)?,
+            };
+            arrays.push(fitted);
+        }
+        let codes = codes(answers, &arrays, rows, origin)?;
+        Ok(Self { rows, arrays, codes })
+    }
+
+    /// Whether a column is given and can be known in a row: of a column whose nulls the model cannot tell from values, nulls are not.
+    pub(crate) fn is_known(&self, column: &Column, at: usize, row: usize) -> bool {
+        self.arrays[at]
+            .as_ref()
+            .is_some_and(|array| column.knows_null || array.is_valid(row))
+    }
+
+    /// Makes the given values of these rows known, in cells of as many rows; nulls of columns that `imputed` marks stay as they are.
+    pub(crate) fn know(&self, answers: &Answers, cells: &mut Cells, first_row: usize, imputed: &[bool]) {
+        for (at, column) in answers.columns.iter().enumerate() {
+            let Some(array) = &self.arrays[at] else { continue };
+            let fills = imputed.get(at).copied().unwrap_or(false) || !column.knows_null;
+            cells.know(column.sub_columns.clone(), &self.codes, first_row, |row| {
+                !fills || array.is_valid(first_row + row)
+            });
+        }
+    }
+
+    /// The code of a column of one sub-column.
+    pub(crate) fn code(&self, row: usize, sub_column: usize) -> u32 {
+        self.codes.get(row, sub_column)
+    }
+
+    /// All rows as cells: what is given is known, all else is `other`.
+    pub(crate) fn cells(&self, answers: &Answers, other: Cell) -> Cells {
+        let width = answers.loaded.sub_columns();
+        let mut cells = match other {
+            Cell::Drawn => Cells::drawn(self.rows, width),
+            _ => Cells::hidden(self.rows, width),
+        };
+        self.know(answers, &mut cells, 0, &[]);
+        cells
+    }
+}
+
+/// Names of a table against those of the model: none in common is an error, what the model does not know is told.
+pub(crate) fn check_names<'n>(
+    answers: &Answers,
+    names: impl ExactSizeIterator<Item = &'n str> + Clone,
+    origin: Origin<'_>,
+) -> Result<(), EngineError> {
+    let known = |name: &&str| {
+        answers
+            .format
+            .column(name)
+            .is_some_and(|c| c.role != Role::Excluded)
+    };
+    let ignored: Vec<&str> = names.clone().filter(|name| !known(name)).collect();
+    if ignored.len() == names.len() && !ignored.is_empty() && !origin.lenient {
+        return Err(QuestionError::NoModelColumn {
+            table: origin.table.to_owned(),
+            known: list_names(answers.columns.iter().map(|c| c.name.as_str())),
+        }
+        .into());
+    }
+    if !ignored.is_empty() {
+        let columns = list_names(ignored.into_iter());
+        tracing::warn!("columns that the model does not have are ignored: {columns}");
+    }
+    Ok(())
+}
+
+/// Codes of all columns; those that are not given are encoded as nulls, which nobody looks at.
+fn codes(
+    answers: &Answers,
+    arrays: &[Option<ArrayRef>],
+    rows: usize,
+    origin: Origin<'_>,
+) -> Result<CodeTable, EngineError> {
+    let mut fields = Vec::with_capacity(arrays.len());
+    let mut columns = Vec::with_capacity(arrays.len());
+    for (column, array) in answers.columns.iter().zip(arrays) {
+        let array = match array {
+            Some(array) => Arc::clone(array),
+            None => new_null_array(&DataType::Null, rows),
+        };
+        fields.push(Field::new(&column.name, array.data_type().clone(), true));
+        columns.push(array);
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options);
+    let batch = batch.map_err(|source| DataError::Convert {
+        column: "*".to_owned(),
+        data_type: "one record batch".to_owned(),
+        source,
+    })?;
+    let shown = TableBatch::encoded_as(&batch, &answers.types)?;
+    // Stand-ins of nulls are settled by the model, so the seed does not matter.
+    encode(&shown.table()?, &answers.stats, 0, origin.first_row).map_err(|source| EngineError::Encode {
+        table: origin.table.to_owned(),
+        source,
+    })
+}
+
+/// Values in the type of the model; `None` when the column is passed over.
+pub(crate) fn fitted(
+    array: &ArrayRef,
+    name: &str,
+    to: &DataType,
+    origin: Origin<'_>,
+) -> Result<Option<ArrayRef>, EngineError> {
+    let array = without_nan(&undictionaried(array, name)?);
+    if array.data_type() == to {
+        return Ok(Some(array));
+    }
+    let convert = |source| DataError::Convert {
+        column: name.to_owned(),
+        data_type: to.to_string(),
+        source,
+    };
+    let (from_text, to_text) = (array.data_type().is_string(), is_text(to));
+    let new = if array.data_type() == &DataType::Null {
+        return Ok(Some(new_null_array(to, array.len())));
+    } else if from_text && !to_text {
+        let texts = cast(&array, &DataType::Utf8).map_err(convert)?;
+        let trimmed = texts
+            .as_string::<i32>()
+            .iter()
+            .map(|t| t.map(str::trim))
+            .collect();
+        from_texts(&trimmed, to).map_err(convert)?
+    } else if to_text || is_date(array.data_type()) == is_date(to) {
+        cast(&array, to).map_err(convert)?
+    } else {
+        if !origin.lenient {
+            return Err(QuestionError::Type {
+                table: origin.table.to_owned(),
+                column: name.to_owned(),
+                given: array.data_type().to_string(),
+                expected: to.to_string(),
+            }
+            .into());
+        }
+        tracing::warn!(
+            column = name,
+            "a column of another type than the model's is ignored"
+        );
+        return Ok(None);
+    };
+    let new = without_fractions(&array, new);
+    check_values(&array, &new, name, origin)?;
+    Ok(Some(new))
+}
+
+/// The first value that has got lost on the way to the model's type is an error.
+fn check_values(old: &ArrayRef, new: &ArrayRef, name: &str, origin: Origin<'_>) -> Result<(), EngineError> {
+    let mut lost = (0..old.len()).filter(|row| old.is_valid(*row) && new.is_null(*row));
+    let Some(row) = lost.next() else { return Ok(()) };
+    if origin.lenient {
+        let count = 1 + lost.count();
+        tracing::warn!(
+            column = name,
+            count,
+            "values that do not fit the model's type are read as null"
+        );
+        return Ok(());
+    }
+    let value = array_value_to_string(old, row).unwrap_or_default();
+    Err(QuestionError::Value {
+        table: origin.table.to_owned(),
+        row: origin.first_row + row as u64 + 1,
+        column: name.to_owned(),
+        value: shorten(value.as_bytes()),
+        expected: new.data_type().to_string(),
+    }
+    .into())
+}
+
+/// Numbers that are not whole are no whole numbers.
+fn without_fractions(old: &ArrayRef, new: ArrayRef) -> ArrayRef {
+    if !new.data_type().is_integer() || !old.data_type().is_floating() {
+        return new;
+    }
+    let Ok(old) = cast(old, &DataType::Float64) else {
+        return new;
+    };
+    let whole = old.as_primitive::<Float64Type>().iter();
+    let whole: Float64Array = whole.map(|v| v.filter(|v| v.fract() == 0.0)).collect();
+    cast(&whole, new.data_type()).unwrap_or(new)
+}
+
+fn undictionaried(array: &ArrayRef, name: &str) -> Result<ArrayRef, DataError> {
+    let DataType::Dictionary(_, values) = array.data_type() else {
+        return Ok(Arc::clone(array));
+    };
+    cast(array, values).map_err(|source| DataError::Convert {
+        column: name.to_owned(),
+        data_type: values.to_string(),
+        source,
+    })
+}
+
+/// NaN is null.
+pub(crate) fn without_nan(array: &ArrayRef) -> ArrayRef {
+    macro_rules! filtered {
+        ($type:ty, $is_nan:expr) => {{
+            let values = array.as_primitive::<$type>();
+            if values.values().iter().any(|v| $is_nan(*v)) {
+                let kept = values.iter().map(|v| v.filter(|v| !$is_nan(*v)));
+                Arc::new(kept.collect::<PrimitiveArray<$type>>())
+            } else {
+                Arc::clone(array)
+            }
+        }};
+    }
+    match array.data_type() {
+        DataType::Float16 => filtered!(Float16Type, |v| f32::from(v).is_nan()),
+        DataType::Float32 => filtered!(Float32Type, f32::is_nan),
+        DataType::Float64 => filtered!(Float64Type, f64::is_nan),
+        _ => Arc::clone(array),
+    }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => values.is_string(),
+        other => other.is_string(),
+    }
+}
+
+fn is_date(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => values.is_temporal(),
+        other => other.is_temporal(),
+    }
+}

@@ -1,0 +1,70 @@
+//! From codes of a few columns to arrays in the types of the table.
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use engine_core::encode::{Positions, decode};
+use engine_core::schema::{CodeTable, DecodedColumn};
+
+use super::answers::Answers;
+use crate::EngineError;
+use crate::data::{
+    ColumnFormat, DataError, SourceFormat, TABLE_FORMAT_VERSION, TableFormat, to_record_batch,
+};
+
+/// A format of these columns.
+pub(crate) fn format_of(columns: Vec<ColumnFormat>, answers: &Answers) -> TableFormat {
+    TableFormat {
+        version: TABLE_FORMAT_VERSION,
+        source: SourceFormat::Arrow,
+        csv: answers.format.csv,
+        columns,
+    }
+}
+
+/// How the model's table writes a column.
+pub(crate) fn written(answers: &Answers, name: &str) -> ColumnFormat {
+    let found = answers.format.column(name).cloned();
+    found.unwrap_or_else(|| ColumnFormat::new(name, DataType::Utf8))
+}
+
+/// Codes of all columns of the model as arrays of those that are named, in their order and the types of the table.
+pub(crate) fn arrays(
+    answers: &Answers,
+    codes: &CodeTable,
+    names: &[&str],
+    positions: Positions,
+) -> Result<RecordBatch, EngineError> {
+    let decoded = decode(codes, &answers.stats, positions)?;
+    let kept: Vec<DecodedColumn> = decoded
+        .into_iter()
+        .filter(|c| names.contains(&c.name.as_str()))
+        .collect();
+    let columns = names.iter().map(|name| written(answers, name)).collect();
+    Ok(to_record_batch(kept, &format_of(columns, answers))?)
+}
+
+/// The values of one of some decoded columns as texts.
+pub(crate) fn texts(
+    answers: &Answers,
+    decoded: Vec<DecodedColumn>,
+    name: &str,
+) -> Result<Vec<Option<String>>, EngineError> {
+    let kept: Vec<DecodedColumn> = decoded.into_iter().filter(|c| c.name == name).collect();
+    let batch = to_record_batch(kept, &format_of(vec![written(answers, name)], answers))?;
+    let texts = as_type(batch.column(0), name, &DataType::Utf8)?;
+    Ok(texts
+        .as_string::<i32>()
+        .iter()
+        .map(|t| t.map(str::to_owned))
+        .collect())
+}
+
+/// A cast whose failure names the column.
+pub(crate) fn as_type(array: &ArrayRef, name: &str, to: &DataType) -> Result<ArrayRef, DataError> {
+    cast(array, to).map_err(|source| DataError::Convert {
+        column: name.to_owned(),
+        data_type: to.to_string(),
+        source,
+    })
+}

@@ -1,0 +1,261 @@
+//! How good a model's answers are on rows that it has not seen, beside a baseline that knows the marginal distribution only.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Float64Type};
+use engine_core::encode::{EncodingType, RareReplacement};
+use engine_core::generate::{Atoms, Cells, Point, ProbabilityOptions, point_predictions};
+use engine_core::ir::ops::sampling::Cell;
+use engine_core::schema::DecodedValues;
+use serde::Serialize;
+
+use super::QuestionError;
+use super::answers::Answers;
+use super::conditions::{Given, Origin, check_names};
+use super::decoded::as_type;
+use super::probabilities::slice;
+use super::scores::{ClassScores, NumberScores};
+use crate::EngineError;
+
+/// Rows that are asked at once.
+const ROWS: usize = 4_096;
+
+/// How a model is evaluated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvaluateOptions {
+    /// Column orders whose answers are averaged, at least 1.
+    pub orders: usize,
+    /// Seed of the orders.
+    pub seed: u64,
+    /// Whether columns and values that do not fit are passed over with a warning rather than refused.
+    pub lenient: bool,
+}
+
+impl Default for EvaluateOptions {
+    fn default() -> Self {
+        Self {
+            orders: 1,
+            seed: 0,
+            lenient: false,
+        }
+    }
+}
+
+/// How good a model's answers are.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// The target.
+    pub target: String,
+    /// Rows with a known target.
+    pub rows: usize,
+    /// Scores of the model and of the baseline, when the target is categorical.
+    pub classes: Option<Compared<ClassScores>>,
+    /// Scores of the model and of the baseline, when the target is numeric.
+    pub numbers: Option<Compared<NumberScores>>,
+    /// Mean log-likelihood of the rows, in nats: of the model, and of columns that are drawn independently of each other.
+    pub log_likelihood: Compared<f64>,
+    /// What each column adds to it.
+    pub columns: Vec<ColumnLikelihood>,
+}
+
+/// A score of the model beside that of the baseline.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Compared<T> {
+    /// The model, which knows all other columns of a row.
+    pub model: T,
+    /// The baseline, which predicts the model's marginal distribution.
+    pub baseline: T,
+}
+
+/// Mean log-likelihood of a column.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ColumnLikelihood {
+    /// Name of the column.
+    pub column: String,
+    /// By the model, given the columns before it, in nats.
+    pub model: f64,
+    /// By its marginal distribution.
+    pub baseline: f64,
+}
+
+/// Evaluates the answers for `target` on the rows of a batch.
+pub(crate) fn evaluate(
+    answers: &Answers,
+    batch: &RecordBatch,
+    origin: Origin<'_>,
+    target: &str,
+    options: &EvaluateOptions,
+) -> Result<Evaluation, EngineError> {
+    let place = answers.place(target)?;
+    let schema = batch.schema();
+    check_names(answers, schema.fields().iter().map(|f| f.name().as_str()), origin)?;
+    let given = Given::of(answers, batch, origin, &[])?;
+    let Some(truth) = given.arrays[place].as_ref() else {
+        return Err(QuestionError::Missing {
+            table: origin.table.to_owned(),
+            columns: target.to_owned(),
+            why: "it is the target; give a table with its true values",
+        }
+        .into());
+    };
+    let asked = answers.probability(options.orders, options.seed, RareReplacement::default());
+    let mut cells = given.cells(answers, Cell::Hidden);
+    let likelihood = log_likelihood(answers, &given, &cells, &asked)?;
+    hide(answers, &mut cells, place);
+    let encoding = answers.columns[place].encoding;
+    let is_class = encoding == EncodingType::Categorical;
+    if !is_class && !encoding.is_numeric() {
+        return Err(QuestionError::Target {
+            column: target.to_owned(),
+            reason: "holds neither classes nor numbers and cannot be evaluated; name another target",
+        }
+        .into());
+    }
+    let known: Vec<usize> = (0..given.rows)
+        .filter(|row| is_class || truth.is_valid(*row))
+        .collect();
+    if known.is_empty() {
+        return Err(QuestionError::NoTruth {
+            table: origin.table.to_owned(),
+            column: target.to_owned(),
+        }
+        .into());
+    }
+    let mut evaluation = Evaluation {
+        target: target.to_owned(),
+        rows: known.len(),
+        classes: None,
+        numbers: None,
+        log_likelihood: Compared {
+            model: likelihood.rows,
+            baseline: likelihood.columns.iter().map(|c| c.baseline).sum(),
+        },
+        columns: likelihood.columns,
+    };
+    if is_class {
+        evaluation.classes = Some(classes(answers, &given, &cells, place, &asked)?);
+    } else {
+        let truth = as_type(truth, target, &DataType::Float64)?;
+        let truth: Vec<f64> = known
+            .iter()
+            .map(|row| truth.as_primitive::<Float64Type>().value(*row))
+            .collect();
+        evaluation.numbers = Some(numbers(answers, &cells, &known, place, (&truth, &asked))?);
+    }
+    Ok(evaluation)
+}
+
+fn hide(answers: &Answers, cells: &mut Cells, place: usize) {
+    for s in answers.columns[place].sub_columns.clone() {
+        (0..cells.rows()).for_each(|row| cells.set(row, s, Cell::Hidden));
+    }
+}
+
+fn classes(
+    answers: &Answers,
+    given: &Given,
+    cells: &Cells,
+    place: usize,
+    asked: &ProbabilityOptions,
+) -> Result<Compared<ClassScores>, EngineError> {
+    let query = answers.joint(&[place], asked)?;
+    let (width, sub) = (query.combinations(), answers.columns[place].sub_columns.start);
+    let mut probs = Vec::with_capacity(given.rows * width);
+    for first in (0..given.rows).step_by(ROWS) {
+        let part = slice(answers, cells, first, ROWS.min(given.rows - first));
+        probs.extend(query.ask(&answers.loaded, &part)?.probs);
+    }
+    let truth: Vec<usize> = (0..given.rows).map(|row| given.code(row, sub) as usize).collect();
+    let nothing = Cells::hidden(1, answers.loaded.sub_columns());
+    let marginal = query.ask(&answers.loaded, &nothing)?.probs;
+    let baseline: Vec<f64> = marginal.iter().copied().cycle().take(probs.len()).collect();
+    Ok(Compared {
+        model: ClassScores::of(&probs, width, &truth),
+        baseline: ClassScores::of(&baseline, width, &truth),
+    })
+}
+
+fn numbers(
+    answers: &Answers,
+    cells: &Cells,
+    known: &[usize],
+    place: usize,
+    (truth, asked): (&[f64], &ProbabilityOptions),
+) -> Result<Compared<NumberScores>, EngineError> {
+    let one_order = ProbabilityOptions {
+        orders: 1,
+        ..asked.clone()
+    };
+    let query = answers.distribution(place, &one_order)?;
+    let (mut means, mut medians) = (Vec::new(), Vec::new());
+    for first in (0..cells.rows()).step_by(ROWS) {
+        let part = slice(answers, cells, first, ROWS.min(cells.rows() - first));
+        let atoms = query.ask(&answers.loaded, &part)?;
+        means.extend(points(answers, place, &atoms, Point::Mean)?);
+        medians.extend(points(answers, place, &atoms, Point::Median)?);
+    }
+    let of_known = |all: &[f64]| known.iter().map(|row| all[*row]).collect::<Vec<_>>();
+    let nothing = query.ask(&answers.loaded, &Cells::hidden(1, answers.loaded.sub_columns()))?;
+    let constant =
+        |point| Ok::<_, EngineError>(vec![points(answers, place, &nothing, point)?[0]; truth.len()]);
+    Ok(Compared {
+        model: NumberScores::of(&of_known(&means), &of_known(&medians), truth),
+        baseline: NumberScores::of(&constant(Point::Mean)?, &constant(Point::Median)?, truth),
+    })
+}
+
+/// Predicted numbers; 0 where nothing but null is possible.
+fn points(answers: &Answers, place: usize, atoms: &[Atoms], point: Point) -> Result<Vec<f64>, EngineError> {
+    let column = point_predictions(&answers.stats, answers.columns[place].model_column, atoms, point)?;
+    Ok(match column.values {
+        DecodedValues::Float(values) => values,
+        _ => vec![0.0; atoms.len()],
+    })
+}
+
+struct Likelihood {
+    rows: f64,
+    columns: Vec<ColumnLikelihood>,
+}
+
+fn log_likelihood(
+    answers: &Answers,
+    given: &Given,
+    cells: &Cells,
+    asked: &ProbabilityOptions,
+) -> Result<Likelihood, EngineError> {
+    let rows = given.rows.max(1) as f64;
+    let all = answers.likelihood(asked)?.ask(&answers.loaded, cells)?;
+    let one_order = ProbabilityOptions {
+        orders: 1,
+        ..asked.clone()
+    };
+    let alone = answers.likelihood(&one_order)?;
+    let width = answers.columns.len();
+    let mut columns = Vec::with_capacity(width);
+    for (at, column) in answers.columns.iter().enumerate() {
+        if given.arrays[at].is_none() {
+            continue;
+        }
+        let mut only = Cells::hidden(given.rows, answers.loaded.sub_columns());
+        for row in (0..given.rows).filter(|row| given.is_known(column, at, *row)) {
+            column
+                .sub_columns
+                .clone()
+                .for_each(|s| only.set(row, s, cells.get(row, s)));
+        }
+        // A model of one order would have to sum over all columns before, row by row.
+        let baseline = match answers.loaded.flexible() {
+            true => alone.ask(&answers.loaded, &only)?.rows.iter().sum::<f64>() / rows,
+            false => f64::NAN,
+        };
+        columns.push(ColumnLikelihood {
+            column: column.name.clone(),
+            model: all.columns.iter().skip(at).step_by(width).sum::<f64>() / rows,
+            baseline,
+        });
+    }
+    Ok(Likelihood {
+        rows: all.rows.iter().sum::<f64>() / rows,
+        columns,
+    })
+}

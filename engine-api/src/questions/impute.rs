@@ -1,0 +1,322 @@
+//! Imputation: what is missing of rows is drawn given all that is known of them, and what is known stays as it is.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::kernels::zip::zip;
+use arrow::datatypes::{DataType, Field, Schema};
+use engine_core::encode::{Positions, RareReplacement};
+use engine_core::generate::{Cells, DrawSite, Plan, imputed_codes, merge_rules, rare_codes};
+use engine_core::ir::ops::sampling::{Cell, Reports, SamplingRules};
+
+use super::QuestionError;
+use super::answers::Answers;
+use super::conditions::{Given, Origin, check_names, without_nan};
+use super::decoded::{arrays, as_type};
+use super::draws::{Aggregate, aggregate, has_mean};
+use super::fixed_order;
+use super::predict::first_row_of;
+use crate::EngineError;
+use crate::data::{DataError, list_names};
+use crate::seed::draw_seed;
+
+/// How missing values are filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImputeOptions {
+    /// Columns to fill in; all columns of the model that the table has, when there are none. Nulls of other columns are taken for
+    /// values and stay.
+    pub columns: Vec<String>,
+    /// Draws of each missing cell, at least 1.
+    pub draws: usize,
+    /// What several draws become.
+    pub aggregate: Aggregate,
+    /// Seed of the draws; without one it is drawn.
+    pub seed: Option<u64>,
+    /// Whether columns and values that do not fit are passed over with a warning rather than refused; columns of texts then get their
+    /// mode where a mean or a median is asked for.
+    pub lenient: bool,
+}
+
+impl Default for ImputeOptions {
+    fn default() -> Self {
+        Self {
+            columns: Vec::new(),
+            draws: 1,
+            aggregate: Aggregate::default(),
+            seed: None,
+            lenient: false,
+        }
+    }
+}
+
+/// Fills in the missing cells of batches of one schema.
+pub(crate) struct Imputer {
+    answers: Arc<Answers>,
+    plan: Plan,
+    /// Columns that are filled in: their places among those of the model.
+    places: Vec<usize>,
+    marks: Vec<bool>,
+    seed: u64,
+    options: ImputeOptions,
+}
+
+/// What a column of a batch gets.
+pub(crate) struct Filled {
+    /// Place of the column in the batch.
+    pub(crate) at: usize,
+    /// Which cells are missing.
+    pub(crate) missing: BooleanArray,
+    /// Values for all rows, of which those of missing cells count; in the model's type, or lists of it.
+    pub(crate) values: ArrayRef,
+}
+
+impl Imputer {
+    /// Looks at the columns of a table.
+    pub(crate) fn new(
+        answers: Arc<Answers>,
+        schema: &Schema,
+        origin: Origin<'_>,
+        options: &ImputeOptions,
+    ) -> Result<Self, EngineError> {
+        if options.draws == 0 {
+            return Err(QuestionError::TooFew {
+                option: "draws",
+                got: 0,
+            }
+            .into());
+        }
+        check_names(
+            &answers,
+            schema.fields().iter().map(|f| f.name().as_str()),
+            origin,
+        )?;
+        let places = places(&answers, schema, origin, options)?;
+        let names: Vec<&str> = places.iter().map(|p| answers.columns[*p].name.as_str()).collect();
+        if matches!(options.aggregate, Aggregate::Mean | Aggregate::Median)
+            && options.draws > 1
+            && !options.lenient
+        {
+            let without = places.iter().find(|p| !has_mean(&answers.columns[**p].data_type));
+            if let Some(place) = without {
+                return Err(QuestionError::Aggregate {
+                    column: answers.columns[*place].name.clone(),
+                    aggregate: options.aggregate.name(),
+                }
+                .into());
+            }
+        }
+        let fixed = [
+            rare_codes(&answers.stats, RareReplacement::default()),
+            imputed_codes(&answers.stats, &names),
+        ];
+        let rules = SamplingRules {
+            fixed: merge_rules(&fixed),
+            ..SamplingRules::default()
+        };
+        let mut order = places.clone();
+        if !answers.loaded.flexible() {
+            order.sort_unstable();
+        }
+        let plan = answers.loaded.plan(&order, rules, Reports::default())?;
+        let marks = (0..answers.columns.len())
+            .map(|at| places.contains(&at))
+            .collect();
+        Ok(Self {
+            seed: options.seed.map_or_else(draw_seed, Ok)?,
+            options: options.clone(),
+            answers,
+            plan,
+            places,
+            marks,
+        })
+    }
+
+    /// Values for the missing cells of a batch, by column; columns without any are left out.
+    pub(crate) fn fill(&self, batch: &RecordBatch, origin: Origin<'_>) -> Result<Vec<Filled>, EngineError> {
+        let answers = &self.answers;
+        let given = Given::of(answers, batch, origin, &[])?;
+        let holes = self.places.iter().filter_map(|place| {
+            let array = given.arrays[*place].as_ref()?;
+            (array.logical_null_count() > 0).then_some((*place, array))
+        });
+        let holes: Vec<(usize, &ArrayRef)> = holes.collect();
+        if holes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let cells = self.cells(&given);
+        let names: Vec<&str> = holes
+            .iter()
+            .map(|(p, _)| answers.columns[*p].name.as_str())
+            .collect();
+        let mut by_draw = Vec::with_capacity(self.options.draws);
+        for draw in 0..self.options.draws {
+            let (seed, first_row) = (self.seed, first_row_of(draw, origin.first_row));
+            let drawn = answers
+                .loaded
+                .run(&self.plan, &cells, DrawSite { seed, first_row });
+            let drawn = drawn.map_err(|e| fixed_order(e, "fill in a column before one that is known"))?;
+            let codes = answers.loaded.table(&drawn.codes, given.rows)?;
+            by_draw.push(arrays(
+                answers,
+                &codes,
+                &names,
+                Positions::Random { seed, first_row },
+            )?);
+        }
+        let mut filled = Vec::with_capacity(holes.len());
+        for (i, (_, array)) in holes.iter().enumerate() {
+            let draws: Vec<ArrayRef> = by_draw.iter().map(|b| Arc::clone(b.column(i))).collect();
+            let mut how = self.options.aggregate;
+            if !has_mean(array.data_type()) && matches!(how, Aggregate::Mean | Aggregate::Median) {
+                how = Aggregate::Mode;
+            }
+            filled.push(Filled {
+                at: batch.schema_ref().index_of(names[i]).unwrap_or_default(),
+                missing: (0..array.len()).map(|row| Some(array.is_null(row))).collect(),
+                values: aggregate(&draws, how, names[i])?,
+            });
+        }
+        Ok(filled)
+    }
+
+    /// What is known is known from the start; holes are drawn, what the table lacks is not asked for.
+    fn cells(&self, given: &Given) -> Cells {
+        let mut cells = Cells::hidden(given.rows, self.answers.loaded.sub_columns());
+        for place in &self.places {
+            for s in self.answers.columns[*place].sub_columns.clone() {
+                (0..given.rows).for_each(|row| cells.set(row, s, Cell::Drawn));
+            }
+        }
+        given.know(&self.answers, &mut cells, 0, &self.marks);
+        cells
+    }
+
+    /// A batch with its missing cells filled in; all columns and their types stay, but for columns that hold nothing and lists.
+    pub(crate) fn filled(&self, batch: &RecordBatch, origin: Origin<'_>) -> Result<RecordBatch, EngineError> {
+        let mut columns = batch.columns().to_vec();
+        for Filled { at, missing, values } in self.fill(batch, origin)? {
+            let name = batch.schema_ref().field(at).name();
+            columns[at] = merged(&columns[at], &missing, &values, name)?;
+        }
+        let types: Vec<DataType> = batch
+            .schema_ref()
+            .fields()
+            .iter()
+            .map(|f| self.output_type(f.name(), f.data_type()))
+            .collect();
+        for ((column, to), field) in columns.iter_mut().zip(&types).zip(batch.schema_ref().fields()) {
+            if let (DataType::List(_), false) = (to, matches!(column.data_type(), DataType::List(_))) {
+                let alone = aggregate(&[Arc::clone(column)], Aggregate::List, field.name())?;
+                *column = as_type(&alone, field.name(), to)?;
+            } else if column.data_type() != to {
+                *column = as_type(column, field.name(), to)?;
+            }
+        }
+        let fields = batch.schema_ref().fields().iter().zip(&types);
+        let fields = fields.map(|(f, to)| {
+            let nullable = f.is_nullable() || f.data_type() != to;
+            Field::new(f.name(), to.clone(), nullable).with_metadata(f.metadata().clone())
+        });
+        let schema =
+            Schema::new_with_metadata(fields.collect::<Vec<_>>(), batch.schema_ref().metadata().clone());
+        let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let result = RecordBatch::try_new_with_options(Arc::new(schema), columns, &rows);
+        let convert = |source| DataError::Convert {
+            column: "*".to_owned(),
+            data_type: "a filled table".to_owned(),
+            source,
+        };
+        Ok(result.map_err(convert)?)
+    }
+
+    /// The type of a column of the result.
+    pub(crate) fn output_type(&self, name: &str, given: &DataType) -> DataType {
+        let place = self
+            .places
+            .iter()
+            .find(|p| self.answers.columns[**p].name == name);
+        let Some(place) = place else { return given.clone() };
+        let of_model = &self.answers.columns[*place].data_type;
+        let of_value = match given {
+            DataType::Null => of_model,
+            given => given,
+        };
+        match self.options.aggregate {
+            Aggregate::List => DataType::List(Arc::new(Field::new_list_field(of_value.clone(), true))),
+            _ => of_value.clone(),
+        }
+    }
+
+    /// Whether a column is filled in.
+    pub(crate) fn fills(&self, name: &str) -> bool {
+        self.places.iter().any(|p| self.answers.columns[*p].name == name)
+    }
+}
+
+/// Known values with new ones in the missing cells.
+fn merged(
+    old: &ArrayRef,
+    missing: &BooleanArray,
+    new: &ArrayRef,
+    name: &str,
+) -> Result<ArrayRef, EngineError> {
+    let old = without_nan(old);
+    let (old, new) = match (new.data_type(), old.data_type()) {
+        (DataType::List(_), DataType::Null) => (as_type(&old, name, new.data_type())?, Arc::clone(new)),
+        (DataType::List(_), of_value) => {
+            let alone = aggregate(&[Arc::clone(&old)], Aggregate::List, name)?;
+            let list = DataType::List(Arc::new(Field::new_list_field(of_value.clone(), true)));
+            (alone, as_type(new, name, &list)?)
+        }
+        (to, DataType::Null) => (as_type(&old, name, to)?, Arc::clone(new)),
+        // Keys of a dictionary may have no room for new values, so they are made anew in the end.
+        (_, DataType::Dictionary(_, values)) => (as_type(&old, name, values)?, as_type(new, name, values)?),
+        (_, to) => (Arc::clone(&old), as_type(new, name, to)?),
+    };
+    let merged = zip(missing, &new, &old).map_err(|source| DataError::Convert {
+        column: name.to_owned(),
+        data_type: "a filled column".to_owned(),
+        source,
+    })?;
+    Ok(merged)
+}
+
+/// The columns that are filled in, in the order of the table.
+fn places(
+    answers: &Answers,
+    schema: &Schema,
+    origin: Origin<'_>,
+    options: &ImputeOptions,
+) -> Result<Vec<usize>, EngineError> {
+    let has = |name: &str| schema.column_with_name(name).is_some();
+    let mut absent = Vec::new();
+    for name in &options.columns {
+        let found = answers.place(name);
+        match found {
+            Err(error) if !options.lenient => return Err(error),
+            Ok(_) if has(name) => {}
+            _ => absent.push(name.as_str()),
+        }
+    }
+    if !absent.is_empty() {
+        let columns = list_names(absent.into_iter());
+        if !options.lenient {
+            return Err(QuestionError::Missing {
+                table: origin.table.to_owned(),
+                columns,
+                why: "it was to be filled in; leave it out of the columns to fill in",
+            }
+            .into());
+        }
+        tracing::warn!("columns to fill in that are not there are ignored: {columns}");
+    }
+    let wanted = |name: &String| options.columns.is_empty() || options.columns.contains(name);
+    let fields = schema
+        .fields()
+        .iter()
+        .map(|f| f.name())
+        .filter(|name| wanted(name));
+    Ok(fields
+        .filter_map(|name| answers.columns.iter().position(|c| &c.name == name))
+        .collect())
+}

@@ -1,0 +1,171 @@
+//! Predictions: one value for each row, from the distribution of a column.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, Schema};
+use engine_core::encode::{Positions, RareReplacement};
+use engine_core::generate::{DrawSite, Point, point_predictions, rare_codes};
+use engine_core::ir::ops::sampling::{Cell, Reports, SamplingRules};
+use engine_core::schema::DecodedValues;
+
+use super::QuestionError;
+use super::answers::Answers;
+use super::conditions::{Given, Origin};
+use super::decoded::{arrays, format_of, written};
+use super::draws::{Aggregate, aggregate, has_mean};
+use super::fixed_order;
+use super::probabilities::{features, places};
+use crate::EngineError;
+use crate::data::{DataError, to_record_batch};
+
+/// Which value is predicted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Predictor {
+    /// The mean of numbers and dates, the mode of all else.
+    #[default]
+    Auto,
+    /// The most probable value that is not null.
+    Mode,
+    /// The mean, over the whole distribution rather than over draws.
+    Mean,
+    /// The median, over the whole distribution.
+    Median,
+    /// So many draws, at least 1; more than one as a list.
+    Draws(usize),
+}
+
+/// How values are predicted.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PredictOptions {
+    /// Which value.
+    pub predictor: Predictor,
+    /// Seed of draws.
+    pub seed: u64,
+    /// Whether columns and values that do not fit are passed over with a warning rather than refused.
+    pub lenient: bool,
+}
+
+/// Predictions of `targets` in each row, given all other columns of the batch: one column for each.
+pub(crate) fn predict(
+    answers: &Answers,
+    batch: &RecordBatch,
+    origin: Origin<'_>,
+    targets: &[&str],
+    options: &PredictOptions,
+) -> Result<RecordBatch, EngineError> {
+    let places = places(answers, targets)?;
+    if let Predictor::Draws(0) = options.predictor {
+        return Err(QuestionError::TooFew {
+            option: "draws",
+            got: 0,
+        }
+        .into());
+    }
+    let given = features(answers, batch, origin, &places)?;
+    let columns = match options.predictor {
+        Predictor::Draws(draws) => drawn(answers, &given, origin, &places, (draws, options.seed))?,
+        _ => {
+            let column = |place: &usize| point(answers, &given, *place, options);
+            places.iter().map(column).collect::<Result<_, _>>()?
+        }
+    };
+    let fields = targets.iter().zip(&columns);
+    let fields = fields.map(|(name, array)| Field::new(*name, array.data_type().clone(), true));
+    let rows = RecordBatchOptions::new().with_row_count(Some(given.rows));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let batch = RecordBatch::try_new_with_options(schema, columns, &rows);
+    let convert = |source| DataError::Convert {
+        column: "*".to_owned(),
+        data_type: "a table of predictions".to_owned(),
+        source,
+    };
+    Ok(batch.map_err(convert)?)
+}
+
+fn point(
+    answers: &Answers,
+    given: &Given,
+    place: usize,
+    options: &PredictOptions,
+) -> Result<ArrayRef, EngineError> {
+    let column = &answers.columns[place];
+    let is_number = has_mean(&column.data_type) && column.encoding.is_numeric() || is_date(answers, place);
+    let point = match options.predictor {
+        Predictor::Mean => Point::Mean,
+        Predictor::Median => Point::Median,
+        Predictor::Auto if is_number => Point::Mean,
+        _ => Point::Mode,
+    };
+    let asked = answers.probability(1, options.seed, RareReplacement::default());
+    let query = answers.distribution(place, &asked)?;
+    let atoms = query.ask(&answers.loaded, &given.cells(answers, Cell::Hidden))?;
+    let decoded = point_predictions(&answers.stats, column.model_column, &atoms, point)?;
+    let mut format = written(answers, &column.name);
+    if point != Point::Mode && matches!(decoded.values, DecodedValues::Float(_)) {
+        format.data_type = DataType::Float64;
+    }
+    let batch = to_record_batch(vec![decoded], &format_of(vec![format], answers))?;
+    Ok(Arc::clone(batch.column(0)))
+}
+
+fn is_date(answers: &Answers, place: usize) -> bool {
+    use engine_core::encode::EncodingType as E;
+    matches!(answers.columns[place].encoding, E::Datetime | E::DatetimeRelative)
+}
+
+fn drawn(
+    answers: &Answers,
+    given: &Given,
+    origin: Origin<'_>,
+    places: &[usize],
+    (draws, seed): (usize, u64),
+) -> Result<Vec<ArrayRef>, EngineError> {
+    let rules = SamplingRules {
+        fixed: rare_codes(&answers.stats, RareReplacement::default()),
+        ..SamplingRules::default()
+    };
+    let mut order = places.to_vec();
+    if !answers.loaded.flexible() {
+        order.sort_unstable();
+    }
+    let plan = answers.loaded.plan(&order, rules, Reports::default())?;
+    let mut cells = given.cells(answers, Cell::Hidden);
+    for s in places
+        .iter()
+        .flat_map(|p| answers.columns[*p].sub_columns.clone())
+    {
+        (0..given.rows).for_each(|row| cells.set(row, s, Cell::Drawn));
+    }
+    let names: Vec<&str> = places.iter().map(|p| answers.columns[*p].name.as_str()).collect();
+    let mut by_draw = Vec::with_capacity(draws);
+    for draw in 0..draws {
+        let first_row = first_row_of(draw, origin.first_row);
+        let site = DrawSite { seed, first_row };
+        let drawn = answers.loaded.run(&plan, &cells, site);
+        let drawn =
+            drawn.map_err(|e| fixed_order(e, "draw a column whose earlier columns are not all given"))?;
+        let codes = answers.loaded.table(&drawn.codes, given.rows)?;
+        by_draw.push(arrays(
+            answers,
+            &codes,
+            &names,
+            Positions::Random { seed, first_row },
+        )?);
+    }
+    let how = if draws == 1 {
+        Aggregate::Mode
+    } else {
+        Aggregate::List
+    };
+    let column = |at: usize| {
+        let draws: Vec<ArrayRef> = by_draw.iter().map(|b| Arc::clone(b.column(at))).collect();
+        aggregate(&draws, how, names[at])
+    };
+    (0..names.len()).map(column).collect()
+}
+
+/// Draws of one row are numbered far apart from those of others, so that no two share random numbers.
+pub(crate) fn first_row_of(draw: usize, first_row: u64) -> u64 {
+    first_row + ((draw as u64) << 40)
+}

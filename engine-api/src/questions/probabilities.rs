@@ -1,0 +1,378 @@
+//! Probabilities of values and log-likelihood of rows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, RecordBatch};
+use engine_core::encode::{Positions, RareReplacement, decode};
+use engine_core::generate::{Atoms, Level, LogProbs, levels};
+use engine_core::ir::ops::sampling::Cell;
+use engine_core::schema::{CodeColumn, CodeTable};
+
+use super::QuestionError;
+use super::answers::Answers;
+use super::conditions::{Given, Origin, check_names};
+use super::decoded::texts;
+use super::table::{ProbaTable, Target};
+use crate::EngineError;
+use crate::data::{DataError, list_names};
+
+/// Probabilities that are worked out at once.
+const CHUNK_NUMBERS: usize = 1 << 22;
+/// Most values of a target of several sub-columns that get a column of their own.
+const MOST_VALUES: usize = 1_000;
+
+/// How probabilities are asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProbaOptions {
+    /// Column orders whose answers are averaged, at least 1. Models of a fixed order have one only.
+    pub orders: usize,
+    /// Seed of the orders, and of draws where a model of a fixed order needs them.
+    pub seed: u64,
+    /// What becomes of the mass of rare categories: with `Sample` it goes to the others.
+    pub rare: RareReplacement,
+    /// Whether columns and values that do not fit are passed over with a warning rather than refused.
+    pub lenient: bool,
+}
+
+impl Default for ProbaOptions {
+    fn default() -> Self {
+        Self {
+            orders: 1,
+            seed: 0,
+            rare: RareReplacement::default(),
+            lenient: false,
+        }
+    }
+}
+
+/// Looks up targets by name: at least one, each once.
+pub(crate) fn places(answers: &Answers, targets: &[&str]) -> Result<Vec<usize>, EngineError> {
+    if targets.is_empty() {
+        return Err(QuestionError::NoTarget.into());
+    }
+    let mut places: Vec<usize> = Vec::with_capacity(targets.len());
+    for name in targets {
+        let at = answers.place(name)?;
+        if places.contains(&at) {
+            let column = (*name).to_owned();
+            return Err(QuestionError::TargetTwice { column }.into());
+        }
+        places.push(at);
+    }
+    Ok(places)
+}
+
+/// What is known of rows beside the targets, which are passed over with a warning.
+pub(crate) fn features(
+    answers: &Answers,
+    batch: &RecordBatch,
+    origin: Origin<'_>,
+    targets: &[usize],
+) -> Result<Given, EngineError> {
+    let schema = batch.schema();
+    if origin.first_row == 0 {
+        check_names(answers, schema.fields().iter().map(|f| f.name().as_str()), origin)?;
+        for target in targets.iter().map(|t| &answers.columns[*t].name) {
+            if schema.column_with_name(target).is_some() {
+                tracing::warn!(
+                    column = target,
+                    "the target is in the table too and is ignored there"
+                );
+            }
+        }
+    }
+    Given::of(answers, batch, origin, targets)
+}
+
+/// Probabilities of `targets` in each row, given all other columns of the batch.
+pub(crate) fn proba(
+    answers: &Answers,
+    batch: &RecordBatch,
+    origin: Origin<'_>,
+    targets: &[&str],
+    options: &ProbaOptions,
+) -> Result<ProbaTable, EngineError> {
+    let places = places(answers, targets)?;
+    let given = features(answers, batch, origin, &places)?;
+    let mut told = Vec::with_capacity(places.len());
+    for (place, name) in places.iter().zip(targets) {
+        match answers.values(*place).and_then(levels) {
+            Some(levels) => told.push(levels),
+            None if places.len() == 1 => return values(answers, &given, *place, options),
+            None => {
+                return Err(QuestionError::Target {
+                    column: (*name).to_owned(),
+                    reason: "has a code for each of its parts (digits, parts of a date) and cannot be one of several targets; \
+                             ask for it alone",
+                }
+                .into());
+            }
+        }
+    }
+    let asked = answers.probability(options.orders, options.seed, options.rare);
+    let query = answers.joint(&places, &asked)?;
+    let mut table = ProbaTable {
+        targets: Vec::new(),
+        rows: given.rows,
+        probs: Vec::new(),
+        standard_errors: None,
+    };
+    let cells = given.cells(answers, Cell::Hidden);
+    let chunk = (CHUNK_NUMBERS / query.combinations().max(1)).max(1);
+    for first in (0..given.rows).step_by(chunk) {
+        let rows = chunk.min(given.rows - first);
+        let joint = query.ask(&answers.loaded, &slice(answers, &cells, first, rows))?;
+        let picks = picks(&told, &joint.cardinalities);
+        let width = joint.cardinalities.iter().product::<usize>();
+        let pick = |from: &[f64], to: &mut Vec<f64>| {
+            for row in from.chunks_exact(width) {
+                to.extend(picks.iter().map(|at| row[*at]));
+            }
+        };
+        pick(&joint.probs, &mut table.probs);
+        if joint.standard_errors.is_some() || table.standard_errors.is_some() {
+            let errors = table.standard_errors.get_or_insert_with(Vec::new);
+            errors.resize(first * picks.len(), 0.0);
+            match &joint.standard_errors {
+                Some(of_chunk) => pick(of_chunk, errors),
+                None => errors.resize(table.probs.len(), 0.0),
+            }
+        }
+    }
+    table.targets = told
+        .into_iter()
+        .zip(targets)
+        .map(|(levels, name)| Target {
+            name: (*name).to_owned(),
+            levels: levels.into_iter().map(|(_, level)| level).collect(),
+        })
+        .collect();
+    Ok(table)
+}
+
+/// Rows of cells.
+pub(crate) fn slice(
+    answers: &Answers,
+    cells: &engine_core::generate::Cells,
+    first: usize,
+    rows: usize,
+) -> engine_core::generate::Cells {
+    let width = answers.loaded.sub_columns();
+    if first == 0 && rows == cells.rows() {
+        return cells.clone();
+    }
+    let mut part = engine_core::generate::Cells::hidden(rows, width);
+    for row in 0..rows {
+        (0..width).for_each(|s| part.set(row, s, cells.get(first + row, s)));
+    }
+    part
+}
+
+/// Where the combinations of levels stand among those of codes.
+fn picks(told: &[Vec<(u32, Level)>], cardinalities: &[usize]) -> Vec<usize> {
+    let mut picks = vec![0];
+    for (levels, cardinality) in told.iter().zip(cardinalities) {
+        let mut longer = Vec::with_capacity(picks.len() * levels.len());
+        for at in picks {
+            longer.extend(levels.iter().map(|(code, _)| at * cardinality + *code as usize));
+        }
+        picks = longer;
+    }
+    picks
+}
+
+/// Probabilities of the values of a column of several sub-columns: of those that some row may have, the most probable ones in all
+/// rows together; the first level is all other values.
+fn values(
+    answers: &Answers,
+    given: &Given,
+    place: usize,
+    options: &ProbaOptions,
+) -> Result<ProbaTable, EngineError> {
+    let asked = answers.probability(options.orders, options.seed, options.rare);
+    let query = answers.distribution(place, &asked)?;
+    let rows = query.ask(&answers.loaded, &given.cells(answers, Cell::Hidden))?;
+    let mut by_row: Vec<BTreeMap<Option<String>, f64>> = Vec::with_capacity(rows.len());
+    let mut totals: BTreeMap<Option<String>, f64> = BTreeMap::new();
+    for atoms in &rows {
+        let mut of_row = BTreeMap::new();
+        for (text, p) in value_texts(answers, place, atoms)?.into_iter().zip(&atoms.probs) {
+            *totals.entry(text.clone()).or_insert(0.0) += p;
+            *of_row.entry(text).or_insert(0.0) += p;
+        }
+        by_row.push(of_row);
+    }
+    let mut kept: Vec<(Option<String>, f64)> = totals.into_iter().collect();
+    // Stable: values of equal mass stay in the order of their texts.
+    kept.sort_by(|a, b| b.1.total_cmp(&a.1));
+    kept.truncate(MOST_VALUES);
+    let mut kept: Vec<Option<String>> = kept.into_iter().map(|(text, _)| text).collect();
+    kept.sort_by(|a, b| {
+        order_of(a.as_ref())
+            .total_cmp(&order_of(b.as_ref()))
+            .then(a.cmp(b))
+    });
+    let mut probs = Vec::with_capacity(rows.len() * (kept.len() + 1));
+    for of_row in &by_row {
+        let known: Vec<f64> = kept
+            .iter()
+            .map(|text| of_row.get(text).copied().unwrap_or(0.0))
+            .collect();
+        probs.push((1.0 - known.iter().sum::<f64>()).max(0.0));
+        probs.extend(known);
+    }
+    let values = kept
+        .into_iter()
+        .map(|text| text.map_or(Level::Null, Level::Value));
+    Ok(ProbaTable {
+        targets: vec![Target {
+            name: answers.columns[place].name.clone(),
+            levels: [Level::Rare].into_iter().chain(values).collect(),
+        }],
+        rows: rows.len(),
+        probs,
+        standard_errors: None,
+    })
+}
+
+/// Numbers by their size, all else by text.
+fn order_of(text: Option<&String>) -> f64 {
+    text.map_or(f64::NEG_INFINITY, |t| t.parse().unwrap_or(0.0))
+}
+
+fn value_texts(answers: &Answers, place: usize, atoms: &Atoms) -> Result<Vec<Option<String>>, EngineError> {
+    let column = &answers.columns[place];
+    let width = column.sub_columns.len().max(1);
+    let rows = atoms.probs.len();
+    let code = |s: usize| match column.sub_columns.contains(&s) {
+        true => CodeColumn::from_codes(
+            answers.loaded.cardinality(s),
+            atoms
+                .codes
+                .iter()
+                .skip(s - column.sub_columns.start)
+                .step_by(width)
+                .copied(),
+        ),
+        false => CodeColumn::zeros(answers.loaded.cardinality(s), rows),
+    };
+    let codes = CodeTable::new((0..answers.loaded.sub_columns()).map(code).collect(), rows);
+    let codes = codes.ok_or(engine_core::generate::GenerateError::Targets)?;
+    let decoded = decode(&codes, &answers.stats, Positions::Constant(0.5))?;
+    texts(answers, decoded, &column.name)
+}
+
+/// How log-likelihoods are asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogProbOptions {
+    /// Column orders whose probabilities are averaged, at least 1. Models of a fixed order have one only.
+    pub orders: usize,
+    /// Seed of the orders, and of draws where a model of a fixed order needs them.
+    pub seed: u64,
+    /// Whether columns of the model may be missing, which are left out then, and values that do not fit are read as null.
+    pub lenient: bool,
+}
+
+impl Default for LogProbOptions {
+    fn default() -> Self {
+        Self {
+            orders: 1,
+            seed: 0,
+            lenient: false,
+        }
+    }
+}
+
+/// Log-likelihoods of rows, in nats.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowLogProbs {
+    /// One per row, finite and at most 0. A binned number counts with the mass of its bin, a null with the mass of null, a value that
+    /// the model does not know with that of rare values, or of the nearest one it knows.
+    pub rows: Vec<f64>,
+    /// Names of the columns of the model.
+    pub columns: Vec<String>,
+    /// `[rows, columns]`: what each column adds to its row, given those before it; averaged over the orders. 0 for what is left out.
+    pub by_column: Vec<f64>,
+    /// Standard errors of `rows`, where a model of a fixed order had to draw what is left out.
+    pub standard_errors: Option<Vec<f64>>,
+}
+
+impl RowLogProbs {
+    /// As columns: `log_prob`, `log_prob|NAME` for each column of the model, and `log_prob|standard_error` where there are any.
+    ///
+    /// # Errors
+    /// [`EngineError::Data`] when Arrow refuses the columns.
+    pub fn to_record_batch(&self) -> Result<RecordBatch, EngineError> {
+        let column = |values: &mut dyn Iterator<Item = f64>| -> ArrayRef {
+            // NaN stands where a sum over what is left out has no parts.
+            Arc::new(
+                values
+                    .map(|v| (!v.is_nan()).then_some(v))
+                    .collect::<Float64Array>(),
+            )
+        };
+        let mut columns = vec![("log_prob".to_owned(), column(&mut self.rows.iter().copied()))];
+        for (at, name) in self.columns.iter().enumerate() {
+            let mut values = self
+                .by_column
+                .iter()
+                .skip(at)
+                .step_by(self.columns.len())
+                .copied();
+            columns.push((format!("log_prob|{name}"), column(&mut values)));
+        }
+        if let Some(errors) = &self.standard_errors {
+            columns.push((
+                "log_prob|standard_error".to_owned(),
+                column(&mut errors.iter().copied()),
+            ));
+        }
+        let columns = columns.into_iter().map(|(name, array)| (name, array, true));
+        let convert = |source| DataError::Convert {
+            column: "*".to_owned(),
+            data_type: "a table of log-likelihoods".to_owned(),
+            source,
+        };
+        Ok(RecordBatch::try_from_iter_with_nullable(columns).map_err(convert)?)
+    }
+}
+
+/// Log-likelihood of rows.
+pub(crate) fn log_prob(
+    answers: &Answers,
+    batch: &RecordBatch,
+    origin: Origin<'_>,
+    options: &LogProbOptions,
+) -> Result<RowLogProbs, EngineError> {
+    let given = features(answers, batch, origin, &[])?;
+    let missing: Vec<&str> = answers
+        .columns
+        .iter()
+        .zip(&given.arrays)
+        .filter(|(_, array)| array.is_none())
+        .map(|(column, _)| column.name.as_str())
+        .collect();
+    if !missing.is_empty() && !options.lenient {
+        return Err(QuestionError::Missing {
+            table: origin.table.to_owned(),
+            columns: list_names(missing.into_iter()),
+            why: "the likelihood of a row needs all columns of the model (`--lenient` leaves missing ones out)",
+        }
+        .into());
+    }
+    let asked = answers.probability(options.orders, options.seed, RareReplacement::default());
+    let LogProbs {
+        rows,
+        columns,
+        standard_errors,
+    } = answers
+        .likelihood(&asked)?
+        .ask(&answers.loaded, &given.cells(answers, Cell::Hidden))?;
+    Ok(RowLogProbs {
+        rows,
+        columns: answers.columns.iter().map(|c| c.name.clone()).collect(),
+        by_column: columns,
+        standard_errors,
+    })
+}

@@ -1,0 +1,218 @@
+//! Flags of questions to a model: seed data, imputation, probabilities, scores.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::values::{Share, Shared, delimiter, draws, parity, share};
+use super::{JsonArgs, ModelArgs};
+
+/// What is known of the rows to draw, and how some values are to be distributed.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Conditions")]
+pub(crate) struct ConditionArgs {
+    /// Table of known values: a row is drawn around each of its rows, in order; nulls are values too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) seed_data: Option<PathBuf>,
+    /// Columns that are never drawn null or rare, and whose nulls in the seed data are drawn
+    #[arg(long, value_name = "COL,...", value_delimiter = ',')]
+    pub(crate) impute: Vec<String>,
+    /// Share that a value of a categorical column is to have; repeat it for more of its values
+    #[arg(long, value_name = "COL:VALUE=P", value_parser = share)]
+    pub(crate) rebalance: Vec<Share>,
+    /// Rebalance to the row instead of in expectation
+    #[arg(long, requires = "rebalance")]
+    pub(crate) exact: bool,
+    /// Distribute a categorical column alike in all groups of rows
+    #[arg(long, value_name = "TARGET:SENSITIVE,...", value_parser = parity)]
+    pub(crate) fairness: Option<Shared>,
+    #[command(flatten)]
+    pub(crate) lenient: LenientArgs,
+}
+
+/// What happens to what does not fit.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LenientArgs {
+    /// Pass over columns, values and options that do not fit the model, with a warning
+    #[arg(long, help_heading = "Conditions")]
+    pub(crate) lenient: bool,
+}
+
+/// The rows to ask about.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Table")]
+pub(crate) struct RowsArgs {
+    /// The rows: .csv, .csv.gz or .parquet, or - for CSV on standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Text of a CSV that stands for a missing value, besides the empty field; may be repeated
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) null: Vec<String>,
+    /// Character between the fields of a CSV, \t for tab [default: found out]
+    #[arg(long, value_name = "CHAR", value_parser = delimiter)]
+    pub(crate) delimiter: Option<char>,
+    #[command(flatten)]
+    pub(crate) lenient: LenientArgs,
+}
+
+/// Where answers go.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OutputArgs {
+    /// Where to write: .csv, .csv.gz or .parquet, or - for CSV on standard output
+    #[arg(short, long, value_name = "OUT", help_heading = "Output")]
+    pub(crate) output: PathBuf,
+}
+
+/// `argn impute`
+#[derive(Debug, Args)]
+pub(crate) struct Impute {
+    #[command(flatten)]
+    pub(crate) rows: RowsArgs,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    /// Columns to fill in [default: all that the model has]
+    #[arg(long, value_name = "COL,...", value_delimiter = ',')]
+    pub(crate) columns: Vec<String>,
+    /// Draws of each missing cell
+    #[arg(long, value_name = "K", value_parser = draws, default_value = "1", allow_negative_numbers = true)]
+    pub(crate) draws: NonZeroUsize,
+    /// What several draws become
+    #[arg(long, value_enum, value_name = "HOW", default_value = "mode")]
+    pub(crate) aggregate: Aggregates,
+}
+
+/// What several draws become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Aggregates {
+    /// The most frequent value
+    Mode,
+    /// The mean of numbers and dates
+    Mean,
+    /// The median of numbers and dates
+    Median,
+    /// All draws; in CSV as a JSON array
+    List,
+}
+
+/// The columns that are asked for.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TargetArgs {
+    /// Column that is asked for; may be repeated
+    #[arg(
+        long = "target",
+        value_name = "COL",
+        required = true,
+        help_heading = "Question"
+    )]
+    pub(crate) targets: Vec<String>,
+}
+
+/// The column orders.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OrdersArgs {
+    /// Column orders whose answers are averaged
+    #[arg(
+        long,
+        value_name = "K",
+        value_parser = draws,
+        default_value = "1",
+        help_heading = "Question",
+        allow_negative_numbers = true
+    )]
+    pub(crate) orders: NonZeroUsize,
+}
+
+/// `argn predict`
+#[derive(Debug, Args)]
+pub(crate) struct Predict {
+    #[command(flatten)]
+    pub(crate) rows: RowsArgs,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    /// Which value is predicted
+    #[arg(
+        long,
+        value_enum,
+        value_name = "HOW",
+        default_value = "auto",
+        help_heading = "Question"
+    )]
+    pub(crate) by: By,
+    /// Draw so many values of each row instead; more than one is a list, in CSV a JSON array
+    #[arg(
+        long,
+        value_name = "K",
+        value_parser = draws,
+        conflicts_with = "by",
+        help_heading = "Question",
+        allow_negative_numbers = true
+    )]
+    pub(crate) draws: Option<NonZeroUsize>,
+}
+
+/// Which value is predicted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum By {
+    /// The mean of numbers and dates, the mode of all else
+    Auto,
+    /// The most probable value
+    Mode,
+    /// The mean of the distribution
+    Mean,
+    /// The median of the distribution
+    Median,
+}
+
+/// `argn proba`
+#[derive(Debug, Args)]
+pub(crate) struct Proba {
+    #[command(flatten)]
+    pub(crate) rows: RowsArgs,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    #[command(flatten)]
+    pub(crate) orders: OrdersArgs,
+}
+
+/// `argn log-prob`
+#[derive(Debug, Args)]
+pub(crate) struct LogProb {
+    #[command(flatten)]
+    pub(crate) rows: RowsArgs,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) orders: OrdersArgs,
+}
+
+/// `argn evaluate`
+#[derive(Debug, Args)]
+pub(crate) struct Evaluate {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// Rows that the model has not seen: .csv, .csv.gz or .parquet, or - for CSV on standard input
+    #[arg(long, value_name = "FILE", help_heading = "Question")]
+    pub(crate) test: PathBuf,
+    /// Column that is predicted from all others
+    #[arg(long, value_name = "COL", help_heading = "Question")]
+    pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) orders: OrdersArgs,
+    #[command(flatten)]
+    pub(crate) lenient: LenientArgs,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+}
