@@ -4,7 +4,9 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::DataType;
-use engine_core::encode::{EncodingStats, EncodingType, EncodingTypes, RareReplacement, TableStats};
+use engine_core::encode::{
+    ColumnStats, EncodingStats, EncodingType, EncodingTypes, RareReplacement, TableStats,
+};
 use engine_core::generate::{
     GenerateError, JointQuery, LoadedModel, LogProbQuery, ProbabilityOptions, ValueQuery, rare_codes,
 };
@@ -42,7 +44,9 @@ pub(crate) struct Column {
     pub(crate) model_column: usize,
     /// Its sub-columns.
     pub(crate) sub_columns: Range<usize>,
-    /// Whether null has a code, or is told apart by a code for all that is unknown.
+    /// Whether every null gets the same codes, if only those of all that is unknown.
+    pub(crate) codes_null: bool,
+    /// Whether the model has learnt what a null means.
     pub(crate) knows_null: bool,
 }
 
@@ -78,11 +82,15 @@ impl Answers {
                 .iter()
                 .any(|s| s.name.sub() == "nan");
             let format = model.format.column(&c.name);
+            let codes_null = flag || c.sub_columns.len() == 1 && is_coded(c.encoding);
+            let token = stats.columns.get(&c.name).is_some_and(has_null_token);
             Column {
                 data_type: format.map_or(DataType::Utf8, |f| f.data_type.clone()),
                 encoding: c.encoding,
                 model_column: at,
-                knows_null: flag || c.sub_columns.len() == 1 && is_coded(c.encoding),
+                codes_null,
+                // A model of one order cannot leave a null out, so it takes it for something unknown.
+                knows_null: flag || token || codes_null && !flexible,
                 sub_columns: c.sub_columns,
                 name: c.name,
             }
@@ -112,7 +120,6 @@ impl Answers {
 
     /// The statistics of a column.
     pub(crate) fn values(&self, at: usize) -> Option<&EncodingStats> {
-        use engine_core::encode::ColumnStats;
         match self.stats.columns.get(&self.columns[at].name)? {
             ColumnStats::Modelled { values, .. } => Some(values),
             ColumnStats::Empty(_) => None,
@@ -182,6 +189,20 @@ impl Answers {
         queries.push((asked, options.clone(), query.clone()));
         Ok(query)
     }
+}
+
+/// Whether nulls of a column have a code of their own.
+fn has_null_token(column: &ColumnStats) -> bool {
+    let ColumnStats::Modelled { values, .. } = column else {
+        return false;
+    };
+    let codes = match values {
+        EncodingStats::Categorical(values) => &values.codes,
+        EncodingStats::Discrete(values) => &values.codes,
+        EncodingStats::Binned(values) => &values.codes,
+        _ => return false,
+    };
+    codes.contains_key("<<NULL>>")
 }
 
 /// Whether an encoding of one sub-column gives every null the same code.

@@ -37,6 +37,8 @@ pub(crate) struct Given {
     /// Values by column of the model, in the model's types; `None` where the table has no such column.
     pub(crate) arrays: Vec<Option<ArrayRef>>,
     codes: CodeTable,
+    /// Whether nulls that the model has never seen count as something unknown, rather than as nothing known.
+    counts_nulls: bool,
 }
 
 impl Given {
@@ -60,21 +62,38 @@ impl Given {
             arrays.push(fitted);
         }
         let codes = codes(answers, &arrays, rows, origin)?;
-        Ok(Self { rows, arrays, codes })
+        Ok(Self {
+            rows,
+            arrays,
+            codes,
+            counts_nulls: false,
+        })
     }
 
-    /// Whether a column is given and can be known in a row: of a column whose nulls the model cannot tell from values, nulls are not.
+    /// The same rows, in which a null that the model has never seen is as unlikely as a value that it has never seen.
+    pub(crate) fn counting_nulls(self) -> Self {
+        Self {
+            counts_nulls: true,
+            ..self
+        }
+    }
+
+    fn knows_null(&self, column: &Column) -> bool {
+        column.knows_null || self.counts_nulls && column.codes_null
+    }
+
+    /// Whether a column is given and can be known in a row: nulls of a column that had none in training are not.
     pub(crate) fn is_known(&self, column: &Column, at: usize, row: usize) -> bool {
         self.arrays[at]
             .as_ref()
-            .is_some_and(|array| column.knows_null || array.is_valid(row))
+            .is_some_and(|array| self.knows_null(column) || array.is_valid(row))
     }
 
     /// Makes the given values of these rows known, in cells of as many rows; nulls of columns that `imputed` marks stay as they are.
     pub(crate) fn know(&self, answers: &Answers, cells: &mut Cells, first_row: usize, imputed: &[bool]) {
         for (at, column) in answers.columns.iter().enumerate() {
             let Some(array) = &self.arrays[at] else { continue };
-            let fills = imputed.get(at).copied().unwrap_or(false) || !column.knows_null;
+            let fills = imputed.get(at).copied().unwrap_or(false) || !self.knows_null(column);
             cells.know(column.sub_columns.clone(), &self.codes, first_row, |row| {
                 !fills || array.is_valid(first_row + row)
             });

@@ -98,8 +98,9 @@ pub(crate) fn evaluate(
         .into());
     };
     let asked = answers.probability(options.orders, options.seed, RareReplacement::default());
+    let counted = given.clone().counting_nulls();
+    let likelihood = log_likelihood(answers, &counted, &asked)?;
     let mut cells = given.cells(answers, Cell::Hidden);
-    let likelihood = log_likelihood(answers, &given, &cells, &asked)?;
     hide(answers, &mut cells, place);
     let encoding = answers.columns[place].encoding;
     let is_class = encoding == EncodingType::Categorical;
@@ -220,11 +221,11 @@ struct Likelihood {
 fn log_likelihood(
     answers: &Answers,
     given: &Given,
-    cells: &Cells,
     asked: &ProbabilityOptions,
 ) -> Result<Likelihood, EngineError> {
     let rows = given.rows.max(1) as f64;
-    let all = answers.likelihood(asked)?.ask(&answers.loaded, cells)?;
+    let cells = given.cells(answers, Cell::Hidden);
+    let all = answers.likelihood(asked)?.ask(&answers.loaded, &cells)?;
     let one_order = ProbabilityOptions {
         orders: 1,
         ..asked.clone()

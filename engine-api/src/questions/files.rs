@@ -24,7 +24,8 @@ use crate::files::{AtomicFile, FileError};
 use crate::{EngineError, FittedTabularArgn};
 
 impl FittedTabularArgn {
-    /// Opens a table of rows to ask about: columns of which the model knows texts are read as texts, and there may be no row.
+    /// Opens a table of rows to ask about: columns of which the model knows texts are read as texts, and there may be no row; a file of no
+    /// byte is a table of all columns without a row.
     ///
     /// # Errors
     /// [`EngineError::Data`] as [`TableSource::open`].
@@ -34,7 +35,16 @@ impl FittedTabularArgn {
         let mut reading = reading.clone();
         reading.as_text.extend(texts.map(|c| c.name.clone()));
         reading.allow_no_rows = true;
-        Ok(TableSource::open(path, &reading)?)
+        match TableSource::open(path, &reading) {
+            // Nothing is asked, so nothing is answered.
+            Err(DataError::EmptyFile { file }) => Ok(TableSource::from_batches(
+                &file,
+                &self.schema(),
+                Vec::new(),
+                &reading,
+            )?),
+            opened => Ok(opened?),
+        }
     }
 
     /// [`Self::predict_proba`] for a table, into a file; returns the number of rows.

@@ -345,7 +345,7 @@ pub(crate) fn log_prob(
     origin: Origin<'_>,
     options: &LogProbOptions,
 ) -> Result<RowLogProbs, EngineError> {
-    let given = features(answers, batch, origin, &[])?;
+    let given = features(answers, batch, origin, &[])?.counting_nulls();
     let missing: Vec<&str> = answers
         .columns
         .iter()

@@ -137,14 +137,14 @@ impl Planned {
         }
         if let Some(given) = &self.given {
             given.know(&self.answers, &mut cells, first_row as usize, &self.imputed);
-            self.draw_tellable(given, &mut cells, first_row as usize);
+            self.hide_unknown(given, &mut cells, first_row as usize);
         }
         let drawn = loaded.run(&self.plan, &cells, site)?;
         loaded.table(&drawn.codes, rows)
     }
 
-    /// Nulls that the model cannot tell from values are seen by nobody: their cells are neither known nor drawn.
-    fn draw_tellable(&self, given: &Given, cells: &mut Cells, first_row: usize) {
+    /// Nulls of columns that had none in training are seen by nobody: their cells are neither known nor drawn.
+    fn hide_unknown(&self, given: &Given, cells: &mut Cells, first_row: usize) {
         if !self.answers.loaded.flexible() {
             return;
         }
