@@ -15,6 +15,8 @@ mod predict;
 mod probabilities;
 mod scores;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use arrow::array::RecordBatch;
 use engine_core::generate::GenerateError;
