@@ -321,12 +321,12 @@ impl LoadedModel {
         plan.draws.iter().for_each(|s| drawn[*s] = true);
         for row in 0..cells.rows() {
             let mut open = false;
-            for s in 0..=last {
+            for (s, is_drawn) in drawn.iter().copied().enumerate().take(last + 1) {
                 let cell = cells.get(row, s);
                 let is_gap = match cell {
                     Cell::Known(_) => open,
                     Cell::Hidden => true,
-                    Cell::Drawn | Cell::Given(_) => !drawn[s],
+                    Cell::Drawn | Cell::Given(_) => !is_drawn,
                 };
                 open |= !matches!(cell, Cell::Known(_));
                 if is_gap {
