@@ -1,5 +1,7 @@
 //! How many rows a second does generation give, as tables of codes, for census models of all sizes and with rules?
 
+use std::sync::Arc;
+
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use engine_benches::{CENSUS, backends, criterion, model, report, sized};
 use engine_core::argn::{FlatModel, ModelSize, initialise};
@@ -11,7 +13,7 @@ use engine_core::schema::CodeTable;
 /// Rows that are compared with those of the reference.
 const CHECKED_ROWS: i64 = 64;
 
-fn generator(backend: &dyn Backend, model: &FlatModel, options: &GenerateOptions) -> Generator {
+fn generator(backend: Arc<dyn Backend>, model: &FlatModel, options: &GenerateOptions) -> Generator {
     let params = initialise(model.layout(), 1);
     Generator::new(backend, model, &params, options).expect("a generator")
 }
@@ -30,6 +32,7 @@ fn generate(c: &mut Criterion) {
         ..plain.clone()
     };
     for (device, backend) in backends() {
+        let backend: Arc<dyn Backend> = Arc::from(backend);
         let mut group = c.benchmark_group(format!("generate/{device}"));
         group.throughput(Throughput::Elements(rows as u64));
         for (size, rules, options) in [
@@ -44,8 +47,11 @@ fn generate(c: &mut Criterion) {
                 &format!("generate/{id}"),
                 &format!("{rows} rows of {} columns", CENSUS.len()),
             );
-            let mut on_device = generator(backend.as_ref(), &model, options);
-            let expected = draw(&mut generator(&ReferenceBackend, &model, options), CHECKED_ROWS);
+            let mut on_device = generator(Arc::clone(&backend), &model, options);
+            let expected = draw(
+                &mut generator(Arc::new(ReferenceBackend), &model, options),
+                CHECKED_ROWS,
+            );
             assert_eq!(draw(&mut on_device, CHECKED_ROWS), expected, "{id} on {device}");
             group.bench_function(BenchmarkId::new(id, rows), |b| {
                 b.iter(|| draw(&mut on_device, rows));

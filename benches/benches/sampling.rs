@@ -8,7 +8,7 @@ use engine_benches::{
 };
 use engine_core::argn::ModelSize;
 use engine_core::ir::ops::sampling::{
-    Contribution, FoldTables, FoldedModel, OrderedSample, SampleInputs, SamplingRules, rules,
+    Contribution, FoldTables, FoldedModel, OrderedSample, Reports, SampleInputs, SamplingRules, rules,
 };
 use engine_core::ir::{Folded, fold_inference};
 
@@ -17,15 +17,7 @@ const SIZES: [ModelSize; 3] = [ModelSize::Small, ModelSize::Medium, ModelSize::L
 fn folded(size: ModelSize) -> Folded {
     let model = model(size, &CENSUS);
     let order: Vec<usize> = (0..CENSUS.len()).collect();
-    let (rules, inputs) = (SamplingRules::default(), SampleInputs::default());
-    fold_inference(
-        &model.forward().expect("a forward pass"),
-        &order,
-        rules,
-        inputs,
-        false,
-    )
-    .expect("a folded model")
+    fold_inference(&model.forward().expect("a forward pass"), &order).expect("a folded model")
 }
 
 fn ordered_sample(c: &mut Criterion) {
@@ -48,9 +40,10 @@ fn ordered_sample(c: &mut Criterion) {
         let op = OrderedSample {
             folded: case.numbers("folded", random_numbers(model.len, -0.5, 0.5)),
             model: Arc::clone(&model),
+            draws: (0..CENSUS.len()).collect(),
             rules: Arc::new(rules.clone()),
             inputs: SampleInputs::default(),
-            report: false,
+            reports: Reports::default(),
         };
         case.bench(c, op, &[], Throughput::Elements(rows as u64), |data| {
             draw_rows(data, &model, &rules);
@@ -62,10 +55,10 @@ fn draw_rows(data: &mut Data, model: &FoldedModel, rules: &SamplingRules) {
     let folded = numbers(&data.resources[0]);
     let stream = OrderedSample::stream(&data.run);
     let (mut hidden, mut weights) = (vec![0.0; model.hidden], Vec::new());
-    let rows = words_mut(&mut data.outputs[0]).chunks_exact_mut(model.draws.len());
+    let rows = words_mut(&mut data.outputs[0]).chunks_exact_mut(model.sub_columns.len());
     for (b, codes) in rows.enumerate() {
         hidden.copy_from_slice(&folded[..model.hidden]);
-        for step in &model.draws {
+        for (s, step) in model.sub_columns.iter().enumerate() {
             let units = &hidden[step.hidden.clone()];
             let width = units.len();
             let logit = |v: usize| {
@@ -78,20 +71,28 @@ fn draw_rows(data: &mut Data, model: &FoldedModel, rules: &SamplingRules) {
             weights.iter_mut().for_each(|w| *w = (*w - max).exp());
             let sum: f32 = weights.iter().sum();
             weights.iter_mut().for_each(|w| *w /= sum);
-            rules.apply(step.sub_column, &mut weights);
-            let uniform = OrderedSample::uniform(&stream, data.run.first_row + b as u64, step.sub_column);
+            rules.apply(s, &mut weights);
+            let uniform = OrderedSample::uniform(&stream, data.run.first_row + b as u64, s);
             let code = rules::draw(&weights, f64::from(uniform));
-            codes[step.sub_column] = code as u32;
-            contribute(folded, step.contribution, code, &mut hidden[step.hidden.end..]);
+            codes[s] = code as u32;
+            contribute(folded, step.contribution, code, (step.hidden.end, &mut hidden));
         }
     }
 }
 
-fn contribute(folded: &[f32], contribution: Contribution, code: usize, later: &mut [f32]) {
-    let count = later.len();
+fn contribute(
+    folded: &[f32],
+    contribution: Contribution,
+    code: usize,
+    (first_later, hidden): (usize, &mut [f32]),
+) {
+    let count = hidden.len();
     let mut add = |at: usize, scale: f32| {
-        let row = &folded[at..at + count];
-        later.iter_mut().zip(row).for_each(|(h, w)| *h += scale * w);
+        let row = &folded[at + first_later..at + count];
+        hidden[first_later..]
+            .iter_mut()
+            .zip(row)
+            .for_each(|(h, w)| *h += scale * w);
     };
     match contribution {
         Contribution::Table { offset } => add(offset + code * count, 1.0),

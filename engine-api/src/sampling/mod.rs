@@ -54,12 +54,13 @@ impl SampleBatches {
             temperature: options.temperature,
             top_p: options.top_p,
             fixed: rare_codes(&stats, options.rare),
+            parity: None,
             order: generation_order(&stats, &options.order)?,
             flexible: model.configs.enable_flexible_generation,
             batch_rows: options.batch_rows,
         };
         let backend = options.device.open()?;
-        let mut generator = Generator::new(backend.as_ref(), &model.model, &model.params, &generate)?;
+        let mut generator = Generator::new(Arc::clone(&backend), &model.model, &model.params, &generate)?;
         // Looks at the number of rows before any thread is started.
         drop(generator.generate(rows)?);
         let keys = NewKeys::of(&model.format, seed, rows.unsigned_abs())?;

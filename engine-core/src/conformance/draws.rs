@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use super::case::{Case, CaseError, Outcome, expected, reference_buffers, tensors};
-use super::compare::{Comparison, Expected, Mismatch, check_draw};
+use super::compare::{Comparison, Mismatch, check_draw};
 use crate::backend::HostData;
-use crate::ir::ops::sampling::{GIVEN_NOTHING, OrderedSample, SamplingRules};
+use crate::ir::ops::sampling::{Cell, OrderedSample, Reports, SampleInputs};
 use crate::ir::{Builder, Groups, Interpreter, ResourceKind, Shape, Tensor};
 
 /// Roundings behind a weight: those of the rules' sums and divisions.
@@ -15,45 +15,48 @@ const RULE_TERMS: f64 = 8.0;
 
 impl Case {
     pub(super) fn check_draws(&self, op: &OrderedSample, outcome: &Outcome) -> Result<Comparison, CaseError> {
-        let (rows, cards) = (self.run.rows as usize, &op.model.cardinalities);
+        let (rows, count) = (self.run.rows as usize, op.model.cardinalities.len());
         let codes = self.codes(op, &outcome.outputs[0])?;
-        let (probs, weights) = self.led_along(op, codes)?;
+        let led = self.led_along(op, codes)?;
         let mut comparison = Comparison::default();
-        let mut shares = weights.data;
-        if op.report {
-            let (got_probs, got_weights) = (&outcome.outputs[1], &outcome.outputs[2]);
-            comparison.merge(&expected("probs", &probs).numbers(got_probs)?);
-            let HostData::F32(got_probs) = got_probs else {
-                return Err(Mismatch::Nothing.into());
+        let names = op.reports.names();
+        let reported = |name: &str| names.iter().position(|n| *n == name).map(|i| &outcome.outputs[i]);
+        let (all, mut shares) = (&op.model.cardinalities, led.weights.data.clone());
+        if let Some(got) = reported("log_probs") {
+            comparison.merge(&expected("log_probs", &led.log_probs).numbers(got)?);
+        }
+        if let Some(got) = reported("probs") {
+            let want = columns(&led.probs, all, &op.reports.probs);
+            comparison.merge(&expected("probs", &want).numbers(got)?);
+        }
+        if let Some(got) = reported("weights") {
+            // What the rules make of the backend's own probabilities, where it tells them.
+            let want = match reported("probs").filter(|_| op.reports.probs == op.reports.weights) {
+                Some(HostData::F32(probs)) => weights_of(op, codes, rows, probs),
+                _ => columns(&led.weights, all, &op.reports.weights),
             };
-            let (data, magnitude) = weights_of(&op.rules, cards, rows, got_probs);
-            let ruled = Expected {
-                value: "weights",
-                width: cards.total(),
-                data: &data,
-                magnitude: &magnitude,
-            };
-            comparison.merge(&ruled.numbers(got_weights)?);
-            if let HostData::F32(got) = got_weights {
-                shares = got.iter().map(|w| f64::from(*w)).collect();
+            comparison.merge(&expected("weights", &want).numbers(got)?);
+            if let HostData::F32(got) = got {
+                spread(op, got, &mut shares);
             }
         }
         let last = self.run.single(self.run.steps - 1);
         let stream = OrderedSample::stream(&last);
-        for b in 0..rows {
-            for s in 0..cards.len() {
-                let i = b * cards.len() + s;
-                comparison.compared += 1;
-                if let Some(given) = self.given(op, i).filter(|c| *c != GIVEN_NOTHING) {
-                    same_code(given, codes[i], b, s)?;
-                    continue;
+        for i in 0..rows * count {
+            let (b, s) = (i / count, i % count);
+            comparison.compared += 1;
+            let drawn = op.draws.contains(&s);
+            match self.cell(op, i) {
+                Cell::Given(given) | Cell::Known(given) => same_code(given, codes[i], b, s)?,
+                Cell::Drawn if drawn => {
+                    let uniform = match op.uniforms_input().map(|input| &self.inputs[input]) {
+                        Some(HostData::F32(uniforms)) => uniforms[i],
+                        _ => OrderedSample::uniform(&stream, last.first_row + b as u64, s),
+                    };
+                    let row = &shares[b * all.total()..][all.range(s)];
+                    check_draw(row, codes[i], f64::from(uniform), (b, s))?;
                 }
-                let uniform = match op.uniforms_input().map(|input| &self.inputs[input]) {
-                    Some(HostData::F32(uniforms)) => uniforms[i],
-                    _ => OrderedSample::uniform(&stream, last.first_row + b as u64, s),
-                };
-                let row = &shares[b * cards.total()..][cards.range(s)];
-                check_draw(row, codes[i], f64::from(uniform), (b, s))?;
+                Cell::Drawn | Cell::Hidden => same_code(0, codes[i], b, s)?,
             }
         }
         Ok(comparison)
@@ -87,36 +90,84 @@ impl Case {
         Ok(codes)
     }
 
-    fn given(&self, op: &OrderedSample, i: usize) -> Option<u32> {
-        match &self.inputs[op.given_input()?] {
-            HostData::U32(given) => Some(given[i]),
-            _ => None,
+    /// What is given of cell number `i`, row-major.
+    fn cell(&self, op: &OrderedSample, i: usize) -> Cell {
+        match op.cells_input().map(|input| &self.inputs[input]) {
+            Some(HostData::U32(words)) => Cell::from_word(words[i]),
+            _ => Cell::Drawn,
         }
     }
 
-    /// The reference's probabilities and weights along given codes.
-    fn led_along(&self, op: &OrderedSample, codes: &[u32]) -> Result<(Tensor, Tensor), CaseError> {
+    /// The reference's results along given codes.
+    fn led_along(&self, op: &OrderedSample, codes: &[u32]) -> Result<Led, CaseError> {
+        let count = op.model.cardinalities.len();
         let mut builder = Builder::new("led along");
         let folded = builder.resource("folded", ResourceKind::Numbers)?;
-        let given = builder.input("given", Shape::codes(op.model.cardinalities.len()))?;
-        let mut led = OrderedSample {
+        let cells = builder.input("cells", Shape::codes(count))?;
+        let led = OrderedSample {
             folded,
-            report: true,
+            reports: Reports::all(count),
+            inputs: SampleInputs {
+                cells: true,
+                uniforms: false,
+            },
             ..op.clone()
         };
-        led.inputs.given = true;
-        led.inputs.uniforms = false;
-        let outputs = builder.push(Arc::new(led), &[given])?;
-        builder.output("probs", outputs[1])?;
-        builder.output("weights", outputs[2])?;
+        let names = led.reports.names();
+        let outputs = builder.push(Arc::new(led), &[cells])?;
+        for (name, value) in names.into_iter().zip(outputs) {
+            builder.output(name, value)?;
+        }
         let program = builder.finish();
         let run = self.run.single(self.run.steps - 1);
         let mut interpreter = Interpreter::new(&program);
-        let inputs = tensors(&program, &run, &[HostData::U32(codes.to_vec())]);
+        let word = |(i, code): (usize, &u32)| match self.cell(op, i) {
+            Cell::Drawn => Cell::Given(*code).word(),
+            cell => cell.word(),
+        };
+        let words = codes.iter().enumerate().map(word).collect();
+        let inputs = tensors(&program, &run, &[HostData::U32(words)]);
         interpreter.run(&run, &mut reference_buffers(&self.resources), &inputs)?;
-        match (interpreter.output("probs"), interpreter.output("weights")) {
-            (Some(probs), Some(weights)) => Ok((probs.clone(), weights.clone())),
-            _ => Err(Mismatch::Nothing.into()),
+        let result = |name| interpreter.output(name).cloned().ok_or(Mismatch::Nothing);
+        Ok(Led {
+            probs: result("probs")?,
+            weights: result("weights")?,
+            log_probs: result("log_probs")?,
+        })
+    }
+}
+
+/// The reference's results along the codes of a backend.
+struct Led {
+    probs: Tensor,
+    weights: Tensor,
+    log_probs: Tensor,
+}
+
+/// The columns of some sub-columns in a matrix with one column per code.
+fn columns(all: &Tensor, cards: &Groups, sub_columns: &[usize]) -> Tensor {
+    let width = sub_columns.iter().map(|s| cards.width(*s)).sum();
+    let mut some = Tensor::zeros(all.rows, width);
+    let from = || sub_columns.iter().flat_map(|s| cards.range(*s));
+    for b in 0..all.rows {
+        for (to, from) in from().enumerate() {
+            let i = b * all.width + from;
+            some.set(b, to, all.data[i], all.magnitude[i]);
+        }
+    }
+    some
+}
+
+/// Puts reported weights where they stand in a matrix with one column per code.
+fn spread(op: &OrderedSample, got: &[f32], all: &mut [f64]) {
+    let cards = &op.model.cardinalities;
+    let groups = op.reported(&op.reports.weights);
+    for (b, row) in got.chunks_exact(groups.total().max(1)).enumerate() {
+        for (place, s) in op.reports.weights.iter().enumerate() {
+            let to = &mut all[b * cards.total()..][cards.range(*s)];
+            to.iter_mut()
+                .zip(&row[groups.range(place)])
+                .for_each(|(to, w)| *to = f64::from(*w));
         }
     }
 }
@@ -134,26 +185,28 @@ fn same_code(expected: u32, got: u32, row: usize, column: usize) -> Result<(), M
     })
 }
 
-/// What the rules make of probabilities, and the absolute terms of each weight: a temperature divides logarithms, and with them
-/// their roundings.
-fn weights_of(rules: &SamplingRules, cards: &Groups, rows: usize, probs: &[f32]) -> (Vec<f64>, Vec<f64>) {
-    let (mut data, mut magnitude) = (vec![0.0; probs.len()], vec![0.0; probs.len()]);
-    let sharpness = rules.temperature.map_or(0.0, |t| 1.0 / f64::from(t).max(1e-3));
+/// What the rules make of reported probabilities, and the absolute terms of each weight: a temperature divides logarithms, and with
+/// them their roundings.
+fn weights_of(op: &OrderedSample, codes: &[u32], rows: usize, probs: &[f32]) -> Tensor {
+    let (groups, count) = (op.reported(&op.reports.probs), op.model.cardinalities.len());
+    let mut tensor = Tensor::zeros(rows, groups.total());
+    let sharpness = op.rules.temperature.map_or(0.0, |t| 1.0 / f64::from(t).max(1e-3));
     for b in 0..rows {
-        for s in 0..cards.len() {
-            let range = b * cards.total() + cards.offset(s)..b * cards.total() + cards.range(s).end;
-            let mut weights = probs[range.clone()].to_vec();
-            rules.apply(s, &mut weights);
-            let alive = probs[range.clone()]
-                .iter()
-                .zip(&weights)
-                .filter(|(_, w)| **w > 0.0);
+        for (place, s) in op.reports.probs.iter().enumerate() {
+            if !op.draws.contains(s) {
+                continue;
+            }
+            let row = &probs[b * groups.total()..][groups.range(place)];
+            let mut weights = row.to_vec();
+            op.rules.balance(*s, &mut weights, |s| codes[b * count + s]);
+            op.rules.apply(*s, &mut weights);
+            let alive = row.iter().zip(&weights).filter(|(_, w)| **w > 0.0);
             let logs = alive.map(|(p, _)| f64::from(p.max(f32::MIN_POSITIVE)).ln().abs());
             let terms = RULE_TERMS + 2.0 * sharpness * logs.fold(0.0, f64::max);
-            for (i, w) in range.zip(weights) {
-                (data[i], magnitude[i]) = (f64::from(w), f64::from(w) * terms);
+            for (to, w) in groups.range(place).zip(weights) {
+                tensor.set(b, to, f64::from(w), f64::from(w) * terms);
             }
         }
     }
-    (data, magnitude)
+    tensor
 }

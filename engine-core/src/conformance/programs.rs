@@ -9,8 +9,10 @@ use super::dice::Dice;
 use super::models::{Model, small};
 use crate::argn::Objective;
 use crate::backend::{HostData, Run};
-use crate::ir::ops::sampling::{OrderedSample, SampleInputs, SamplingRules};
-use crate::ir::{Folded, LossWeight, Program, ResourceKind, differentiate, fold_inference};
+use crate::ir::ops::sampling::{OrderedSample, Reports};
+use crate::ir::{
+    Folded, LossWeight, Program, ResourceKind, SampleSpec, differentiate, fold_inference, sample_program,
+};
 use crate::privacy::clip;
 
 /// Rows of the table that the programs read.
@@ -167,12 +169,13 @@ impl ModelData {
     fn push_generation(&self, dice: &mut Dice, cases: &mut Vec<Case>) -> Result<(), CaseError> {
         let order = self.model.order(dice);
         let forward = self.model.flat.forward()?;
-        let inputs = SampleInputs::default();
-        let Folded {
-            model,
-            prepare,
-            sample,
-        } = fold_inference(&forward, &order, SamplingRules::default(), inputs, true)?;
+        let Folded { model, prepare } = fold_inference(&forward, &order)?;
+        let spec = SampleSpec {
+            draws: model.sub_columns_of(&order),
+            reports: Reports::all(model.sub_columns.len()),
+            ..SampleSpec::default()
+        };
+        let sample = sample_program(&model, spec)?;
         let mut fold = self.case("fold", prepare, rows(1), "a random column order");
         fold.resources[1] = HostData::F32(vec![0.0; model.len]);
         let folded = fold.reference_numbers(1)?;

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::argn::ModelError;
 use crate::backend::BackendError;
+use crate::encode::EncodeError;
 use crate::ir::FoldError;
 
 /// Why rows cannot be generated.
@@ -42,6 +43,59 @@ pub enum GenerateError {
          trained order, or train again without a fixed order"
     )]
     ColumnOrder,
+    /// A model of one order is asked to leave out a column before others.
+    #[error(
+        "row {row}: this model was trained with a fixed order of the columns and cannot leave out a column before column number \
+         {column}; give the columns before it as well, marginalise those that are missing, or train again without a fixed order"
+    )]
+    Gap {
+        /// Number of the row.
+        row: usize,
+        /// Index of the column.
+        column: usize,
+    },
+    /// A probability is asked of no column, of one twice, or of one that does not exist.
+    #[error("the targets of a probability must be columns of the model, at least one, and each once")]
+    Targets,
+    /// The codes of the targets have too many combinations.
+    #[error(
+        "{got} combinations of codes are asked for, at most {most} can be told apart; ask for fewer targets or fewer rows at once"
+    )]
+    Combinations {
+        /// Combinations asked for.
+        got: usize,
+        /// Most combinations.
+        most: usize,
+    },
+    /// An option is below its least value.
+    #[error("{option} is {got}; give at least {least}")]
+    TooFew {
+        /// Name of the option.
+        option: &'static str,
+        /// What was given.
+        got: usize,
+        /// The least value.
+        least: usize,
+    },
+    /// A mean or a median is asked of values that have none.
+    #[error("column {column:?} holds texts, which have no {point}; ask for the mode")]
+    NoSuchPoint {
+        /// Name of the column.
+        column: String,
+        /// `mean` or `median`.
+        point: &'static str,
+    },
+    /// A request for fairness does not suit the table.
+    #[error("fairness: column {column:?} {reason}")]
+    Fairness {
+        /// The column at fault; empty when none is named.
+        column: String,
+        /// What is wrong, and what to do.
+        reason: &'static str,
+    },
+    /// Codes cannot be decoded.
+    #[error(transparent)]
+    Decode(#[from] EncodeError),
     /// The parameters are those of another model.
     #[error("the model has {expected} parameters, {got} were given; the weights belong to another model")]
     ParameterCount {

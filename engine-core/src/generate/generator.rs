@@ -1,14 +1,16 @@
-//! The generator: folds a model once, then draws any number of rows.
+//! The generator: draws any number of rows in one column order, from nothing or around known cells.
 
-use super::GenerateError;
+use std::sync::Arc;
+
 use super::batching::batch_sizes;
+use super::loaded::LoadedModel;
 use super::order::GenerationOrder;
+use super::plan::{DrawSite, Plan};
+use super::{Cells, GenerateError};
 use crate::argn::FlatModel;
-use crate::backend::{Backend, BackendError, HostData, Run};
-use crate::ir::ops::sampling::{FixedProbability, SampleInputs, SamplingRules};
-use crate::ir::{Folded, fold_inference};
-use crate::resident::{Compiled, Resident};
-use crate::schema::{CodeColumn, CodeTable};
+use crate::backend::Backend;
+use crate::ir::ops::sampling::{FixedProbability, Parity, Reports, SamplingRules};
+use crate::schema::CodeTable;
 
 /// How rows are drawn.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +23,8 @@ pub struct GenerateOptions {
     pub top_p: f64,
     /// Fixed probabilities by sub-column, see [`super::rare_codes`].
     pub fixed: Vec<Vec<FixedProbability>>,
+    /// Makes the probabilities of one sub-column alike in all groups of rows, see [`super::estimate_parity`].
+    pub parity: Option<Arc<Parity>>,
     /// Order of the columns.
     pub order: GenerationOrder,
     /// Whether the model was trained for any column order.
@@ -37,6 +41,7 @@ impl GenerateOptions {
             temperature: 1.0,
             top_p: 1.0,
             fixed: Vec::new(),
+            parity: None,
             order: GenerationOrder::Trained,
             flexible: true,
             batch_rows: 10_000,
@@ -61,69 +66,43 @@ impl GenerateOptions {
             temperature: (temperature != 1.0).then_some(temperature as f32),
             top_p: (top_p != 1.0).then_some(top_p as f32),
             fixed: self.fixed.clone(),
+            parity: self.parity.clone(),
         })
     }
 }
 
-/// A folded model on a device.
+/// A folded model on a device with a plan for whole rows.
 #[derive(Debug)]
 pub struct Generator {
-    sample: Compiled,
-    resident: Resident,
-    cardinalities: Vec<usize>,
+    model: LoadedModel,
+    plan: Plan,
     order: Vec<usize>,
     seed: u64,
     batch_rows: usize,
 }
 
-/// Folds a model on a device: runs the preparation, keeps only its result there.
-pub(super) fn fold_on(
-    backend: &dyn Backend,
-    folded: &Folded,
-    params: &[f32],
-) -> Result<Resident, GenerateError> {
-    let mut resident = Resident::default();
-    resident.upload(backend, "params", HostData::F32(params.to_vec()))?;
-    resident.upload(backend, "folded", HostData::F32(vec![0.0; folded.model.len]))?;
-    Compiled::new(backend, &folded.prepare, 1)?.run(&Run::evaluate(1), &mut resident, &[])?;
-    resident.drop_buffer("params");
-    Ok(resident)
-}
-
-pub(super) fn check_params(model: &FlatModel, params: &[f32]) -> Result<(), GenerateError> {
-    let (expected, got) = (model.layout().len(), params.len());
-    if expected == got {
-        Ok(())
-    } else {
-        Err(GenerateError::ParameterCount { expected, got })
-    }
-}
-
 impl Generator {
-    /// Folds the model for one column order and compiles the draw.
+    /// Folds the model and plans the draw.
     ///
     /// # Errors
     /// [`GenerateError`] says which option or parameter is wrong, or why the device fails.
     pub fn new(
-        backend: &dyn Backend,
+        backend: Arc<dyn Backend>,
         model: &FlatModel,
         params: &[f32],
         options: &GenerateOptions,
     ) -> Result<Self, GenerateError> {
         let rules = options.rules()?;
-        check_params(model, params)?;
         let batch_rows = options.batch_rows;
         if batch_rows == 0 || u32::try_from(batch_rows).is_err() {
             return Err(GenerateError::BatchRows { rows: batch_rows });
         }
         let (columns, flexible) = (model.columns().len(), options.flexible);
         let order = options.order.resolve(columns, flexible, options.seed)?;
-        let folded = fold_inference(&model.forward()?, &order, rules, SampleInputs::default(), false)?;
-        let resident = fold_on(backend, &folded, params)?;
+        let model = LoadedModel::laid_out(backend, model, params, flexible, &order)?;
         Ok(Self {
-            sample: Compiled::new(backend, &folded.sample, batch_rows)?,
-            resident,
-            cardinalities: model.sub_columns().iter().map(|(_, v)| *v).collect(),
+            plan: model.plan(&order, rules, Reports::default())?,
+            model,
             order,
             seed: options.seed,
             batch_rows,
@@ -133,6 +112,11 @@ impl Generator {
     /// The columns in the order of their draws: indices of the model's columns.
     pub fn order(&self) -> &[usize] {
         &self.order
+    }
+
+    /// The model, which answers other questions too.
+    pub fn model(&self) -> &LoadedModel {
+        &self.model
     }
 
     /// Draws `rows` rows, batch by batch. Row number i depends on the seed and i only, so every call gives the same rows.
@@ -150,35 +134,28 @@ impl Generator {
         })
     }
 
-    fn batch(&mut self, first_row: u64, rows: u64) -> Result<CodeTable, GenerateError> {
-        let run = Run {
+    /// Draws what is not known of rows `first_row ..` of the whole result: known cells stay, all others are drawn given all that
+    /// is known of their row, in one order for all rows.
+    ///
+    /// # Errors
+    /// [`GenerateError::Gap`] when the model knows one order only and a known column follows an unknown one.
+    pub fn complete(&self, cells: &Cells, first_row: u64) -> Result<CodeTable, GenerateError> {
+        let site = DrawSite {
             seed: self.seed,
             first_row,
-            ..Run::evaluate(rows as u32)
         };
-        self.sample.run(&run, &mut self.resident, &[])?;
-        let codes = self.sample.codes("codes")?;
-        Ok(to_table(&codes, &self.cardinalities, rows as usize)?)
+        let drawn = self.model.run(&self.plan, cells, site)?;
+        self.model.table(&drawn.codes, cells.rows())
     }
-}
 
-/// Codes `[rows, sub-columns]`, row-major, as a table.
-pub(super) fn to_table(
-    codes: &[u32],
-    cardinalities: &[usize],
-    rows: usize,
-) -> Result<CodeTable, BackendError> {
-    let width = cardinalities.len();
-    let column = |(s, cardinality): (usize, &usize)| {
-        CodeColumn::from_codes(*cardinality, codes.iter().skip(s).step_by(width).copied())
-    };
-    let columns = cardinalities.iter().enumerate().map(column).collect();
-    CodeTable::new(columns, rows).ok_or_else(|| BackendError::BufferMismatch {
-        program: "sample".to_owned(),
-        binding: "codes".to_owned(),
-        expected: format!("{} codes", rows * width),
-        got: format!("{} codes", codes.len()),
-    })
+    fn batch(&self, first_row: u64, rows: u64) -> Result<CodeTable, GenerateError> {
+        let site = DrawSite {
+            seed: self.seed,
+            first_row,
+        };
+        let drawn = self.model.run_free(&self.plan, rows as usize, site)?;
+        self.model.table(&drawn.codes, rows as usize)
+    }
 }
 
 /// Batches of rows, one after another.

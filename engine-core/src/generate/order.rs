@@ -44,6 +44,50 @@ impl GenerationOrder {
     }
 }
 
+/// What a request says about columns, by their indices; it decides in which order they are drawn.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OrderRequest {
+    /// Columns that are known, in the caller's order.
+    pub known: Vec<usize>,
+    /// The column that is rebalanced.
+    pub rebalanced: Option<usize>,
+    /// Columns whose unknown cells are drawn last, in the caller's order.
+    pub imputed: Vec<usize>,
+    /// Sensitive columns of a request for fairness, in the caller's order.
+    pub sensitive: Vec<usize>,
+    /// Its target.
+    pub target: Option<usize>,
+}
+
+impl OrderRequest {
+    /// The columns in the order of their draws: known ones first, then the rebalanced one, sensitive ones that are not imputed, those
+    /// that are, all others as they stand in the model, imputed ones, and last the target of fairness.
+    pub fn order(&self, columns: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..columns).collect();
+        self.imputed.iter().for_each(|c| to_end(&mut order, *c));
+        let (imputed, plain): (Vec<usize>, Vec<usize>) =
+            self.sensitive.iter().partition(|c| self.imputed.contains(c));
+        imputed.iter().rev().for_each(|c| to_front(&mut order, *c));
+        plain.iter().rev().for_each(|c| to_front(&mut order, *c));
+        self.target.iter().for_each(|c| to_end(&mut order, *c));
+        self.rebalanced.iter().for_each(|c| to_front(&mut order, *c));
+        self.known.iter().rev().for_each(|c| to_front(&mut order, *c));
+        order
+    }
+}
+
+fn to_end(order: &mut [usize], column: usize) {
+    if let Some(at) = order.iter().position(|c| *c == column) {
+        order[at..].rotate_left(1);
+    }
+}
+
+fn to_front(order: &mut [usize], column: usize) {
+    if let Some(at) = order.iter().position(|c| *c == column) {
+        order[..=at].rotate_right(1);
+    }
+}
+
 /// Columns sorted by random 64-bit keys, ties by index.
 fn random(columns: usize, seed: u64) -> Vec<usize> {
     let stream = Stream::new(seed, Purpose::Order, SITE);

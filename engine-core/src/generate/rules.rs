@@ -1,7 +1,12 @@
 //! Which codes generation leaves out, as rules of the draw.
 
-use crate::encode::{self, RareReplacement, TableStats};
+use std::collections::BTreeMap;
+
+use crate::encode::{self, EncodingStats, RareReplacement, TableStats};
 use crate::ir::ops::sampling::FixedProbability;
+
+const RARE: &str = "_RARE_";
+const NULL: &str = "<<NULL>>";
 
 /// Forbidden codes of each sub-column in model order: the code of rare and of unknown values, as [`encode::rare_codes`] lists
 /// them.
@@ -14,4 +19,99 @@ pub fn rare_codes(stats: &TableStats, replacement: RareReplacement) -> Vec<Vec<F
         });
     }
     fixed
+}
+
+/// Codes that imputation leaves out in the columns called `names`: null and, where they have one beside it, the code of rare
+/// categories. Names that the model does not know are passed over.
+pub fn imputed_codes(stats: &TableStats, names: &[&str]) -> Vec<Vec<FixedProbability>> {
+    let mut fixed = vec![Vec::new(); stats.sub_columns().len()];
+    let values = stats.modelled().map(|(_, _, values, _)| values);
+    for (column, values) in stats.model_columns().into_iter().zip(values) {
+        if !names.contains(&column.name.as_str()) {
+            continue;
+        }
+        let start = column.sub_columns.start;
+        let mut forbid = |sub: usize, code: usize| {
+            fixed[start + sub].push(FixedProbability {
+                code: code as u32,
+                probability: 0.0,
+            });
+        };
+        if let Some(flag) = values.cardinalities().get_index_of("nan") {
+            forbid(flag, 1);
+        }
+        match values {
+            EncodingStats::Categorical(stats) => {
+                stats
+                    .codes
+                    .get_index_of(RARE)
+                    .into_iter()
+                    .for_each(|code| forbid(0, code));
+                stats
+                    .codes
+                    .get_index_of(NULL)
+                    .into_iter()
+                    .for_each(|code| forbid(0, code));
+            }
+            EncodingStats::Discrete(stats) => {
+                stats
+                    .codes
+                    .get_index_of(NULL)
+                    .into_iter()
+                    .for_each(|code| forbid(0, code));
+            }
+            EncodingStats::Binned(stats) => {
+                stats
+                    .codes
+                    .get_index_of(NULL)
+                    .into_iter()
+                    .for_each(|code| forbid(0, code));
+            }
+            _ => {}
+        }
+    }
+    fixed
+}
+
+/// Set probabilities of the categories of column `name`, as they are stored. Categories that the model does not know leave their
+/// share to it; probabilities below 0 count as 0, and where those of known categories sum to more than 1 they are divided by their
+/// sum. Nothing is set when the column does not exist or is not categorical.
+pub fn rebalanced_codes(
+    stats: &TableStats,
+    name: &str,
+    probabilities: &[(&str, f64)],
+) -> Vec<Vec<FixedProbability>> {
+    let mut fixed = vec![Vec::new(); stats.sub_columns().len()];
+    let values = stats.modelled().map(|(_, _, values, _)| values);
+    let mut columns = stats.model_columns().into_iter().zip(values);
+    if let Some((column, EncodingStats::Categorical(values))) = columns.find(|(c, _)| c.name == name) {
+        let known = probabilities.iter().filter_map(|(category, p)| {
+            let code = values.codes.get_index_of(*category)?;
+            Some((code as u32, p.max(0.0)))
+        });
+        let known: Vec<(u32, f64)> = known.collect();
+        let sum: f64 = known.iter().map(|(_, p)| p).sum();
+        let scale = sum.max(1.0);
+        fixed[column.sub_columns.start] = known
+            .into_iter()
+            .map(|(code, p)| FixedProbability {
+                code,
+                probability: (p / scale) as f32,
+            })
+            .collect();
+    }
+    fixed
+}
+
+/// Puts rules together: of those for the same code the last counts. Codes come out ascending.
+pub fn merge_rules(rules: &[Vec<Vec<FixedProbability>>]) -> Vec<Vec<FixedProbability>> {
+    let sub_columns = rules.iter().map(Vec::len).max().unwrap_or(0);
+    let of_sub_column = |s: usize| {
+        let mut by_code = BTreeMap::new();
+        for fixed in rules.iter().filter_map(|r| r.get(s)).flatten() {
+            by_code.insert(fixed.code, *fixed);
+        }
+        by_code.into_values().collect()
+    };
+    (0..sub_columns).map(of_sub_column).collect()
 }

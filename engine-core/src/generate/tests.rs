@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::*;
 use crate::argn::FlatModel;
@@ -8,9 +9,9 @@ use crate::encode::{
     RareReplacement, SequenceLengths, TableKeys, TableStats,
 };
 use crate::fixtures::{mixed_model, model, pair_model, random_params, random_table};
-use crate::ir::ops::sampling::{Contribution, FixedProbability, SampleInputs, SamplingRules};
+use crate::ir::ops::sampling::{Cell, Contribution, FixedProbability, Reports, SampleInputs, SamplingRules};
 use crate::ir::ops::softmax::Softmax;
-use crate::ir::{Builder, Folded, Interpreter, RefBuffer, Tensor, fold_within};
+use crate::ir::{Builder, Folded, Interpreter, RefBuffer, SampleSpec, Tensor, fold_within, sample_program};
 use crate::reference::ReferenceBackend;
 use crate::schema::CodeTable;
 
@@ -47,8 +48,8 @@ fn forward_probs(model: &FlatModel, params: &[f32], table: &CodeTable, order: &[
     interpreter.output("probs").unwrap().clone()
 }
 
-/// Probabilities of the folded model with all codes given.
-fn folded_probs(folded: &Folded, params: &[f32], table: &CodeTable) -> Tensor {
+/// Probabilities of the folded model with all codes given at their turn.
+fn folded_probs(folded: &Folded, params: &[f32], table: &CodeTable, order: &[usize]) -> Tensor {
     let mut resources = [
         RefBuffer::numbers(as_f64(params)),
         RefBuffer::zeros(folded.model.len),
@@ -61,7 +62,17 @@ fn folded_probs(folded: &Folded, params: &[f32], table: &CodeTable) -> Tensor {
         table.columns().len(),
         codes_of(table),
     )];
-    let mut interpreter = Interpreter::new(&folded.sample);
+    let spec = SampleSpec {
+        draws: folded.model.sub_columns_of(order),
+        inputs: SampleInputs {
+            cells: true,
+            uniforms: false,
+        },
+        reports: Reports::all(table.columns().len()),
+        ..SampleSpec::default()
+    };
+    let program = sample_program(&folded.model, spec).unwrap();
+    let mut interpreter = Interpreter::new(&program);
     let run = Run::evaluate(table.rows() as u32);
     interpreter.run(&run, &mut resources[1..], &given).unwrap();
     assert_eq!(
@@ -69,20 +80,31 @@ fn folded_probs(folded: &Folded, params: &[f32], table: &CodeTable) -> Tensor {
         given[0].data,
         "given codes stay"
     );
-    interpreter.output("probs").unwrap().clone()
+    let (probs, logs) = (
+        interpreter.output("probs").unwrap(),
+        interpreter.output("log_probs").unwrap(),
+    );
+    let cards = &folded.model.cardinalities;
+    for row in 0..table.rows() {
+        for s in 0..cards.len() {
+            let p = probs.at(row, cards.offset(s) + table.get(row, s) as usize);
+            let log = logs.at(row, s);
+            assert!(
+                (log.exp() - p).abs() <= 1e-6 * p,
+                "row {row}, sub-column {s}: {p} and {log}"
+            );
+        }
+    }
+    probs.clone()
 }
 
-fn check_fold(model: &FlatModel, seed: u64, order: &[usize], budget: usize) -> Folded {
+fn check_fold(model: &FlatModel, seed: u64, (layout, order): (&[usize], &[usize]), budget: usize) -> Folded {
     let params = random_params(model.layout().len(), seed);
     let table = random_table(model, 11, seed);
-    let inputs = SampleInputs {
-        given: true,
-        uniforms: false,
-    };
     let forward = model.forward().unwrap();
-    let folded = fold_within(&forward, order, SamplingRules::default(), inputs, true, budget).unwrap();
+    let folded = fold_within(&forward, layout, budget).unwrap();
     let want = forward_probs(model, &params, &table, order);
-    let got = folded_probs(&folded, &params, &table);
+    let got = folded_probs(&folded, &params, &table, order);
     assert_eq!(got.data.len(), want.data.len());
     for (i, (got, want)) in got.data.iter().zip(&want.data).enumerate() {
         // Sampling works in single precision; two double precision sums round to neighbours at most.
@@ -100,17 +122,19 @@ fn a_folded_model_has_the_probabilities_of_the_forward_pass() {
     let model = mixed_model();
     for order in [[0, 1, 2, 3], [3, 1, 0, 2], [2, 3, 1, 0], [1, 0, 3, 2]] {
         for seed in [1, 2] {
-            let full = check_fold(&model, seed, &order, usize::MAX);
-            let factored = check_fold(&model, seed, &order, 0);
+            for layout in [&[0, 1, 2, 3], &[2, 0, 3, 1]] {
+                check_fold(&model, seed, (layout, &order), usize::MAX);
+            }
+            let full = check_fold(&model, seed, (&order, &order), usize::MAX);
+            let factored = check_fold(&model, seed, (&order, &order), 0);
             let is_table = |c: &Contribution| matches!(c, Contribution::Table { .. });
-            assert!(full.model.draws.iter().all(|d| is_table(&d.contribution)));
-            let tables = factored
-                .model
-                .draws
+            let subs = |folded: &Folded| folded.model.sub_columns.clone();
+            assert!(subs(&full).iter().all(|d| is_table(&d.contribution)));
+            let tables = subs(&factored)
                 .iter()
                 .filter(|d| is_table(&d.contribution))
                 .count();
-            let draws = factored.model.draws.len();
+            let draws = factored.model.sub_columns.len();
             assert!(
                 0 < tables && tables < draws,
                 "{tables} of {draws} draws have a full table"
@@ -122,28 +146,28 @@ fn a_folded_model_has_the_probabilities_of_the_forward_pass() {
 #[test]
 fn folding_holds_for_one_column_and_for_no_compressors() {
     use crate::fixtures::Sub;
-    check_fold(&model(&[(&[Sub(7, 3, &[4])], None)]), 3, &[0], 0);
+    check_fold(&model(&[(&[Sub(7, 3, &[4])], None)]), 3, (&[0], &[0]), 0);
     check_fold(
         &model(&[(&[Sub(7, 3, &[4, 2]), Sub(9, 2, &[4, 2])], None)]),
         3,
-        &[0],
+        (&[0], &[0]),
         0,
     );
-    check_fold(&pair_model(), 4, &[1, 0], 0);
+    check_fold(&pair_model(), 4, (&[0, 1], &[1, 0]), 0);
     let two_layers = model(&[
         (&[Sub(30, 2, &[3, 4]), Sub(3, 3, &[3, 2])], None),
         (&[Sub(20, 2, &[5, 1])], None),
     ]);
     for order in [[0, 1], [1, 0]] {
-        check_fold(&two_layers, 5, &order, 0);
-        check_fold(&two_layers, 6, &order, usize::MAX);
+        check_fold(&two_layers, 5, (&order, &order), 0);
+        check_fold(&two_layers, 6, (&[0, 1], &order), usize::MAX);
     }
 }
 
 fn generator(options: &GenerateOptions) -> Generator {
     let model = mixed_model();
     let params = random_params(model.layout().len(), 8);
-    Generator::new(&ReferenceBackend, &model, &params, options).unwrap()
+    Generator::new(Arc::new(ReferenceBackend), &model, &params, options).unwrap()
 }
 
 fn all_rows(generator: &mut Generator, rows: i64) -> CodeTable {
@@ -187,7 +211,7 @@ fn frequencies_of_draws_are_the_products_of_conditional_probabilities() {
         order: GenerationOrder::Given(vec![1, 0]),
         ..GenerateOptions::new(3)
     };
-    let mut generator = Generator::new(&ReferenceBackend, &model, &params, &options).unwrap();
+    let mut generator = Generator::new(Arc::new(ReferenceBackend), &model, &params, &options).unwrap();
     let rows = 20_000;
     let table = all_rows(&mut generator, rows);
     let mut counts: HashMap<(u32, u32), f64> = HashMap::new();
@@ -236,23 +260,25 @@ fn forbidden_codes_are_never_drawn() {
 fn replaying_takes_given_codes_and_given_numbers() {
     let model = pair_model();
     let params = random_params(model.layout().len(), 13);
-    let given = [Some(3), None, None, Some(0)];
+    let mut cells = Cells::drawn(2, 2);
+    cells.set(0, 0, Cell::Given(3));
+    cells.set(1, 1, Cell::Known(0));
     let uniforms = [0.9, 0.0, 0.999_999, 0.5];
     let inputs = ReplayInputs {
         rows: 2,
-        given: Some(&given),
+        cells: Some(&cells),
         uniforms: Some(&uniforms),
         ..ReplayInputs::default()
     };
     let rules = SamplingRules::default;
-    let backend = ReferenceBackend;
-    let result = replay(&backend, (&model, &params), &[0, 1], rules(), inputs).unwrap();
+    let backend = || Arc::new(ReferenceBackend);
+    let result = replay(backend(), (&model, &params), &[0, 1], rules(), inputs).unwrap();
     assert_eq!(result.probs, result.weights);
     let cell = |row, s| result.codes.get(row, s);
     assert_eq!((cell(0, 0), cell(0, 1), cell(1, 0), cell(1, 1)), (3, 0, 3, 0));
     let error = ReplayInputs { rows: 3, ..inputs };
     assert_eq!(
-        replay(&backend, (&model, &params), &[0, 1], rules(), error)
+        replay(backend(), (&model, &params), &[0, 1], rules(), error)
             .unwrap_err()
             .to_string(),
         "given codes: 6 numbers are needed (rows times sub-columns), 4 were given"
@@ -265,7 +291,7 @@ fn bad_requests_get_one_sentence() {
     let params = random_params(model.layout().len(), 1);
     let usual = GenerateOptions::new(0);
     let fails = |options: GenerateOptions| {
-        Generator::new(&ReferenceBackend, &model, &params, &options)
+        Generator::new(Arc::new(ReferenceBackend), &model, &params, &options)
             .unwrap_err()
             .to_string()
     };
@@ -302,13 +328,13 @@ fn bad_requests_get_one_sentence() {
         fails(options),
         "a batch of 0 rows is asked for; give a number from 1 to 4294967295"
     );
-    let error = Generator::new(&ReferenceBackend, &model, &params[1..], &usual).unwrap_err();
+    let error = Generator::new(Arc::new(ReferenceBackend), &model, &params[1..], &usual).unwrap_err();
     let (expected, got) = (params.len(), params.len() - 1);
     assert_eq!(
         error.to_string(),
         format!("the model has {expected} parameters, {got} were given; the weights belong to another model")
     );
-    let mut generator = Generator::new(&ReferenceBackend, &model, &params, &usual).unwrap();
+    let mut generator = Generator::new(Arc::new(ReferenceBackend), &model, &params, &usual).unwrap();
     for rows in [0, -3] {
         let error = generator.generate(rows).unwrap_err();
         assert_eq!(
@@ -321,7 +347,8 @@ fn bad_requests_get_one_sentence() {
 #[test]
 fn a_model_without_columns_gives_rows_without_cells() {
     let model = model(&[]);
-    let mut generator = Generator::new(&ReferenceBackend, &model, &[], &GenerateOptions::new(0)).unwrap();
+    let mut generator =
+        Generator::new(Arc::new(ReferenceBackend), &model, &[], &GenerateOptions::new(0)).unwrap();
     let table = all_rows(&mut generator, 7);
     assert_eq!((table.rows(), table.columns().len()), (7, 0));
 }
@@ -400,4 +427,238 @@ fn rare_codes_are_forbidden_by_encoding_and_replacement() {
             .flatten()
             .all(|f| f.code == 0 && f.probability == 0.0)
     );
+}
+
+#[test]
+fn known_cells_act_as_if_their_columns_came_first() {
+    let model = mixed_model();
+    let params = random_params(model.layout().len(), 31);
+    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params, true).unwrap();
+    let table = random_table(&model, 16, 5);
+    let order = [2, 0, 3, 1];
+    let plan = loaded
+        .plan(&order, SamplingRules::default(), Reports::all(7))
+        .unwrap();
+    // Every pattern of known columns; what is not known is given at its turn.
+    let mut cells = Cells::drawn(16, 7);
+    for row in 0..16 {
+        for (c, column) in loaded.columns().iter().enumerate() {
+            for s in column.clone() {
+                let code = table.get(row, s);
+                let known = row >> c & 1 == 1;
+                cells.set(
+                    row,
+                    s,
+                    if known {
+                        Cell::Known(code)
+                    } else {
+                        Cell::Given(code)
+                    },
+                );
+            }
+        }
+    }
+    let drawn = loaded.run(&plan, &cells, DrawSite::default()).unwrap();
+    let cards: Vec<usize> = model.sub_columns().iter().map(|(_, v)| *v).collect();
+    let total: usize = cards.iter().sum();
+    for row in 0..16 {
+        let is_known = |c: &usize| row >> c & 1 == 1;
+        let known = (0..4).filter(|c| is_known(c));
+        let known_first: Vec<usize> = known.chain(order.into_iter().filter(|c| !is_known(c))).collect();
+        let want = forward_probs(&model, &params, &table.gather(&[row]), &known_first);
+        let mut offset = 0;
+        for (s, v) in cards.iter().enumerate() {
+            let column = loaded.columns().iter().position(|c| c.contains(&s)).unwrap();
+            let range = offset..offset + v;
+            offset += v;
+            if is_known(&column) {
+                assert_eq!(drawn.log_probs[row * 7 + s], 0.0);
+                continue;
+            }
+            for (got, want) in drawn.probs[row * total..][range.clone()]
+                .iter()
+                .zip(&want.data[range])
+            {
+                assert!(
+                    (f64::from(*got) - want).abs() <= 1e-6 * want,
+                    "row {row}, sub-column {s}"
+                );
+            }
+        }
+    }
+    assert_eq!(
+        drawn.codes,
+        codes_of(&table).iter().map(|c| *c as u32).collect::<Vec<_>>()
+    );
+}
+
+/// Cells of mixed patterns over `rows` rows: known where `row + column` is odd.
+fn patterns(model: &FlatModel, columns: &[std::ops::Range<usize>], rows: usize) -> Cells {
+    let table = random_table(model, rows, 6);
+    let mut cells = Cells::drawn(rows, table.columns().len());
+    for (c, column) in columns.iter().enumerate() {
+        cells.know(column.clone(), &table, 0, |row| (row / 3 + c * row) % 2 == 1);
+    }
+    cells
+}
+
+#[test]
+fn completed_rows_keep_what_is_known_and_depend_on_nothing_else() {
+    let model = mixed_model();
+    let options = GenerateOptions {
+        order: GenerationOrder::Given(vec![2, 3, 0, 1]),
+        ..GenerateOptions::new(12)
+    };
+    let generator = generator(&options);
+    let cells = patterns(&model, generator.model().columns(), 50);
+    let whole = generator.complete(&cells, 1_000).unwrap();
+    for row in 0..50 {
+        for s in 0..7 {
+            if let Cell::Known(code) = cells.get(row, s) {
+                assert_eq!(whole.get(row, s), code);
+            }
+        }
+        let mut alone = Cells::drawn(1, 7);
+        (0..7).for_each(|s| alone.set(0, s, cells.get(row, s)));
+        let alone = generator.complete(&alone, 1_000 + row as u64).unwrap();
+        assert_eq!(
+            alone,
+            whole.gather(&[row]),
+            "row {row} does not depend on the others"
+        );
+    }
+    let free = generator.complete(&Cells::drawn(20, 7), 0).unwrap();
+    let mut same = self::generator(&options);
+    assert_eq!(
+        free,
+        all_rows(&mut same, 20),
+        "rows of which nothing is known are generated"
+    );
+}
+
+#[test]
+fn models_of_one_order_refuse_gaps() {
+    let model = mixed_model();
+    let options = GenerateOptions {
+        flexible: false,
+        ..GenerateOptions::new(12)
+    };
+    let generator = generator(&options);
+    let table = random_table(&model, 2, 6);
+    let mut cells = Cells::drawn(2, 7);
+    cells.know(0..1, &table, 0, |_| true);
+    cells.know(1..4, &table, 0, |_| true);
+    assert!(
+        generator.complete(&cells, 0).is_ok(),
+        "the first columns may be known"
+    );
+    cells.know(5..7, &table, 0, |row| row == 1);
+    assert_eq!(
+        generator.complete(&cells, 0).unwrap_err().to_string(),
+        "row 1: this model was trained with a fixed order of the columns and cannot leave out a column before column number 3; give \
+         the columns before it as well, marginalise those that are missing, or train again without a fixed order"
+    );
+    let error = generator
+        .model()
+        .plan(&[1, 0], SamplingRules::default(), Reports::default());
+    assert!(matches!(error, Err(GenerateError::ColumnOrder)));
+}
+
+#[test]
+fn plans_are_checked_when_they_are_made() {
+    let model = mixed_model();
+    let params = random_params(model.layout().len(), 8);
+    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params, true).unwrap();
+    let fails = |order: &[usize], reports| {
+        let plan = loaded.plan(order, SamplingRules::default(), reports);
+        matches!(plan, Err(GenerateError::Fold(_)))
+    };
+    assert!(fails(&[0, 4], Reports::default()));
+    assert!(fails(&[1, 0, 1], Reports::default()));
+    assert!(fails(&[1, 0], Reports::all(8)));
+    assert!(!fails(&[1, 0], Reports::all(7)));
+}
+
+#[test]
+fn several_threads_ask_one_model() {
+    let model = mixed_model();
+    let params = random_params(model.layout().len(), 8);
+    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params, true).unwrap();
+    let plan = loaded
+        .plan(&[3, 0, 1, 2], SamplingRules::default(), Reports::default())
+        .unwrap();
+    let cells = patterns(&model, loaded.columns(), 9);
+    let once = loaded.run(&plan, &cells, DrawSite::default()).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..5 {
+                    assert_eq!(loaded.run(&plan, &cells, DrawSite::default()).unwrap(), once);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn rebalanced_shares_are_met_whatever_the_temperature() {
+    let share = |fixed: &[(u32, f32)], temperature: f64| {
+        let fixed: Vec<_> = fixed
+            .iter()
+            .map(|(code, probability)| FixedProbability {
+                code: *code,
+                probability: *probability,
+            })
+            .collect();
+        let options = GenerateOptions {
+            fixed: vec![Vec::new(), Vec::new(), Vec::new(), Vec::new(), fixed],
+            temperature,
+            order: GenerationOrder::Given(vec![2, 0, 1, 3]),
+            ..GenerateOptions::new(3)
+        };
+        let table = all_rows(&mut generator(&options), 4_000);
+        let counts = table.columns()[4].counts(3);
+        [0, 1, 2].map(|code| counts[code] as f64 / 4_000.0)
+    };
+    for temperature in [1.0, 0.01] {
+        let shares = share(&[(0, 0.2), (2, 0.5)], temperature);
+        for (got, want) in shares.iter().zip([0.2, 0.3, 0.5]) {
+            assert!((got - want).abs() < 0.03, "temperature {temperature}: {shares:?}");
+        }
+    }
+}
+
+#[test]
+fn parity_makes_the_target_independent_of_the_groups() {
+    let model = pair_model();
+    let params: Vec<f32> = random_params(model.layout().len(), 21)
+        .iter()
+        .map(|p| 2.0 * p)
+        .collect();
+    let gap = |parity: Option<Arc<crate::ir::ops::sampling::Parity>>| {
+        let options = GenerateOptions {
+            parity,
+            ..GenerateOptions::new(4)
+        };
+        let mut generator = Generator::new(Arc::new(ReferenceBackend), &model, &params, &options).unwrap();
+        let table = all_rows(&mut generator, 8_000);
+        let share = |group: u32, code: u32| {
+            let rows: Vec<usize> = (0..8_000).filter(|r| table.get(*r, 0) == group).collect();
+            rows.iter().filter(|r| table.get(**r, 1) == code).count() as f64 / rows.len() as f64
+        };
+        let of_code = |code| {
+            let shares: Vec<f64> = (0..4).map(|group| share(group, code)).collect();
+            shares.iter().copied().fold(0.0, f64::max) - shares.iter().copied().fold(1.0, f64::min)
+        };
+        (0..4).map(of_code).fold(0.0, f64::max)
+    };
+    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params, true).unwrap();
+    let fairness = Fairness {
+        target: 1,
+        sensitive: vec![0],
+        groups: (0..4).map(|code| vec![code]).collect(),
+    };
+    let parity = estimate_parity(&loaded, &fairness, &[0, 1], &SamplingRules::default(), 4).unwrap();
+    let (before, after) = (gap(None), gap(Some(parity)));
+    assert!(before > 0.15 && after < 0.08, "{before} before, {after} after");
 }

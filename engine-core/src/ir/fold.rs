@@ -8,22 +8,22 @@ use super::op::Op;
 use super::ops::activation::Relu;
 use super::ops::embedding::Embedding;
 use super::ops::linear::{GroupedLinear, OrderedLinear};
-use super::ops::sampling::{FoldSource, FoldTables, FoldedModel, OrderedSample, SampleInputs, SamplingRules};
+use super::ops::sampling::{
+    FoldSource, FoldTables, FoldedModel, OrderedSample, Reports, SampleInputs, SamplingRules,
+};
 use super::program::{BuildError, Builder, Node, Program, ResourceKind, ValueId};
 use super::shape::{Groups, Shape};
 
 /// Full tables are made up to this many elements (64 MiB in single precision); larger models use factored ones.
 const TABLE_BUDGET: usize = 16 << 20;
 
-/// A model rewritten for generation.
+/// A model rewritten for generation in any column order.
 #[derive(Debug, Clone)]
 pub struct Folded {
     /// Layout of the folded arena.
     pub model: Arc<FoldedModel>,
     /// Fills the folded arena from the parameters; runs once. Resources: the parameters, `folded`.
     pub prepare: Program,
-    /// Draws rows. Resource: `folded`. Results: `codes` and, when asked for, `probs` and `weights`.
-    pub sample: Program,
 }
 
 /// Why a program cannot be folded.
@@ -44,33 +44,32 @@ pub enum FoldError {
         /// Number of columns.
         columns: usize,
     },
+    /// A sub-column cannot be drawn where the order of the draws has it.
+    #[error(
+        "sub-column {sub_column} cannot be drawn: it does not exist, is drawn twice, or comes after a later part of its column"
+    )]
+    Draws {
+        /// Its index.
+        sub_column: usize,
+    },
     /// The rewritten program does not fit together.
     #[error(transparent)]
     Build(#[from] BuildError),
 }
 
-/// Rewrites the forward program of a flat model (result `logits`, no dropout) into folded inference that draws columns in
-/// `order` under `rules`.
+/// Rewrites the forward program of a flat model (result `logits`, no dropout) into folded inference. It serves every order of the
+/// columns; the one that is given (each column once) is the fastest.
 ///
 /// # Errors
 /// [`FoldError`] when the program is no such forward pass or the order is no permutation.
-pub fn fold_inference(
-    forward: &Program,
-    order: &[usize],
-    rules: SamplingRules,
-    inputs: SampleInputs,
-    report: bool,
-) -> Result<Folded, FoldError> {
-    fold_within(forward, order, rules, inputs, report, TABLE_BUDGET)
+pub fn fold_inference(forward: &Program, order: &[usize]) -> Result<Folded, FoldError> {
+    fold_within(forward, order, TABLE_BUDGET)
 }
 
 /// [`fold_inference`] with full tables of at most `table_budget` elements together.
 pub(crate) fn fold_within(
     forward: &Program,
     order: &[usize],
-    rules: SamplingRules,
-    inputs: SampleInputs,
-    report: bool,
     table_budget: usize,
 ) -> Result<Folded, FoldError> {
     let source = find_source(forward)?;
@@ -82,12 +81,7 @@ pub(crate) fn fold_within(
     }
     let model = Arc::new(FoldedModel::new(&source, order, table_budget));
     let prepare = prepare_program(forward, source, &model)?;
-    let sample = sample_program(&model, rules, inputs, report)?;
-    Ok(Folded {
-        model,
-        prepare,
-        sample,
-    })
+    Ok(Folded { model, prepare })
 }
 
 fn prepare_program(
@@ -115,34 +109,73 @@ fn prepare_program(
     Ok(builder.finish())
 }
 
-fn sample_program(
-    model: &Arc<FoldedModel>,
-    rules: SamplingRules,
-    inputs: SampleInputs,
-    report: bool,
-) -> Result<Program, FoldError> {
+/// What a program draws, by which rules, and what it tells of it.
+#[derive(Debug, Clone, Default)]
+pub struct SampleSpec {
+    /// Sub-columns in the order of the draws; siblings ascending.
+    pub draws: Vec<usize>,
+    /// Rules of the draw.
+    pub rules: SamplingRules,
+    /// Optional inputs, `cells` and `uniforms`.
+    pub inputs: SampleInputs,
+    /// Optional results, `probs`, `weights` and `log_probs`.
+    pub reports: Reports,
+}
+
+/// The program that draws rows of a folded model. Resource: `folded`. Results: `codes` and what is asked for.
+///
+/// # Errors
+/// [`FoldError::Draws`] when a sub-column that is drawn or reported does not exist, is drawn twice or before an earlier sibling.
+pub fn sample_program(model: &Arc<FoldedModel>, spec: SampleSpec) -> Result<Program, FoldError> {
+    check_draws(model, &spec.draws)?;
+    check_reports(model, &spec.reports)?;
     let mut builder = Builder::new("sample");
     let folded = builder.resource("folded", ResourceKind::Numbers)?;
     let sub_columns = model.cardinalities.len();
     let mut values = Vec::new();
-    if inputs.given {
-        values.push(builder.input("given", Shape::codes(sub_columns))?);
+    if spec.inputs.cells {
+        values.push(builder.input("cells", Shape::codes(sub_columns))?);
     }
-    if inputs.uniforms {
+    if spec.inputs.uniforms {
         values.push(builder.input("uniforms", Shape::batch(Groups::ones(sub_columns)))?);
     }
+    let names = spec.reports.names();
     let op = OrderedSample {
         folded,
         model: Arc::clone(model),
-        rules: Arc::new(rules),
-        inputs,
-        report,
+        draws: spec.draws.into(),
+        rules: Arc::new(spec.rules),
+        inputs: spec.inputs,
+        reports: spec.reports,
     };
     let outputs = builder.push(Arc::new(op), &values)?;
-    for (name, value) in ["codes", "probs", "weights"].iter().zip(outputs) {
+    for (name, value) in names.into_iter().zip(outputs) {
         builder.output(name, value)?;
     }
     Ok(builder.finish())
+}
+
+fn check_draws(model: &FoldedModel, draws: &[usize]) -> Result<(), FoldError> {
+    let mut drawn = vec![false; model.sub_columns.len()];
+    for s in draws.iter().copied() {
+        let sub = model.sub_columns.get(s).filter(|_| !drawn[s]);
+        let sub = sub.ok_or(FoldError::Draws { sub_column: s })?;
+        let later_sibling =
+            (s + 1..drawn.len()).find(|n| drawn[*n] && model.sub_columns[*n].column == sub.column);
+        if later_sibling.is_some() {
+            return Err(FoldError::Draws { sub_column: s });
+        }
+        drawn[s] = true;
+    }
+    Ok(())
+}
+
+fn check_reports(model: &FoldedModel, reports: &Reports) -> Result<(), FoldError> {
+    let mut reported = reports.probs.iter().chain(&reports.weights);
+    match reported.find(|s| **s >= model.sub_columns.len()) {
+        Some(s) => Err(FoldError::Draws { sub_column: *s }),
+        None => Ok(()),
+    }
 }
 
 fn pattern(program: &Program, expected: &'static str) -> FoldError {

@@ -19,7 +19,7 @@ mod tensor;
 pub use autodiff::{GradError, Gradient, LossWeight, differentiate};
 #[cfg(test)]
 pub(crate) use fold::fold_within;
-pub use fold::{FoldError, Folded, fold_inference};
+pub use fold::{FoldError, Folded, SampleSpec, fold_inference, sample_program};
 pub use interpret::{InterpretError, Interpreter, RefBuffer, Reference};
 pub use op::{Access, Clipping, Op, ShapeError};
 pub use params::{Initialisation, Param, ParamLayout, ParamLayoutBuilder, ParamView};

@@ -80,7 +80,7 @@ impl Default for Value {
 
 /// Most inputs and outputs that an op has.
 pub(crate) const MAX_INPUTS: usize = 4;
-pub(crate) const MAX_OUTPUTS: usize = 3;
+pub(crate) const MAX_OUTPUTS: usize = 4;
 
 /// What a kernel works on.
 pub(crate) struct Context<'a, 'r> {

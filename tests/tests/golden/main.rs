@@ -10,6 +10,7 @@ mod devices;
 mod discover;
 mod dp;
 mod encodings;
+mod fairness;
 mod files;
 mod flat;
 mod plan;
@@ -27,7 +28,7 @@ use discover::Case;
 use plan::Plan;
 
 /// Kinds of cases that other parts of the engine will answer for.
-const KINDS_TO_COME: &[&str] = &["fairness", "language"];
+const KINDS_TO_COME: &[&str] = &["language"];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
 }
 
 fn trials(cases: Vec<Case>, devices: &[Device]) -> Vec<Trial> {
-    let known = ["flat", "sampling", "dp", "encodings", "sequences"]
+    let known = ["flat", "sampling", "fairness", "dp", "encodings", "sequences"]
         .iter()
         .chain(KINDS_TO_COME);
     let missing: Vec<&str> = known
@@ -53,6 +54,7 @@ fn trials(cases: Vec<Case>, devices: &[Device]) -> Vec<Trial> {
             "dp" => dp::plan(&mut plan),
             "encodings" => encodings::plan(&mut plan),
             "sequences" => sequences::plan(&mut plan),
+            "fairness" => fairness::plan(&mut plan),
             kind => {
                 let name = format!("all of kind {kind}");
                 plan.ignored(&name, "this kind is not built yet");

@@ -7,8 +7,8 @@ use crate::conformance::case::{Case, CaseError, Rule, Setup, rows};
 use crate::conformance::dice::Dice;
 use crate::conformance::models::{Model, small};
 use crate::ir::ops::sampling::{
-    FixedProbability, FoldSource, FoldTables, FoldedModel, GIVEN_NOTHING, OrderedSample, SampleInputs,
-    SamplingRules,
+    Cell, FixedProbability, FoldSource, FoldTables, FoldedModel, Knots, OrderedSample, Parity, Reports,
+    SampleInputs, SamplingRules,
 };
 use crate::ir::{Groups, fold_inference};
 
@@ -20,9 +20,9 @@ pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
     let mut cases = Vec::new();
     for model in small()? {
         for budget in BUDGETS {
-            let order = model.order(dice);
-            let source = source(&model, &order)?;
-            let folded = Arc::new(FoldedModel::new(&source, &order, budget));
+            let layout = model.order(dice);
+            let source = source(&model, &layout)?;
+            let folded = Arc::new(FoldedModel::new(&source, &layout, budget));
             let label = format!(
                 "{}, {} tables, seed {}",
                 model.label,
@@ -32,6 +32,8 @@ pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
             let fold = fold_case(&model, source, &folded, label.clone(), dice.seed)?;
             let draws = Draws {
                 folded: &folded,
+                layout: folded.sub_columns_of(&layout),
+                other: folded.sub_columns_of(&model.order(dice)),
                 arena: fold.reference_numbers(1)?,
                 label,
             };
@@ -45,13 +47,7 @@ pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
 /// The layers of a model as folding finds them.
 fn source(model: &Model, order: &[usize]) -> Result<FoldSource, CaseError> {
     let forward = model.flat.forward()?;
-    let folded = fold_inference(
-        &forward,
-        order,
-        SamplingRules::default(),
-        SampleInputs::default(),
-        false,
-    )?;
+    let folded = fold_inference(&forward, order)?;
     let node = &folded.prepare.nodes()[0];
     let tables = node.op.as_any().downcast_ref::<FoldTables>();
     let tables = tables.unwrap_or_else(|| unreachable!("folding begins with its tables"));
@@ -78,21 +74,122 @@ fn fold_case(
 /// A folded model to draw from.
 struct Draws<'a> {
     folded: &'a Arc<FoldedModel>,
+    /// Sub-columns in the order of the hidden units, and in another one.
+    layout: Vec<usize>,
+    other: Vec<usize>,
     arena: Vec<f32>,
     label: String,
 }
 
+/// What is special about a case of drawing.
+struct Special {
+    name: &'static str,
+    rules: SamplingRules,
+    cells: bool,
+    uniforms: bool,
+    reports: Reports,
+    draws: Vec<usize>,
+    rows: usize,
+    /// Factor of all elements of the folded arena.
+    scale: f32,
+}
+
 impl Draws<'_> {
     fn push_cases(&self, dice: &mut Dice, cases: &mut Vec<Case>) -> Result<(), CaseError> {
-        let inputs = |given, uniforms| SampleInputs { given, uniforms };
+        for special in self
+            .plain()
+            .into_iter()
+            .chain(self.asked())
+            .chain(self.ruled(dice))
+        {
+            cases.push(self.case(dice, special)?);
+        }
+        Ok(())
+    }
+
+    /// All sub-columns in the order of the layout, everything reported.
+    fn special(&self, name: &'static str, cells: bool, uniforms: bool, rows: usize) -> Special {
+        Special {
+            name,
+            rules: SamplingRules::default(),
+            cells,
+            uniforms,
+            reports: Reports::all(self.layout.len()),
+            draws: self.layout.clone(),
+            rows,
+            scale: 1.0,
+        }
+    }
+
+    fn plain(&self) -> Vec<Special> {
+        let silent = Reports::default;
+        vec![
+            self.special("no rules", false, false, 33),
+            self.special("no rows", false, false, 0),
+            Special {
+                reports: silent(),
+                ..self.special("one row", false, false, 1)
+            },
+            Special {
+                reports: silent(),
+                ..self.special("no report", false, false, 100)
+            },
+            Special {
+                scale: 20.0,
+                ..self.special("extreme logits", true, true, 31)
+            },
+            self.special("cells and uniforms", true, true, 64),
+            self.special("cells", true, false, 31),
+            self.special("uniforms", false, true, 33),
+        ]
+    }
+
+    /// Other orders, fewer draws, fewer reports.
+    fn asked(&self) -> Vec<Special> {
+        let count = self.layout.len();
+        let half = self.other[count / 2..].to_vec();
+        vec![
+            Special {
+                draws: self.other.clone(),
+                ..self.special("another order", true, true, 65)
+            },
+            Special {
+                draws: self.other.clone(),
+                reports: Reports {
+                    log_probs: true,
+                    ..Reports::default()
+                },
+                ..self.special("logarithms alone", true, true, 33)
+            },
+            Special {
+                reports: Reports {
+                    probs: half.clone(),
+                    ..Reports::default()
+                },
+                draws: half.clone(),
+                ..self.special("half of the draws", true, true, 33)
+            },
+            Special {
+                reports: Reports {
+                    weights: vec![half[0]],
+                    ..Reports::default()
+                },
+                draws: vec![half[0]],
+                ..self.special("one draw", true, true, 33)
+            },
+            Special {
+                draws: Vec::new(),
+                reports: Reports::default(),
+                ..self.special("no draws", true, false, 33)
+            },
+        ]
+    }
+
+    fn ruled(&self, dice: &mut Dice) -> Vec<Special> {
         let none = SamplingRules::default;
-        let count = self.folded.cardinalities.len();
-        let tempered = SamplingRules {
-            temperature: Some(0.7),
-            ..none()
-        };
-        let greedy = SamplingRules {
-            temperature: Some(0.0),
+        let cards = &self.folded.cardinalities;
+        let tempered = |t| SamplingRules {
+            temperature: Some(t),
             ..none()
         };
         let cut = SamplingRules {
@@ -100,7 +197,7 @@ impl Draws<'_> {
             ..none()
         };
         let fixed = SamplingRules {
-            fixed: fixed(dice, &self.folded.cardinalities),
+            fixed: fixed(dice, cards),
             ..none()
         };
         let all = SamplingRules {
@@ -108,64 +205,53 @@ impl Draws<'_> {
             top_p: Some(0.95),
             ..fixed.clone()
         };
-        for (name, rules, inputs, report, batch, scale) in [
-            ("no rules", none(), inputs(false, false), true, 33, 1.0),
-            ("no rows", none(), inputs(false, false), true, 0, 1.0),
-            ("one row", none(), inputs(false, false), false, 1, 1.0),
-            ("no report", none(), inputs(false, false), false, 100, 1.0),
-            ("extreme logits", none(), inputs(true, true), true, 31, 20.0),
-            ("given and uniforms", none(), inputs(true, true), true, 64, 1.0),
-            ("given", none(), inputs(true, false), true, 31, 1.0),
-            ("uniforms", none(), inputs(false, true), true, 33, 1.0),
-            ("temperature", tempered, inputs(false, true), true, 33, 1.0),
-            ("nearly greedy", greedy, inputs(false, true), true, 33, 1.0),
-            ("top-p", cut, inputs(false, false), true, 33, 1.0),
-            ("fixed codes", fixed, inputs(true, false), true, 33, 1.0),
-            ("all rules", all, inputs(false, false), true, 100, 1.0),
-        ] {
-            let run = Run {
-                first_row: [0, 1 << 33][count % 2],
-                steps: 1 + batch as u32 % 2,
-                ..rows(batch)
+        let mut specials = vec![
+            (self.special("temperature", false, true, 33), tempered(0.7)),
+            (self.special("nearly greedy", false, true, 33), tempered(0.0)),
+            (self.special("top-p", false, false, 33), cut),
+            (self.special("fixed codes", true, false, 33), fixed),
+            (self.special("all rules", false, false, 100), all),
+        ];
+        if self.layout.len() > 1 {
+            let parity = SamplingRules {
+                parity: Some(Arc::new(parity(dice, cards, &self.layout))),
+                ..none()
             };
-            let label = format!("{}, {name}, {batch} rows", self.label);
-            cases.push(self.case(dice, rules, inputs, report, run, scale, label)?);
+            specials.push((self.special("parity", true, true, 65), parity));
         }
-        Ok(())
+        specials
+            .into_iter()
+            .map(|(special, rules)| Special { rules, ..special })
+            .collect()
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn case(
-        &self,
-        dice: &mut Dice,
-        rules: SamplingRules,
-        inputs: SampleInputs,
-        report: bool,
-        run: Run,
-        scale: f32,
-        label: String,
-    ) -> Result<Case, CaseError> {
+    fn case(&self, dice: &mut Dice, special: Special) -> Result<Case, CaseError> {
         let cards: Vec<usize> = self.folded.cardinalities.widths().collect();
-        let (rows, count) = (run.rows as usize, cards.len());
+        let (rows, count) = (special.rows, cards.len());
+        let run = Run {
+            first_row: [0, 1 << 33][count % 2],
+            steps: 1 + rows as u32 % 2,
+            ..self::rows(rows)
+        };
+        let label = format!("{}, {}, {rows} rows", self.label, special.name);
         let mut setup = Setup::new("ordered_sample");
-        let arena = self.arena.iter().map(|x| scale * x).collect();
+        let arena = self.arena.iter().map(|x| special.scale * x).collect();
+        let inputs = SampleInputs {
+            cells: special.cells,
+            uniforms: special.uniforms,
+        };
         let op = OrderedSample {
             folded: setup.numbers("folded", arena)?,
             model: Arc::clone(self.folded),
-            rules: Arc::new(rules),
+            draws: special.draws.into(),
+            rules: Arc::new(special.rules),
             inputs,
-            report,
+            reports: special.reports,
         };
         let mut values = Vec::new();
-        if inputs.given {
-            let mut given = dice.codes(rows, &cards);
-            // A third is drawn, and every fourth row is given as a whole.
-            for (i, code) in given.iter_mut().enumerate() {
-                if i % 3 == 0 && (i / count) % 4 != 0 {
-                    *code = GIVEN_NOTHING;
-                }
-            }
-            values.push(setup.codes("given", count, given)?);
+        if inputs.cells {
+            let words = self.cells(dice, rows, &cards);
+            values.push(setup.codes("cells", count, words)?);
         }
         if inputs.uniforms {
             let uniforms = (0..rows * count).map(|_| dice.uniform()).collect();
@@ -174,6 +260,53 @@ impl Draws<'_> {
         let mut case = setup.finish(op.clone(), &values, run, label)?;
         case.rule = Rule::Draws(op);
         Ok(case)
+    }
+
+    /// Cells of all kinds, each row in its own pattern, columns as a whole; every fourth row is given, every seventh known.
+    fn cells(&self, dice: &mut Dice, rows: usize, cards: &[usize]) -> Vec<u32> {
+        let mut words = dice.codes(rows, cards);
+        for (b, row) in words.chunks_exact_mut(cards.len()).enumerate() {
+            let mut kind = 0;
+            for (s, word) in row.iter_mut().enumerate() {
+                let first =
+                    s == 0 || self.folded.sub_columns[s].column != self.folded.sub_columns[s - 1].column;
+                if first {
+                    kind = match b {
+                        b if b % 4 == 0 => 1,
+                        b if b % 7 == 6 => 2,
+                        _ => dice.below(4),
+                    };
+                }
+                let cell = match kind {
+                    1 => Cell::Given(*word),
+                    2 => Cell::Known(*word),
+                    3 => Cell::Hidden,
+                    _ => Cell::Drawn,
+                };
+                *word = cell.word();
+            }
+        }
+        words
+    }
+}
+
+/// Parity of the last draw over groups of the first one.
+fn parity(dice: &mut Dice, cards: &Groups, draws: &[usize]) -> Parity {
+    let (sensitive, target) = (draws[0], draws[draws.len() - 1]);
+    let groups: Vec<Vec<u32>> = (0..cards.width(sensitive).min(3) as u32)
+        .map(|code| vec![code])
+        .collect();
+    let mut knots = || {
+        let low = 0.3 * f64::from(dice.uniform());
+        Knots::of((0..=50).map(|i| low + f64::from(i) / 80.0).collect())
+    };
+    let mut of_codes = || (0..cards.width(target)).map(|_| knots()).collect::<Vec<_>>();
+    Parity {
+        target,
+        sensitive: vec![sensitive],
+        marginal: of_codes(),
+        by_group: groups.iter().map(|_| of_codes()).collect(),
+        groups,
     }
 }
 

@@ -1,130 +1,91 @@
-//! The recorded unconditional generation, draw by draw.
+//! The recorded generations, draw by draw: plain, with seeds, imputed, rebalanced.
 
 use engine_core::backend::Run;
-use engine_core::encode::{self, Positions, RareReplacement, TableStats};
-use engine_core::generate::{GenerateOptions, Replay, ReplayInputs, rare_codes, replay};
-use engine_core::ir::ops::sampling::SamplingRules;
+use engine_core::encode::{self, Positions};
+use engine_core::generate::{Replay, ReplayInputs, replay};
 use engine_core::ir::ops::sampling::rules::draw;
 use engine_core::schema::{CodeColumn, CodeTable};
-use serde_json::Value;
 
-use super::loaded::{LOADED_FILES, Loaded};
+use super::loaded::LOADED_FILES;
+use super::recorded::{Batch, Recorded};
 use crate::compare::{Outcome, Report, Tolerance, within};
 use crate::devices::{Device, Session};
 use crate::discover::Case;
-use crate::files::{self, Tensors};
+use crate::files;
 use crate::plan::Plan;
 use crate::tables::{as_json, same_cell};
 
-const RUN: &str = "unconditional";
-const TENSORS: &str = "generate-unconditional.safetensors";
-const STATS: &str = "tgt-stats.json";
+const RUNS: [&str; 5] = [
+    "unconditional",
+    "seeded",
+    "imputation",
+    "rebalancing",
+    "seeded-rebalancing",
+];
 const PROBABILITIES: Tolerance = within(5e-5, 1e-6);
+
+/// Runs that the case has, with the files that their comparisons read.
+fn runs(plan: &Plan) -> Vec<(&'static str, Vec<String>)> {
+    let has = |run: &&str| *run == RUNS[0] || plan.case().has(&format!("generate-{run}.safetensors"));
+    let files = |run: &'static str| {
+        let mut files: Vec<String> = LOADED_FILES.iter().map(|f| (*f).to_owned()).collect();
+        let tensors = format!("generate-{run}.safetensors");
+        files.extend(["generate.json".to_owned(), "tgt-stats.json".to_owned(), tensors]);
+        (run, files)
+    };
+    RUNS.into_iter().filter(has).map(files).collect()
+}
 
 /// Adds the comparisons that no device takes part in.
 pub(crate) fn plan(plan: &mut Plan) {
-    let files = [&LOADED_FILES[..], &["generate.json", TENSORS]].concat();
-    plan.compare("generate-unconditional/draws", &files, draws);
-    let with_stats = [&files[..], &[STATS]].concat();
-    plan.compare("generate-unconditional/draw_probs", &with_stats, draw_probs);
-    plan.compare("generate-unconditional/decoded", &with_stats, decoded);
+    for (run, files) in runs(plan) {
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        for (what, test) in [
+            ("draws", draws as fn(&Case, &str) -> Outcome),
+            ("draw_probs", draw_probs),
+            ("decoded", decoded),
+        ] {
+            let name = format!("generate-{run}/{what}");
+            plan.compare(&name, &files, move |case| test(case, run));
+        }
+    }
 }
 
 /// Adds the comparisons on one device.
 pub(crate) fn plan_on(plan: &mut Plan, device: &Device) {
-    let files = [&LOADED_FILES[..], &["generate.json", TENSORS]].concat();
-    let with_stats = [&files[..], &[STATS]].concat();
-    for (what, files, test) in [
-        (
-            "model_probs",
-            &files,
-            model_probs as fn(&Case, &Device) -> Outcome,
-        ),
-        ("replay", &with_stats, replayed),
-    ] {
-        let device = device.clone();
-        let name = format!("generate-unconditional/{what}/{}", device.name);
-        plan.compare(&name, files, move |case| test(case, &device));
+    for (run, files) in runs(plan) {
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        for (what, test) in [
+            ("model_probs", model_probs as fn(&Case, &str, &Device) -> Outcome),
+            ("replay", replayed),
+        ] {
+            let device = device.clone();
+            let name = format!("generate-{run}/{what}/{}", device.name);
+            plan.compare(&name, &files, move |case| test(case, run, &device));
+        }
     }
 }
 
 /// How near to an edge a uniform number may lie for rounding to decide the code.
 const NEAR_EDGE: f64 = 1e-5;
 
-/// What the reference engine recorded of a run.
-struct Recorded {
-    loaded: Loaded,
-    json: Value,
-    tensors: Tensors,
-}
-
-/// One forward pass of the run.
-struct Batch {
-    /// `batch{b}.`
-    prefix: String,
-    /// Columns in the order in which they were drawn.
-    order: Vec<String>,
-    /// Numbers of the sub-columns that were drawn, in the order of the draws.
-    drawn: Vec<usize>,
-    rows: usize,
-}
-
-impl Recorded {
-    fn open(case: &Case) -> Outcome<Self> {
-        let json = files::json(&case.path("generate.json"))?[RUN].clone();
-        Ok(Self {
-            loaded: Loaded::new(case)?,
-            json,
-            tensors: Tensors::open(&case.path(TENSORS))?,
-        })
-    }
-
-    fn batches(&self) -> Outcome<Vec<Batch>> {
-        let subs = self.loaded.model.sub_columns();
-        let batch = |(b, json): (usize, &Value)| {
-            let names = files::texts(json, "draw_order")?;
-            let number = |name: &String| subs.iter().position(|(n, _)| n.as_str() == name);
-            let drawn = names.iter().map(number).collect::<Option<Vec<_>>>();
-            let first = self
-                .tensors
-                .with_prefix(&format!("batch{b}.codes."))
-                .first()
-                .map(|(_, t)| t.data.len());
-            Ok(Batch {
-                prefix: format!("batch{b}."),
-                order: files::texts(json, "column_order")?,
-                drawn: drawn.ok_or("a draw of a sub-column that the model lacks")?,
-                rows: first.ok_or("a batch without codes")?,
-            })
-        };
-        files::list(&self.json, "batches")?
-            .iter()
-            .enumerate()
-            .map(batch)
-            .collect()
-    }
-
-    /// Tensor `what` of sub-column `s` in a batch, and its name.
-    fn tensor(&self, batch: &Batch, what: &str, s: usize) -> Outcome<(String, &[f64])> {
-        let name = format!("{}{what}.{}", batch.prefix, self.loaded.model.sub_columns()[s].0);
-        let data = &self.tensors.get(&name)?.data;
-        Ok((name, data))
-    }
-}
-
 /// The model's probabilities with the recorded codes given.
-fn model_probs(case: &Case, device: &Device) -> Outcome {
-    let recorded = Recorded::open(case)?;
+fn model_probs(case: &Case, run: &str, device: &Device) -> Outcome {
+    let recorded = Recorded::open(case, run)?;
     let loaded = &recorded.loaded;
     let forward = loaded.model.forward()?;
     let mut report = Report::default();
     for batch in recorded.batches()? {
         let mut session = Session::new(device);
         session.put("params", loaded.weights())?;
-        let codes = loaded.codes(&recorded.tensors, &format!("{}codes.", batch.prefix), batch.rows)?;
+        let codes = loaded.codes(
+            recorded.tensors(),
+            &format!("{}codes.", batch.prefix),
+            batch.rows.len(),
+        )?;
         let inputs = vec![codes, loaded.ranks_of(&batch.order)?];
         let logits = session
-            .run(&forward, &Run::evaluate(batch.rows as u32), inputs)?
+            .run(&forward, &Run::evaluate(batch.rows.len() as u32), inputs)?
             .get("logits")?;
         for s in &batch.drawn {
             let cardinality = loaded.model.sub_columns()[*s].1;
@@ -145,8 +106,8 @@ fn softmax(row: &mut [f64]) {
 }
 
 /// Codes from the recorded weights and uniform numbers.
-fn draws(case: &Case) -> Outcome {
-    let recorded = Recorded::open(case)?;
+fn draws(case: &Case, run: &str) -> Outcome {
+    let recorded = Recorded::open(case, run)?;
     let mut report = Report::default();
     for batch in recorded.batches()? {
         for s in &batch.drawn {
@@ -167,25 +128,10 @@ fn draws(case: &Case) -> Outcome {
     report.finish()
 }
 
-pub(super) fn stats(case: &Case) -> Outcome<TableStats> {
-    Ok(TableStats::from_json(
-        &files::json(&case.path(STATS))?.to_string(),
-    )?)
-}
-
-/// The rules of a run without options: only rare codes are left out.
-fn rules(case: &Case) -> Outcome<SamplingRules> {
-    let options = GenerateOptions {
-        fixed: rare_codes(&stats(case)?, RareReplacement::Constant),
-        ..GenerateOptions::new(0)
-    };
-    Ok(options.rules()?)
-}
-
 /// Weights of the draw from the recorded probabilities.
-fn draw_probs(case: &Case) -> Outcome {
-    let recorded = Recorded::open(case)?;
-    let rules = rules(case)?;
+fn draw_probs(case: &Case, run: &str) -> Outcome {
+    let recorded = Recorded::open(case, run)?;
+    let rules = recorded.rules()?;
     let mut report = Report::default();
     for batch in recorded.batches()? {
         for s in &batch.drawn {
@@ -203,29 +149,39 @@ fn draw_probs(case: &Case) -> Outcome {
     report.finish()
 }
 
-/// The final rows from the recorded codes, every position in the middle of its bin.
-fn decoded(case: &Case) -> Outcome {
-    let recorded = Recorded::open(case)?;
-    let stats = stats(case)?;
+/// The final rows from the recorded codes, every position in the middle of its bin; what was known comes back as it was given.
+fn decoded(case: &Case, run: &str) -> Outcome {
+    let recorded = Recorded::open(case, run)?;
+    let (stats, batches) = (&recorded.stats, recorded.batches()?);
     let subs = recorded.loaded.model.sub_columns();
-    let mut columns: Vec<Vec<u32>> = vec![Vec::new(); subs.len()];
-    for batch in recorded.batches()? {
-        for (s, codes) in columns.iter_mut().enumerate() {
-            let (_, of_batch) = recorded.tensor(&batch, "codes", s)?;
-            codes.extend(of_batch.iter().map(|c| *c as u32));
+    let rows = batches.iter().map(|b| b.rows.len()).sum();
+    let mut columns = vec![vec![0u32; rows]; subs.len()];
+    for batch in &batches {
+        for (s, column) in columns.iter_mut().enumerate() {
+            let (_, codes) = recorded.tensor(batch, "codes", s)?;
+            batch
+                .rows
+                .iter()
+                .zip(codes)
+                .for_each(|(row, code)| column[*row] = *code as u32);
         }
     }
-    let rows = columns.first().map_or(0, Vec::len);
     let columns = columns.into_iter().zip(subs);
     let columns = columns.map(|(codes, (_, v))| CodeColumn::from_codes(*v, codes.into_iter()));
     let codes = CodeTable::new(columns.collect(), rows).ok_or("columns of unequal length")?;
     let wanted = files::object(&recorded.json, "decoded")?;
     let mut report = Report::default();
-    let decoded = encode::decode(&codes, &stats, Positions::Constant(0.5))?;
+    let decoded = encode::decode(&codes, stats, Positions::Constant(0.5))?;
     let names: Vec<&String> = decoded.iter().map(|c| &c.name).collect();
     report.equal("columns", &names, &wanted.keys().collect::<Vec<_>>());
     for column in &decoded {
-        let got = as_json(column)?;
+        let mut got = as_json(column)?;
+        let seeds = recorded.json["seed"][&column.name].as_array();
+        for (cell, seed) in got.iter_mut().zip(seeds.into_iter().flatten()) {
+            if !seed.is_null() {
+                *cell = seed.clone();
+            }
+        }
         let wanted = wanted[&column.name].as_array().ok_or("a column is no list")?;
         let same = got.len() == wanted.len() && got.iter().zip(wanted).all(|(g, w)| same_cell(g, w));
         report.require(same, || format!("{}: {got:?} instead of {wanted:?}", column.name));
@@ -233,35 +189,31 @@ fn decoded(case: &Case) -> Outcome {
     report.finish()
 }
 
-/// Folded inference with the recorded uniform numbers: probabilities, weights and codes.
-fn replayed(case: &Case, device: &Device) -> Outcome {
-    let recorded = Recorded::open(case)?;
-    let loaded = &recorded.loaded;
-    let rules = rules(case)?;
+/// Folded inference with the recorded uniform numbers: probabilities, weights and codes. All rows go at once, in one order of the
+/// columns, whatever is known of each.
+fn replayed(case: &Case, run: &str, device: &Device) -> Outcome {
+    let recorded = Recorded::open(case, run)?;
+    let (loaded, batches) = (&recorded.loaded, recorded.batches()?);
+    let (cells, uniforms) = (recorded.cells(&batches)?, recorded.uniforms(&batches)?);
+    let inputs = ReplayInputs {
+        rows: cells.rows(),
+        cells: Some(&cells),
+        uniforms: Some(&uniforms),
+        ..ReplayInputs::default()
+    };
+    let model = (&loaded.model, &loaded.weights[..]);
+    let (order, rules) = (recorded.order()?, recorded.rules()?);
+    let ours = replay(device.backend.clone(), model, &order, rules, inputs)?;
     let mut report = Report::default();
-    for batch in recorded.batches()? {
-        let subs = loaded.model.sub_columns().len();
-        let mut uniforms = vec![0.0; batch.rows * subs];
-        for s in 0..subs {
-            let (_, of_sub) = recorded.tensor(&batch, "uniform", s)?;
-            (0..batch.rows).for_each(|row| uniforms[row * subs + s] = of_sub[row] as f32);
-        }
-        let order = loaded.order_of(&batch.order)?;
-        let inputs = ReplayInputs {
-            rows: batch.rows,
-            uniforms: Some(&uniforms),
-            ..ReplayInputs::default()
-        };
-        let model = (&loaded.model, &loaded.weights[..]);
-        let ours = replay(device.backend.as_ref(), model, &order, rules.clone(), inputs)?;
-        for row in 0..batch.rows {
-            compare_row(&mut report, &recorded, &batch, &ours, row)?;
+    for batch in &batches {
+        for row in 0..batch.rows.len() {
+            compare_row(&mut report, &recorded, batch, &ours, row)?;
         }
     }
     report.finish()
 }
 
-/// Compares the draws of a row in their order, up to the first where rounding decides: what follows has other codes before it.
+/// Compares the draws of row number `row` of a batch in their order, up to the first where rounding decides: what follows has other codes before it.
 fn compare_row(
     report: &mut Report,
     recorded: &Recorded,
@@ -272,18 +224,28 @@ fn compare_row(
     let loaded = &recorded.loaded;
     let wide = |values: &[f32]| values.iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
     let (probs, weights) = (wide(&ours.probs), wide(&ours.weights));
+    let place = batch.rows[row];
+    for s in batch.given.iter().copied() {
+        let (name, want) = recorded.tensor(batch, "codes", s)?;
+        report.equal(&name, &ours.codes.get(place, s), &(want[row] as u32));
+    }
     for s in batch.drawn.iter().copied() {
         let v = loaded.model.sub_columns()[s].1;
-        let of_row = row * v..(row + 1) * v;
+        let (of_row, ours_of_row) = (row * v..(row + 1) * v, place * v..(place + 1) * v);
         for (what, got) in [("model_probs", &probs), ("draw_probs", &weights)] {
             let (name, want) = recorded.tensor(batch, what, s)?;
             let got = loaded.group(got, s);
-            report.close(&name, &got[of_row.clone()], &want[of_row.clone()], PROBABILITIES);
+            report.close(
+                &name,
+                &got[ours_of_row.clone()],
+                &want[of_row.clone()],
+                PROBABILITIES,
+            );
         }
         let (name, codes) = recorded.tensor(batch, "codes", s)?;
         let (_, uniforms) = recorded.tensor(batch, "uniform", s)?;
         let (_, want_weights) = recorded.tensor(batch, "draw_probs", s)?;
-        let (got, want) = (ours.codes.get(row, s), codes[row] as u32);
+        let (got, want) = (ours.codes.get(place, s), codes[row] as u32);
         if got != want && near_edge(&want_weights[of_row], uniforms[row]) {
             return Ok(());
         }

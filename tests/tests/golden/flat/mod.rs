@@ -8,6 +8,8 @@ mod gradients;
 mod layers;
 mod loaded;
 mod optimizer;
+mod probabilities;
+mod recorded;
 mod start_values;
 mod training;
 
@@ -26,20 +28,10 @@ pub(crate) fn plan(plan: &mut Plan, devices: &[Device]) {
         clipping::plan(plan, device);
         optimizer::plan(plan, device);
         generation::plan_on(plan, device);
+        probabilities::plan(plan, device);
         // The log is the same on all devices, and the interpreter is slow.
         if !device.is_exact() {
             training::plan(plan, device);
-        }
-    }
-    for file in [
-        "predict-proba",
-        "generate-seeded",
-        "generate-imputation",
-        "generate-rebalancing",
-        "generate-seeded-rebalancing",
-    ] {
-        if plan.case().has(&format!("{file}.safetensors")) {
-            plan.ignored(file, "the questions come later");
         }
     }
 }

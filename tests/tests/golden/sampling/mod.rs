@@ -1,6 +1,7 @@
 //! Kind `sampling`: each rule between logits and a decoded value, alone.
 
 mod batches;
+mod conditions;
 mod decode;
 mod rules;
 
@@ -11,15 +12,6 @@ pub(crate) fn plan(plan: &mut Plan) {
     rules::plan(plan);
     decode::plan(plan);
     batches::plan(plan);
-    for group in [
-        "imputation",
-        "rebalancing",
-        "merged",
-        "seed_codes",
-        "probability_labels",
-        "column_order",
-    ] {
-        plan.ignored(group, "the questions come later");
-    }
+    conditions::plan(plan);
     plan.ignored("positions", "sequences come later");
 }

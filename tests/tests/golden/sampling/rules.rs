@@ -165,6 +165,7 @@ fn draw_rows(case: &Case) -> Outcome<Vec<Row>> {
             temperature: optional(value, "temperature")?,
             top_p: optional(value, "top_p")?,
             fixed: vec![fixed(value)?],
+            ..SamplingRules::default()
         };
         let results = rows(value, "weights")?
             .into_iter()

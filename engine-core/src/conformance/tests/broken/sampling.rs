@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Act, Results, assert_caught, keep, known, losing, map, with_resource};
-use crate::ir::ops::sampling::{Contribution, FoldTables, OrderedSample, SampleInputs, SamplingRules};
+use crate::ir::ops::sampling::{Cell, Contribution, FoldTables, OrderedSample, SampleInputs, SamplingRules};
 use crate::ir::{Op, Reference};
 
 /// The op under other rules.
@@ -86,14 +86,14 @@ fn folding() {
 fn with_inputs(op: &dyn Op, cx: &mut Reference<'_>, inputs: SampleInputs) -> Results {
     let op = known::<OrderedSample>(op);
     let mut changed = op.clone();
-    if op.inputs.given && !inputs.given {
+    if op.inputs.cells && !inputs.cells {
         cx.inputs.remove(0);
     }
     if op.inputs.uniforms && !inputs.uniforms {
         cx.inputs.pop();
     }
     changed.inputs = SampleInputs {
-        given: op.inputs.given && inputs.given,
+        cells: op.inputs.cells && inputs.cells,
         uniforms: op.inputs.uniforms && inputs.uniforms,
     };
     changed.reference(cx)
@@ -106,7 +106,7 @@ fn without(op: &dyn Op, cx: &mut Reference<'_>, lost: impl Fn(usize) -> bool) ->
 
 #[test]
 fn drawing() {
-    let broken: [(&'static str, &str, Act); 5] = [
+    let broken: [(&'static str, &str, Act); 6] = [
         ("ordered_sample", "the temperature ignored", |op, cx| {
             ruled(op, cx, |r| r.temperature = None)
         }),
@@ -116,12 +116,15 @@ fn drawing() {
         ("ordered_sample", "fixed codes ignored", |op, cx| {
             ruled(op, cx, |r| r.fixed.clear())
         }),
-        ("ordered_sample", "given codes ignored", |op, cx| {
+        ("ordered_sample", "parity ignored", |op, cx| {
+            ruled(op, cx, |r| r.parity = None)
+        }),
+        ("ordered_sample", "given and known cells ignored", |op, cx| {
             with_inputs(
                 op,
                 cx,
                 SampleInputs {
-                    given: false,
+                    cells: false,
                     uniforms: true,
                 },
             )
@@ -131,13 +134,81 @@ fn drawing() {
                 op,
                 cx,
                 SampleInputs {
-                    given: true,
+                    cells: true,
                     uniforms: false,
                 },
             )
         }),
     ];
     assert_caught("sampling", "small", &broken);
+}
+
+/// Changes what is given of each cell.
+fn with_cells(op: &dyn Op, cx: &mut Reference<'_>, change: impl Fn(Cell) -> Cell) -> Results {
+    let sample = known::<OrderedSample>(op);
+    if let Some(i) = sample.cells_input() {
+        let changed = map(cx.inputs[i], |word| {
+            f64::from(change(Cell::from_word(word as u32)).word())
+        });
+        cx.inputs[i] = keep(changed);
+    }
+    op.reference(cx)
+}
+
+#[test]
+fn cells_of_all_kinds() {
+    let broken: [(&'static str, &str, Act); 6] = [
+        (
+            "ordered_sample",
+            "known cells seen at their turn only",
+            |op, cx| {
+                with_cells(op, cx, |cell| match cell {
+                    Cell::Known(code) => Cell::Given(code),
+                    cell => cell,
+                })
+            },
+        ),
+        ("ordered_sample", "given cells seen from the start", |op, cx| {
+            with_cells(op, cx, |cell| match cell {
+                Cell::Given(code) => Cell::Known(code),
+                cell => cell,
+            })
+        }),
+        ("ordered_sample", "hidden cells drawn", |op, cx| {
+            with_cells(op, cx, |cell| match cell {
+                Cell::Hidden => Cell::Drawn,
+                cell => cell,
+            })
+        }),
+        ("ordered_sample", "draws in model order", |op, cx| {
+            let mut op = known::<OrderedSample>(op).clone();
+            let mut draws = op.draws.to_vec();
+            draws.sort_unstable();
+            op.draws = draws.into();
+            op.reference(cx)
+        }),
+        ("ordered_sample", "logarithms of known cells", |op, cx| {
+            let mut results = op.reference(cx)?;
+            if known::<OrderedSample>(op).reports.log_probs {
+                let last = results.len() - 1;
+                results[last] = map(&results[last], |l| if l == 0.0 { -1.0 } else { l });
+            }
+            Ok(results)
+        }),
+        (
+            "ordered_sample",
+            "the last reported probability lost",
+            |op, cx| {
+                let mut results = op.reference(cx)?;
+                if !known::<OrderedSample>(op).reports.probs.is_empty() {
+                    let probs = &mut results[1];
+                    (0..probs.rows).for_each(|b| probs.set(b, probs.width - 1, 0.0, 0.0));
+                }
+                Ok(results)
+            },
+        ),
+    ];
+    assert_caught("sampling", "mixed columns, small", &broken);
 }
 
 #[test]
@@ -167,8 +238,8 @@ fn rows_and_folded_models() {
             "ordered_sample",
             "the contribution of the first draw forgotten",
             |op, cx| {
-                let model = Arc::clone(&known::<OrderedSample>(op).model);
-                let first = &model.draws[0];
+                let sample = known::<OrderedSample>(op);
+                let first = sample.model.sub_columns[*sample.draws.first().unwrap_or(&0)].clone();
                 let start = match first.contribution {
                     Contribution::Table { offset } | Contribution::Factored { offset, .. } => offset,
                 };
@@ -179,9 +250,11 @@ fn rows_and_folded_models() {
             "ordered_sample",
             "the bias of the last predictor forgotten",
             |op, cx| {
-                let model = Arc::clone(&known::<OrderedSample>(op).model);
-                let last = &model.draws[model.draws.len() - 1];
-                without(op, cx, |i| i >= last.head_bias)
+                let sample = known::<OrderedSample>(op);
+                let last = sample.model.sub_columns[*sample.draws.last().unwrap_or(&0)].clone();
+                without(op, cx, |i| {
+                    (last.head_bias..last.head_bias + last.cardinality).contains(&i)
+                })
             },
         ),
     ];

@@ -27,16 +27,17 @@ pub struct FoldSource {
     pub heads: LinearGroups,
 }
 
-/// What a drawn code adds to the hidden units of later draws.
+/// What a code of a sub-column adds to the hidden units of all others: rows of one number per hidden unit. They are zero for the
+/// sub-column itself and for its earlier siblings, which never see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Contribution {
-    /// A row of a table `[cardinality, later hidden units]`.
+    /// A row of a table `[cardinality, hidden units]`.
     Table {
         /// First element.
         offset: usize,
     },
-    /// An embedding row times a table `[embedding width, later hidden units]`; smaller where the cardinality is large. A row
-    /// of constants `[later hidden units]` follows the table.
+    /// An embedding row times a table `[embedding width, hidden units]`; smaller where the cardinality is large. A row of
+    /// constants `[hidden units]` follows the table.
     Factored {
         /// First element of the embedding `[cardinality, width]`.
         embedding: usize,
@@ -47,16 +48,16 @@ pub enum Contribution {
     },
 }
 
-/// One draw of a folded model.
+/// One sub-column of a folded model.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoldedDraw {
-    /// The sub-column, in model order.
-    pub sub_column: usize,
+pub struct FoldedSubColumn {
+    /// The column that it is a part of.
+    pub column: usize,
     /// Number of codes.
     pub cardinality: usize,
-    /// Its hidden units, in draw order.
+    /// Its hidden units.
     pub hidden: Range<usize>,
-    /// What its code adds to the hidden units `hidden.end..`.
+    /// What its code adds to the hidden units.
     pub contribution: Contribution,
     /// First element of the predictor's weight `[cardinality, hidden]`.
     pub head_weight: usize,
@@ -64,12 +65,13 @@ pub struct FoldedDraw {
     pub head_bias: usize,
 }
 
-/// Layout of a model folded for one column order.
+/// Layout of a folded model. It serves every column order; the hidden units lie in the order in which columns are drawn most of
+/// the time, so that what is drawn later lies together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoldedModel {
-    /// Draws, in the order in which they happen.
-    pub draws: Vec<FoldedDraw>,
-    /// Start values of all hidden units; they begin at element 0.
+    /// Sub-columns in model order.
+    pub sub_columns: Vec<FoldedSubColumn>,
+    /// Number of hidden units; their start values begin at element 0.
     pub hidden: usize,
     /// Cardinalities of the sub-columns in model order.
     pub cardinalities: Groups,
@@ -78,39 +80,37 @@ pub struct FoldedModel {
 }
 
 impl FoldedModel {
-    /// Lays out a model for columns drawn in `order`; a sub-column gets a full table while the tables so far stay below
-    /// `table_budget` elements, else a factored one.
-    pub fn new(source: &FoldSource, order: &[usize], table_budget: usize) -> Self {
-        let column_of = &source.ordered.column_of;
-        let drawn = order
-            .iter()
-            .flat_map(|c| (0..column_of.len()).filter(|s| column_of[*s] == *c));
-        let widths = source.heads.input.clone();
-        let mut draws = Vec::with_capacity(column_of.len());
-        let mut start = 0;
-        for s in drawn {
-            let hidden = start..start + widths.width(s);
-            start = hidden.end;
-            let contribution = Contribution::Table { offset: 0 };
-            let cardinality = source.tables[s].rows;
-            draws.push(FoldedDraw {
-                sub_column: s,
-                cardinality,
-                hidden,
-                contribution,
-                head_weight: 0,
-                head_bias: 0,
-            });
+    /// Lays out a model for columns drawn in `layout` (each column once); a sub-column gets a full table while the tables so far
+    /// stay below `table_budget` elements, else a factored one.
+    pub fn new(source: &FoldSource, layout: &[usize], table_budget: usize) -> Self {
+        let (column_of, tables) = (&source.ordered.column_of, &source.tables);
+        let empty = |s: usize| FoldedSubColumn {
+            column: column_of[s],
+            cardinality: tables[s].rows,
+            hidden: 0..0,
+            contribution: Contribution::Table { offset: 0 },
+            head_weight: 0,
+            head_bias: 0,
+        };
+        let mut sub_columns: Vec<FoldedSubColumn> = (0..column_of.len()).map(empty).collect();
+        let of_column = |c: &usize| {
+            let c = *c;
+            (0..column_of.len()).filter(move |s| column_of[*s] == c)
+        };
+        let laid_out: Vec<usize> = layout.iter().flat_map(of_column).collect();
+        let mut hidden = 0;
+        for s in &laid_out {
+            let start = hidden;
+            hidden += source.heads.input.width(*s);
+            sub_columns[*s].hidden = start..hidden;
         }
-        let hidden = start;
-        let mut len = hidden;
-        let mut tables = 0;
-        for draw in &mut draws {
-            let (later, table) = (hidden - draw.hidden.end, source.tables[draw.sub_column]);
-            let full = draw.cardinality * later;
-            let factored = table.len() + (table.columns + 1) * later;
-            draw.contribution = if full <= factored || tables + full <= table_budget {
-                tables += full;
+        let (mut len, mut in_tables) = (hidden, 0);
+        for s in laid_out {
+            let (sub, table) = (&mut sub_columns[s], tables[s]);
+            let full = sub.cardinality * hidden;
+            let factored = table.len() + (table.columns + 1) * hidden;
+            sub.contribution = if full <= factored || in_tables + full <= table_budget {
+                in_tables += full;
                 Contribution::Table {
                     offset: take(&mut len, full),
                 }
@@ -119,19 +119,28 @@ impl FoldedModel {
                 Contribution::Factored {
                     embedding,
                     width,
-                    offset: take(&mut len, (width + 1) * later),
+                    offset: take(&mut len, (width + 1) * hidden),
                 }
             };
-            draw.head_weight = take(&mut len, draw.cardinality * draw.hidden.len());
-            draw.head_bias = take(&mut len, draw.cardinality);
+            sub.head_weight = take(&mut len, sub.cardinality * sub.hidden.len());
+            sub.head_bias = take(&mut len, sub.cardinality);
         }
-        let cardinalities = Groups::from_widths(source.tables.iter().map(|t| t.rows));
+        let cardinalities = Groups::from_widths(tables.iter().map(|t| t.rows));
         Self {
-            draws,
+            sub_columns,
             hidden,
             cardinalities,
             len,
         }
+    }
+
+    /// The sub-columns of columns, in the order of the columns.
+    pub fn sub_columns_of(&self, columns: &[usize]) -> Vec<usize> {
+        let of_column = |c: &usize| {
+            let c = *c;
+            (0..self.sub_columns.len()).filter(move |s| self.sub_columns[*s].column == c)
+        };
+        columns.iter().flat_map(of_column).collect()
     }
 }
 
@@ -144,7 +153,7 @@ fn take(len: &mut usize, count: usize) -> usize {
 /// Computes the folded arena of a model: start values, tables, predictors.
 ///
 /// With `W = W2 W1`, `b = W2 b1 + b2` (or W1, b1 when there is one layer), E the embedding, A and a the compressor of the
-/// column: `start_j = b_j`, table of s for a later column's regressor j: `W_j[:, column of s] (A[:, s] E_s[v]) + W_j[:, column] a`
+/// column: `start_j = b_j`, table of s for another column's regressor j: `W_j[:, column of s] (A[:, s] E_s[v]) + W_j[:, column] a`
 /// (the constant with the column's last sub-column), for a later sibling: `W_j[:, sibling s] E_s[v]`.
 ///
 /// nothing -> nothing; reads the parameters, writes the folded arena.
@@ -175,13 +184,10 @@ impl FoldTables {
         let joined: Vec<Joined> = (0..self.source.tables.len())
             .map(|s| self.join(params, s))
             .collect();
-        for draw in &self.model.draws {
-            let own = &joined[draw.sub_column];
-            folded[draw.hidden.clone()].copy_from_slice(&own.bias);
-            self.head(params, draw, &mut folded);
-        }
-        for (position, draw) in self.model.draws.iter().enumerate() {
-            self.contribution(params, &joined, position, draw, &mut folded);
+        for s in 0..joined.len() {
+            folded[self.model.sub_columns[s].hidden.clone()].copy_from_slice(&joined[s].bias);
+            self.head(params, s, &mut folded);
+            self.contribution(params, &joined, s, &mut folded);
         }
         folded
     }
@@ -219,41 +225,28 @@ impl FoldTables {
         }
     }
 
-    fn head(&self, params: &[f64], draw: &FoldedDraw, folded: &mut [f64]) {
-        if let Some(Layer { weight, bias }) = self.source.heads.layers[draw.sub_column] {
-            folded[draw.head_weight..draw.head_weight + weight.len()]
-                .copy_from_slice(&params[weight.range()]);
-            folded[draw.head_bias..draw.head_bias + bias.len()].copy_from_slice(&params[bias.range()]);
+    fn head(&self, params: &[f64], s: usize, folded: &mut [f64]) {
+        let sub = &self.model.sub_columns[s];
+        if let Some(Layer { weight, bias }) = self.source.heads.layers[s] {
+            folded[sub.head_weight..sub.head_weight + weight.len()].copy_from_slice(&params[weight.range()]);
+            folded[sub.head_bias..sub.head_bias + bias.len()].copy_from_slice(&params[bias.range()]);
         }
     }
 
-    /// Fills the table of one draw: each later hidden unit is linear in the embedding, so the weights of that linear map are
+    /// Fills the table of one sub-column: each hidden unit is linear in the embedding, so the weights of that linear map are
     /// found first, then applied to each embedding row.
-    fn contribution(
-        &self,
-        params: &[f64],
-        joined: &[Joined],
-        position: usize,
-        draw: &FoldedDraw,
-        folded: &mut [f64],
-    ) {
-        let table = self.source.tables[draw.sub_column];
-        let (width, later) = (table.columns, self.model.hidden - draw.hidden.end);
-        let mut linear = vec![0.0; (width + 1) * later];
-        for next in &self.model.draws[position + 1..] {
-            let to = next.hidden.start - draw.hidden.end;
-            self.linear_map(
-                params,
-                &joined[next.sub_column],
-                draw.sub_column,
-                next.sub_column,
-                to,
-                later,
-                &mut linear,
-            );
+    fn contribution(&self, params: &[f64], joined: &[Joined], s: usize, folded: &mut [f64]) {
+        let (sub, table) = (&self.model.sub_columns[s], self.source.tables[s]);
+        let (width, hidden) = (table.columns, self.model.hidden);
+        let mut linear = vec![0.0; (width + 1) * hidden];
+        for (next, regressor) in joined.iter().enumerate() {
+            // A sub-column sees all other columns and its earlier siblings.
+            if self.model.sub_columns[next].column != sub.column || next > s {
+                self.linear_map(params, regressor, s, next, &mut linear);
+            }
         }
         let embedding = &params[table.range()];
-        match draw.contribution {
+        match sub.contribution {
             Contribution::Factored {
                 embedding: at,
                 offset,
@@ -263,12 +256,12 @@ impl FoldTables {
                 folded[offset..offset + linear.len()].copy_from_slice(&linear);
             }
             Contribution::Table { offset } => {
-                for v in 0..draw.cardinality {
-                    let row = &mut folded[offset + v * later..offset + (v + 1) * later];
-                    row.copy_from_slice(&linear[width * later..]);
+                for v in 0..sub.cardinality {
+                    let row = &mut folded[offset + v * hidden..offset + (v + 1) * hidden];
+                    row.copy_from_slice(&linear[width * hidden..]);
                     for k in 0..width {
                         let e = embedding[v * width + k];
-                        for (to, w) in row.iter_mut().zip(&linear[k * later..(k + 1) * later]) {
+                        for (to, w) in row.iter_mut().zip(&linear[k * hidden..(k + 1) * hidden]) {
                             *to += e * w;
                         }
                     }
@@ -279,17 +272,7 @@ impl FoldTables {
 
     /// Adds the map from the embedding of sub-column `s` to the hidden units of `next`; row `k` of `linear` belongs to
     /// embedding feature k, the last row holds constants.
-    #[allow(clippy::too_many_arguments)]
-    fn linear_map(
-        &self,
-        params: &[f64],
-        regressor: &Joined,
-        s: usize,
-        next: usize,
-        to: usize,
-        later: usize,
-        linear: &mut [f64],
-    ) {
+    fn linear_map(&self, params: &[f64], regressor: &Joined, s: usize, next: usize, linear: &mut [f64]) {
         let OrderedSpec {
             columns,
             sub_columns,
@@ -297,13 +280,14 @@ impl FoldTables {
             ..
         } = &self.source.ordered;
         let (c, width) = (column_of[s], self.source.tables[s].columns);
+        let (to, hidden) = (self.model.sub_columns[next].hidden.start, self.model.hidden);
         let first = self.source.ordered.first_sibling(s);
         let within = sub_columns.offset(s) - sub_columns.offset(first);
         let compressor = self.source.compressors.as_ref().and_then(|g| g.layers[c]);
         let is_last = s + 1 == column_of.len() || column_of[s + 1] != c;
         for n in 0..regressor.bias.len() {
             let row = &regressor.weight[n * regressor.inputs..(n + 1) * regressor.inputs];
-            let mut add = |k: usize, w: f64| linear[k * later + to + n] += w;
+            let mut add = |k: usize, w: f64| linear[k * hidden + to + n] += w;
             if column_of[next] == c {
                 (0..width).for_each(|k| add(k, row[columns.total() + within + k]));
                 continue;
@@ -331,8 +315,8 @@ impl Op for FoldTables {
 
     fn attributes(&self) -> String {
         format!(
-            "{} draws, {} hidden units, {} elements",
-            self.model.draws.len(),
+            "{} sub-columns, {} hidden units, {} elements",
+            self.model.sub_columns.len(),
             self.model.hidden,
             self.model.len
         )

@@ -1,9 +1,11 @@
 //! Ancestral sampling over a folded model.
 
 use std::any::Any;
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::fold_tables::{Contribution, FoldedModel};
+use super::cell::Cell;
+use super::fold_tables::{Contribution, FoldedModel, FoldedSubColumn};
 use super::rules::{SamplingRules, draw};
 use crate::backend::Run;
 use crate::ir::interpret::{InterpretError, Reference};
@@ -13,47 +15,91 @@ use crate::ir::shape::{Groups, Shape};
 use crate::ir::tensor::Tensor;
 use crate::random::{Purpose, Stream, uniform_f32};
 
-/// A given code of this value means: draw.
-pub const GIVEN_NOTHING: u32 = u32::MAX;
-
 /// Which optional inputs an [`OrderedSample`] takes, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SampleInputs {
-    /// `u32[B, S]`: codes that are given rather than drawn, [`GIVEN_NOTHING`] elsewhere.
-    pub given: bool,
+    /// `u32[B, S]`: what is given of each cell, as [`Cell::word`]; without them every cell is drawn.
+    pub cells: bool,
     /// `f32[B, S]`: the uniform numbers of the draws; without them they come from Philox.
     pub uniforms: bool,
 }
 
-/// For each draw, in order: `p = softmax(P relu(hidden) + q)`, `code ~ rules(p)` or as given, then the code's contribution is
-/// added to the hidden units of all later draws.
+/// Which optional results an [`OrderedSample`] has besides the codes, in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reports {
+    /// Sub-columns whose probabilities by the model come out, side by side, `f32[B, sum of their cardinalities]`. Of sub-columns
+    /// that are not drawn there are none: their columns are zero.
+    pub probs: Vec<usize>,
+    /// Sub-columns of which the weights of the draw come out, likewise; not normalised.
+    pub weights: Vec<usize>,
+    /// `f32[B, S]`: logarithms of the model's probabilities of the codes that are drawn or given at their turn; 0 for all other
+    /// cells.
+    pub log_probs: bool,
+}
+
+impl Reports {
+    /// Probabilities and weights of all of `sub_columns` sub-columns, and the logarithms.
+    pub fn all(sub_columns: usize) -> Self {
+        Self {
+            probs: (0..sub_columns).collect(),
+            weights: (0..sub_columns).collect(),
+            log_probs: true,
+        }
+    }
+
+    /// Names of the results in their order, codes first.
+    pub fn names(&self) -> Vec<&'static str> {
+        let mut names = vec!["codes"];
+        names.extend((!self.probs.is_empty()).then_some("probs"));
+        names.extend((!self.weights.is_empty()).then_some("weights"));
+        names.extend(self.log_probs.then_some("log_probs"));
+        names
+    }
+}
+
+/// The codes of known cells are looked up in the folded tables first. Then for each draw, in order: `p = softmax(P relu(hidden) +
+/// q)`, `code ~ rules(p)` or as given, and the code's contribution is added to the hidden units of all later draws. Sub-columns
+/// that are not among the draws are seen where they are known; their other codes are passed through (0 where there is none).
 ///
-/// optional inputs -> codes `u32[B, S]`, and with `report` also the model's probabilities and the weights of the draw, each
-/// `f32[B, sum of cardinalities]`. Sub-columns stand in model order. The uniform number of a draw is the first word at (seed,
-/// draw, row, sub-column), the row counted globally.
+/// optional inputs -> codes `u32[B, S]` and the results of [`Reports`]. Sub-columns stand in model order. The uniform number of a
+/// draw is the first word at (seed, draw, row, sub-column), the row counted globally.
 #[derive(Debug, Clone)]
 pub struct OrderedSample {
     /// The folded arena.
     pub folded: ResourceId,
     /// Its layout.
     pub model: Arc<FoldedModel>,
+    /// Sub-columns in the order of the draws; siblings ascending.
+    pub draws: Arc<[usize]>,
     /// Rules of the draw.
     pub rules: Arc<SamplingRules>,
     /// Optional inputs.
     pub inputs: SampleInputs,
-    /// Whether probabilities and weights come out as well.
-    pub report: bool,
+    /// Optional results.
+    pub reports: Reports,
 }
 
 impl OrderedSample {
-    /// Index of the input with given codes.
-    pub fn given_input(&self) -> Option<usize> {
-        self.inputs.given.then_some(0)
+    /// Index of the input with what is given of the cells.
+    pub fn cells_input(&self) -> Option<usize> {
+        self.inputs.cells.then_some(0)
+    }
+
+    /// The hidden units that the draws from number `from` on need: from the first to the last of them.
+    pub fn span(&self, from: usize) -> Range<usize> {
+        let ranges = self.draws[from..]
+            .iter()
+            .map(|s| &self.model.sub_columns[*s].hidden);
+        let joined = ranges.fold(None, |span: Option<Range<usize>>, r| match span {
+            Some(span) => Some(span.start.min(r.start)..span.end.max(r.end)),
+            None => Some(r.clone()),
+        });
+        joined.unwrap_or(0..0)
     }
 
     /// Index of the input with uniform numbers.
     pub fn uniforms_input(&self) -> Option<usize> {
-        self.inputs.uniforms.then_some(usize::from(self.inputs.given))
+        self.inputs.uniforms.then_some(usize::from(self.inputs.cells))
     }
 
     /// The random number of a draw that is not supplied; rows are counted globally.
@@ -76,17 +122,17 @@ impl Op for OrderedSample {
     fn attributes(&self) -> String {
         let rules = self.rules.describe();
         let gap = if rules.is_empty() { "" } else { ", " };
-        format!("{} draws{gap}{rules}", self.model.draws.len())
+        format!("{} draws{gap}{rules}", self.draws.len())
     }
 
     fn infer(&self, inputs: &[Shape], resources: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
         let sub_columns = self.model.cardinalities.len();
         expect_inputs(
             inputs,
-            usize::from(self.inputs.given) + usize::from(self.inputs.uniforms),
+            usize::from(self.inputs.cells) + usize::from(self.inputs.uniforms),
         )?;
-        if let Some(i) = self.given_input() {
-            expect_shape(inputs, i, "given codes", &Shape::codes(sub_columns))?;
+        if let Some(i) = self.cells_input() {
+            expect_shape(inputs, i, "cells", &Shape::codes(sub_columns))?;
         }
         if let Some(i) = self.uniforms_input() {
             expect_shape(inputs, i, "uniforms", &Shape::batch(Groups::ones(sub_columns)))?;
@@ -99,9 +145,13 @@ impl Op for OrderedSample {
             });
         }
         let mut outputs = vec![Shape::codes(sub_columns)];
-        if self.report {
-            outputs.push(Shape::batch(self.model.cardinalities.clone()));
-            outputs.push(Shape::batch(self.model.cardinalities.clone()));
+        for reported in [&self.reports.probs, &self.reports.weights] {
+            if !reported.is_empty() {
+                outputs.push(Shape::batch(self.reported(reported)));
+            }
+        }
+        if self.reports.log_probs {
+            outputs.push(Shape::batch(Groups::ones(sub_columns)));
         }
         Ok(outputs)
     }
@@ -114,21 +164,21 @@ impl Op for OrderedSample {
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
-        let rows = cx.rows();
-        let cards = &self.model.cardinalities;
-        let mut codes = Tensor::zeros(rows, cards.len());
-        let (mut probs, mut weights) = (
-            Tensor::zeros(rows, cards.total()),
-            Tensor::zeros(rows, cards.total()),
-        );
+        let (rows, count) = (cx.rows(), self.model.cardinalities.len());
+        let reported = [&self.reports.probs, &self.reports.weights].map(|r| self.reported(r));
+        let mut out = Results {
+            codes: Tensor::zeros(rows, count),
+            probs: Tensor::zeros(rows, reported[0].total()),
+            weights: Tensor::zeros(rows, reported[1].total()),
+            log_probs: Tensor::zeros(rows, count),
+        };
         for b in 0..rows {
-            self.reference_row(cx, b, &mut codes, &mut probs, &mut weights)?;
+            self.reference_row(cx, b, &reported, &mut out)?;
         }
-        let mut outputs = vec![codes];
-        if self.report {
-            outputs.push(probs);
-            outputs.push(weights);
-        }
+        let mut outputs = vec![out.codes];
+        outputs.extend((!self.reports.probs.is_empty()).then_some(out.probs));
+        outputs.extend((!self.reports.weights.is_empty()).then_some(out.weights));
+        outputs.extend(self.reports.log_probs.then_some(out.log_probs));
         Ok(outputs)
     }
 
@@ -137,94 +187,149 @@ impl Op for OrderedSample {
     }
 }
 
-impl OrderedSample {
-    fn reference_row(
-        &self,
-        cx: &Reference<'_>,
-        b: usize,
-        codes: &mut Tensor,
-        probs: &mut Tensor,
-        weights: &mut Tensor,
-    ) -> Result<(), InterpretError> {
-        let (folded, cards) = (cx.numbers(self.folded)?, &self.model.cardinalities);
-        let stream = Self::stream(&cx.run);
-        let mut hidden = folded[..self.model.hidden].to_vec();
-        let mut terms: Vec<f64> = hidden.iter().map(|h| h.abs()).collect();
-        for step in &self.model.draws {
-            let (s, width) = (step.sub_column, step.hidden.len());
-            let units: Vec<f64> = hidden[step.hidden.clone()].iter().map(|h| h.max(0.0)).collect();
-            let unit_terms: f64 = terms[step.hidden.clone()].iter().sum();
-            let mut largest = 1.0f64;
-            let logits: Vec<f64> = (0..step.cardinality)
-                .map(|v| {
-                    let w = &folded[step.head_weight + v * width..][..width];
-                    let heaviest = w.iter().fold(0.0f64, |m, w| m.max(w.abs()));
-                    let bias = folded[step.head_bias + v];
-                    largest = largest.max(bias.abs() + heaviest * unit_terms);
-                    bias + w.iter().zip(&units).map(|(w, u)| w * u).sum::<f64>()
-                })
-                .collect();
-            let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let sum: f64 = logits.iter().map(|l| (l - max).exp()).sum();
-            let p: Vec<f32> = logits.iter().map(|l| ((l - max).exp() / sum) as f32).collect();
-            let mut w = p.clone();
-            self.rules.apply(s, &mut w);
-            for v in 0..step.cardinality {
-                let error_terms = f64::from(p[v]) * 4.0 * (1.0 + largest);
-                probs.set(b, cards.offset(s) + v, f64::from(p[v]), error_terms);
-                weights.set(b, cards.offset(s) + v, f64::from(w[v]), error_terms);
-            }
-            let given = self
-                .given_input()
-                .map(|i| cx.inputs[i].at(b, s) as u32)
-                .filter(|c| *c != GIVEN_NOTHING);
-            let code = match given {
-                Some(_) => cx.code(0, b, s, step.cardinality)?,
-                None => {
-                    let u = match self.uniforms_input() {
-                        Some(i) => cx.inputs[i].at(b, s),
-                        None => f64::from(Self::uniform(&stream, cx.run.first_row + b as u64, s)),
-                    };
-                    draw(&w, u)
-                }
-            };
-            codes.set(b, s, code as f64, 0.0);
-            self.contribute(
-                folded,
-                step.contribution,
-                code,
-                &mut hidden[step.hidden.end..],
-                &mut terms[step.hidden.end..],
-            );
-        }
-        Ok(())
-    }
+/// The results of the reference.
+struct Results {
+    codes: Tensor,
+    probs: Tensor,
+    weights: Tensor,
+    log_probs: Tensor,
+}
 
-    fn contribute(
-        &self,
-        folded: &[f64],
-        contribution: Contribution,
-        code: usize,
-        hidden: &mut [f64],
-        terms: &mut [f64],
-    ) {
-        let later = hidden.len();
+/// Hidden units of one row with the sums of their absolute terms.
+struct Hidden {
+    units: Vec<f64>,
+    terms: Vec<f64>,
+}
+
+impl Hidden {
+    /// Adds what a code contributes.
+    fn contribute(&mut self, folded: &[f64], contribution: Contribution, code: usize) {
+        let count = self.units.len();
         let mut add = |offset: usize, factor: f64| {
-            for (i, w) in folded[offset..offset + later].iter().enumerate() {
-                hidden[i] += factor * w;
-                terms[i] += (factor * w).abs();
+            for (i, w) in folded[offset..offset + count].iter().enumerate() {
+                self.units[i] += factor * w;
+                self.terms[i] += (factor * w).abs();
             }
         };
         match contribution {
-            Contribution::Table { offset } => add(offset + code * later, 1.0),
+            Contribution::Table { offset } => add(offset + code * count, 1.0),
             Contribution::Factored {
                 embedding,
                 width,
                 offset,
             } => {
-                (0..width).for_each(|k| add(offset + k * later, folded[embedding + code * width + k]));
-                add(offset + width * later, 1.0);
+                (0..width).for_each(|k| add(offset + k * count, folded[embedding + code * width + k]));
+                add(offset + width * count, 1.0);
             }
         }
+    }
+
+    /// Logarithms of the probabilities of a sub-column, and the absolute terms behind them.
+    fn log_probs(&self, folded: &[f64], sub: &FoldedSubColumn) -> (Vec<f64>, f64) {
+        let width = sub.hidden.len();
+        let units: Vec<f64> = self.units[sub.hidden.clone()]
+            .iter()
+            .map(|h| h.max(0.0))
+            .collect();
+        let unit_terms: f64 = self.terms[sub.hidden.clone()].iter().sum();
+        let mut largest = 1.0f64;
+        let logits: Vec<f64> = (0..sub.cardinality)
+            .map(|v| {
+                let w = &folded[sub.head_weight + v * width..][..width];
+                let heaviest = w.iter().fold(0.0f64, |m, w| m.max(w.abs()));
+                let bias = folded[sub.head_bias + v];
+                largest = largest.max(bias.abs() + heaviest * unit_terms);
+                bias + w.iter().zip(&units).map(|(w, u)| w * u).sum::<f64>()
+            })
+            .collect();
+        let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let log_sum = max + logits.iter().map(|l| (l - max).exp()).sum::<f64>().ln();
+        (
+            logits.iter().map(|l| l - log_sum).collect(),
+            4.0 * (1.0 + largest),
+        )
+    }
+}
+
+impl OrderedSample {
+    /// Groups of reported sub-columns.
+    pub fn reported(&self, sub_columns: &[usize]) -> Groups {
+        Groups::from_widths(sub_columns.iter().map(|s| self.model.cardinalities.width(*s)))
+    }
+
+    fn reference_row(
+        &self,
+        cx: &Reference<'_>,
+        b: usize,
+        reported: &[Groups; 2],
+        out: &mut Results,
+    ) -> Result<(), InterpretError> {
+        let (folded, subs) = (cx.numbers(self.folded)?, &self.model.sub_columns);
+        let stream = Self::stream(&cx.run);
+        let units = folded[..self.model.hidden].to_vec();
+        let terms = units.iter().map(|h| h.abs()).collect();
+        let mut hidden = Hidden { units, terms };
+        let cells = self.reference_cells(cx, b)?;
+        for (s, cell) in cells.iter().enumerate() {
+            if let Cell::Given(code) | Cell::Known(code) = cell {
+                out.codes.set(b, s, f64::from(*code), 0.0);
+            }
+            if let Cell::Known(code) = cell {
+                hidden.contribute(folded, subs[s].contribution, *code as usize);
+            }
+        }
+        for s in self.draws.iter().copied() {
+            let (log_probs, terms) = hidden.log_probs(folded, &subs[s]);
+            let probs: Vec<f32> = log_probs.iter().map(|l| l.exp() as f32).collect();
+            let mut weights = probs.clone();
+            self.rules.balance(s, &mut weights, |s| out.codes.at(b, s) as u32);
+            self.rules.apply(s, &mut weights);
+            let results = [(&self.reports.probs, &probs), (&self.reports.weights, &weights)];
+            let tensors = [&mut out.probs, &mut out.weights];
+            for (i, ((subs, values), tensor)) in results.into_iter().zip(tensors).enumerate() {
+                let Some(place) = subs.iter().position(|r| *r == s) else {
+                    continue;
+                };
+                for (v, value) in values.iter().enumerate() {
+                    let error_terms = f64::from(probs[v]) * terms;
+                    tensor.set(b, reported[i].offset(place) + v, f64::from(*value), error_terms);
+                }
+            }
+            let code = match cells[s] {
+                Cell::Known(_) | Cell::Hidden => continue,
+                Cell::Given(code) => code as usize,
+                Cell::Drawn => {
+                    let uniform = match self.uniforms_input() {
+                        Some(i) => cx.inputs[i].at(b, s),
+                        None => f64::from(Self::uniform(&stream, cx.run.first_row + b as u64, s)),
+                    };
+                    draw(&weights, uniform)
+                }
+            };
+            out.codes.set(b, s, code as f64, 0.0);
+            out.log_probs.set(b, s, log_probs[code], terms);
+            hidden.contribute(folded, subs[s].contribution, code);
+        }
+        Ok(())
+    }
+
+    /// What is given of a row, its codes checked.
+    fn reference_cells(&self, cx: &Reference<'_>, b: usize) -> Result<Vec<Cell>, InterpretError> {
+        let cards = &self.model.cardinalities;
+        let Some(input) = self.cells_input() else {
+            return Ok(vec![Cell::Drawn; cards.len()]);
+        };
+        let cell = |s: usize| match Cell::from_word(cx.inputs[input].at(b, s) as u32) {
+            Cell::Given(code) | Cell::Known(code) if code as usize >= cards.width(s) => {
+                Err(InterpretError::CodeOutOfRange {
+                    op: "ordered_sample",
+                    sub_column: s,
+                    code: code as usize,
+                    cardinality: cards.width(s),
+                })
+            }
+            cell => Ok(cell),
+        };
+        (0..cards.len()).map(cell).collect()
     }
 }

@@ -1,6 +1,10 @@
 //! From probabilities to a drawn code: temperature, top-p, fixed probabilities, repair, draw; in this order, in single
 //! precision, one row at a time. They are plain functions so that every backend and every test shares them.
 
+use std::sync::Arc;
+
+use super::parity::Parity;
+
 /// What is added to every probability before fixed ones are set.
 const FIXED_FLOOR: f32 = 1e-20;
 /// Temperatures below this act as this.
@@ -24,6 +28,8 @@ pub struct SamplingRules {
     pub top_p: Option<f32>,
     /// Fixed probabilities by sub-column; an empty list changes nothing. May be shorter than the number of sub-columns.
     pub fixed: Vec<Vec<FixedProbability>>,
+    /// Makes the probabilities of one sub-column alike in all groups of rows, before all other rules.
+    pub parity: Option<Arc<Parity>>,
 }
 
 impl SamplingRules {
@@ -34,12 +40,21 @@ impl SamplingRules {
 
     /// Whether all that happens to sub-column `s` is that codes are forbidden.
     pub fn only_forbids(&self, s: usize) -> bool {
-        self.temperature.is_none_or(|t| t == 1.0)
+        self.parity.as_ref().is_none_or(|p| p.target != s)
+            && self.temperature.is_none_or(|t| t == 1.0)
             && self.top_p.is_none_or(|p| p >= 1.0 || p.is_nan())
             && self.fixed_of(s).iter().all(|f| f.probability == 0.0)
     }
 
-    /// Applies all rules to the probabilities of sub-column `s` in one row; what remains are the weights of the draw.
+    /// Applies parity to the probabilities of sub-column `s` in one row, if it is its target; `code_of` tells the row's codes so
+    /// far. [`Self::apply`] comes next.
+    pub fn balance(&self, s: usize, probs: &mut [f32], code_of: impl Fn(usize) -> u32) {
+        if let Some(parity) = self.parity.as_ref().filter(|p| p.target == s) {
+            parity.apply(probs, code_of);
+        }
+    }
+
+    /// Applies all rules but parity to the probabilities of sub-column `s` in one row; what remains are the weights of the draw.
     pub fn apply(&self, s: usize, weights: &mut [f32]) {
         let fixed = self.fixed_of(s);
         let odds = (!fixed.is_empty()).then(|| weights.to_vec());
@@ -67,6 +82,9 @@ impl SamplingRules {
         let fixed = self.fixed.iter().filter(|f| !f.is_empty()).count();
         if fixed > 0 {
             parts.push(format!("fixed codes in {fixed} sub-columns"));
+        }
+        if let Some(parity) = &self.parity {
+            parts.push(format!("parity over {} groups", parity.groups.len()));
         }
         parts.join(", ")
     }
@@ -247,11 +265,11 @@ mod tests {
     fn an_emptied_remainder_follows_the_odds_before_temperature() {
         let rules = SamplingRules {
             temperature: Some(0.01),
-            top_p: None,
             fixed: vec![vec![FixedProbability {
                 code: 0,
                 probability: 0.4,
             }]],
+            ..SamplingRules::default()
         };
         let mut weights = vec![0.9, 0.09, 0.01];
         rules.apply(0, &mut weights);

@@ -1,0 +1,445 @@
+//! A model on a device that answers questions: folded once, for every order of the columns and any pattern of known cells.
+
+use std::ops::Range;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::plan::{DrawSite, Drawn, Plan};
+use super::{Cells, GenerateError};
+use crate::argn::FlatModel;
+use crate::backend::{Backend, BackendError, Buffer, HostData, Run};
+use crate::ir::ops::sampling::{Cell, FoldedModel, Reports, SampleInputs, SamplingRules};
+use crate::ir::{FoldError, Folded, fold_inference, sample_program};
+use crate::resident::{Compiled, Resident};
+use crate::schema::{CodeColumn, CodeTable};
+
+/// Numbers that the values of a batch may take up (64 MiB in single precision).
+const BATCH_NUMBERS: usize = 16 << 20;
+/// Rows of the smallest and of the largest batch.
+const BATCH_ROWS: Range<usize> = 32..16_384;
+/// Elements of the largest folded arena of which each thread gets a copy of its own (32 MiB).
+const COPIED_ARENA: usize = 8 << 20;
+/// Compiled programs that are kept for later calls, in each worker.
+const KEPT_PROGRAMS: usize = 64;
+
+/// A model on a device, folded once. It can be asked from several threads at once.
+#[derive(Debug)]
+pub struct LoadedModel {
+    backend: Arc<dyn Backend>,
+    folded: Arc<FoldedModel>,
+    columns: Vec<Range<usize>>,
+    null_flags: Vec<Option<usize>>,
+    fillers: Vec<u32>,
+    flexible: bool,
+    /// The folded arena, where workers get copies of their own.
+    arena: Option<Vec<f32>>,
+    workers: Mutex<Workers>,
+    returned: Condvar,
+}
+
+#[derive(Debug)]
+struct Workers {
+    idle: Vec<Worker>,
+    /// How many more may be made.
+    to_come: usize,
+}
+
+/// What one thread at a time works with.
+#[derive(Debug)]
+struct Worker {
+    resident: Resident,
+    programs: Vec<Program>,
+}
+
+/// A compiled plan.
+#[derive(Debug)]
+struct Program {
+    plan: u64,
+    inputs: SampleInputs,
+    max_rows: usize,
+    compiled: Compiled,
+}
+
+impl LoadedModel {
+    /// Folds a model for any column order; `flexible` says whether it was trained for any order.
+    ///
+    /// # Errors
+    /// [`GenerateError::ParameterCount`] when the parameters are another model's; otherwise the device fails.
+    pub fn new(
+        backend: Arc<dyn Backend>,
+        model: &FlatModel,
+        params: &[f32],
+        flexible: bool,
+    ) -> Result<Self, GenerateError> {
+        let trained: Vec<usize> = (0..model.columns().len()).collect();
+        Self::laid_out(backend, model, params, flexible, &trained)
+    }
+
+    /// [`Self::new`], fastest where columns are drawn in `layout`.
+    pub(super) fn laid_out(
+        backend: Arc<dyn Backend>,
+        model: &FlatModel,
+        params: &[f32],
+        flexible: bool,
+        layout: &[usize],
+    ) -> Result<Self, GenerateError> {
+        let (expected, got) = (model.layout().len(), params.len());
+        if expected != got {
+            return Err(GenerateError::ParameterCount { expected, got });
+        }
+        let Folded {
+            model: folded,
+            prepare,
+        } = fold_inference(&model.forward()?, layout)?;
+        let mut resident = Resident::default();
+        resident.upload(backend.as_ref(), "params", HostData::F32(params.to_vec()))?;
+        resident.upload(backend.as_ref(), "folded", HostData::F32(vec![0.0; folded.len]))?;
+        Compiled::new(backend.as_ref(), &prepare, 1)?.run(&Run::evaluate(1), &mut resident, &[])?;
+        resident.drop_buffer("params");
+        let copied = folded.len <= COPIED_ARENA && backend.device().parallelism > 1;
+        let arena = copied.then(|| resident.numbers("folded")).transpose()?;
+        let to_come = if copied {
+            backend.device().parallelism - 1
+        } else {
+            0
+        };
+        let worker = Worker {
+            resident,
+            programs: Vec::new(),
+        };
+        Ok(Self {
+            columns: columns_of(&folded),
+            null_flags: null_flags(model, &folded),
+            fillers: fillers(model, params),
+            backend,
+            folded,
+            flexible,
+            arena,
+            workers: Mutex::new(Workers {
+                idle: vec![worker],
+                to_come,
+            }),
+            returned: Condvar::new(),
+        })
+    }
+
+    /// Sub-columns of each column.
+    pub fn columns(&self) -> &[Range<usize>] {
+        &self.columns
+    }
+
+    /// Number of sub-columns.
+    pub fn sub_columns(&self) -> usize {
+        self.folded.sub_columns.len()
+    }
+
+    /// Number of codes of a sub-column; panics when there is none.
+    pub fn cardinality(&self, sub_column: usize) -> usize {
+        self.folded.sub_columns[sub_column].cardinality
+    }
+
+    /// Whether the model was trained for any column order.
+    pub fn flexible(&self) -> bool {
+        self.flexible
+    }
+
+    /// The sub-column that says, by code 1, that a column is null; its other sub-columns then mean nothing.
+    pub(super) fn null_flag(&self, column: usize) -> Option<usize> {
+        self.null_flags[column]
+    }
+
+    /// The code that stands in a sub-column of a null.
+    pub(super) fn filler(&self, sub_column: usize) -> u32 {
+        self.fillers[sub_column]
+    }
+
+    /// A plan that draws `order` (columns, each at most once).
+    ///
+    /// # Errors
+    /// [`GenerateError::ColumnOrder`] when the model knows one order only and this is another;
+    /// [`GenerateError::Fold`] when a column does not exist or is named twice.
+    pub fn plan(
+        &self,
+        order: &[usize],
+        rules: SamplingRules,
+        reports: Reports,
+    ) -> Result<Plan, GenerateError> {
+        if !self.flexible && !order.is_sorted() {
+            return Err(GenerateError::ColumnOrder);
+        }
+        let columns = self.columns.len();
+        if order.iter().any(|c| *c >= columns) {
+            return Err(FoldError::Order { columns }.into());
+        }
+        self.plan_parts(self.folded.sub_columns_of(order), rules, reports)
+    }
+
+    /// A plan that draws sub-columns.
+    pub(super) fn plan_parts(
+        &self,
+        draws: Vec<usize>,
+        rules: SamplingRules,
+        reports: Reports,
+    ) -> Result<Plan, GenerateError> {
+        let plan = Plan::new(draws, rules, reports);
+        // Whatever is wrong with the draws shows here rather than at the first question.
+        sample_program(&self.folded, plan.spec(SampleInputs::default()))?;
+        Ok(plan)
+    }
+
+    /// Answers a plan for the rows of `cells`.
+    ///
+    /// Codes of nulls (a column whose null flag is known to be 1) are replaced by ones that are always the same, so that answers
+    /// do not depend on what stands in for nulls.
+    ///
+    /// # Errors
+    /// [`GenerateError::Gap`] when the model knows one order only and a row leaves out a column before one that is drawn;
+    /// [`GenerateError::Backend`] when a code is out of range or the device fails.
+    pub fn run(&self, plan: &Plan, cells: &Cells, site: DrawSite) -> Result<Drawn, GenerateError> {
+        if !self.flexible {
+            self.check_gaps(plan, cells)?;
+        }
+        self.run_batches(plan, Some(cells), None, cells.rows(), site)
+    }
+
+    /// Draws `rows` rows of which nothing is known.
+    ///
+    /// # Errors
+    /// [`GenerateError::Backend`] when the device fails.
+    pub fn run_free(&self, plan: &Plan, rows: usize, site: DrawSite) -> Result<Drawn, GenerateError> {
+        self.run_batches(plan, None, None, rows, site)
+    }
+
+    /// Rows of the largest batch of a plan.
+    pub(super) fn batch_rows(&self, plan: &Plan) -> usize {
+        let reported = |subs: &[usize]| subs.iter().map(|s| self.cardinality(*s)).sum::<usize>();
+        let width = reported(&plan.reports.probs) + reported(&plan.reports.weights) + 4 * self.sub_columns();
+        let rows = BATCH_NUMBERS / width.max(1);
+        rows.clamp(BATCH_ROWS.start, BATCH_ROWS.end) / 32 * 32
+    }
+
+    /// [`Self::run`] with given uniform numbers `[rows, sub-columns]` in place of drawn ones, without any check.
+    pub(super) fn run_batches(
+        &self,
+        plan: &Plan,
+        cells: Option<&Cells>,
+        uniforms: Option<&[f32]>,
+        rows: usize,
+        site: DrawSite,
+    ) -> Result<Drawn, GenerateError> {
+        let inputs = SampleInputs {
+            cells: cells.is_some(),
+            uniforms: uniforms.is_some(),
+        };
+        let (most, count) = (self.batch_rows(plan), self.sub_columns());
+        let mut worker = self.worker()?;
+        let mut drawn = Drawn::default();
+        for first in (0..rows).step_by(most) {
+            let batch = first..(first + most).min(rows);
+            let mut bound: Vec<Box<dyn Buffer>> = Vec::with_capacity(2);
+            if let Some(cells) = cells {
+                let mut words = cells.words(batch.clone()).to_vec();
+                self.settle_nulls(&mut words);
+                bound.push(self.backend.upload(HostData::U32(words))?);
+            }
+            if let Some(uniforms) = uniforms {
+                let numbers = uniforms[batch.start * count..batch.end * count].to_vec();
+                bound.push(self.backend.upload(HostData::F32(numbers))?);
+            }
+            let bound: Vec<&dyn Buffer> = bound.iter().map(AsRef::as_ref).collect();
+            let run = Run {
+                seed: site.seed,
+                first_row: site.first_row + first as u64,
+                ..Run::evaluate(batch.len() as u32)
+            };
+            let Worker { resident, programs } = &mut worker.worker;
+            let program = self.program(programs, plan, inputs, batch.len())?;
+            program.run(&run, resident, &bound)?;
+            drawn.append(Drawn::of(program, &plan.reports)?);
+        }
+        Ok(drawn)
+    }
+
+    /// The compiled program of a plan, for at least `rows` rows; the longest unused one goes when there are many.
+    fn program<'w>(
+        &self,
+        programs: &'w mut Vec<Program>,
+        plan: &Plan,
+        inputs: SampleInputs,
+        rows: usize,
+    ) -> Result<&'w mut Compiled, GenerateError> {
+        let fits = |p: &Program| p.plan == plan.id && p.inputs == inputs && p.max_rows >= rows;
+        let program = match programs.iter().position(fits) {
+            Some(found) => programs.remove(found),
+            None => {
+                // Powers of two: few programs serve all numbers of rows.
+                let max_rows = rows
+                    .next_power_of_two()
+                    .clamp(BATCH_ROWS.start, self.batch_rows(plan).max(rows));
+                programs.retain(|p| p.plan != plan.id || p.inputs != inputs || p.max_rows > max_rows);
+                let program = sample_program(&self.folded, plan.spec(inputs))?;
+                Program {
+                    plan: plan.id,
+                    inputs,
+                    max_rows,
+                    compiled: Compiled::new(self.backend.as_ref(), &program, max_rows)?,
+                }
+            }
+        };
+        if programs.len() >= KEPT_PROGRAMS {
+            programs.remove(0);
+        }
+        programs.push(program);
+        let last = programs.len() - 1;
+        Ok(&mut programs[last].compiled)
+    }
+
+    /// Whatever stands beside a known or given null flag of 1 becomes the filler.
+    fn settle_nulls(&self, words: &mut [u32]) {
+        for (column, flag) in self.null_flags.iter().enumerate() {
+            let Some(flag) = *flag else { continue };
+            for row in words.chunks_exact_mut(self.sub_columns()) {
+                if !matches!(Cell::from_word(row[flag]), Cell::Known(1) | Cell::Given(1)) {
+                    continue;
+                }
+                for s in self.columns[column].clone().filter(|s| *s != flag) {
+                    row[s] = match Cell::from_word(row[s]) {
+                        Cell::Known(_) => Cell::Known(self.fillers[s]).word(),
+                        Cell::Given(_) => Cell::Given(self.fillers[s]).word(),
+                        Cell::Drawn | Cell::Hidden => row[s],
+                    };
+                }
+            }
+        }
+    }
+
+    /// A model of one order needs all columns before the last one that is drawn.
+    fn check_gaps(&self, plan: &Plan, cells: &Cells) -> Result<(), GenerateError> {
+        let Some(last) = plan.draws.iter().max().copied() else {
+            return Ok(());
+        };
+        let mut drawn = vec![false; self.sub_columns()];
+        plan.draws.iter().for_each(|s| drawn[*s] = true);
+        for row in 0..cells.rows() {
+            let mut open = false;
+            for (s, is_drawn) in drawn.iter().copied().enumerate().take(last + 1) {
+                let cell = cells.get(row, s);
+                let is_gap = match cell {
+                    Cell::Known(_) => open,
+                    Cell::Hidden => true,
+                    Cell::Drawn | Cell::Given(_) => !is_drawn,
+                };
+                open |= !matches!(cell, Cell::Known(_));
+                if is_gap {
+                    let column = self.folded.sub_columns[s].column;
+                    return Err(GenerateError::Gap { row, column });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn workers(&self) -> MutexGuard<'_, Workers> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn worker(&self) -> Result<Borrowed<'_>, GenerateError> {
+        let mut workers = self.workers();
+        loop {
+            if let Some(worker) = workers.idle.pop() {
+                return Ok(Borrowed { model: self, worker });
+            }
+            if let Some(arena) = self.arena.as_ref().filter(|_| workers.to_come > 0) {
+                workers.to_come -= 1;
+                drop(workers);
+                let mut resident = Resident::default();
+                let data = HostData::F32(arena.clone());
+                if let Err(error) = resident.upload(self.backend.as_ref(), "folded", data) {
+                    self.workers().to_come += 1;
+                    return Err(error.into());
+                }
+                let worker = Worker {
+                    resident,
+                    programs: Vec::new(),
+                };
+                return Ok(Borrowed { model: self, worker });
+            }
+            workers = self
+                .returned
+                .wait(workers)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Codes `[rows, sub-columns]`, row-major, as a table.
+    ///
+    /// # Errors
+    /// [`GenerateError::Backend`] when their number is another.
+    pub fn table(&self, codes: &[u32], rows: usize) -> Result<CodeTable, GenerateError> {
+        let width = self.sub_columns();
+        let column = |s: usize| {
+            CodeColumn::from_codes(self.cardinality(s), codes.iter().skip(s).step_by(width).copied())
+        };
+        let columns = (0..width).map(column).collect();
+        CodeTable::new(columns, rows).ok_or_else(|| {
+            GenerateError::Backend(BackendError::BufferMismatch {
+                program: "sample".to_owned(),
+                binding: "codes".to_owned(),
+                expected: format!("{} codes", rows * width),
+                got: format!("{} codes", codes.len()),
+            })
+        })
+    }
+}
+
+/// A worker that goes back when it is dropped.
+struct Borrowed<'m> {
+    model: &'m LoadedModel,
+    worker: Worker,
+}
+
+impl Drop for Borrowed<'_> {
+    fn drop(&mut self) {
+        let nothing = Worker {
+            resident: Resident::default(),
+            programs: Vec::new(),
+        };
+        let worker = std::mem::replace(&mut self.worker, nothing);
+        self.model.workers().idle.push(worker);
+        self.model.returned.notify_one();
+    }
+}
+
+fn columns_of(folded: &FoldedModel) -> Vec<Range<usize>> {
+    let mut columns: Vec<Range<usize>> = Vec::new();
+    for (s, sub) in folded.sub_columns.iter().enumerate() {
+        match columns.get_mut(sub.column) {
+            Some(range) => range.end = s + 1,
+            None => columns.push(s..s + 1),
+        }
+    }
+    columns
+}
+
+/// The sub-columns called `nan`, by column.
+fn null_flags(model: &FlatModel, folded: &FoldedModel) -> Vec<Option<usize>> {
+    let mut flags = vec![None; model.columns().len()];
+    for (s, (name, _)) in model.sub_columns().iter().enumerate() {
+        if name.sub() == "nan" {
+            flags[folded.sub_columns[s].column] = Some(s);
+        }
+    }
+    flags
+}
+
+/// The most frequent code of each sub-column, by the bias of its predictor.
+fn fillers(model: &FlatModel, params: &[f32]) -> Vec<u32> {
+    let layout = model.layout();
+    let filler = |name: &crate::schema::SubColumnName| {
+        let bias = format!("predictors.predictors.{name}.bias");
+        let bias = layout.params().iter().find(|p| p.name == bias);
+        let values = bias.map_or(&[][..], |p| &params[p.view.range()]);
+        let best = (0..values.len()).max_by(|a, b| values[*a].total_cmp(&values[*b]).then(b.cmp(a)));
+        best.unwrap_or(0) as u32
+    };
+    model.sub_columns().iter().map(|(name, _)| filler(name)).collect()
+}

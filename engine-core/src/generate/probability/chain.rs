@@ -1,0 +1,224 @@
+//! The chain rule over sub-columns: each is asked given the codes of those before it, code by code.
+
+use std::ops::Range;
+
+use super::super::loaded::LoadedModel;
+use super::super::plan::{DrawSite, Plan};
+use super::super::{Cells, GenerateError};
+use crate::ir::ops::sampling::{Cell, Reports, SamplingRules};
+
+/// Rows that are asked at once.
+const CHUNK: usize = 8_192;
+
+/// Codes of some sub-columns with their probabilities, in one row.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Atoms {
+    /// `[atoms, sub-columns]`, row-major: codes.
+    pub codes: Vec<u32>,
+    /// Probability of each.
+    pub probs: Vec<f64>,
+    /// Mass of the codes that were dropped: no probability, of whatever set of codes, is off by more.
+    pub dropped: f64,
+    /// Effective number of draws behind the probabilities, where they were drawn: each has the standard error of a share of so many.
+    pub draws: Option<f64>,
+}
+
+/// The plans that ask sub-column after sub-column.
+#[derive(Debug)]
+pub(super) struct Chain {
+    sub_columns: Vec<usize>,
+    plans: Vec<Plan>,
+    /// Whether a sub-column has codes with set probabilities, so that weights are asked for in place of probabilities.
+    ruled: Vec<bool>,
+}
+
+/// How many atoms are kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Keep {
+    pub(super) tolerance: f64,
+    pub(super) most: usize,
+}
+
+impl Chain {
+    /// A chain over `sub_columns`, siblings ascending.
+    pub(super) fn new(
+        model: &LoadedModel,
+        sub_columns: Vec<usize>,
+        rules: &SamplingRules,
+    ) -> Result<Self, GenerateError> {
+        let ruled: Vec<bool> = sub_columns
+            .iter()
+            .map(|s| !rules.fixed_of(*s).is_empty())
+            .collect();
+        let plan = |(s, ruled): (&usize, &bool)| {
+            let mut reports = Reports::default();
+            let reported = if *ruled {
+                &mut reports.weights
+            } else {
+                &mut reports.probs
+            };
+            reported.push(*s);
+            model.plan_parts(vec![*s], rules.clone(), reports)
+        };
+        Ok(Self {
+            plans: sub_columns
+                .iter()
+                .zip(&ruled)
+                .map(plan)
+                .collect::<Result<_, _>>()?,
+            sub_columns,
+            ruled,
+        })
+    }
+
+    pub(super) fn sub_columns(&self) -> &[usize] {
+        &self.sub_columns
+    }
+
+    /// The atoms of the rows `rows` of `known`. What is not known is left out; what is known of the chain's own sub-columns is
+    /// passed over.
+    pub(super) fn ask(
+        &self,
+        model: &LoadedModel,
+        known: &Cells,
+        rows: Range<usize>,
+        keep: Keep,
+    ) -> Result<Vec<Atoms>, GenerateError> {
+        let start = Atoms {
+            codes: Vec::new(),
+            probs: vec![1.0],
+            dropped: 0.0,
+            draws: None,
+        };
+        let mut atoms = vec![start; rows.len()];
+        for level in 0..self.sub_columns.len() {
+            let probs = self.level(model, known, &rows, level, &atoms)?;
+            let (v, mut taken) = (model.cardinality(self.sub_columns[level]), 0);
+            // What may be dropped by now, so that the last levels have as much to spare as the first.
+            let share = (level + 1) as f64 / self.sub_columns.len() as f64;
+            for atoms in &mut atoms {
+                let count = atoms.probs.len();
+                atoms.split(level, &probs[taken * v..(taken + count) * v], v);
+                taken += count;
+                atoms.prune(level + 1, keep.tolerance * share, keep.most);
+            }
+        }
+        Ok(atoms)
+    }
+
+    /// Probabilities of the codes of one sub-column, `[all atoms, codes]`.
+    fn level(
+        &self,
+        model: &LoadedModel,
+        known: &Cells,
+        rows: &Range<usize>,
+        level: usize,
+        atoms: &[Atoms],
+    ) -> Result<Vec<f64>, GenerateError> {
+        let (s, v) = (
+            self.sub_columns[level],
+            model.cardinality(self.sub_columns[level]),
+        );
+        let total: usize = atoms.iter().map(|a| a.probs.len()).sum();
+        let mut probs = Vec::with_capacity(total * v);
+        let flag = self.null_flag(model, level);
+        let of_atoms = rows.clone().zip(atoms);
+        let mut all = of_atoms.flat_map(|(row, atoms)| (0..atoms.probs.len()).map(move |i| (row, atoms, i)));
+        loop {
+            let chunk: Vec<(usize, &Atoms, usize)> = all.by_ref().take(CHUNK).collect();
+            if chunk.is_empty() {
+                return Ok(probs);
+            }
+            let mut words = Vec::with_capacity(chunk.len() * model.sub_columns());
+            for (row, atoms, i) in &chunk {
+                let prefix = &atoms.codes[i * level..(i + 1) * level];
+                self.push_words(known.row(*row), prefix, &mut words);
+            }
+            let cells = Cells::from_words(model.sub_columns(), words);
+            let drawn = model.run(&self.plans[level], &cells, DrawSite::default())?;
+            let told = if self.ruled[level] {
+                drawn.weights
+            } else {
+                drawn.probs
+            };
+            for ((_, atoms, i), told) in chunk.iter().zip(told.chunks_exact(v)) {
+                let is_null = flag.is_some_and(|f| atoms.codes[i * level + f] == 1);
+                let filler = model.filler(s) as usize;
+                let sum: f64 = told.iter().map(|p| f64::from(*p)).sum();
+                probs.extend(told.iter().enumerate().map(|(code, p)| match is_null {
+                    true => f64::from(u8::from(code == filler)),
+                    false => f64::from(*p) / sum,
+                }));
+            }
+        }
+    }
+
+    /// Where in the chain the null flag of a later sibling stands.
+    fn null_flag(&self, model: &LoadedModel, level: usize) -> Option<usize> {
+        let s = self.sub_columns[level];
+        let column = model.columns().iter().position(|c| c.contains(&s))?;
+        let flag = model.null_flag(column).filter(|flag| *flag != s)?;
+        self.sub_columns[..level].iter().position(|other| *other == flag)
+    }
+
+    /// What is known of a row and of the chain before; the sub-columns from there on are drawn, everything else is hidden.
+    fn push_words(&self, known: &[u32], prefix: &[u32], words: &mut Vec<u32>) {
+        let first = words.len();
+        words.extend(known.iter().map(|word| match Cell::from_word(*word) {
+            Cell::Known(_) => *word,
+            _ => Cell::Hidden.word(),
+        }));
+        for (level, s) in self.sub_columns.iter().enumerate() {
+            words[first + s] = match prefix.get(level) {
+                Some(code) => Cell::Known(*code).word(),
+                None if level == prefix.len() => Cell::Drawn.word(),
+                None => Cell::Hidden.word(),
+            };
+        }
+    }
+}
+
+impl Atoms {
+    /// Splits every atom by the codes of the next sub-column; what has no mass goes.
+    fn split(&mut self, level: usize, probs: &[f64], cardinality: usize) {
+        let (mut codes, mut masses) = (Vec::new(), Vec::new());
+        for (i, mass) in self.probs.iter().enumerate() {
+            for (code, p) in probs[i * cardinality..(i + 1) * cardinality].iter().enumerate() {
+                if mass * p > 0.0 {
+                    codes.extend_from_slice(&self.codes[i * level..(i + 1) * level]);
+                    codes.push(code as u32);
+                    masses.push(mass * p);
+                }
+            }
+        }
+        (self.codes, self.probs) = (codes, masses);
+    }
+
+    /// Drops the least probable atoms: as many as `tolerance` allows, and all but `most`.
+    fn prune(&mut self, width: usize, tolerance: f64, most: usize) {
+        if tolerance == 0.0 && self.probs.len() <= most {
+            return;
+        }
+        let mut by_mass: Vec<usize> = (0..self.probs.len()).collect();
+        by_mass.sort_by(|a, b| self.probs[*a].total_cmp(&self.probs[*b]).then(b.cmp(a)));
+        let mut gone = 0;
+        for i in &by_mass {
+            let too_many = self.probs.len() - gone > most.max(1);
+            if !too_many && self.dropped + self.probs[*i] > tolerance {
+                break;
+            }
+            self.dropped += self.probs[*i];
+            gone += 1;
+        }
+        let mut kept = by_mass.split_off(gone);
+        if gone == 0 {
+            return;
+        }
+        kept.sort_unstable();
+        self.probs = kept.iter().map(|i| self.probs[*i]).collect();
+        self.codes = kept
+            .iter()
+            .flat_map(|i| self.codes[i * width..(i + 1) * width].to_vec())
+            .collect();
+    }
+}

@@ -1,0 +1,181 @@
+//! Log-likelihood of rows.
+
+use super::super::loaded::LoadedModel;
+use super::super::plan::Plan;
+use super::super::{Cells, DrawSite, GenerateError};
+use super::ProbabilityOptions;
+use super::enumerate::{Combinations, Scorer, draw_uniforms, given_row, log_sum, row_scores};
+use crate::ir::ops::sampling::{Cell, Reports, SamplingRules};
+
+/// Rows that are scored at once.
+const ROWS: usize = 8_192;
+
+/// Logarithms of probabilities of rows, in nats. A numeric column that is binned counts with the mass of the bin, so values can be
+/// compared within one model only.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogProbs {
+    /// One per row, finite and at most 0: the logarithm of the probability of all known cells, averaged over the orders.
+    pub rows: Vec<f64>,
+    /// `[rows, columns]`: what each column adds, averaged over the orders; with one order they sum to the row's. 0 where the column is
+    /// not known, NaN in rows that a model of one order had to sum over.
+    pub columns: Vec<f64>,
+    /// Standard errors of `rows`, where some row had to be answered by draws; 0 for rows that were answered exactly.
+    pub standard_errors: Option<Vec<f64>>,
+}
+
+/// A question for the log-likelihood of rows. It is prepared once, and asked any number of times from any thread.
+#[derive(Debug)]
+pub struct LogProbQuery {
+    orders: Vec<Plan>,
+    options: ProbabilityOptions,
+}
+
+impl LogProbQuery {
+    /// Prepares the question; `options.fixed` has no effect, every code counts with the model's probability.
+    ///
+    /// # Errors
+    /// [`GenerateError::TooFew`].
+    pub fn new(model: &LoadedModel, options: &ProbabilityOptions) -> Result<Self, GenerateError> {
+        options.check()?;
+        Self::in_orders(model, &options.column_orders(model), options)
+    }
+
+    /// As [`Self::new`], averaged over the given orders of all columns.
+    ///
+    /// # Errors
+    /// [`GenerateError::ColumnOrder`] when the model knows one order only and this is another; [`GenerateError::TooFew`] when there is
+    /// none.
+    pub fn in_orders(
+        model: &LoadedModel,
+        orders: &[Vec<usize>],
+        options: &ProbabilityOptions,
+    ) -> Result<Self, GenerateError> {
+        let logs = || Reports {
+            log_probs: true,
+            ..Reports::default()
+        };
+        let plan = |order: &Vec<usize>| model.plan(order, SamplingRules::default(), logs());
+        let plans: Vec<Plan> = orders.iter().map(plan).collect::<Result<_, _>>()?;
+        if plans.is_empty() {
+            let (option, got, least) = ("orders", 0, 1);
+            return Err(GenerateError::TooFew { option, got, least });
+        }
+        Ok(Self {
+            orders: plans,
+            options: options.clone(),
+        })
+    }
+
+    /// Log-likelihood of the known cells of each row; all others are left out.
+    ///
+    /// Of a column that is null only its null flag counts: whatever stands beside it means nothing. Values that the model does not
+    /// know count as the code that stands for them. A model of one order sums over columns that are left out before known ones,
+    /// exactly when there are few combinations, else by draws.
+    ///
+    /// # Errors
+    /// [`GenerateError::Backend`] when a code is out of range or the device fails.
+    pub fn ask(&self, model: &LoadedModel, known: &Cells) -> Result<LogProbs, GenerateError> {
+        let width = model.columns().len();
+        let mut answer = LogProbs {
+            rows: Vec::with_capacity(known.rows()),
+            columns: Vec::with_capacity(known.rows() * width),
+            standard_errors: None,
+        };
+        for first in (0..known.rows()).step_by(ROWS) {
+            let rows = first..(first + ROWS).min(known.rows());
+            let words = rows
+                .flat_map(|row| given_row(known, row, |_| Cell::Hidden))
+                .collect();
+            let given = match width {
+                0 => Cells::hidden(known.rows() - first, 0),
+                _ => Cells::from_words(model.sub_columns(), words),
+            };
+            self.scored(model, &given, &mut answer)?;
+        }
+        if !model.flexible() {
+            self.sum_over_gaps(model, known, &mut answer)?;
+        }
+        Ok(answer)
+    }
+
+    /// Scores rows whose known cells are given at their turn, in all orders.
+    fn scored(&self, model: &LoadedModel, given: &Cells, answer: &mut LogProbs) -> Result<(), GenerateError> {
+        let (rows, count, width) = (given.rows(), model.sub_columns(), model.columns().len());
+        let mut by_order = Vec::with_capacity(self.orders.len());
+        let mut columns = vec![0.0; rows * width];
+        for plan in &self.orders {
+            let drawn = model.run_batches(plan, Some(given), None, rows, DrawSite::default())?;
+            by_order.push(row_scores(model, &drawn, given));
+            for row in 0..rows {
+                for (c, range) in model.columns().iter().enumerate() {
+                    let flag = model.null_flag(c).filter(|f| {
+                        matches!(given.get(row, *f), Cell::Given(_)) && drawn.codes[row * count + f] == 1
+                    });
+                    let counted = range.clone().filter(|s| flag.is_none_or(|f| f == *s));
+                    let sum: f64 = counted.map(|s| f64::from(drawn.log_probs[row * count + s])).sum();
+                    columns[row * width + c] += sum / self.orders.len() as f64;
+                }
+            }
+        }
+        let orders = (self.orders.len() as f64).ln();
+        answer
+            .rows
+            .extend((0..rows).map(|row| log_sum(by_order.iter().map(|scores| scores[row])) - orders));
+        answer.columns.extend(columns);
+        Ok(())
+    }
+
+    /// Rows of a model of one order in which a known column follows one that is not: sums over what is left out.
+    fn sum_over_gaps(
+        &self,
+        model: &LoadedModel,
+        known: &Cells,
+        answer: &mut LogProbs,
+    ) -> Result<(), GenerateError> {
+        let (columns, width) = (model.columns(), model.columns().len());
+        for row in 0..known.rows() {
+            let is_known = |c: usize| {
+                columns[c]
+                    .clone()
+                    .all(|s| matches!(known.get(row, s), Cell::Known(_)))
+            };
+            let last = (0..width).rev().find(|c| is_known(*c)).unwrap_or(0);
+            let gaps: Vec<usize> = (0..last)
+                .filter(|c| !is_known(*c))
+                .flat_map(|c| columns[c].clone())
+                .collect();
+            if gaps.is_empty() {
+                continue;
+            }
+            answer.columns[row * width..(row + 1) * width].fill(f64::NAN);
+            let hidden = Combinations::new(model, gaps);
+            let mut scorer = Scorer::new(model, &self.orders[0]);
+            if hidden.count() <= self.options.most_combinations {
+                let base = given_row(known, row, |_| Cell::Hidden);
+                for h in (0..hidden.count()).filter(|h| hidden.stands(model, *h)) {
+                    scorer.push(&base, hidden.codes(h), &[])?;
+                }
+                answer.rows[row] = log_sum(scorer.finish()?.into_iter());
+                continue;
+            }
+            let (base, draws) = (given_row(known, row, |_| Cell::Drawn), self.options.draws);
+            for draw in 0..draws {
+                let uniforms = draw_uniforms(self.options.seed, row as u64, draw as u32, model.sub_columns());
+                scorer.push(&base, [], &uniforms)?;
+            }
+            let scores = scorer.finish()?;
+            let mean = log_sum(scores.iter().copied()) - (draws as f64).ln();
+            let squares = scores
+                .iter()
+                .map(|s| ((s - mean).exp() - 1.0).powi(2))
+                .sum::<f64>();
+            answer.rows[row] = mean;
+            let errors = answer
+                .standard_errors
+                .get_or_insert_with(|| vec![0.0; known.rows()]);
+            // Relative error of the mean, which is the error of its logarithm.
+            errors[row] = (squares / (draws * (draws - 1)) as f64).sqrt();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,196 @@
+//! The distribution of one column of any number of sub-columns, as a list of its most probable codes.
+
+use std::collections::BTreeMap;
+
+use super::super::loaded::LoadedModel;
+use super::super::plan::{DrawSite, Plan};
+use super::super::{Cells, GenerateError};
+use super::ProbabilityOptions;
+use super::chain::{Atoms, Chain, Keep};
+use super::enumerate::{Combinations, draw_uniforms, given_row, row_scores};
+use super::joint::{Joint, JointQuery, ROWS, Way, last_of_interest};
+use crate::ir::ops::sampling::{Cell, Reports, SamplingRules};
+
+/// A question for the distribution of one column. It is prepared once, and asked any number of times from any thread.
+#[derive(Debug)]
+pub struct ValueQuery {
+    column: usize,
+    chain: Chain,
+    keep: Keep,
+    /// How a model of one order answers rows that leave out columns.
+    gaps: Option<Gaps>,
+    options: ProbabilityOptions,
+}
+
+/// What a model of one order needs beside the chain.
+#[derive(Debug)]
+struct Gaps {
+    /// All columns in their order, under the rules.
+    draw: Plan,
+    /// The joint distribution, where the column has few enough codes.
+    joint: Option<JointQuery>,
+    combinations: Combinations,
+}
+
+impl ValueQuery {
+    /// Prepares the question for a column.
+    ///
+    /// # Errors
+    /// [`GenerateError::Targets`] when there is no such column; [`GenerateError::TooFew`].
+    pub fn new(
+        model: &LoadedModel,
+        column: usize,
+        options: &ProbabilityOptions,
+    ) -> Result<Self, GenerateError> {
+        options.check()?;
+        let sub_columns: Vec<usize> = model
+            .columns()
+            .get(column)
+            .ok_or(GenerateError::Targets)?
+            .clone()
+            .collect();
+        let rules = SamplingRules {
+            fixed: options.fixed.clone(),
+            ..SamplingRules::default()
+        };
+        let gaps = || {
+            let trained: Vec<usize> = (0..model.columns().len()).collect();
+            let logs = Reports {
+                log_probs: true,
+                ..Reports::default()
+            };
+            let joint = match JointQuery::new(model, &[column], options) {
+                Err(GenerateError::Combinations { .. }) => None,
+                joint => Some(joint?),
+            };
+            Ok::<_, GenerateError>(Gaps {
+                draw: model.plan(&trained, rules.clone(), logs)?,
+                joint,
+                combinations: Combinations::new(model, sub_columns.clone()),
+            })
+        };
+        Ok(Self {
+            column,
+            gaps: (!model.flexible()).then(gaps).transpose()?,
+            chain: Chain::new(model, sub_columns, &rules)?,
+            keep: Keep {
+                tolerance: options.tolerance,
+                most: options.most_values,
+            },
+            options: options.clone(),
+        })
+    }
+
+    /// The column that is asked for.
+    pub fn column(&self) -> usize {
+        self.column
+    }
+
+    /// The distribution in each row of `known`, given what is known; mass that was dropped is stated.
+    ///
+    /// A model of any order leaves out what is not known. A model of one order sums over it: exactly when there are few
+    /// combinations, else by draws, whose effective number is stated.
+    ///
+    /// # Errors
+    /// [`GenerateError::Backend`] when a code is out of range or the device fails.
+    pub fn ask(&self, model: &LoadedModel, known: &Cells) -> Result<Vec<Atoms>, GenerateError> {
+        let mut all = Vec::with_capacity(known.rows());
+        let Some(gaps) = &self.gaps else {
+            for first in (0..known.rows()).step_by(ROWS) {
+                let rows = first..(first + ROWS).min(known.rows());
+                all.extend(self.chain.ask(model, known, rows, self.keep)?);
+            }
+            return Ok(all);
+        };
+        let sizes = (gaps.combinations.count(), self.options.most_combinations);
+        for row in 0..known.rows() {
+            match (Way::of(model, (known, row), &[self.column], sizes), &gaps.joint) {
+                (Way::Direct, _) => all.extend(self.chain.ask(model, known, row..row + 1, self.keep)?),
+                (Way::Exact(hidden), Some(joint)) => {
+                    all.push(exact(model, known, (row, hidden), joint, &gaps.combinations)?);
+                }
+                _ => all.push(self.drawn(model, known, row, gaps)?),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Draws of the column and of what is left out, weighted by what they make of the known cells.
+    fn drawn(
+        &self,
+        model: &LoadedModel,
+        known: &Cells,
+        row: usize,
+        gaps: &Gaps,
+    ) -> Result<Atoms, GenerateError> {
+        let (draws, width, column) = (
+            self.options.draws,
+            model.sub_columns(),
+            &model.columns()[self.column],
+        );
+        let last = last_of_interest(model, known, row, &[self.column]);
+        let base = given_row(known, row, |s| if s < last { Cell::Drawn } else { Cell::Hidden });
+        let (mut words, mut uniforms) = (Vec::new(), Vec::new());
+        for draw in 0..draws {
+            words.extend_from_slice(&base);
+            for s in column.clone() {
+                words[draw * width + s] = Cell::Drawn.word();
+            }
+            uniforms.extend(draw_uniforms(self.options.seed, row as u64, draw as u32, width));
+        }
+        let cells = Cells::from_words(width, words);
+        let site = DrawSite::default();
+        let drawn = model.run_batches(&gaps.draw, Some(&cells), Some(&uniforms), draws, site)?;
+        let scores = row_scores(model, &drawn, &cells);
+        let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let weights: Vec<f64> = scores.iter().map(|s| (s - max).exp()).collect();
+        let (total, squares) = (
+            weights.iter().sum::<f64>(),
+            weights.iter().map(|w| w * w).sum::<f64>(),
+        );
+        let mut by_codes: BTreeMap<Vec<u32>, f64> = BTreeMap::new();
+        for (row, weight) in weights.iter().enumerate() {
+            let mut codes = drawn.codes[row * width + column.start..row * width + column.end].to_vec();
+            if let Some(flag) = model
+                .null_flag(self.column)
+                .filter(|f| codes[f - column.start] == 1)
+            {
+                let others = column.clone().filter(|s| *s != flag);
+                others.for_each(|s| codes[s - column.start] = model.filler(s));
+            }
+            *by_codes.entry(codes).or_default() += weight / total;
+        }
+        Ok(Atoms {
+            codes: by_codes.keys().flatten().copied().collect(),
+            probs: by_codes.into_values().collect(),
+            dropped: 0.0,
+            draws: Some(total * total / squares),
+        })
+    }
+}
+
+/// Sums over what a row leaves out.
+fn exact(
+    model: &LoadedModel,
+    known: &Cells,
+    (row, hidden): (usize, Combinations),
+    query: &JointQuery,
+    combinations: &Combinations,
+) -> Result<Atoms, GenerateError> {
+    let alone = Cells::from_words(model.sub_columns(), known.row(row).to_vec());
+    let mut joint = Joint {
+        sub_columns: combinations.sub_columns.clone(),
+        cardinalities: Vec::new(),
+        probs: vec![0.0; combinations.count()],
+        standard_errors: None,
+    };
+    query.summed(model, &alone, &[(0, hidden)], &mut joint)?;
+    let possible = (0..joint.probs.len()).filter(|t| joint.probs[*t] > 0.0);
+    let codes = |t: usize| combinations.codes(t).into_iter().map(|(_, code)| code);
+    Ok(Atoms {
+        codes: possible.clone().flat_map(codes).collect(),
+        probs: possible.map(|t| joint.probs[t]).collect(),
+        dropped: 0.0,
+        draws: None,
+    })
+}

@@ -1,0 +1,140 @@
+//! Statistical parity: the probabilities of a target are matched, quantile by quantile, to those of all rows, group by group.
+
+/// Quantiles between the knots 0 and 1 that are added at both ends.
+const QUANTILES: usize = 101;
+/// Added to the denominator of slopes.
+const SLOPE_FLOOR: f64 = 1e-10;
+
+/// Quantiles of the probability of one code over rows, from 0 to 1 in steps of a hundredth, between the knots 0 and 1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Knots(Vec<f64>);
+
+impl Knots {
+    /// The knots of probabilities, in any order; at least one.
+    pub fn of(mut probs: Vec<f64>) -> Self {
+        probs.sort_by(f64::total_cmp);
+        let last = probs.len().saturating_sub(1);
+        let quantile = |q: usize| {
+            let place = q as f64 / (QUANTILES - 1) as f64 * last as f64;
+            let (below, share) = (place.floor() as usize, place.fract());
+            let at = |i: usize| probs.get(i.min(last)).copied().unwrap_or(0.0);
+            at(below) + (at(below + 1) - at(below)) * share
+        };
+        let inner = (0..QUANTILES).map(quantile);
+        Self([0.0].into_iter().chain(inner).chain([1.0]).collect())
+    }
+
+    /// The knots of each of `cardinality` codes from probabilities `[rows, codes]`.
+    pub fn of_codes(probs: &[f32], cardinality: usize) -> Vec<Self> {
+        let of_code = |code: usize| {
+            probs
+                .iter()
+                .skip(code)
+                .step_by(cardinality)
+                .map(|p| f64::from(*p))
+        };
+        (0..cardinality)
+            .map(|code| Self::of(of_code(code).collect()))
+            .collect()
+    }
+
+    /// The knots, 103 numbers in ascending order.
+    pub fn values(&self) -> &[f64] {
+        &self.0
+    }
+}
+
+/// Piecewise linear interpolation from `x_knots` to `y_knots` (as many, at least two): the first knot above `x`, but never the
+/// first of all, ends the piece.
+pub fn interpolate(x: f64, x_knots: &[f64], y_knots: &[f64]) -> f64 {
+    let above = x_knots.partition_point(|knot| *knot <= x);
+    let j = above.clamp(1, x_knots.len() - 1);
+    let slope = (y_knots[j] - y_knots[j - 1]) / (x_knots[j] - x_knots[j - 1] + SLOPE_FLOOR);
+    y_knots[j - 1] + slope * (x - x_knots[j - 1])
+}
+
+/// The transform that gives the probabilities of one sub-column the same distribution in every group of rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parity {
+    /// The sub-column whose probabilities change.
+    pub target: usize,
+    /// Sub-columns, drawn or known before the target, whose codes make the groups.
+    pub sensitive: Vec<usize>,
+    /// Codes of the sensitive sub-columns of each group, in ascending order of the lists.
+    pub groups: Vec<Vec<u32>>,
+    /// Knots of each code of the target over all rows.
+    pub marginal: Vec<Knots>,
+    /// Knots of each code of the target by group.
+    pub by_group: Vec<Vec<Knots>>,
+}
+
+impl Parity {
+    /// Changes the probabilities of the target in one row; `code_of` tells the row's codes. Rows in no group are normalised only.
+    pub fn apply(&self, probs: &mut [f32], code_of: impl Fn(usize) -> u32) {
+        let compare = |group: &Vec<u32>| {
+            group
+                .iter()
+                .copied()
+                .cmp(self.sensitive.iter().map(|s| code_of(*s)))
+        };
+        if let Ok(group) = self.groups.binary_search_by(compare) {
+            for ((p, from), to) in probs.iter_mut().zip(&self.by_group[group]).zip(&self.marginal) {
+                *p = interpolate(f64::from(*p), from.values(), to.values()) as f32;
+            }
+        }
+        let sum: f32 = probs.iter().sum();
+        if sum > 0.0 {
+            probs.iter_mut().for_each(|p| *p /= sum);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interpolation_takes_the_last_of_equal_knots() {
+        let (x, y) = ([0.0, 0.0, 0.5, 1.0, 1.0], [0.0, 0.2, 0.3, 0.8, 1.0]);
+        for (at, want) in [(0.0, 0.2), (0.25, 0.25), (0.5, 0.3), (1.0, 0.8)] {
+            let got = interpolate(at, &x, &y);
+            assert!((got - want).abs() < 1e-6, "{got} instead of {want} at {at}");
+        }
+    }
+
+    #[test]
+    fn knots_are_quantiles_between_zero_and_one() {
+        let knots = Knots::of(vec![0.4, 0.2, 0.6]);
+        let values = knots.values();
+        assert_eq!(values.len(), 103);
+        assert_eq!(
+            (values[0], values[1], values[101], values[102]),
+            (0.0, 0.2, 0.6, 1.0)
+        );
+        assert!((values[51] - 0.4).abs() < 1e-12 && (values[26] - 0.3).abs() < 1e-12);
+    }
+
+    #[test]
+    fn groups_get_the_distribution_of_all_rows() {
+        let knots = |shift: f64| Knots::of((0..=100).map(|i| shift + f64::from(i) / 400.0).collect());
+        let parity = Parity {
+            target: 1,
+            sensitive: vec![0],
+            groups: vec![vec![1], vec![2]],
+            marginal: vec![knots(0.3), knots(0.45)],
+            by_group: vec![vec![knots(0.1), knots(0.65)], vec![knots(0.5), knots(0.25)]],
+        };
+        let applied = |code, p: f32| {
+            let mut probs = [p, 1.0 - p];
+            parity.apply(&mut probs, |_| code);
+            assert!((probs[0] + probs[1] - 1.0).abs() < 1e-6);
+            probs[0]
+        };
+        let (one, two) = (applied(1, 0.2), applied(2, 0.6));
+        assert!(
+            (one - two).abs() < 1e-4 && (one - 0.4).abs() < 1e-4,
+            "{one} and {two}"
+        );
+        assert_eq!(applied(3, 0.2), 0.2, "rows of no group keep their probabilities");
+    }
+}
