@@ -86,7 +86,8 @@ fn every_column_is_explained() {
     assert_eq!(
         odd.last(),
         Some(
-            &"  override   split with --encoding 'odd column=numeric-auto' or --encoding 'odd column=datetime'"
+            &"  override   split with --encoding 'odd column=numeric-auto' or --encoding 'odd column=character' or \
+              --encoding 'odd column=datetime' or --encoding 'odd column=lat-long'"
         )
     );
 }

@@ -159,8 +159,8 @@ fn places_of_one_subject_are_rare() {
         let EncodingStats::LatLong(places) = stats_of(&stats) else {
             panic!("places were asked for")
         };
-        let squares = places.quad_codes.values().flat_map(|codes| codes.keys());
-        assert!(!places.has_nan && squares.cloned().all(|s| s == "_RARE_" || s.starts_with("++AA")));
+        let mut squares = places.quad_codes.values().flat_map(|codes| codes.keys());
+        assert!(!places.has_nan && squares.all(|s| s == "_RARE_" || s.starts_with("++AA")));
         let signs = &places.quadtile_characters.codes;
         assert!(
             ["P0", "P1"].iter().all(|p| signs[*p].keys().eq(["+"])),
@@ -192,7 +192,7 @@ fn dates_of_one_subject_are_rare() {
         let secret = |row: usize| {
             (
                 String::new(),
-                (if row % 3 == 0 { 30_000 } else { -30_000 }) * DAY + 45_296_000_000,
+                (if row.is_multiple_of(3) { 30_000 } else { -30_000 }) * DAY + 45_296_000_000,
             )
         };
         let stats = Rows::planted(usual, secret).statistics(EncodingType::DatetimeRelative);

@@ -76,12 +76,13 @@ fn alternatives(column: &ColumnFormat, current: Option<EncodingType>) -> Vec<Enc
         // Texts may hold numbers; for numbers the choice has been made.
         EncodingType::NumericAuto => is_text,
         encoding if encoding.is_numeric() => values.is_numeric(),
-        EncodingType::Datetime | EncodingType::DatetimeRelative => is_text || values.is_temporal(),
+        EncodingType::Datetime => is_text || values.is_temporal(),
         EncodingType::Categorical => true,
         _ => is_text,
     };
     EncodingType::ALL
         .into_iter()
-        .filter(|&e| e.is_supported() && Some(e) != current && suits(e) && comes_back(e, column))
+        .filter(|&e| e.is_supported() && !e.needs_subjects() && Some(e) != current)
+        .filter(|&e| suits(e) && comes_back(e, column))
         .collect()
 }

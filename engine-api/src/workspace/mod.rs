@@ -254,6 +254,10 @@ impl Workspace {
     /// [`FileError`] when something cannot be removed.
     pub fn discard_data(&self) -> Result<(), EngineError> {
         let layout = self.layout(Stage::Split)?;
+        // A table that could not be used has left nothing behind.
+        if !layout.root().is_dir() {
+            return Ok(());
+        }
         remove_leftovers(layout.root())?;
         remove_folder(&layout.original_data())
     }

@@ -8,7 +8,7 @@ use super::{Cells, GenerateError};
 use crate::argn::FlatModel;
 use crate::backend::{Backend, BackendError, Buffer, HostData, Run};
 use crate::ir::ops::sampling::{Cell, FoldedModel, Reports, SampleInputs, SamplingRules};
-use crate::ir::{Folded, fold_inference, sample_program};
+use crate::ir::{FoldError, Folded, fold_inference, sample_program};
 use crate::resident::{Compiled, Resident};
 use crate::schema::{CodeColumn, CodeTable};
 
@@ -166,6 +166,10 @@ impl LoadedModel {
         if !self.flexible && !order.is_sorted() {
             return Err(GenerateError::ColumnOrder);
         }
+        let columns = self.columns.len();
+        if order.iter().any(|c| *c >= columns) {
+            return Err(FoldError::Order { columns }.into());
+        }
         self.plan_parts(self.folded.sub_columns_of(order), rules, reports)
     }
 
@@ -250,7 +254,7 @@ impl LoadedModel {
             let Worker { resident, programs } = &mut worker.worker;
             let program = self.program(programs, plan, inputs, batch.len())?;
             program.run(&run, resident, &bound)?;
-            drawn.append(&Drawn::of(program, &plan.reports)?);
+            drawn.append(Drawn::of(program, &plan.reports)?);
         }
         Ok(drawn)
     }
@@ -317,12 +321,12 @@ impl LoadedModel {
         plan.draws.iter().for_each(|s| drawn[*s] = true);
         for row in 0..cells.rows() {
             let mut open = false;
-            for s in 0..=last {
+            for (s, is_drawn) in drawn.iter().copied().enumerate().take(last + 1) {
                 let cell = cells.get(row, s);
                 let is_gap = match cell {
                     Cell::Known(_) => open,
                     Cell::Hidden => true,
-                    Cell::Drawn | Cell::Given(_) => !drawn[s],
+                    Cell::Drawn | Cell::Given(_) => !is_drawn,
                 };
                 open |= !matches!(cell, Cell::Known(_));
                 if is_gap {

@@ -3,6 +3,33 @@
 //! One plan drives all of them. [`LoadedModel`] folds a model once; a [`Plan`] says which columns are drawn in which order, by which
 //! rules, and what is told of it; [`Cells`] say what is known of each row, each in its own pattern. [`Generator`] streams rows,
 //! [`JointQuery`], [`ValueQuery`] and [`LogProbQuery`] answer with probabilities.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use engine_core::argn::FlatModel;
+//! use engine_core::backend::Backend;
+//! use engine_core::generate::{Cells, GenerateError, JointQuery, LoadedModel, ProbabilityOptions};
+//! use engine_core::schema::CodeTable;
+//!
+//! /// Probabilities of the last column's codes given all others, `[rows, codes]`.
+//! fn last_column(
+//!     backend: Arc<dyn Backend>,
+//!     model: &FlatModel,
+//!     params: &[f32],
+//!     rows: &CodeTable,
+//! ) -> Result<Vec<f64>, GenerateError> {
+//!     let loaded = LoadedModel::new(backend, model, params, true)?;
+//!     let (last, others) = loaded.columns().split_last().expect("a column");
+//!     // Prepared once; later questions need no compilation.
+//!     let question = JointQuery::new(&loaded, &[others.len()], &ProbabilityOptions::default())?;
+//!     let mut known = Cells::hidden(rows.rows(), loaded.sub_columns());
+//!     for column in others {
+//!         known.know(column.clone(), rows, 0, |_| true);
+//!     }
+//!     assert!(last.len() == 1);
+//!     Ok(question.ask(&loaded, &known)?.probs)
+//! }
+//! ```
 
 mod batching;
 mod cells;

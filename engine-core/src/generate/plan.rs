@@ -64,9 +64,9 @@ impl Plan {
 }
 
 impl Drawn {
-    pub(super) fn append(&mut self, more: &Self) {
+    pub(super) fn append(&mut self, more: Self) {
         if self.codes.is_empty() {
-            self.clone_from(more);
+            *self = more;
             return;
         }
         self.codes.extend_from_slice(&more.codes);

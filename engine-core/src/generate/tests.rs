@@ -565,6 +565,21 @@ fn models_of_one_order_refuse_gaps() {
 }
 
 #[test]
+fn plans_are_checked_when_they_are_made() {
+    let model = mixed_model();
+    let params = random_params(model.layout().len(), 8);
+    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params, true).unwrap();
+    let fails = |order: &[usize], reports| {
+        let plan = loaded.plan(order, SamplingRules::default(), reports);
+        matches!(plan, Err(GenerateError::Fold(_)))
+    };
+    assert!(fails(&[0, 4], Reports::default()));
+    assert!(fails(&[1, 0, 1], Reports::default()));
+    assert!(fails(&[1, 0], Reports::all(8)));
+    assert!(!fails(&[1, 0], Reports::all(7)));
+}
+
+#[test]
 fn several_threads_ask_one_model() {
     let model = mixed_model();
     let params = random_params(model.layout().len(), 8);

@@ -125,9 +125,10 @@ pub struct SampleSpec {
 /// The program that draws rows of a folded model. Resource: `folded`. Results: `codes` and what is asked for.
 ///
 /// # Errors
-/// [`FoldError::Draws`] when a sub-column does not exist, is drawn twice or before an earlier sibling.
+/// [`FoldError::Draws`] when a sub-column that is drawn or reported does not exist, is drawn twice or before an earlier sibling.
 pub fn sample_program(model: &Arc<FoldedModel>, spec: SampleSpec) -> Result<Program, FoldError> {
     check_draws(model, &spec.draws)?;
+    check_reports(model, &spec.reports)?;
     let mut builder = Builder::new("sample");
     let folded = builder.resource("folded", ResourceKind::Numbers)?;
     let sub_columns = model.cardinalities.len();
@@ -167,6 +168,14 @@ fn check_draws(model: &FoldedModel, draws: &[usize]) -> Result<(), FoldError> {
         drawn[s] = true;
     }
     Ok(())
+}
+
+fn check_reports(model: &FoldedModel, reports: &Reports) -> Result<(), FoldError> {
+    let mut reported = reports.probs.iter().chain(&reports.weights);
+    match reported.find(|s| **s >= model.sub_columns.len()) {
+        Some(s) => Err(FoldError::Draws { sub_column: *s }),
+        None => Ok(()),
+    }
 }
 
 fn pattern(program: &Program, expected: &'static str) -> FoldError {

@@ -10,6 +10,8 @@ use crate::ir::ops::sampling::{Cell, Reports, SamplingRules};
 
 /// Rows whose answers are worked out at once.
 pub(super) const ROWS: usize = 4_096;
+/// Scores of combinations that are held at once.
+const SCORES: usize = 1 << 20;
 /// Numbers that an answer may hold (2 GiB).
 const MOST_NUMBERS: usize = 1 << 28;
 
@@ -226,19 +228,22 @@ impl JointQuery {
     ) -> Result<(), GenerateError> {
         let count = self.combinations.count();
         let possible = self.possible(model);
+        let all: Vec<usize> = (0..known.rows()).collect();
         for plan in self.orders.iter().skip(1) {
-            let mut scorer = Scorer::new(model, plan);
-            for row in 0..known.rows() {
-                let base = given_row(known, row, |_| Cell::Hidden);
-                for t in possible.iter().copied() {
-                    scorer.push(&base, self.combinations.codes(t), &[])?;
+            for rows in all.chunks((SCORES / possible.len().max(1)).max(1)) {
+                let mut scorer = Scorer::new(model, plan);
+                for row in rows {
+                    let base = given_row(known, *row, |_| Cell::Hidden);
+                    for t in possible.iter().copied() {
+                        scorer.push(&base, self.combinations.codes(t), &[])?;
+                    }
                 }
-            }
-            let scores = scorer.finish()?;
-            for (row, scores) in scores.chunks_exact(possible.len().max(1)).enumerate() {
-                let total = log_sum(scores.iter().copied());
-                for (t, score) in possible.iter().zip(scores) {
-                    joint.probs[row * count + t] += (score - total).exp();
+                let scores = scorer.finish()?;
+                for (row, scores) in rows.iter().zip(scores.chunks_exact(possible.len().max(1))) {
+                    let total = log_sum(scores.iter().copied());
+                    for (t, score) in possible.iter().zip(scores) {
+                        joint.probs[row * count + t] += (score - total).exp();
+                    }
                 }
             }
         }
@@ -276,7 +281,10 @@ impl JointQuery {
             }
         }
         self.chained(model, known, &direct, joint)?;
-        self.summed(model, known, &exact, joint)?;
+        let per_chunk = (SCORES / self.options.most_combinations.max(1)).max(1);
+        for rows in exact.chunks(per_chunk) {
+            self.summed(model, known, rows, joint)?;
+        }
         if !drawn.is_empty() {
             joint.standard_errors = Some(vec![0.0; joint.probs.len()]);
             for row in drawn {

@@ -60,13 +60,6 @@ impl Loaded {
         ))
     }
 
-    /// The model's columns as numbers, in a given order of their names.
-    pub(crate) fn order_of(&self, order: &[String]) -> Outcome<Vec<usize>> {
-        let number = |name: &String| self.model.columns().iter().position(|c| c == name);
-        let numbers = order.iter().map(number).collect::<Option<Vec<_>>>();
-        Ok(numbers.ok_or("the order names a column that the model lacks")?)
-    }
-
     /// Codes of the first `rows` rows of the recorded batch, row-major.
     pub(crate) fn batch(&self, case: &Case, rows: usize) -> Outcome<HostData> {
         let tensors = Tensors::open(&case.path("batch64.safetensors"))?;

@@ -153,10 +153,10 @@ impl Recorded {
             let probabilities = probabilities.collect::<Outcome<Vec<_>>>()?;
             fixed.push(rebalanced_codes(stats, column, &probabilities));
         }
-        let one = |key: &str| options[key].as_f64().unwrap_or(1.0);
+        let one = |key: &str| options[format!("sampling_{key}")].as_f64().unwrap_or(1.0);
         let options = GenerateOptions {
-            temperature: one("sampling_temperature"),
-            top_p: one("sampling_top_p"),
+            temperature: one("temperature"),
+            top_p: one("top_p"),
             fixed: merge_rules(&fixed),
             ..GenerateOptions::new(0)
         };

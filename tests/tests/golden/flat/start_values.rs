@@ -3,8 +3,8 @@
 use engine_core::argn::empirical_biases;
 use engine_core::encode::empirical_probabilities;
 
-use super::generation::stats;
 use super::loaded::sub_columns;
+use super::recorded::stats;
 use super::training::encoded_table;
 use crate::compare::{Outcome, Report, within};
 use crate::discover::Case;
