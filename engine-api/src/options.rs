@@ -305,14 +305,14 @@ impl SampleOptions {
                 "these need an order of their own; leave the order out",
             );
         }
-        if let (Some(rebalance), Some(fairness)) = (&self.rebalance, &self.fairness) {
-            if rebalance.column == fairness.target {
-                return conflict(
-                    "rebalancing",
-                    "fairness of the same column",
-                    "its shares cannot both be set and follow from the groups; leave one out",
-                );
-            }
+        if let (Some(rebalance), Some(fairness)) = (&self.rebalance, &self.fairness)
+            && rebalance.column == fairness.target
+        {
+            return conflict(
+                "rebalancing",
+                "fairness of the same column",
+                "its shares cannot both be set and follow from the groups; leave one out",
+            );
         }
         self.rebalance.as_ref().map_or(Ok(()), Rebalance::check)
     }

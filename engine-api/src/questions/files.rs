@@ -185,10 +185,11 @@ impl FittedTabularArgn {
             if column.role == Role::Excluded {
                 continue;
             }
-            if imputer.fills(&column.name) && column.data_type == DataType::Null {
-                if let Some(of_model) = self.model().format().column(&column.name) {
-                    *column = of_model.clone();
-                }
+            if imputer.fills(&column.name)
+                && column.data_type == DataType::Null
+                && let Some(of_model) = self.model().format().column(&column.name)
+            {
+                *column = of_model.clone();
             }
             let to = imputer.output_type(&column.name, &column.data_type);
             if to != column.data_type {

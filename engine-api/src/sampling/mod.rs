@@ -45,7 +45,7 @@ pub struct SampleBatches {
 /// What draws rows.
 enum Drawing {
     Free(Box<Generator>),
-    Planned(Planned, usize),
+    Planned(Box<Planned>, usize),
 }
 
 impl SampleBatches {
@@ -88,7 +88,7 @@ impl SampleBatches {
             }
             let overlay = Overlay::new(&answers, options)?;
             let planned = Planned::new(answers, options, (seed, rows.unsigned_abs()))?;
-            (Drawing::Planned(planned, most), overlay)
+            (Drawing::Planned(Box::new(planned), most), overlay)
         };
         let keys = NewKeys::of(&model.format, seed, rows.unsigned_abs())?;
         let (sender, codes) = sync_channel(AHEAD);
