@@ -63,7 +63,7 @@ fn imputation_leaves_every_byte_of_known_cells() {
     let (old, new) = (holes(), text(desk.read("o.csv")));
     assert_eq!(old.lines().count(), new.lines().count());
     assert!(new.ends_with("\r\n"));
-    for (old, new) in old.split("\r\n").zip(new.split("\r\n")) {
+    for (old, new) in old.lines().zip(new.lines()) {
         let (old, new): (Vec<_>, Vec<_>) = (old.split(';').collect(), new.split(';').collect());
         assert_eq!(old.len(), new.len());
         for (old, new) in old.iter().zip(&new) {
