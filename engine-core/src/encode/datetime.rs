@@ -133,10 +133,7 @@ impl DatetimePartial {
             *count += more;
         }
         self.forms.merge(&later.forms);
-        match (&mut self.misfits, later.misfits) {
-            (Some(misfits), Some(more)) => misfits.merge(more),
-            (misfits, more) => *misfits = misfits.take().or(more),
-        }
+        Misfits::join(&mut self.misfits, later.misfits);
     }
 
     /// Rows that hold an instant, and how many of them lie outside the ends; all of them when these are hidden.

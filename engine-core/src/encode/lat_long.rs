@@ -187,10 +187,7 @@ impl LatLongPartial {
         for (all, more) in characters.zip(later.characters.iter().flatten()) {
             *all += more;
         }
-        match (&mut self.misfits, later.misfits) {
-            (Some(misfits), Some(more)) => misfits.merge(more),
-            (misfits, more) => *misfits = misfits.take().or(more),
-        }
+        Misfits::join(&mut self.misfits, later.misfits);
     }
 
     /// Who holds each square after so many cuts, rising.

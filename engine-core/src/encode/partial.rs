@@ -141,8 +141,17 @@ pub(crate) struct Misfits {
 }
 
 impl Misfits {
+    /// Takes in what a later part says, where either says anything.
+    pub(crate) fn join(all: &mut Option<Self>, later: Option<Self>) {
+        match (all.as_mut(), later) {
+            (Some(all), Some(more)) => all.merge(more),
+            (None, more) => *all = more,
+            (Some(_), None) => {}
+        }
+    }
+
     /// Takes in the rows that follow.
-    pub(crate) fn merge(&mut self, later: Self) {
+    fn merge(&mut self, later: Self) {
         self.present += later.present;
         if self.unreadable == 0 {
             self.row = later.row;

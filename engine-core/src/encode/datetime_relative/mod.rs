@@ -156,10 +156,7 @@ impl RelativePartial {
         for (rows, more) in self.log_hist.iter_mut().zip(later.log_hist) {
             *rows += more;
         }
-        match (&mut self.misfits, later.misfits) {
-            (Some(misfits), Some(more)) => misfits.merge(more),
-            (misfits, more) => *misfits = misfits.take().or(more),
-        }
+        Misfits::join(&mut self.misfits, later.misfits);
     }
 
     /// Rows that hold an instant, and how many of them lie outside the ends; all of them when these are hidden.

@@ -45,10 +45,7 @@ impl NumericPartial {
     /// Takes in the rows that follow. What [`super::reduce`] makes of the result is what it makes of the two.
     pub(crate) fn merge(&mut self, later: Self) {
         self.nulls += &later.nulls;
-        match (&mut self.misfits, later.misfits) {
-            (Some(misfits), Some(more)) => misfits.merge(more),
-            (misfits, more) => *misfits = misfits.take().or(more),
-        }
+        Misfits::join(&mut self.misfits, later.misfits);
         // Rows without a single number say nothing about categories.
         if later.extremes.is_empty() {
             return;
