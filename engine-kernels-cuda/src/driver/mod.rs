@@ -1,0 +1,158 @@
+//! What the kernels need of a device: memory, launches, a recording that is replayed. The NVIDIA driver is one
+//! implementation; the tests bring another that runs the same `.cu` files on the host.
+
+use std::fmt;
+
+use crate::error::CudaError;
+
+/// An address in device memory.
+pub type DevicePtr = u64;
+
+/// What a driver says of its device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriverInfo {
+    /// Name of the hardware and of the driver.
+    pub name: String,
+    /// Compute capability, `(9, 0)`.
+    pub compute_capability: (u32, u32),
+    /// Streaming multiprocessors.
+    pub multiprocessors: u32,
+    /// Device memory in bytes.
+    pub memory: u64,
+    /// Shared memory that a block may ask for, in bytes.
+    pub shared_per_block: u32,
+}
+
+/// One launch of a kernel. All kernels take a single struct by value.
+#[derive(Debug, Clone, Copy)]
+pub struct Launch<'a> {
+    /// Name of the kernel.
+    pub kernel: &'static str,
+    /// Blocks in x, y and z.
+    pub grid: [u32; 3],
+    /// Threads of a block.
+    pub block: u32,
+    /// Dynamic shared memory of a block in bytes.
+    pub shared: u32,
+    /// Bytes of the argument struct.
+    pub args: &'a [u8],
+}
+
+/// A device that can hold memory and make queues.
+pub trait Driver: fmt::Debug + Send + Sync {
+    /// The device.
+    fn info(&self) -> DriverInfo;
+
+    /// Device memory that is free, in bytes.
+    ///
+    /// # Errors
+    /// [`CudaError`] when the driver fails.
+    fn free_memory(&self) -> Result<u64, CudaError>;
+
+    /// Reserves device memory; at least one byte, aligned to 256.
+    ///
+    /// # Errors
+    /// [`CudaError::OutOfMemory`] when it does not suffice.
+    fn allocate(&self, bytes: usize) -> Result<DevicePtr, CudaError>;
+
+    /// Reserves page-locked memory of the host that the device can read at the same address.
+    ///
+    /// # Errors
+    /// [`CudaError::OutOfMemory`] when it does not suffice.
+    fn allocate_pinned(&self, bytes: usize) -> Result<DevicePtr, CudaError>;
+
+    /// Gives memory of [`Self::allocate`] back. Failures are logged.
+    ///
+    /// # Safety
+    /// `memory` came from [`Self::allocate`] of this driver, was not given back, and nothing that runs uses it.
+    unsafe fn free(&self, memory: DevicePtr);
+
+    /// Gives memory of [`Self::allocate_pinned`] back. Failures are logged.
+    ///
+    /// # Safety
+    /// As for [`Self::free`].
+    unsafe fn free_pinned(&self, memory: DevicePtr);
+
+    /// Copies from the host to the device (or to pinned memory) and waits for it.
+    ///
+    /// # Safety
+    /// `to` begins a live allocation with room for `from`, and nothing that runs uses it.
+    ///
+    /// # Errors
+    /// [`CudaError`] when the driver fails.
+    unsafe fn upload(&self, to: DevicePtr, from: &[u8]) -> Result<(), CudaError>;
+
+    /// Copies from the device to the host and waits for it.
+    ///
+    /// # Safety
+    /// `from` begins a live allocation of at least as many bytes, and nothing that runs writes them.
+    ///
+    /// # Errors
+    /// [`CudaError`] when the driver fails.
+    unsafe fn download(&self, from: DevicePtr, to: &mut [u8]) -> Result<(), CudaError>;
+
+    /// A new queue of launches.
+    ///
+    /// # Errors
+    /// [`CudaError`] when the driver fails.
+    fn queue(&self) -> Result<Box<dyn Queue>, CudaError>;
+}
+
+/// Launches that run one after another, in one lane or several that run beside each other.
+pub trait Queue: fmt::Debug + Send {
+    /// Puts a launch into a lane; lane 0 is the main one. Returns before it has run.
+    ///
+    /// # Safety
+    /// The argument struct is the kernel's, and all addresses in it stay valid until the launch has run (for a recorded launch:
+    /// whenever the recording is replayed).
+    ///
+    /// # Errors
+    /// [`CudaError`] when the kernel is unknown or the driver refuses.
+    unsafe fn launch(&mut self, lane: usize, launch: &Launch<'_>) -> Result<(), CudaError>;
+
+    /// Copies to the device behind what lane 0 holds; `from` is read before the call returns.
+    ///
+    /// # Safety
+    /// `to` is a live allocation with room for `from`.
+    ///
+    /// # Errors
+    /// [`CudaError`] when the driver refuses.
+    unsafe fn upload(&mut self, to: DevicePtr, from: &[u8]) -> Result<(), CudaError>;
+
+    /// Later launches in lane `to` wait for the earlier ones in lane `from`.
+    ///
+    /// # Errors
+    /// [`CudaError`] when the driver refuses.
+    fn order(&mut self, from: usize, to: usize) -> Result<(), CudaError>;
+
+    /// From here on launches are recorded instead of run. Every lane that gets launches must be ordered behind lane 0 first, and
+    /// lane 0 behind it at the end.
+    ///
+    /// # Errors
+    /// [`CudaError`] when the driver refuses.
+    fn begin_recording(&mut self) -> Result<(), CudaError>;
+
+    /// Ends the recording; it can be replayed by its number.
+    ///
+    /// # Errors
+    /// [`CudaError`] when the driver refuses what was recorded.
+    fn end_recording(&mut self) -> Result<usize, CudaError>;
+
+    /// Runs a recording, behind what lane 0 holds.
+    ///
+    /// # Safety
+    /// All addresses in the recorded launches are still valid.
+    ///
+    /// # Errors
+    /// [`CudaError`] when the driver refuses.
+    unsafe fn replay(&mut self, recording: usize) -> Result<(), CudaError>;
+
+    /// Forgets all recordings.
+    fn clear_recordings(&mut self);
+
+    /// Waits until everything has run.
+    ///
+    /// # Errors
+    /// [`CudaError`] when a launch failed.
+    fn synchronize(&mut self) -> Result<(), CudaError>;
+}
