@@ -4,8 +4,17 @@
 
 #![deny(missing_docs)]
 
+mod backend;
+mod bindings;
+mod buffer;
 pub mod driver;
 pub mod error;
+mod executable;
+mod kernels;
+mod memory;
 pub mod source;
+mod steps;
 
+pub use backend::CudaBackend;
 pub use error::CudaError;
+pub use kernels::KERNELS;

@@ -12,9 +12,15 @@ pub const FILES: &[(&str, &str)] = &[
     ("batch.cu", include_str!("../kernels/batch.cu")),
     ("embedding.cu", include_str!("../kernels/embedding.cu")),
     ("linear_grouped.cu", include_str!("../kernels/linear_grouped.cu")),
+    ("linear_ordered.cu", include_str!("../kernels/linear_ordered.cu")),
     ("optimizer.cu", include_str!("../kernels/optimizer.cu")),
     ("privacy.cu", include_str!("../kernels/privacy.cu")),
     ("reduce.cu", include_str!("../kernels/reduce.cu")),
+    ("sampling.cu", include_str!("../kernels/sampling.cu")),
+    (
+        "sampling_rules.cuh",
+        include_str!("../kernels/sampling_rules.cuh"),
+    ),
     ("softmax.cu", include_str!("../kernels/softmax.cu")),
 ];
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cmath>
+using std::isnan;
 
 #include "fibers.h"
 #include "grid.h"

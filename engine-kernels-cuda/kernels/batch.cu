@@ -1,0 +1,115 @@
+// Where batches come from: rows of the encoded table on the device, and the column order of the step.
+#include "random.cuh"
+
+const u32 GATHER_ROWS = 16;
+const u32 SEQUENTIAL = 0;
+
+// Where a sub-column's code lies in a packed row.
+struct Place {
+    u32 byte;
+    u32 bytes;  // 1, 2 or 4
+};
+LAYOUT(Place, 8);
+
+struct GatherRows {
+    const u8* table;      // [len, stride] packed rows
+    const Place* places;  // [columns]
+    u32* codes;           // [rows, columns]
+    const Steps* steps;
+    u64 len;
+    u32 stride;
+    u32 columns;
+    u32 rows;
+    u32 steps_per_epoch;  // 0 reads in order
+    u32 half_bits;        // of the permutation's Feistel network
+    u32 reserved;
+};
+LAYOUT(GatherRows, 64);
+
+// Position i of permutation number `epoch` of 0..len: a four-round Feistel network with cycle walking.
+DEVICE u64 permuted(u64 seed, u32 epoch, u64 len, u32 half_bits, u64 i) {
+    const u64 mask = (1ull << half_bits) - 1;
+    u64 x = i;
+    do {
+        u64 left = x >> half_bits, right = x & mask;
+        for (u32 round = 0; round < 4; ++round) {
+            u32 word = random_words(seed, PURPOSE_SHUFFLE, 0, epoch, (u32)right, round).w[0];
+            u64 next = left ^ ((u64)word & mask);
+            left = right;
+            right = next;
+        }
+        x = left << half_bits | right;
+    } while (x >= len);
+    return x;
+}
+
+KERNEL(gather_rows, GatherRows, 256) {
+    SHARED u64 sources[GATHER_ROWS];
+    const Step& step = current(a.steps);
+    const u32 first = blockIdx.x * GATHER_ROWS;
+    if (threadIdx.x < GATHER_ROWS && first + threadIdx.x < a.rows) {
+        const u32 b = first + threadIdx.x;
+        u64 source = step.first_row + b;
+        if (a.steps_per_epoch != SEQUENTIAL) {
+            const u32 epoch = step.step / a.steps_per_epoch, within = step.step % a.steps_per_epoch;
+            source = permuted(step.seed, epoch, a.len, a.half_bits, (u64)within * a.rows + b);
+        }
+        sources[threadIdx.x] = source;
+    }
+    __syncthreads();
+    const u32 rows = min(GATHER_ROWS, a.rows - first);
+    for (u32 i = threadIdx.x; i < rows * a.columns; i += blockDim.x) {
+        const u32 b = i / a.columns, c = i % a.columns;
+        const Place place = a.places[c];
+        const u8* at = a.table + sources[b] * a.stride + place.byte;
+        u32 code = *at;
+        if (place.bytes == 2) code = *(const u16*)at;
+        if (place.bytes == 4) code = *(const u32*)at;
+        a.codes[(u64)(first + b) * a.columns + c] = code;
+    }
+}
+
+struct ColumnOrder {
+    u32* ranks;  // [columns]
+    const Steps* steps;
+    u32 columns;
+    u32 purpose;  // 0 leaves the columns as they stand
+};
+LAYOUT(ColumnOrder, 24);
+
+DEVICE u64 order_key(const Step& step, u32 purpose, u32 column) {
+    const Words words = random_words(step.seed, purpose, 0, step.step, 0, column);
+    return (u64)words.w[0] << 32 | words.w[1];
+}
+
+// The rank of a column is the number of columns with a smaller key; ties by index.
+KERNEL(column_order, ColumnOrder, 256) {
+    SHARED u64 keys[256];
+    const Step& step = current(a.steps);
+    const u32 c = blockIdx.x * 256 + threadIdx.x;
+    if (a.purpose == 0) {
+        if (c < a.columns) a.ranks[c] = c;
+        return;
+    }
+    const u64 own = order_key(step, a.purpose, c);
+    u32 rank = 0;
+    for (u32 tile = 0; tile < a.columns; tile += 256) {
+        keys[threadIdx.x] = order_key(step, a.purpose, tile + threadIdx.x);
+        __syncthreads();
+        const u32 count = min(256u, a.columns - tile);
+        for (u32 i = 0; i < count; ++i) {
+            rank += keys[i] < own || (keys[i] == own && tile + i < c) ? 1 : 0;
+        }
+        __syncthreads();
+    }
+    if (c < a.columns) a.ranks[c] = rank;
+}
+
+struct NextStep {
+    Steps* steps;
+};
+LAYOUT(NextStep, 8);
+
+KERNEL(next_step, NextStep, 32) {
+    if (threadIdx.x == 0) a.steps->now += 1;
+}

@@ -1,0 +1,409 @@
+// The ordered linear layer: a sub-column sees the columns before its own in the column order, and its earlier siblings. Hidden
+// inputs are skipped: positions count visible inputs only.
+#include "linear_product.cuh"
+#include "random.cuh"
+
+const u32 NONE = 0xffffffffu;
+
+struct OrderedSubColumn {
+    u32 column;
+    u32 weight;    // [outputs, inputs] in the arena
+    u32 bias;      // [outputs] in the arena
+    u32 inputs;    // columns of the weight: all column embeddings, then the earlier siblings
+    u32 output;    // first output feature
+    u32 outputs;
+    u32 sibling;   // first feature of the first sibling
+    u32 siblings;  // features of the earlier siblings
+};
+LAYOUT(OrderedSubColumn, 32);
+
+// What all ordered kernels know of the layer.
+struct Ordered {
+    const float* columns;       // [rows, column_width]
+    const float* sub_columns;   // [rows, sub_column_width]
+    const u32* ranks;           // [column_count]
+    const u32* offsets;         // [column_count + 1] first feature of each column
+    const u32* starts;          // [column_count, column_count + 1] visible features before each column, for each column's view
+    const OrderedSubColumn* subs;
+    const Steps* steps;
+    Dropout dropout;
+    u32 rows;
+    u32 column_count;
+    u32 column_width;
+    u32 sub_column_width;
+    u32 output_width;
+    u32 sub_count;
+};
+LAYOUT(Ordered, 96);
+
+struct OrderedPositions {
+    const u32* ranks;
+    const u32* offsets;
+    u32* starts;
+    u32 column_count;
+    u32 reserved;
+};
+LAYOUT(OrderedPositions, 32);
+
+// starts[own][c] = features of the columns before c that `own` sees; a warp scans one view.
+KERNEL(ordered_positions, OrderedPositions, 256) {
+    const u32 own = blockIdx.x * 8 + threadIdx.x / WARP, lane = threadIdx.x % WARP;
+    if (own >= a.column_count) return;
+    const u32 rank = a.ranks[own];
+    u32* starts = a.starts + (u64)own * (a.column_count + 1);
+    u32 before = 0;
+    for (u32 first = 0; first < a.column_count; first += WARP) {
+        const u32 c = first + lane;
+        const bool seen = c < a.column_count && a.ranks[c] < rank;
+        const u32 width = seen ? a.offsets[c + 1] - a.offsets[c] : 0;
+        u32 sum = width;
+        for (u32 distance = 1; distance < WARP; distance *= 2) {
+            const u32 other = __shfl_up_sync(ALL_LANES, sum, distance);
+            if (lane >= distance) sum += other;
+        }
+        if (c < a.column_count) starts[c] = before + sum - width;
+        before += __shfl_sync(ALL_LANES, sum, WARP - 1);
+    }
+    if (lane == 0) starts[a.column_count] = before;
+}
+
+// Visible features before each column in the view of a sub-column.
+DEVICE const u32* view_of(const Ordered& o, const OrderedSubColumn& sub) {
+    return o.starts + (u64)sub.column * (o.column_count + 1);
+}
+
+// Number of visible inputs.
+DEVICE u32 visible_inputs(const Ordered& o, const OrderedSubColumn& sub) {
+    return view_of(o, sub)[o.column_count] + sub.siblings;
+}
+
+// Weight column of a visible position.
+DEVICE u32 weight_column(const Ordered& o, const OrderedSubColumn& sub, u32 position) {
+    const u32* starts = view_of(o, sub);
+    const u32 of_columns = starts[o.column_count];
+    if (position >= of_columns) return o.column_width + position - of_columns;
+    // The last column that starts at or before the position: hidden ones are empty and start where the next one does.
+    u32 low = 0, high = o.column_count;
+    while (high - low > 1) {
+        const u32 middle = (low + high) / 2;
+        if (starts[middle] <= position) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return o.offsets[low] + position - starts[low];
+}
+
+// The input that meets a weight column, in row b.
+DEVICE float input_at(const Ordered& o, const OrderedSubColumn& sub, u32 b, u32 column) {
+    return column < o.column_width
+        ? o.columns[(u64)b * o.column_width + column]
+        : o.sub_columns[(u64)b * o.sub_column_width + sub.sibling + column - o.column_width];
+}
+
+// Dropout bytes of 32 rows: 16 positions a chunk, rows MASK_STRIDE bytes apart against bank conflicts.
+const u32 MASK_STRIDE = 80;
+
+DEVICE void load_masks(const Ordered& o, u8* masks, u32 s, u32 row0, u32 chunk0, u32 chunks) {
+    const u32 row = threadIdx.x % TILE_ROWS;
+    for (u32 q = threadIdx.x / TILE_ROWS; q < chunks; q += TILE_THREADS / TILE_ROWS) {
+        const Words words = dropout_words(o.dropout, current(o.steps), row0 + row, s, chunk0 + q);
+        *reinterpret_cast<uint4*>(masks + row * MASK_STRIDE + 16 * q) =
+            make_uint4(words.w[0], words.w[1], words.w[2], words.w[3]);
+    }
+}
+
+// Visible inputs at positions first .. first + 64 of 32 rows, dropped out.
+struct VisibleTile {
+    float4 x[TILE_ROWS * TILE_STRIDE / 4];
+    uint4 masks[TILE_ROWS * MASK_STRIDE / 16];
+    u32 columns[TILE_DEPTH];  // weight column of each position, NONE behind the last
+};
+
+// Finds the weight columns of a tile's positions; a barrier must follow before they are read.
+DEVICE void place_visible(const Ordered& o, VisibleTile& tile, const OrderedSubColumn& sub, u32 first, u32 visible) {
+    for (u32 k = threadIdx.x; k < TILE_DEPTH; k += TILE_THREADS) {
+        tile.columns[k] = first + k < visible ? weight_column(o, sub, first + k) : NONE;
+    }
+}
+
+// Fills the tile for rows row0 .. row0 + rows; columns must be placed. Ends with a barrier.
+DEVICE void load_visible(const Ordered& o, VisibleTile& tile, const OrderedSubColumn& sub, u32 s, u32 first, u32 row0,
+                         u32 rows) {
+    u8* masks = reinterpret_cast<u8*>(tile.masks);
+    if (o.dropout.threshold != 0) load_masks(o, masks, s, row0, first / 16, TILE_DEPTH / 16);
+    __syncthreads();
+    float* x = &tile.x[0].x;
+    for (u32 e = threadIdx.x; e < TILE_ROWS * TILE_DEPTH; e += TILE_THREADS) {
+        const u32 row = e / TILE_DEPTH, k = e % TILE_DEPTH, column = tile.columns[k];
+        float value = 0.0f;
+        if (row < rows && column != NONE) {
+            value = input_at(o, sub, row0 + row, column);
+            if (o.dropout.threshold != 0) value *= dropout_factor(o.dropout, masks[row * MASK_STRIDE + k]);
+        }
+        x[row * TILE_STRIDE + k] = value;
+    }
+}
+
+struct OrderedJob {
+    u32 sub;
+    u32 first;   // first output of the tile
+    u32 second;  // first position of the tile, for gradients of weights
+    u32 reserved;
+};
+LAYOUT(OrderedJob, 16);
+
+struct OrderedLinear {
+    Ordered o;
+    const float* params;
+    float* y;  // [rows, output_width]
+    const OrderedJob* jobs;
+    u32 relu;  // 1: y is rectified
+    u32 reserved;
+};
+LAYOUT(OrderedLinear, 128);
+
+KERNEL(ordered_linear, OrderedLinear, 128) {
+    SHARED VisibleTile visible;
+    SHARED float4 w_raw[TILE_COLS * TILE_STRIDE / 4];
+    float* ws = &w_raw[0].x;
+    const OrderedJob job = a.jobs[blockIdx.x];
+    const OrderedSubColumn sub = a.o.subs[job.sub];
+    const u32 row0 = blockIdx.y * TILE_ROWS, columns = min(TILE_COLS, sub.outputs - job.first);
+    const u32 count = visible_inputs(a.o, sub);
+    const float* weight = a.params + sub.weight + (u64)job.first * sub.inputs;
+    Tile tile;
+    clear(tile);
+    for (u32 first = 0; first < count; first += TILE_DEPTH) {
+        const u32 depth = min(TILE_DEPTH, count - first);
+        place_visible(a.o, visible, sub, first, count);
+        load_visible(a.o, visible, sub, job.sub, first, row0, a.o.rows - row0);
+        for (u32 e = threadIdx.x; e < TILE_COLS * TILE_DEPTH; e += TILE_THREADS) {
+            const u32 n = e / TILE_DEPTH, k = e % TILE_DEPTH, column = visible.columns[k];
+            const bool inside = n < columns && column != NONE;
+            ws[n * TILE_STRIDE + k] = inside ? weight[(u64)n * sub.inputs + column] : 0.0f;
+        }
+        __syncthreads();
+        product_of_rows(tile, &visible.x[0].x, ws, (depth + 3) / 4 * 4);
+        __syncthreads();
+    }
+#pragma unroll
+    for (u32 j = 0; j < 4; ++j) {
+        const u32 n = tile_column_strided(j);
+        if (n >= columns) continue;
+        const float bias = a.params[sub.bias + job.first + n];
+#pragma unroll
+        for (u32 i = 0; i < 4; ++i) {
+            const u32 b = row0 + tile_row(i);
+            if (b >= a.o.rows) continue;
+            const float y = tile.sums[i][j] + bias;
+            a.y[(u64)b * a.o.output_width + sub.output + job.first + n] = a.relu && y < 0.0f ? 0.0f : y;
+        }
+    }
+}
+
+// A tile of the gradient of the column embeddings (of_siblings 0) or of the sub-column embeddings (1).
+struct OrderedInputJob {
+    u32 of_siblings;
+    u32 first;         // first feature
+    u32 count;         // features, up to 64
+    u32 first_column;  // column of the first feature
+    u32 last_column;   // column of the last feature
+    u32 reserved;
+};
+LAYOUT(OrderedInputJob, 24);
+
+struct OrderedLinearGradInput {
+    Ordered o;
+    const float* params;
+    const float* grad_output;    // [rows, output_width]
+    float* grad_columns;         // [rows, column_width]
+    float* grad_sub_columns;     // [rows, sub_column_width]; null where no column has siblings
+    const u32* column_of;        // column of each column feature
+    const OrderedInputJob* jobs;
+    Split split;
+};
+LAYOUT(OrderedLinearGradInput, 160);
+
+// Position of a feature of the tile in the view of a sub-column, NONE where it is hidden.
+DEVICE u32 position_of(const OrderedLinearGradInput& a, const OrderedInputJob& job, const OrderedSubColumn& sub, u32 f) {
+    const u32* starts = view_of(a.o, sub);
+    if (job.of_siblings) {
+        const bool seen = f >= sub.sibling && f < sub.sibling + sub.siblings;
+        return seen ? starts[a.o.column_count] + f - sub.sibling : NONE;
+    }
+    const u32 c = a.column_of[f];
+    return starts[c + 1] > starts[c] ? starts[c] + f - a.o.offsets[c] : NONE;
+}
+
+// Whether a sub-column sees anything of the tile, and the position of the first feature that it sees.
+DEVICE bool sees(const OrderedLinearGradInput& a, const OrderedInputJob& job, const OrderedSubColumn& sub, u32& lowest) {
+    const u32* starts = view_of(a.o, sub);
+    if (job.of_siblings) {
+        const u32 from = max(job.first, sub.sibling), to = min(job.first + job.count, sub.sibling + sub.siblings);
+        lowest = starts[a.o.column_count] + from - sub.sibling;
+        return sub.siblings != 0 && from < to;
+    }
+    const u32 c = job.first_column;
+    const bool first_seen = starts[c + 1] > starts[c];
+    lowest = starts[c] + (first_seen ? job.first - a.o.offsets[c] : 0);
+    return starts[job.last_column + 1] > starts[c];
+}
+
+KERNEL(ordered_linear_grad_input, OrderedLinearGradInput, 128) {
+    SHARED float4 d_raw[TILE_ROWS * HALF_STRIDE / 4], w_raw[HALF_DEPTH * TILE_STRIDE / 4];
+    SHARED uint4 mask_raw[TILE_ROWS * MASK_STRIDE / 16];
+    SHARED u32 positions[TILE_COLS];
+    float *ds = &d_raw[0].x, *ws = &w_raw[0].x;
+    u8* masks = reinterpret_cast<u8*>(mask_raw);
+    const OrderedInputJob job = a.jobs[blockIdx.x];
+    const u32 row0 = blockIdx.y * TILE_ROWS, parts = gridDim.z;
+    Tile total;
+    clear(total);
+    for (u32 s = blockIdx.z; s < a.o.sub_count; s += parts) {
+        const OrderedSubColumn sub = a.o.subs[s];
+        u32 lowest;
+        if (!sees(a, job, sub, lowest)) continue;
+        const u32 chunk0 = lowest / 16;
+        __syncthreads();
+        for (u32 k = threadIdx.x; k < TILE_COLS; k += TILE_THREADS) {
+            positions[k] = k < job.count ? position_of(a, job, sub, job.first + k) : NONE;
+        }
+        // 64 positions from anywhere within a chunk touch five chunks.
+        if (a.o.dropout.threshold != 0) load_masks(a.o, masks, s, row0, chunk0, MASK_STRIDE / 16);
+        __syncthreads();
+        Tile tile;
+        clear(tile);
+        const u32 column0 = job.of_siblings ? a.o.column_width + job.first - sub.sibling : job.first;
+        const float* weight = a.params + sub.weight;
+        for (u32 n0 = 0; n0 < sub.outputs; n0 += HALF_DEPTH) {
+            const u32 depth = min(HALF_DEPTH, sub.outputs - n0);
+            load_half(ds, a.grad_output + (u64)row0 * a.o.output_width + sub.output + n0, a.o.output_width,
+                      a.o.rows - row0, depth);
+            for (u32 e = threadIdx.x; e < HALF_DEPTH * TILE_COLS; e += TILE_THREADS) {
+                const u32 n = e / TILE_COLS, k = e % TILE_COLS;
+                const bool inside = n < depth && positions[k] != NONE;
+                ws[n * TILE_STRIDE + k] = inside ? weight[(u64)(n0 + n) * sub.inputs + (u32)(column0 + k)] : 0.0f;
+            }
+            __syncthreads();
+            product_of_rows_and_columns(tile, ds, ws, (depth + 3) / 4 * 4);
+            __syncthreads();
+        }
+#pragma unroll
+        for (u32 j = 0; j < 4; ++j) {
+            const u32 position = positions[tile_column(j)];
+            if (position == NONE) continue;
+#pragma unroll
+            for (u32 i = 0; i < 4; ++i) {
+                float factor = 1.0f;
+                if (a.o.dropout.threshold != 0) {
+                    factor = dropout_factor(a.o.dropout, masks[tile_row(i) * MASK_STRIDE + position - 16 * chunk0]);
+                }
+                total.sums[i][j] = fmaf(factor, tile.sums[i][j], total.sums[i][j]);
+            }
+        }
+    }
+    float unused = 0.0f;
+    const u32 number = blockIdx.x * gridDim.y + blockIdx.y;
+    if (!join_splits(a.split, number, blockIdx.z, parts, total, unused)) return;
+    float* grad = job.of_siblings ? a.grad_sub_columns : a.grad_columns;
+    const u32 width = job.of_siblings ? a.o.sub_column_width : a.o.column_width;
+#pragma unroll
+    for (u32 i = 0; i < 4; ++i) {
+        const u32 b = row0 + tile_row(i);
+        if (b >= a.o.rows) continue;
+#pragma unroll
+        for (u32 j = 0; j < 4; ++j) {
+            const u32 k = tile_column(j);
+            if (k < job.count) grad[(u64)b * width + job.first + k] = total.sums[i][j];
+        }
+    }
+}
+
+struct OrderedLinearGradParams {
+    Ordered o;
+    float* grads;
+    const float* grad_output;  // [rows, output_width]
+    const OrderedJob* jobs;
+    Split split;
+};
+LAYOUT(OrderedLinearGradParams, 136);
+
+KERNEL(ordered_linear_grad_params, OrderedLinearGradParams, 128) {
+    SHARED VisibleTile visible;
+    SHARED float4 d_raw[TILE_ROWS * HALF_STRIDE / 4];
+    float* ds = &d_raw[0].x;
+    const OrderedJob job = a.jobs[blockIdx.x];
+    const OrderedSubColumn sub = a.o.subs[job.sub];
+    const u32 part = blockIdx.y, parts = gridDim.y;
+    const u32 count = visible_inputs(a.o, sub);
+    if (job.second != 0 && job.second >= count) return;
+    const u32 outputs = min(TILE_ROWS, sub.outputs - job.first);
+    const u32 end = split_start(a.o.rows, part + 1, parts);
+    Tile tile;
+    clear(tile);
+    float bias = 0.0f;
+    place_visible(a.o, visible, sub, job.second, count);
+    for (u32 row0 = split_start(a.o.rows, part, parts); row0 < end; row0 += TILE_ROWS) {
+        const u32 rows = min(TILE_ROWS, end - row0);
+        load_visible(a.o, visible, sub, job.sub, job.second, row0, rows);
+        load_half(ds, a.grad_output + (u64)row0 * a.o.output_width + sub.output + job.first, a.o.output_width,
+                  rows, outputs);
+        __syncthreads();
+        product_of_columns(tile, ds, &visible.x[0].x, TILE_ROWS);
+        if (threadIdx.x < TILE_ROWS) {
+            for (u32 row = 0; row < TILE_ROWS; ++row) bias += ds[row * HALF_STRIDE + threadIdx.x];
+        }
+        __syncthreads();
+    }
+    if (!join_splits(a.split, blockIdx.x, part, parts, tile, bias)) return;
+    if (job.second == 0 && threadIdx.x < outputs) a.grads[sub.bias + job.first + threadIdx.x] += bias;
+#pragma unroll
+    for (u32 j = 0; j < 4; ++j) {
+        const u32 position = job.second + tile_column(j);
+        if (position >= count) continue;
+        const u32 column = visible.columns[tile_column(j)];
+#pragma unroll
+        for (u32 i = 0; i < 4; ++i) {
+            const u32 n = tile_row(i);
+            if (n >= outputs) continue;
+            a.grads[sub.weight + (u64)(job.first + n) * sub.inputs + column] += tile.sums[i][j];
+        }
+    }
+}
+
+struct OrderedLinearSqNorm {
+    Ordered o;
+    const float* grad_output;  // [rows, output_width]
+    float* y;                  // [rows, 2 sub_count]
+};
+LAYOUT(OrderedLinearSqNorm, 112);
+
+// A warp works on one sub-column of one row, a lane on 16 positions at a time.
+KERNEL(ordered_linear_sq_norm, OrderedLinearSqNorm, 256) {
+    const u32 item = blockIdx.x * 8 + threadIdx.x / WARP, lane = threadIdx.x % WARP;
+    if (item >= a.o.rows * a.o.sub_count) return;
+    const u32 b = item / a.o.sub_count, s = item % a.o.sub_count;
+    const OrderedSubColumn sub = a.o.subs[s];
+    const u32 count = visible_inputs(a.o, sub);
+    float xx = 0.0f;
+    for (u32 chunk = lane; chunk * 16 < count; chunk += WARP) {
+        Words words = {{0, 0, 0, 0}};
+        if (a.o.dropout.threshold != 0) words = dropout_words(a.o.dropout, current(a.o.steps), b, s, chunk);
+#pragma unroll
+        for (u32 i = 0; i < 16; ++i) {
+            const u32 position = chunk * 16 + i;
+            if (position >= count) continue;
+            float x = input_at(a.o, sub, b, weight_column(a.o, sub, position));
+            if (a.o.dropout.threshold != 0) x *= dropout_factor(a.o.dropout, words.w[i / 4] >> (8 * (i % 4)) & 0xff);
+            xx += x * x;
+        }
+    }
+    xx = warp_sum(xx);
+    const float dd = sum_of_squares(a.grad_output + (u64)b * a.o.output_width + sub.output, sub.outputs, lane);
+    if (lane == 0) {
+        a.y[(u64)item * 2] = xx * dd;
+        a.y[(u64)item * 2 + 1] = dd;
+    }
+}

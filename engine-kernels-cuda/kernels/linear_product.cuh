@@ -1,0 +1,149 @@
+// Matrix products of one tile: 32 rows by 64 columns, 128 threads, 4 by 4 results a thread. Operands lie in shared memory,
+// filled with zeros where a ragged group ends.
+#pragma once
+#include "common.cuh"
+
+const u32 TILE_ROWS = 32;
+const u32 TILE_COLS = 64;
+const u32 TILE_THREADS = 128;
+// Depth of a step, and the distance of rows in shared memory, padded against bank conflicts.
+const u32 TILE_DEPTH = 64;
+const u32 TILE_STRIDE = TILE_DEPTH + 4;
+const u32 HALF_DEPTH = 32;
+const u32 HALF_STRIDE = HALF_DEPTH + 4;
+
+struct Tile {
+    float sums[4][4];
+};
+
+DEVICE void clear(Tile& tile) {
+#pragma unroll
+    for (u32 i = 0; i < 4; ++i) {
+#pragma unroll
+        for (u32 j = 0; j < 4; ++j) tile.sums[i][j] = 0.0f;
+    }
+}
+
+// Row of result i of this thread, in all products.
+DEVICE u32 tile_row(u32 i) { return threadIdx.x / 16 * 4 + i; }
+
+// Column of result j where columns lie side by side.
+DEVICE u32 tile_column(u32 j) { return threadIdx.x % 16 * 4 + j; }
+
+// Column of result j of product_of_rows.
+DEVICE u32 tile_column_strided(u32 j) { return threadIdx.x % 16 + 16 * j; }
+
+DEVICE float4 load4(const float* at) { return *reinterpret_cast<const float4*>(at); }
+
+// sums[i][j] += x[row i, :] . w[column j, :], both [.., depth] with rows `TILE_STRIDE` apart.
+DEVICE void product_of_rows(Tile& tile, const float* x, const float* w, u32 depth) {
+    for (u32 k = 0; k < depth; k += 4) {
+        float4 xs[4], ws[4];
+#pragma unroll
+        for (u32 i = 0; i < 4; ++i) {
+            xs[i] = load4(x + tile_row(i) * TILE_STRIDE + k);
+            ws[i] = load4(w + tile_column_strided(i) * TILE_STRIDE + k);
+        }
+#pragma unroll
+        for (u32 i = 0; i < 4; ++i) {
+#pragma unroll
+            for (u32 j = 0; j < 4; ++j) {
+                float sum = tile.sums[i][j];
+                sum = fmaf(xs[i].x, ws[j].x, sum);
+                sum = fmaf(xs[i].y, ws[j].y, sum);
+                sum = fmaf(xs[i].z, ws[j].z, sum);
+                tile.sums[i][j] = fmaf(xs[i].w, ws[j].w, sum);
+            }
+        }
+    }
+}
+
+DEVICE void multiply_add(Tile& tile, u32 i, float x, const float4& w) {
+    tile.sums[i][0] = fmaf(x, w.x, tile.sums[i][0]);
+    tile.sums[i][1] = fmaf(x, w.y, tile.sums[i][1]);
+    tile.sums[i][2] = fmaf(x, w.z, tile.sums[i][2]);
+    tile.sums[i][3] = fmaf(x, w.w, tile.sums[i][3]);
+}
+
+// sums[i][j] += x[row i, :] . w[:, column j]: x rows `HALF_STRIDE` apart, w rows `TILE_STRIDE` apart.
+DEVICE void product_of_rows_and_columns(Tile& tile, const float* x, const float* w, u32 depth) {
+    for (u32 k = 0; k < depth; k += 4) {
+        float4 xs[4];
+#pragma unroll
+        for (u32 i = 0; i < 4; ++i) xs[i] = load4(x + tile_row(i) * HALF_STRIDE + k);
+        const float* at = w + k * TILE_STRIDE + tile_column(0);
+        const float4 w0 = load4(at), w1 = load4(at + TILE_STRIDE);
+        const float4 w2 = load4(at + 2 * TILE_STRIDE), w3 = load4(at + 3 * TILE_STRIDE);
+#pragma unroll
+        for (u32 i = 0; i < 4; ++i) {
+            multiply_add(tile, i, xs[i].x, w0);
+            multiply_add(tile, i, xs[i].y, w1);
+            multiply_add(tile, i, xs[i].z, w2);
+            multiply_add(tile, i, xs[i].w, w3);
+        }
+    }
+}
+
+// sums[i][j] += d[:, row i] . x[:, column j]: d rows `HALF_STRIDE` apart, x rows `TILE_STRIDE` apart.
+DEVICE void product_of_columns(Tile& tile, const float* d, const float* x, u32 depth) {
+#pragma unroll 4
+    for (u32 k = 0; k < depth; ++k) {
+        const float4 ds = load4(d + k * HALF_STRIDE + tile_row(0));
+        const float4 xs = load4(x + k * TILE_STRIDE + tile_column(0));
+        multiply_add(tile, 0, ds.x, xs);
+        multiply_add(tile, 1, ds.y, xs);
+        multiply_add(tile, 2, ds.z, xs);
+        multiply_add(tile, 3, ds.w, xs);
+    }
+}
+
+// Sums that several blocks share: each leaves its part in `parts`, the last one to come adds them in their order.
+struct Split {
+    float* parts;
+    u32* counters;  // zero between launches
+};
+LAYOUT(Split, 16);
+
+// Numbers that a thread brings to a shared sum.
+const u32 SPLIT_NUMBERS = 17;
+
+// True in the one block that holds the whole sum afterwards, in `tile` and `extra`.
+DEVICE bool join_splits(const Split& split, u32 job, u32 part, u32 parts, Tile& tile, float& extra) {
+    if (parts == 1) return true;
+    SHARED u32 ticket;
+    float* own = split.parts + ((u64)job * parts + part) * SPLIT_NUMBERS * TILE_THREADS + threadIdx.x;
+#pragma unroll
+    for (u32 e = 0; e < 16; ++e) own[e * TILE_THREADS] = tile.sums[e / 4][e % 4];
+    own[16 * TILE_THREADS] = extra;
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) ticket = atomicAdd(&split.counters[job], 1u);
+    __syncthreads();
+    if (ticket != parts - 1) return false;
+    __threadfence();
+    clear(tile);
+    extra = 0.0f;
+    const volatile float* from = split.parts + (u64)job * parts * SPLIT_NUMBERS * TILE_THREADS + threadIdx.x;
+    for (u32 p = 0; p < parts; ++p) {
+#pragma unroll
+        for (u32 e = 0; e < 16; ++e) tile.sums[e / 4][e % 4] += from[e * TILE_THREADS];
+        extra += from[16 * TILE_THREADS];
+        from += SPLIT_NUMBERS * TILE_THREADS;
+    }
+    if (threadIdx.x == 0) split.counters[job] = 0;
+    return true;
+}
+
+// Rows of part `part` of `parts`: whole tiles.
+DEVICE u32 split_start(u32 rows, u32 part, u32 parts) {
+    const u32 tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    return min(rows, tiles * part / parts * TILE_ROWS);
+}
+
+// Copies a block [TILE_ROWS, columns] of a matrix with rows `width` apart into rows `HALF_STRIDE` apart, 32 columns wide.
+DEVICE void load_half(float* to, const float* from, u32 width, u32 rows, u32 columns) {
+    for (u32 e = threadIdx.x; e < TILE_ROWS * HALF_DEPTH; e += TILE_THREADS) {
+        const u32 row = e / HALF_DEPTH, k = e % HALF_DEPTH;
+        to[row * HALF_STRIDE + k] = row < rows && k < columns ? from[(u64)row * width + k] : 0.0f;
+    }
+}

@@ -1,0 +1,263 @@
+// Ancestral sampling: one block draws all sub-columns of 32 rows from the folded tables without leaving the chip.
+#include "random.cuh"
+#include "sampling_rules.cuh"
+
+const u32 SAMPLE_ROWS = 32;
+const u32 SAMPLE_THREADS = 256;
+const u32 SAMPLE_WARPS = SAMPLE_THREADS / WARP;
+const u32 NOT_REPORTED = 0xffffffffu;
+
+// What is given of a cell: engine-core/src/ir/ops/sampling/cell.rs.
+const u32 CELL_DRAWN = 0xffffffffu;
+const u32 CELL_HIDDEN = 0xfffffffeu;
+const u32 CELL_KNOWN = 0x80000000u;
+
+struct SampleSubColumn {
+    u32 cardinality;
+    u32 hidden;        // first hidden unit
+    u32 units;         // hidden units
+    u32 factored;      // 1: an embedding times a table, and a row of constants
+    u32 table;         // first element of the table
+    u32 embedding;     // first element of the embedding, where factored
+    u32 width;         // of the embedding
+    u32 head_weight;   // [cardinality, units]
+    u32 head_bias;     // [cardinality]
+    u32 probs;         // column of its probabilities, or NOT_REPORTED
+    u32 weights;       // column of its weights, or NOT_REPORTED
+    u32 fixed;         // its first fixed probability
+    u32 fixed_count;
+    u32 reserved;
+};
+LAYOUT(SampleSubColumn, 56);
+
+// A draw: its sub-column, and the hidden units that later draws need.
+struct SampleDraw {
+    u32 sub;
+    u32 first;
+    u32 end;
+    u32 reserved;
+};
+LAYOUT(SampleDraw, 16);
+
+struct OrderedSample {
+    const float* folded;
+    const SampleSubColumn* subs;
+    const SampleDraw* draws;
+    const u32* cells;       // [rows, count]; null: everything is drawn
+    const float* uniforms;  // [rows, count]; null: from Philox
+    const Steps* steps;
+    u32* codes;             // [rows, count]
+    float* probs;           // [rows, probs_width]
+    float* weights;         // [rows, weights_width]
+    float* log_probs;       // [rows, count]; null when not asked for
+    float* hidden_room;     // hidden units of each block in global memory; null: in shared memory
+    float* probs_room;      // likewise the probabilities
+    Fault* fault;
+    Rules rules;
+    u32 rows;
+    u32 count;
+    u32 draw_count;
+    u32 hidden;
+    u32 first;              // hidden units that any draw needs
+    u32 end;
+    u32 probs_width;
+    u32 weights_width;
+    u32 widest;             // largest cardinality
+    u32 with_odds;          // 1: a copy of the probabilities is kept
+};
+LAYOUT(OrderedSample, 208);
+
+// What a block works on.
+struct Drawing {
+    float* hidden;  // [SAMPLE_ROWS, stride]
+    u32 stride;
+    float* probs;   // [widest, COLUMN], then the odds likewise
+    u32 row0;
+    u32 rows;
+    u32 lane;
+    u32 warp;
+};
+
+DEVICE u32 cell_of(const OrderedSample& a, u32 b, u32 s) {
+    return a.cells != 0 ? a.cells[(u64)b * a.count + s] : CELL_DRAWN;
+}
+
+DEVICE bool is_known(u32 cell) { return cell >= CELL_KNOWN && cell < CELL_HIDDEN; }
+
+// Adds what a code contributes to the hidden units first .. end of one row; by a warp.
+DEVICE void contribute(const OrderedSample& a, const Drawing& d, const SampleSubColumn& sub, u32 row, u32 code, u32 first,
+                       u32 end) {
+    float* hidden = d.hidden + row * d.stride;
+    if (!sub.factored) {
+        const float* table = a.folded + sub.table + (u64)code * a.hidden;
+#pragma unroll 4
+        for (u32 i = first + d.lane; i < end; i += WARP) hidden[i] += table[i];
+        return;
+    }
+    const float *table = a.folded + sub.table, *embedding = a.folded + sub.embedding + (u64)code * sub.width;
+    for (u32 i = first + d.lane; i < end; i += WARP) {
+        float sum = hidden[i];
+        for (u32 k = 0; k < sub.width; ++k) sum = fmaf(embedding[k], table[(u64)k * a.hidden + i], sum);
+        hidden[i] = sum + table[(u64)sub.width * a.hidden + i];
+    }
+}
+
+// Start values of the hidden units, codes that are passed through, and what known ones contribute.
+DEVICE void begin_rows(const OrderedSample& a, const Drawing& d) {
+    for (u32 row = d.warp; row < SAMPLE_ROWS; row += SAMPLE_WARPS) {
+        for (u32 i = a.first + d.lane; i < a.end; i += WARP) d.hidden[row * d.stride + i] = a.folded[i];
+        if (row >= d.rows) continue;
+        const u32 b = d.row0 + row;
+        for (u32 i = d.lane; i < a.probs_width; i += WARP) a.probs[(u64)b * a.probs_width + i] = 0.0f;
+        for (u32 i = d.lane; i < a.weights_width; i += WARP) a.weights[(u64)b * a.weights_width + i] = 0.0f;
+        for (u32 s = d.lane; s < a.count; s += WARP) {
+            u32 cell = cell_of(a, b, s), code = cell & ~CELL_KNOWN;
+            if (cell >= CELL_HIDDEN) code = 0;
+            if (code >= a.subs[s].cardinality) {
+                report_fault(a.fault, s, code);
+                code = 0;
+            }
+            a.codes[(u64)b * a.count + s] = code;
+            if (a.log_probs != 0) a.log_probs[(u64)b * a.count + s] = 0.0f;
+        }
+        __syncwarp();
+        if (a.cells == 0) continue;
+        for (u32 s = 0; s < a.count; ++s) {
+            if (!is_known(cell_of(a, b, s))) continue;
+            contribute(a, d, a.subs[s], row, a.codes[(u64)b * a.count + s], a.first, a.end);
+        }
+    }
+}
+
+DEVICE float rectified(float x) { return x < 0.0f ? 0.0f : x; }
+
+// Logits of all rows; a lane is a row, a warp takes four codes at a time.
+DEVICE void fill_logits(const OrderedSample& a, const Drawing& d, const SampleSubColumn& sub) {
+    const float* units = d.hidden + d.lane * d.stride + sub.hidden;
+    for (u32 v0 = d.warp * 4; v0 < sub.cardinality; v0 += SAMPLE_WARPS * 4) {
+        const float* weights[4];
+        float sums[4];
+#pragma unroll
+        for (u32 i = 0; i < 4; ++i) {
+            const u32 v = min(v0 + i, sub.cardinality - 1);
+            weights[i] = a.folded + sub.head_weight + (u64)v * sub.units;
+            sums[i] = a.folded[sub.head_bias + v];
+        }
+#pragma unroll 4
+        for (u32 k = 0; k < sub.units; ++k) {
+            const float unit = rectified(units[k]);
+#pragma unroll
+            for (u32 i = 0; i < 4; ++i) sums[i] = fmaf(unit, weights[i][k], sums[i]);
+        }
+#pragma unroll
+        for (u32 i = 0; i < 4; ++i) {
+            if (v0 + i < sub.cardinality) d.probs[(v0 + i) * COLUMN + d.lane] = sums[i];
+        }
+    }
+}
+
+// Softmax of one row, by a warp; returns the logarithm of the sum of exponentials.
+DEVICE float normalise(float* p, u32 cardinality, u32 lane) {
+    float largest = __uint_as_float(0xff800000u);
+    for (u32 v = lane; v < cardinality; v += WARP) largest = fmaxf(largest, p[v * COLUMN]);
+    largest = warp_max(largest);
+    float sum = 0.0f;
+    for (u32 v = lane; v < cardinality; v += WARP) {
+        const float e = expf(p[v * COLUMN] - largest);
+        p[v * COLUMN] = e;
+        sum += e;
+    }
+    sum = warp_sum(sum);
+    const float scale = 1.0f / sum;
+    for (u32 v = lane; v < cardinality; v += WARP) p[v * COLUMN] *= scale;
+    return largest + logf(sum);
+}
+
+DEVICE void report(float* to, const float* p, u32 cardinality, u32 lane) {
+    for (u32 v = lane; v < cardinality; v += WARP) to[v] = p[v * COLUMN];
+}
+
+// All rules for sub-column s of row b, in place.
+DEVICE void apply_rules(const OrderedSample& a, const SampleSubColumn& sub, u32 s, u32 b, float* p, u32 lane) {
+    const Rules& rules = a.rules;
+    if (rules.parity_target == s) balance(rules, p, sub.cardinality, a.codes + (u64)b * a.count, lane);
+    float* odds = p;
+    if (sub.fixed_count != 0 && a.with_odds) {
+        odds = p + a.widest * COLUMN;
+        for (u32 v = lane; v < sub.cardinality; v += WARP) odds[v * COLUMN] = p[v * COLUMN];
+    }
+    apply_temperature(rules.temperature, p, sub.cardinality, lane);
+    apply_top_p(rules.top_p, p, sub.cardinality, lane);
+    if (sub.fixed_count != 0) {
+        apply_fixed(rules.fixed + sub.fixed, sub.fixed_count, p, odds, sub.cardinality, lane);
+    }
+    repair(p, sub.cardinality, lane);
+    __syncwarp();
+}
+
+// The model's logit of one code, anew: the weights have taken the logits' place.
+DEVICE float logit_of(const OrderedSample& a, const Drawing& d, const SampleSubColumn& sub, u32 row, u32 code) {
+    const float* units = d.hidden + row * d.stride + sub.hidden;
+    const float* weight = a.folded + sub.head_weight + (u64)code * sub.units;
+    float sum = 0.0f;
+    for (u32 k = d.lane; k < sub.units; k += WARP) sum = fmaf(rectified(units[k]), weight[k], sum);
+    return warp_sum(sum) + a.folded[sub.head_bias + code];
+}
+
+DEVICE float uniform_of(const OrderedSample& a, u32 b, u32 s) {
+    if (a.uniforms != 0) return a.uniforms[(u64)b * a.count + s];
+    const Step& step = current(a.steps);
+    const u64 row = step.first_row + b;
+    return uniform_f32(random_words(step.seed, PURPOSE_DRAW, 0, (u32)(row >> 32), (u32)row, s).w[0]);
+}
+
+// Draws one sub-column of one row, or takes its given code; by a warp.
+DEVICE void choose(const OrderedSample& a, const Drawing& d, const SampleDraw& draw_, u32 row) {
+    const u32 s = draw_.sub, b = d.row0 + row;
+    const SampleSubColumn& sub = a.subs[s];
+    const u32 cell = cell_of(a, b, s);
+    const bool needed = cell < CELL_KNOWN || cell == CELL_DRAWN;
+    const bool reported = sub.probs != NOT_REPORTED || sub.weights != NOT_REPORTED;
+    if (!needed && !reported) return;
+    float* p = d.probs + row;
+    const float log_sum = normalise(p, sub.cardinality, d.lane);
+    __syncwarp();
+    if (sub.probs != NOT_REPORTED) {
+        report(a.probs + (u64)b * a.probs_width + sub.probs, p, sub.cardinality, d.lane);
+    }
+    apply_rules(a, sub, s, b, p, d.lane);
+    if (sub.weights != NOT_REPORTED) {
+        report(a.weights + (u64)b * a.weights_width + sub.weights, p, sub.cardinality, d.lane);
+    }
+    if (!needed) return;
+    u32 code = cell == CELL_DRAWN ? draw(p, sub.cardinality, uniform_of(a, b, s), d.lane) : a.codes[(u64)b * a.count + s];
+    if (a.log_probs != 0) {
+        const float logit = logit_of(a, d, sub, row, code);
+        if (d.lane == 0) a.log_probs[(u64)b * a.count + s] = logit - log_sum;
+    }
+    if (d.lane == 0) a.codes[(u64)b * a.count + s] = code;
+    contribute(a, d, sub, row, code, draw_.first, draw_.end);
+    __syncwarp();
+}
+
+KERNEL(ordered_sample, OrderedSample, 256) {
+    DYNAMIC_SHARED(room);
+    Drawing d;
+    d.lane = threadIdx.x % WARP;
+    d.warp = threadIdx.x / WARP;
+    d.stride = a.hidden | 1;
+    const u64 hidden_len = (u64)SAMPLE_ROWS * d.stride, probs_len = (u64)a.widest * COLUMN * (a.with_odds ? 2 : 1);
+    d.hidden = a.hidden_room != 0 ? a.hidden_room + blockIdx.x * hidden_len : room;
+    d.probs = a.probs_room != 0 ? a.probs_room + blockIdx.x * probs_len : room + (a.hidden_room != 0 ? 0 : hidden_len);
+    for (d.row0 = blockIdx.x * SAMPLE_ROWS; d.row0 < a.rows; d.row0 += gridDim.x * SAMPLE_ROWS) {
+        d.rows = min(SAMPLE_ROWS, a.rows - d.row0);
+        begin_rows(a, d);
+        __syncthreads();
+        for (u32 k = 0; k < a.draw_count; ++k) {
+            fill_logits(a, d, a.subs[a.draws[k].sub]);
+            __syncthreads();
+            for (u32 row = d.warp; row < d.rows; row += SAMPLE_WARPS) choose(a, d, a.draws[k], row);
+            __syncthreads();
+        }
+    }
+}

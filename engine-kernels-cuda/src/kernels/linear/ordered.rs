@@ -1,0 +1,394 @@
+//! Launches of `linear_ordered.cu`.
+
+use bytemuck::{Pod, Zeroable};
+use engine_core::ir::ops::linear::{
+    OrderedLinear, OrderedLinearGradInput, OrderedLinearGradParams, OrderedLinearSqNorm, OrderedSpec,
+};
+use engine_core::ir::{Op, ResourceId};
+
+use super::{
+    Bound, CudaError, CudaKernel, DevicePtr, Launches, Room, Split, Splits, THREADS, TILE_COLS, TILE_ROWS,
+    TILE_THREADS, WARP, as_op, layout, row_tiles, tiles,
+};
+use crate::kernels::activation::DropoutSite;
+
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct OrderedSubColumn {
+    column: u32,
+    weight: u32,
+    bias: u32,
+    inputs: u32,
+    output: u32,
+    outputs: u32,
+    sibling: u32,
+    siblings: u32,
+}
+layout!(OrderedSubColumn, 32);
+
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct Ordered {
+    columns: u64,
+    sub_columns: u64,
+    ranks: u64,
+    offsets: u64,
+    starts: u64,
+    subs: u64,
+    steps: u64,
+    dropout: DropoutSite,
+    rows: u32,
+    column_count: u32,
+    column_width: u32,
+    sub_column_width: u32,
+    output_width: u32,
+    sub_count: u32,
+}
+layout!(Ordered, 96);
+
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct PositionsArgs {
+    ranks: u64,
+    offsets: u64,
+    starts: u64,
+    column_count: u32,
+    reserved: u32,
+}
+layout!(PositionsArgs, 32);
+
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct OrderedJob {
+    sub: u32,
+    first: u32,
+    second: u32,
+    reserved: u32,
+}
+layout!(OrderedJob, 16);
+
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct OrderedLinearArgs {
+    o: Ordered,
+    params: u64,
+    y: u64,
+    jobs: u64,
+    relu: u32,
+    reserved: u32,
+}
+layout!(OrderedLinearArgs, 128);
+
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct InputJob {
+    of_siblings: u32,
+    first: u32,
+    count: u32,
+    first_column: u32,
+    last_column: u32,
+    reserved: u32,
+}
+layout!(InputJob, 24);
+
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct GradInputArgs {
+    o: Ordered,
+    params: u64,
+    grad_output: u64,
+    grad_columns: u64,
+    grad_sub_columns: u64,
+    column_of: u64,
+    jobs: u64,
+    split: Split,
+}
+layout!(GradInputArgs, 160);
+
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct GradParamsArgs {
+    o: Ordered,
+    grads: u64,
+    grad_output: u64,
+    jobs: u64,
+    split: Split,
+}
+layout!(GradParamsArgs, 136);
+
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct SqNormArgs {
+    o: Ordered,
+    grad_output: u64,
+    y: u64,
+}
+layout!(SqNormArgs, 112);
+
+/// What all ordered kernels share.
+#[derive(Debug)]
+struct Common {
+    spec: OrderedSpec,
+    offsets: DevicePtr,
+    starts: DevicePtr,
+    subs: DevicePtr,
+}
+
+impl Common {
+    fn new(spec: &OrderedSpec, room: &mut Room<'_>) -> Result<Self, CudaError> {
+        let columns = spec.columns.len();
+        Ok(Self {
+            spec: spec.clone(),
+            offsets: room.offsets(&spec.columns)?,
+            starts: room.scratch(columns * (columns + 1) * size_of::<u32>())?,
+            subs: room.constants(&sub_columns(spec))?,
+        })
+    }
+
+    /// The common arguments, after a launch that finds out what each column sees.
+    fn prepare(&self, cx: &Bound<'_>, launches: &mut Launches) -> Ordered {
+        let spec = &self.spec;
+        let column_count = spec.columns.len() as u32;
+        let (ranks, offsets, starts) = (cx.input(2), self.offsets, self.starts);
+        let args = PositionsArgs {
+            ranks,
+            offsets,
+            starts,
+            column_count,
+            reserved: 0,
+        };
+        let blocks = column_count.div_ceil(THREADS / WARP);
+        launches.push("ordered_positions", [blocks, 1, 1], THREADS, &args);
+        Ordered {
+            columns: cx.input(0),
+            sub_columns: cx.input(1),
+            ranks,
+            offsets,
+            starts,
+            subs: self.subs,
+            steps: cx.steps,
+            dropout: DropoutSite::new(spec.dropout),
+            rows: cx.rows(),
+            column_count,
+            column_width: spec.columns.total() as u32,
+            sub_column_width: spec.sub_columns.total() as u32,
+            output_width: spec.output.total() as u32,
+            sub_count: spec.output.len() as u32,
+        }
+    }
+}
+
+fn sub_columns(spec: &OrderedSpec) -> Vec<OrderedSubColumn> {
+    let sub_column = |s: usize| {
+        let (layer, sibling) = (
+            &spec.layers[s],
+            spec.sub_columns.offset(spec.first_sibling(s)),
+        );
+        OrderedSubColumn {
+            column: spec.column_of[s] as u32,
+            weight: layer.weight.offset as u32,
+            bias: layer.bias.offset as u32,
+            inputs: layer.weight.columns as u32,
+            output: spec.output.offset(s) as u32,
+            outputs: spec.output.width(s) as u32,
+            sibling: sibling as u32,
+            siblings: (spec.sub_columns.offset(s) - sibling) as u32,
+        }
+    };
+    (0..spec.output.len()).map(sub_column).collect()
+}
+
+#[derive(Debug)]
+struct Forward {
+    common: Common,
+    params: ResourceId,
+    jobs: DevicePtr,
+    job_count: u32,
+}
+
+#[derive(Debug)]
+struct GradInput {
+    common: Common,
+    params: ResourceId,
+    column_of: DevicePtr,
+    jobs: DevicePtr,
+    job_count: u32,
+    splits: Splits,
+}
+
+#[derive(Debug)]
+struct GradParams {
+    common: Common,
+    grads: ResourceId,
+    jobs: DevicePtr,
+    job_count: u32,
+    splits: Splits,
+}
+
+#[derive(Debug)]
+struct SqNorm(Common);
+
+pub(super) fn make(op: &dyn Op, room: &mut Room<'_>) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
+    if let Some(op) = as_op::<OrderedLinear>(op) {
+        let jobs = output_jobs(&op.spec, TILE_COLS, |_| 1);
+        return Ok(Some(Box::new(Forward {
+            common: Common::new(&op.spec, room)?,
+            params: op.params,
+            jobs: room.constants(&jobs)?,
+            job_count: jobs.len() as u32,
+        })));
+    }
+    if let Some(op) = as_op::<OrderedLinearGradInput>(op) {
+        let jobs = input_jobs(&op.spec);
+        let blocks = jobs.len() * room.max_rows.div_ceil(TILE_ROWS);
+        return Ok(Some(Box::new(GradInput {
+            common: Common::new(&op.spec, room)?,
+            params: op.params,
+            column_of: room.owners(&op.spec.columns)?,
+            jobs: room.constants(&jobs)?,
+            job_count: jobs.len() as u32,
+            splits: Splits::new(blocks, op.spec.output.len(), room)?,
+        })));
+    }
+    if let Some(op) = as_op::<OrderedLinearGradParams>(op) {
+        let jobs = output_jobs(&op.spec, TILE_ROWS, |s| op.spec.input_width(s).max(1));
+        return Ok(Some(Box::new(GradParams {
+            common: Common::new(&op.spec, room)?,
+            grads: op.grads,
+            jobs: room.constants(&jobs)?,
+            job_count: jobs.len() as u32,
+            splits: Splits::new(jobs.len(), room.max_rows.div_ceil(TILE_ROWS), room)?,
+        })));
+    }
+    let Some(op) = as_op::<OrderedLinearSqNorm>(op) else {
+        return Ok(None);
+    };
+    Ok(Some(Box::new(SqNorm(Common::new(&op.spec, room)?))))
+}
+
+/// Tiles of `outputs` outputs by 64 of a sub-column's positions.
+fn output_jobs(spec: &OrderedSpec, outputs: usize, positions: impl Fn(usize) -> usize) -> Vec<OrderedJob> {
+    let mut jobs = Vec::new();
+    for s in 0..spec.output.len() {
+        for first in tiles(spec.output.width(s), outputs, false) {
+            jobs.extend(
+                tiles(positions(s), TILE_COLS, true).map(|second| OrderedJob {
+                    sub: s as u32,
+                    first,
+                    second,
+                    reserved: 0,
+                }),
+            );
+        }
+    }
+    jobs
+}
+
+/// Tiles of the gradients of the column embeddings, then of the sub-column embeddings if any column has several.
+fn input_jobs(spec: &OrderedSpec) -> Vec<InputJob> {
+    let (columns, mut jobs) = (&spec.columns, Vec::new());
+    let column_at = |feature: usize| {
+        (0..columns.len())
+            .find(|c| columns.range(*c).contains(&feature))
+            .map_or(0, |c| c as u32)
+    };
+    let total = columns.total();
+    for first in (0..total).step_by(TILE_COLS) {
+        let end = total.min(first + TILE_COLS);
+        jobs.push(InputJob {
+            of_siblings: 0,
+            first: first as u32,
+            count: (end - first) as u32,
+            first_column: column_at(first),
+            last_column: column_at(end - 1),
+            reserved: 0,
+        });
+    }
+    let total = if spec.has_siblings() {
+        spec.sub_columns.total()
+    } else {
+        0
+    };
+    for first in (0..total).step_by(TILE_COLS) {
+        jobs.push(InputJob {
+            of_siblings: 1,
+            first: first as u32,
+            count: TILE_COLS.min(total - first) as u32,
+            first_column: 0,
+            last_column: 0,
+            reserved: 0,
+        });
+    }
+    jobs
+}
+
+impl CudaKernel for Forward {
+    fn launch(&self, cx: &Bound<'_>, launches: &mut Launches) {
+        let args = OrderedLinearArgs {
+            o: self.common.prepare(cx, launches),
+            params: cx.numbers(self.params),
+            y: cx.output(0),
+            jobs: self.jobs,
+            relu: 0,
+            reserved: 0,
+        };
+        let grid = [self.job_count, row_tiles(cx.rows()), 1];
+        launches.push("ordered_linear", grid, TILE_THREADS as u32, &args);
+    }
+}
+
+impl CudaKernel for GradInput {
+    fn launch(&self, cx: &Bound<'_>, launches: &mut Launches) {
+        let args = GradInputArgs {
+            o: self.common.prepare(cx, launches),
+            params: cx.numbers(self.params),
+            grad_output: cx.input(3),
+            grad_columns: cx.output(0),
+            grad_sub_columns: if cx.outputs.len() > 1 { cx.output(1) } else { 0 },
+            column_of: self.column_of,
+            jobs: self.jobs,
+            split: self.splits.room,
+        };
+        let grid = [self.job_count, row_tiles(cx.rows()), self.splits.parts];
+        launches.push(
+            "ordered_linear_grad_input",
+            grid,
+            TILE_THREADS as u32,
+            &args,
+        );
+    }
+}
+
+impl CudaKernel for GradParams {
+    fn launch(&self, cx: &Bound<'_>, launches: &mut Launches) {
+        if cx.rows() == 0 {
+            return;
+        }
+        let args = GradParamsArgs {
+            o: self.common.prepare(cx, launches),
+            grads: cx.numbers(self.grads),
+            grad_output: cx.input(3),
+            jobs: self.jobs,
+            split: self.splits.room,
+        };
+        let parts = self.splits.parts.min(row_tiles(cx.rows()));
+        let grid = [self.job_count, parts, 1];
+        launches.push(
+            "ordered_linear_grad_params",
+            grid,
+            TILE_THREADS as u32,
+            &args,
+        );
+    }
+}
+
+impl CudaKernel for SqNorm {
+    fn launch(&self, cx: &Bound<'_>, launches: &mut Launches) {
+        let args = SqNormArgs {
+            o: self.0.prepare(cx, launches),
+            grad_output: cx.input(3),
+            y: cx.output(0),
+        };
+        launches.per_warp("ordered_linear_sq_norm", cx.rows() * args.o.sub_count, &args);
+    }
+}

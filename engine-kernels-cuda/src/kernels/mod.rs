@@ -1,0 +1,259 @@
+//! From ops to launches, one file per op family with the name that the core gives it. Each argument struct stands beside the
+//! function that fills it, and looks as in the `.cu` file of its family.
+
+mod activation;
+mod batch;
+mod embedding;
+mod linear;
+mod optimizer;
+mod privacy;
+mod reduce;
+mod sampling;
+mod softmax;
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytemuck::Pod;
+use engine_core::backend::{BackendError, Run};
+use engine_core::ir::{Groups, Op, Program, ResourceId, ValueId};
+
+use crate::buffer::{CudaBuffer, PackedTable};
+use crate::driver::{DevicePtr, Driver, DriverInfo};
+use crate::error::CudaError;
+use crate::memory::Memory;
+
+pub(crate) use batch::next_step;
+
+/// Names of the ops that have a kernel.
+pub const KERNELS: &[&str] = engine_core::ir::ops::OP_NAMES;
+
+/// Makes the kernel of an op, or nothing when the op is of another type.
+type Make = fn(&dyn Op, &mut Room<'_>) -> Result<Option<Box<dyn CudaKernel>>, CudaError>;
+
+const MAKERS: &[Make] = &[
+    batch::make,
+    embedding::make,
+    linear::make,
+    activation::make,
+    softmax::make,
+    reduce::make,
+    privacy::make,
+    optimizer::make,
+    sampling::make,
+];
+
+/// The kernel of `op`, if there is one.
+pub(crate) fn kernel(op: &dyn Op, room: &mut Room<'_>) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
+    for make in MAKERS {
+        if let Some(kernel) = make(op, room)? {
+            return Ok(Some(kernel));
+        }
+    }
+    Ok(None)
+}
+
+/// The kernel of an op if it is a `T`.
+fn as_op<T: Op + Clone>(op: &dyn Op) -> Option<T> {
+    op.as_any().downcast_ref::<T>().cloned()
+}
+
+/// An op that is ready to be launched.
+pub(crate) trait CudaKernel: Send + fmt::Debug {
+    /// Adds the op's launches for batches of `cx.rows` rows.
+    fn launch(&self, cx: &Bound<'_>, launches: &mut Launches);
+
+    /// Cardinality of a sub-column whose codes the op checks.
+    fn cardinality(&self, _sub_column: usize) -> Option<usize> {
+        None
+    }
+
+    /// An op that the host computes instead, between launches.
+    fn on_host(&self) -> Option<&dyn HostOp> {
+        None
+    }
+}
+
+/// An op that runs on the host, over buffers that it reads and writes.
+pub(crate) trait HostOp {
+    /// Computes the op.
+    fn run(&self, resources: &mut [&mut CudaBuffer]) -> Result<(), BackendError>;
+}
+
+/// Where an op puts what its launches need for as long as the program lives.
+pub(crate) struct Room<'a> {
+    pub(crate) driver: &'a Arc<dyn Driver>,
+    pub(crate) info: &'a DriverInfo,
+    pub(crate) max_rows: usize,
+    kept: &'a mut Vec<Memory>,
+}
+
+impl<'a> Room<'a> {
+    pub(crate) fn new(
+        driver: &'a Arc<dyn Driver>,
+        info: &'a DriverInfo,
+        max_rows: usize,
+        kept: &'a mut Vec<Memory>,
+    ) -> Self {
+        Self {
+            driver,
+            info,
+            max_rows,
+            kept,
+        }
+    }
+
+    /// Address of a copy of `values`.
+    fn constants<T: Pod>(&mut self, values: &[T]) -> Result<DevicePtr, CudaError> {
+        self.keep(Memory::of(self.driver, bytemuck::cast_slice(values))?)
+    }
+
+    /// Address of `bytes` bytes without contents.
+    fn scratch(&mut self, bytes: usize) -> Result<DevicePtr, CudaError> {
+        self.keep(Memory::new(self.driver, bytes)?)
+    }
+
+    fn keep(&mut self, memory: Memory) -> Result<DevicePtr, CudaError> {
+        let address = memory.address();
+        self.kept.push(memory);
+        Ok(address)
+    }
+
+    /// First feature of each group, and the end of the last.
+    fn offsets(&mut self, groups: &Groups) -> Result<DevicePtr, CudaError> {
+        let ends = (0..groups.len()).map(|g| groups.range(g).end as u32);
+        let offsets: Vec<u32> = std::iter::once(0).chain(ends).collect();
+        self.constants(&offsets)
+    }
+
+    /// Group of each feature.
+    fn owners(&mut self, groups: &Groups) -> Result<DevicePtr, CudaError> {
+        let of_group = |g: usize| std::iter::repeat_n(g as u32, groups.width(g));
+        let owners: Vec<u32> = (0..groups.len()).flat_map(of_group).collect();
+        self.constants(&owners)
+    }
+}
+
+/// Addresses of everything that one op touches in a run.
+pub(crate) struct Bound<'a> {
+    pub(crate) program: &'a Program,
+    pub(crate) run: &'a Run,
+    /// Address of each value.
+    pub(crate) values: &'a [DevicePtr],
+    pub(crate) resources: &'a [&'a CudaBuffer],
+    pub(crate) steps: DevicePtr,
+    pub(crate) fault: DevicePtr,
+    /// Values that the op takes and defines.
+    pub(crate) inputs: &'a [ValueId],
+    pub(crate) outputs: &'a [ValueId],
+}
+
+impl Bound<'_> {
+    fn rows(&self) -> u32 {
+        self.run.rows
+    }
+
+    fn input(&self, i: usize) -> DevicePtr {
+        self.values[self.inputs[i].index()]
+    }
+
+    fn output(&self, i: usize) -> DevicePtr {
+        self.values[self.outputs[i].index()]
+    }
+
+    /// Width of input `i`.
+    fn input_width(&self, i: usize) -> u32 {
+        self.program.shape(self.inputs[i]).groups.total() as u32
+    }
+
+    /// Width of output `i`.
+    fn width(&self, i: usize) -> u32 {
+        self.program.shape(self.outputs[i]).groups.total() as u32
+    }
+
+    /// Address of the numbers of a resource.
+    fn numbers(&self, id: ResourceId) -> DevicePtr {
+        match self.resources[id.index()].numbers() {
+            Some((address, _)) => address,
+            None => unreachable!("bindings were checked: resource {} holds numbers", id.index()),
+        }
+    }
+
+    /// Length of the numbers of a resource.
+    fn len(&self, id: ResourceId) -> u32 {
+        self.resources[id.index()].numbers().map_or(0, |(_, len)| len as u32)
+    }
+
+    /// The codes of a resource.
+    fn table(&self, id: ResourceId) -> &PackedTable {
+        match self.resources[id.index()].table() {
+            Some(table) => table,
+            None => unreachable!("bindings were checked: resource {} holds codes", id.index()),
+        }
+    }
+}
+
+/// A launch with its own copy of the arguments.
+#[derive(Debug, Clone)]
+pub(crate) struct OwnedLaunch {
+    pub(crate) kernel: &'static str,
+    pub(crate) grid: [u32; 3],
+    pub(crate) block: u32,
+    pub(crate) shared: u32,
+    pub(crate) args: Vec<u8>,
+}
+
+/// The launches of a step, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Launches(pub(crate) Vec<OwnedLaunch>);
+
+impl Launches {
+    /// Adds a launch; one without blocks does nothing.
+    fn push<T: Pod>(&mut self, kernel: &'static str, grid: [u32; 3], block: u32, args: &T) {
+        self.push_with_shared(kernel, grid, block, 0, args);
+    }
+
+    /// As [`Self::push`], with dynamic shared memory.
+    fn push_with_shared<T: Pod>(
+        &mut self,
+        kernel: &'static str,
+        grid: [u32; 3],
+        block: u32,
+        shared: u32,
+        args: &T,
+    ) {
+        if grid.contains(&0) {
+            return;
+        }
+        let args = bytemuck::bytes_of(args).to_vec();
+        self.0.push(OwnedLaunch {
+            kernel,
+            grid,
+            block,
+            shared,
+            args,
+        });
+    }
+
+    /// A thread for each of `items` items.
+    fn per_thread<T: Pod>(&mut self, kernel: &'static str, items: u32, args: &T) {
+        self.push(kernel, [items.div_ceil(THREADS), 1, 1], THREADS, args);
+    }
+
+    /// A warp for each of `items` items.
+    fn per_warp<T: Pod>(&mut self, kernel: &'static str, items: u32, args: &T) {
+        self.push(kernel, [items.div_ceil(THREADS / WARP), 1, 1], THREADS, args);
+    }
+}
+
+/// Threads of a block of most kernels.
+const THREADS: u32 = 256;
+const WARP: u32 = 32;
+
+/// Asserts the size of an argument struct, as the `.cu` file does.
+macro_rules! layout {
+    ($name:ty, $bytes:literal) => {
+        const _: () = assert!(size_of::<$name>() == $bytes);
+    };
+}
+use layout;
