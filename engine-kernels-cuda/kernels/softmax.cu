@@ -6,16 +6,17 @@ struct Softmax {
     const u32* codes;     // [rows, groups]; null for the softmax alone
     const u32* offsets;   // [groups + 1] first feature of each group
     float* losses;        // [rows, groups]; null for the softmax alone
-    float* probs;         // [rows, width]
+    float* probs;         // [rows, width]; gradients for softmax_cross_entropy_with_grad
     Fault* fault;
     u32 rows;
     u32 width;
     u32 groups;
-    u32 reserved;
+    float weight;         // of each loss, for softmax_cross_entropy_with_grad
 };
 LAYOUT(Softmax, 64);
 
-DEVICE void softmax_of_group(const Softmax& a, u32 item, u32 lane) {
+// `with_grad` stores the gradients of the weighted losses in place of the probabilities.
+DEVICE void softmax_of_group(const Softmax& a, u32 item, u32 lane, bool with_grad) {
     const u32 b = item / a.groups, s = item % a.groups;
     const u32 offset = a.offsets[s], width = a.offsets[s + 1] - offset;
     const float* logits = a.logits + (u64)b * a.width + offset;
@@ -31,7 +32,11 @@ DEVICE void softmax_of_group(const Softmax& a, u32 item, u32 lane) {
     }
     sum = warp_sum(sum);
     const float scale = 1.0f / sum;
-    for (u32 v = lane; v < width; v += WARP) probs[v] *= scale;
+    const u32 target = with_grad ? a.codes[item] : width;
+    for (u32 v = lane; v < width; v += WARP) {
+        const float p = probs[v] * scale;
+        probs[v] = with_grad ? a.weight * (p - (v == target ? 1.0f : 0.0f)) : p;
+    }
     if (a.codes != 0 && lane == 0) {
         const u32 code = a.codes[item];
         const bool inside = code < width;
@@ -42,12 +47,17 @@ DEVICE void softmax_of_group(const Softmax& a, u32 item, u32 lane) {
 
 KERNEL(softmax, Softmax, 256) {
     const u32 item = blockIdx.x * 8 + threadIdx.x / WARP;
-    if (item < a.rows * a.groups) softmax_of_group(a, item, threadIdx.x % WARP);
+    if (item < a.rows * a.groups) softmax_of_group(a, item, threadIdx.x % WARP, false);
 }
 
 KERNEL(softmax_cross_entropy, Softmax, 256) {
     const u32 item = blockIdx.x * 8 + threadIdx.x / WARP;
-    if (item < a.rows * a.groups) softmax_of_group(a, item, threadIdx.x % WARP);
+    if (item < a.rows * a.groups) softmax_of_group(a, item, threadIdx.x % WARP, false);
+}
+
+KERNEL(softmax_cross_entropy_with_grad, Softmax, 256) {
+    const u32 item = blockIdx.x * 8 + threadIdx.x / WARP;
+    if (item < a.rows * a.groups) softmax_of_group(a, item, threadIdx.x % WARP, true);
 }
 
 struct SoftmaxCrossEntropyGrad {

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use engine_core::backend::{BackendError, Buffer, Executable, HostData, Run};
 use engine_core::ir::ops::batch::{GatherRows, Reading};
 use engine_core::ir::ops::optimizer::AdamW;
-use engine_core::ir::{DType, MemoryPlan, Op, Program, ResourceKind, Rows, Slot};
+use engine_core::ir::{DType, MemoryPlan, Op, Program, ResourceKind, Rows, Slot, ValueId};
 
 use crate::backend::CudaBackend;
 use crate::bindings::Bindings;
 use crate::buffer::CudaBuffer;
 use crate::driver::{DevicePtr, Driver, Launch, Queue};
 use crate::error::CudaError;
-use crate::kernels::{Bound, CudaKernel, Launches, OwnedLaunch, Room, kernel, next_step};
+use crate::kernels::{Bound, Launches, OwnedLaunch, Room, next_step};
 use crate::memory::Memory;
+use crate::schedule::{Touched, Turn, schedule};
+use crate::stages::{Stage, stages};
 use crate::steps;
 
 /// Steps that one recording holds where a run is long enough.
@@ -29,7 +31,8 @@ pub(crate) struct CudaExecutable {
     queue: Box<dyn Queue>,
     program: Program,
     max_rows: usize,
-    kernels: Vec<Box<dyn CudaKernel>>,
+    stages: Vec<Stage>,
+    turns: Vec<Turn>,
     optimizer: Option<AdamW>,
     /// Memory of the values, and what the kernels keep.
     slots: Vec<Memory>,
@@ -55,7 +58,9 @@ struct Context<'a> {
 #[derive(Debug)]
 struct Recorded {
     bindings: Bindings,
-    step: Vec<OwnedLaunch>,
+    /// The launches of each stage, and those that end a step.
+    stages: Vec<Vec<OwnedLaunch>>,
+    end: Vec<OwnedLaunch>,
     single: Option<usize>,
     several: Option<usize>,
 }
@@ -70,16 +75,9 @@ impl CudaExecutable {
         check_size(program, max_rows)?;
         let mut kept = Vec::new();
         let mut room = Room::new(driver, &backend.info, max_rows, &mut kept);
-        let mut kernels = Vec::with_capacity(program.nodes().len());
-        for node in program.nodes() {
-            let op = node.op.as_ref();
-            kernels.push(kernel(op, &mut room)?.ok_or_else(|| BackendError::UnsupportedOp {
-                backend: "cuda",
-                op: op.name().to_owned(),
-                program: program.name().to_owned(),
-            })?);
-        }
-        let plan = MemoryPlan::new(program);
+        let (plan, has_own) = memory_plan(program, max_rows);
+        let stages = stages(program, has_own, &mut room)?;
+        let touched: Vec<Touched> = stages.iter().map(|s| s.touched(&plan.slot_of)).collect();
         let slot = |slot: &Slot| {
             let rows = if slot.rows == Rows::One { 1 } else { max_rows };
             Memory::new(driver, rows * slot.width * size_of::<u32>())
@@ -95,7 +93,8 @@ impl CudaExecutable {
             driver: Arc::clone(driver),
             program: program.clone(),
             max_rows,
-            kernels,
+            turns: schedule(&touched),
+            stages,
             slots,
             slot_of: plan.slot_of,
             _kept: kept,
@@ -216,11 +215,10 @@ impl CudaExecutable {
         self.queue.clear_recordings();
     }
 
-    /// The launches of some nodes.
-    fn launches(&self, cx: &Context<'_>, nodes: Range<usize>) -> Launches {
+    /// The launches of some stages.
+    fn launches(&self, cx: &Context<'_>, stages: Range<usize>) -> Launches {
         let mut launches = Launches::default();
-        for at in nodes {
-            let node = &self.program.nodes()[at];
+        for stage in &self.stages[stages] {
             let bound = Bound {
                 program: &self.program,
                 run: cx.run,
@@ -228,28 +226,12 @@ impl CudaExecutable {
                 resources: cx.resources,
                 steps: self.steps.address(),
                 fault: self.fault.address(),
-                inputs: &node.inputs,
-                outputs: &node.outputs,
+                inputs: &stage.inputs,
+                outputs: &stage.outputs,
             };
-            self.kernels[at].launch(&bound, &mut launches);
+            stage.kernel.launch(&bound, &mut launches);
         }
         launches
-    }
-
-    fn submit(queue: &mut dyn Queue, launches: &[OwnedLaunch]) -> Result<(), CudaError> {
-        for launch in launches {
-            let launch = Launch {
-                kernel: launch.kernel,
-                grid: launch.grid,
-                block: launch.block,
-                shared: launch.shared,
-                args: &launch.args,
-            };
-            // SAFETY: the arguments were filled for this kernel; the addresses are those of this program's memory and of
-            // buffers that are bound for as long as the run lasts, which ends with a wait.
-            unsafe { queue.launch(0, &launch)? };
-        }
-        Ok(())
     }
 
     /// Runs all steps by launches, recorded ones where there are several.
@@ -257,11 +239,13 @@ impl CudaExecutable {
         let run = cx.run;
         if self.recorded.as_ref().is_none_or(|r| r.bindings != bindings) {
             self.forget();
-            let mut step = self.launches(cx, 0..self.kernels.len());
-            next_step(self.steps.address(), &mut step);
+            let mut end = Launches::default();
+            next_step(self.steps.address(), &mut end);
+            let launches = |stage| self.launches(cx, stage..stage + 1).0;
             self.recorded = Some(Recorded {
                 bindings,
-                step: step.0,
+                stages: (0..self.stages.len()).map(launches).collect(),
+                end: end.0,
                 single: None,
                 several: None,
             });
@@ -271,23 +255,21 @@ impl CudaExecutable {
         };
         let queue = self.queue.as_mut();
         if run.steps == 1 {
-            return Ok(Self::submit(queue, &recorded.step)?);
+            return Ok(recorded.submit(queue)?);
         }
         let (several, single) = (run.steps / STEPS_RECORDED, run.steps % STEPS_RECORDED);
-        for (times, steps, recording) in [
-            (several, STEPS_RECORDED, &mut recorded.several),
-            (single, 1, &mut recorded.single),
-        ] {
-            if times == 0 {
-                continue;
-            }
-            let recording = match *recording {
-                Some(number) => number,
-                None => *recording.insert(record(queue, &recorded.step, steps)?),
-            };
+        if several > 0 && recorded.several.is_none() {
+            recorded.several = Some(recorded.record(queue, &self.turns, STEPS_RECORDED)?);
+        }
+        if single > 0 && recorded.single.is_none() {
+            recorded.single = Some(recorded.record(queue, &self.turns, 1)?);
+        }
+        for (times, recording) in [(several, recorded.several), (single, recorded.single)] {
             for _ in 0..times {
-                // SAFETY: the bindings are those of the recording, and their memory is alive.
-                unsafe { queue.replay(recording)? };
+                if let Some(recording) = recording {
+                    // SAFETY: the bindings are those of the recording, and their memory is alive.
+                    unsafe { queue.replay(recording)? };
+                }
             }
         }
         Ok(())
@@ -301,20 +283,27 @@ impl CudaExecutable {
         buffers: &mut [&mut CudaBuffer],
     ) -> Result<(), BackendError> {
         for _ in 0..run.steps {
-            for at in 0..self.kernels.len() {
-                if let Some(op) = self.kernels[at].on_host() {
+            for at in 0..self.stages.len() {
+                if let Some(op) = self.stages[at].kernel.on_host() {
                     self.queue.synchronize()?;
                     op.run(buffers)?;
                     continue;
                 }
                 let resources: Vec<&CudaBuffer> = buffers.iter().map(|b| &**b).collect();
                 let resources = &resources;
-                let launches = self.launches(&Context { run, values, resources }, at..at + 1);
-                Self::submit(self.queue.as_mut(), &launches.0)?;
+                let launches = self.launches(
+                    &Context {
+                        run,
+                        values,
+                        resources,
+                    },
+                    at..at + 1,
+                );
+                submit(self.queue.as_mut(), 0, &launches.0)?;
             }
             let mut launches = Launches::default();
             next_step(self.steps.address(), &mut launches);
-            Self::submit(self.queue.as_mut(), &launches.0)?;
+            submit(self.queue.as_mut(), 0, &launches.0)?;
         }
         Ok(())
     }
@@ -345,26 +334,97 @@ impl CudaExecutable {
 
     /// Cardinality of a sub-column, as the ops of the program know it.
     fn cardinality(&self, sub_column: usize) -> usize {
-        self.kernels
+        self.stages
             .iter()
-            .find_map(|kernel| kernel.cardinality(sub_column))
+            .find_map(|stage| stage.kernel.cardinality(sub_column))
             .unwrap_or(0)
     }
 }
 
-/// Records `steps` steps.
-fn record(queue: &mut dyn Queue, step: &[OwnedLaunch], steps: u32) -> Result<usize, CudaError> {
-    queue.begin_recording()?;
-    for _ in 0..steps {
-        CudaExecutable::submit(queue, step)?;
+/// Puts launches into a lane.
+fn submit(queue: &mut dyn Queue, lane: usize, launches: &[OwnedLaunch]) -> Result<(), CudaError> {
+    for launch in launches {
+        let launch = Launch {
+            kernel: launch.kernel,
+            grid: launch.grid,
+            block: launch.block,
+            shared: launch.shared,
+            args: &launch.args,
+        };
+        // SAFETY: the arguments were filled for this kernel; the addresses are those of this program's memory and of
+        // buffers that are bound for as long as the run lasts, which ends with a wait.
+        unsafe { queue.launch(lane, &launch)? };
     }
-    queue.end_recording()
+    Ok(())
+}
+
+impl Recorded {
+    /// Runs one step, one launch after another.
+    fn submit(&self, queue: &mut dyn Queue) -> Result<(), CudaError> {
+        for launches in self.stages.iter().chain([&self.end]) {
+            submit(queue, 0, launches)?;
+        }
+        Ok(())
+    }
+
+    /// Records `steps` steps, each in several lanes that meet at its end.
+    fn record(&self, queue: &mut dyn Queue, turns: &[Turn], steps: u32) -> Result<usize, CudaError> {
+        let mut others: Vec<usize> = turns.iter().map(|t| t.lane).filter(|lane| *lane != 0).collect();
+        others.sort_unstable();
+        others.dedup();
+        queue.begin_recording()?;
+        for _ in 0..steps {
+            for lane in &others {
+                queue.order(0, *lane)?;
+            }
+            for (turn, launches) in turns.iter().zip(&self.stages) {
+                for earlier in &turn.after {
+                    queue.order(*earlier, turn.lane)?;
+                }
+                submit(queue, turn.lane, launches)?;
+            }
+            for lane in &others {
+                queue.order(*lane, 0)?;
+            }
+            submit(queue, 0, &self.end)?;
+        }
+        queue.end_recording()
+    }
+}
+
+/// Values get memory of their own, so that launches can run beside each other, where that is no more than this.
+const OWN_MEMORY: usize = 1 << 30;
+
+/// Where the values lie, and whether each has memory of its own.
+fn memory_plan(program: &Program, max_rows: usize) -> (MemoryPlan, bool) {
+    let defined = program.nodes().iter().flat_map(|n| n.outputs.iter().copied());
+    let values: Vec<ValueId> = program.inputs().iter().map(|i| i.value).chain(defined).collect();
+    let bytes = |value: &ValueId| program.shape(*value).groups.total() * max_rows * size_of::<u32>();
+    if values.iter().map(bytes).sum::<usize>() > OWN_MEMORY {
+        return (MemoryPlan::new(program), false);
+    }
+    let mut slot_of = vec![usize::MAX; program.value_count()];
+    let mut slots = Vec::with_capacity(values.len());
+    for value in values {
+        let shape = program.shape(value);
+        slot_of[value.index()] = slots.len();
+        slots.push(Slot {
+            rows: shape.rows,
+            width: shape.groups.total(),
+            dtype: shape.dtype,
+        });
+    }
+    (MemoryPlan { slots, slot_of }, true)
 }
 
 /// Programs that need more elements than a kernel can count are refused.
 fn check_size(program: &Program, max_rows: usize) -> Result<(), BackendError> {
     let inputs = program.inputs().iter().map(|i| i.value);
-    let values = program.nodes().iter().flat_map(|n| n.outputs.iter().copied()).chain(inputs);
+    let values = program
+        .nodes()
+        .iter()
+        .flat_map(|n| n.outputs.iter().copied())
+        .chain(inputs);
     let widest = values.map(|v| program.shape(v).groups.total()).max().unwrap_or(0);
     let (needed, allowed) = (widest as u64 * max_rows as u64, 1 << 31);
     if needed > allowed {
@@ -422,13 +482,20 @@ impl Executable for CudaExecutable {
         let inputs: Vec<DevicePtr> = given.iter().enumerate().map(address).collect::<Result<_, _>>()?;
         let values = self.values(&inputs);
         self.begin(run)?;
-        if self.kernels.iter().any(|k| k.on_host().is_some()) {
+        if self.stages.iter().any(|s| s.kernel.on_host().is_some()) {
             self.run_nodes(run, &values, &mut buffers)?;
         } else {
             let resources: Vec<&CudaBuffer> = buffers.iter().map(|b| &**b).collect();
             let (bindings, resources) = (Bindings::new(run, &resources, &inputs), &resources);
             let values = &values;
-            self.run_launches(&Context { run, values, resources }, bindings)?;
+            self.run_launches(
+                &Context {
+                    run,
+                    values,
+                    resources,
+                },
+                bindings,
+            )?;
         }
         self.last = Some((*run, values));
         self.end()

@@ -12,7 +12,9 @@ pub mod error;
 mod executable;
 mod kernels;
 mod memory;
+mod schedule;
 pub mod source;
+mod stages;
 mod steps;
 
 pub use backend::CudaBackend;

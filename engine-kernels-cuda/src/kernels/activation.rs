@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use engine_core::ir::Op;
 use engine_core::ir::ops::activation::{Dropout, DropoutOp, Relu, ReluGrad};
 
-use super::{Bound, CudaKernel, Launches, Room, as_op, layout};
+use super::{Bound, CudaKernel, Fusion, Launches, Room, as_op, layout};
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 
@@ -86,7 +86,11 @@ struct DropoutKernel {
     count: u32,
 }
 
-pub(super) fn make(op: &dyn Op, room: &mut Room<'_>) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
+pub(super) fn make(
+    op: &dyn Op,
+    _: &Fusion,
+    room: &mut Room<'_>,
+) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     if let Some(op) = as_op::<DropoutOp>(op) {
         let chunks = chunks(&op);
         return Ok(Some(Box::new(DropoutKernel {
@@ -104,12 +108,16 @@ pub(super) fn make(op: &dyn Op, room: &mut Room<'_>) -> Result<Option<Box<dyn Cu
 fn chunks(op: &DropoutOp) -> Vec<DropoutChunk> {
     let of_group = |g: usize| {
         let range = op.groups.range(g);
-        range.clone().step_by(CHUNK).enumerate().map(move |(chunk, feature)| DropoutChunk {
-            group: g as u32,
-            chunk: chunk as u32,
-            feature: feature as u32,
-            count: CHUNK.min(range.end - feature) as u32,
-        })
+        range
+            .clone()
+            .step_by(CHUNK)
+            .enumerate()
+            .map(move |(chunk, feature)| DropoutChunk {
+                group: g as u32,
+                chunk: chunk as u32,
+                feature: feature as u32,
+                count: CHUNK.min(range.end - feature) as u32,
+            })
     };
     (0..op.groups.len()).flat_map(of_group).collect()
 }

@@ -5,7 +5,7 @@ use engine_core::ir::Op;
 use engine_core::ir::ops::batch::{ColumnOrder, GatherRows, OrderDraw, Reading};
 use engine_core::random::Purpose;
 
-use super::{Bound, CudaKernel, Launches, Room, THREADS, as_op, layout};
+use super::{Bound, CudaKernel, Fusion, Launches, Room, THREADS, as_op, layout};
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 
@@ -39,7 +39,11 @@ struct ColumnOrderArgs {
 }
 layout!(ColumnOrderArgs, 24);
 
-pub(super) fn make(op: &dyn Op, _: &mut Room<'_>) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
+pub(super) fn make(
+    op: &dyn Op,
+    _: &Fusion,
+    _: &mut Room<'_>,
+) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     if let Some(op) = as_op::<GatherRows>(op) {
         return Ok(Some(Box::new(op)));
     }

@@ -6,7 +6,7 @@ use bytemuck::{Pod, Zeroable};
 use engine_core::ir::ops::embedding::{Embedding, EmbeddingGrad, EmbeddingSqNorm, embedding_groups};
 use engine_core::ir::{Op, ParamView, ResourceId};
 
-use super::{Bound, CudaKernel, Launches, Room, THREADS, WARP, as_op, layout};
+use super::{Bound, CudaKernel, Fusion, Launches, Room, THREADS, WARP, as_op, layout};
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 
@@ -91,6 +91,7 @@ struct Lookup {
 #[derive(Debug)]
 struct Gradient {
     grads: ResourceId,
+    updates: Vec<usize>,
     views: Arc<[ParamView]>,
     tables: DevicePtr,
     parts: DevicePtr,
@@ -106,7 +107,11 @@ struct SqNorm {
     count: u32,
 }
 
-pub(super) fn make(op: &dyn Op, room: &mut Room<'_>) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
+pub(super) fn make(
+    op: &dyn Op,
+    _: &Fusion,
+    room: &mut Room<'_>,
+) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     if let Some(op) = as_op::<Embedding>(op) {
         return Ok(Some(Box::new(Lookup {
             params: op.params,
@@ -122,6 +127,7 @@ pub(super) fn make(op: &dyn Op, room: &mut Room<'_>) -> Result<Option<Box<dyn Cu
         let large: Vec<u32> = (0..op.tables.len() as u32).filter(is_large).collect();
         return Ok(Some(Box::new(Gradient {
             grads: op.grads,
+            updates: op.tables.iter().map(|view| view.offset).collect(),
             views: Arc::clone(&op.tables),
             tables: tables(&op.tables, room)?,
             parts: room.constants(&parts)?,
@@ -158,7 +164,11 @@ fn tables(views: &Arc<[ParamView]>, room: &mut Room<'_>) -> Result<DevicePtr, Cu
 /// Parts of the gradients of small tables.
 fn parts(views: &[ParamView]) -> Vec<EmbeddingPart> {
     let of_table = |(s, view): (usize, &ParamView)| {
-        let entries = if view.rows <= DENSE_CARDINALITY { view.len() } else { 0 };
+        let entries = if view.rows <= DENSE_CARDINALITY {
+            view.len()
+        } else {
+            0
+        };
         (0..entries).step_by(PART).map(move |first| EmbeddingPart {
             s: s as u32,
             first: first as u32,
@@ -215,6 +225,10 @@ impl CudaKernel for Gradient {
             THREADS,
             &args,
         );
+    }
+
+    fn updates(&self) -> Option<&[usize]> {
+        Some(&self.updates)
     }
 
     fn cardinality(&self, sub_column: usize) -> Option<usize> {

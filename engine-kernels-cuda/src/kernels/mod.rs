@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use bytemuck::Pod;
 use engine_core::backend::{BackendError, Run};
+use engine_core::ir::ops::reduce::FillRows;
 use engine_core::ir::{Groups, Op, Program, ResourceId, ValueId};
 
 use crate::buffer::{CudaBuffer, PackedTable};
@@ -28,8 +29,19 @@ pub(crate) use batch::next_step;
 /// Names of the ops that have a kernel.
 pub const KERNELS: &[&str] = engine_core::ir::ops::OP_NAMES;
 
+/// What a kernel does beside its own op.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fusion {
+    /// Rectifies its result.
+    pub(crate) relu: bool,
+    /// Zeroes its result where this value, the last input of the stage, is not above zero.
+    pub(crate) gate: Option<ValueId>,
+    /// Gives the gradient of the cross-entropy instead of probabilities, under this weight of each loss.
+    pub(crate) loss_weight: Option<FillRows>,
+}
+
 /// Makes the kernel of an op, or nothing when the op is of another type.
-type Make = fn(&dyn Op, &mut Room<'_>) -> Result<Option<Box<dyn CudaKernel>>, CudaError>;
+type Make = fn(&dyn Op, &Fusion, &mut Room<'_>) -> Result<Option<Box<dyn CudaKernel>>, CudaError>;
 
 const MAKERS: &[Make] = &[
     batch::make,
@@ -44,9 +56,13 @@ const MAKERS: &[Make] = &[
 ];
 
 /// The kernel of `op`, if there is one.
-pub(crate) fn kernel(op: &dyn Op, room: &mut Room<'_>) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
+pub(crate) fn kernel(
+    op: &dyn Op,
+    fusion: &Fusion,
+    room: &mut Room<'_>,
+) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     for make in MAKERS {
-        if let Some(kernel) = make(op, room)? {
+        if let Some(kernel) = make(op, fusion, room)? {
             return Ok(Some(kernel));
         }
     }
@@ -68,6 +84,16 @@ pub(crate) trait CudaKernel: Send + fmt::Debug {
         None
     }
 
+    /// Offsets of the parameters that the op adds gradients to; every other op that writes a resource writes all of it.
+    fn updates(&self) -> Option<&[usize]> {
+        None
+    }
+
+    /// Memory that kernels of this program share beside values and resources, and whether this one writes it.
+    fn shares(&self) -> Option<(DevicePtr, bool)> {
+        None
+    }
+
     /// An op that the host computes instead, between launches.
     fn on_host(&self) -> Option<&dyn HostOp> {
         None
@@ -85,7 +111,11 @@ pub(crate) struct Room<'a> {
     pub(crate) driver: &'a Arc<dyn Driver>,
     pub(crate) info: &'a DriverInfo,
     pub(crate) max_rows: usize,
+    /// Inputs of the op whose kernel is made.
+    pub(crate) inputs: Vec<ValueId>,
     kept: &'a mut Vec<Memory>,
+    /// What each column sees in a column order: found once, for all ops with the same ranks.
+    views: Vec<(ValueId, Groups, DevicePtr)>,
 }
 
 impl<'a> Room<'a> {
@@ -99,8 +129,22 @@ impl<'a> Room<'a> {
             driver,
             info,
             max_rows,
+            inputs: Vec::new(),
             kept,
+            views: Vec::new(),
         }
+    }
+
+    /// Room for what each of `columns` sees in the order of the ranks `ranks`, and whether nobody has asked for it before.
+    fn views(&mut self, ranks: ValueId, columns: &Groups) -> Result<(DevicePtr, bool), CudaError> {
+        let same = |(value, groups, _): &&(ValueId, Groups, DevicePtr)| *value == ranks && groups == columns;
+        if let Some((_, _, address)) = self.views.iter().find(same) {
+            return Ok((*address, false));
+        }
+        let count = columns.len();
+        let address = self.scratch(count * (count + 1) * size_of::<u32>())?;
+        self.views.push((ranks, columns.clone(), address));
+        Ok((address, true))
     }
 
     /// Address of a copy of `values`.
@@ -157,6 +201,11 @@ impl Bound<'_> {
         self.values[self.inputs[i].index()]
     }
 
+    /// What the kernel was fused with comes after the inputs of its own op.
+    fn last_input(&self) -> DevicePtr {
+        self.inputs.last().map_or(0, |v| self.values[v.index()])
+    }
+
     fn output(&self, i: usize) -> DevicePtr {
         self.values[self.outputs[i].index()]
     }
@@ -181,7 +230,9 @@ impl Bound<'_> {
 
     /// Length of the numbers of a resource.
     fn len(&self, id: ResourceId) -> u32 {
-        self.resources[id.index()].numbers().map_or(0, |(_, len)| len as u32)
+        self.resources[id.index()]
+            .numbers()
+            .map_or(0, |(_, len)| len as u32)
     }
 
     /// The codes of a resource.

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use engine_core::ir::Op;
 use engine_core::ir::ops::optimizer::AdamW;
 
-use super::{Bound, CudaKernel, Launches, Room, as_op, layout};
+use super::{Bound, CudaKernel, Fusion, Launches, Room, as_op, layout};
 use crate::error::CudaError;
 
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -24,7 +24,11 @@ struct AdamWArgs {
 }
 layout!(AdamWArgs, 64);
 
-pub(super) fn make(op: &dyn Op, _: &mut Room<'_>) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
+pub(super) fn make(
+    op: &dyn Op,
+    _: &Fusion,
+    _: &mut Room<'_>,
+) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     Ok(as_op::<AdamW>(op).map(|op| Box::new(op) as Box<dyn CudaKernel>))
 }
 

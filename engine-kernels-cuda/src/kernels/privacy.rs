@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use engine_core::ir::Op;
 use engine_core::ir::ops::privacy::{CLIP_EPS, ClipFactor};
 
-use super::{Bound, CudaKernel, Launches, Room, as_op, layout};
+use super::{Bound, CudaKernel, Fusion, Launches, Room, as_op, layout};
 use crate::error::CudaError;
 
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -19,7 +19,11 @@ struct ClipFactorArgs {
 }
 layout!(ClipFactorArgs, 32);
 
-pub(super) fn make(op: &dyn Op, _: &mut Room<'_>) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
+pub(super) fn make(
+    op: &dyn Op,
+    _: &Fusion,
+    _: &mut Room<'_>,
+) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     Ok(as_op::<ClipFactor>(op).map(|op| Box::new(op) as Box<dyn CudaKernel>))
 }
 

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use engine_core::ir::Op;
 use engine_core::ir::ops::reduce::{Add, BroadcastGroups, FillRows, RecordSum, ScaleRows, SumGroups};
 
-use super::{Bound, CudaKernel, Launches, Room, as_op, layout};
+use super::{Bound, CudaKernel, Fusion, Launches, Room, as_op, layout};
 use crate::error::CudaError;
 
 /// Threads of the block that sums a whole batch.
@@ -61,8 +61,20 @@ macro_rules! plain {
     };
 }
 
-pub(super) fn make(op: &dyn Op, _: &mut Room<'_>) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
-    plain!(op, Add, SumGroups, BroadcastGroups, FillRows, ScaleRows, RecordSum);
+pub(super) fn make(
+    op: &dyn Op,
+    _: &Fusion,
+    _: &mut Room<'_>,
+) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
+    plain!(
+        op,
+        Add,
+        SumGroups,
+        BroadcastGroups,
+        FillRows,
+        ScaleRows,
+        RecordSum
+    );
     Ok(None)
 }
 

@@ -7,7 +7,7 @@ use engine_core::backend::{BackendError, Buffer, HostData};
 use engine_core::ir::ops::sampling::{Contribution, FoldTables, OrderedSample, SamplingRules};
 use engine_core::ir::{Groups, Op, ResourceId};
 
-use super::{Bound, CudaKernel, HostOp, Launches, Room, THREADS, as_op, layout};
+use super::{Bound, CudaKernel, Fusion, HostOp, Launches, Room, THREADS, as_op, layout};
 use crate::buffer::CudaBuffer;
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
@@ -126,7 +126,11 @@ struct Draws {
     with_odds: bool,
 }
 
-pub(super) fn make(op: &dyn Op, room: &mut Room<'_>) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
+pub(super) fn make(
+    op: &dyn Op,
+    _: &Fusion,
+    room: &mut Room<'_>,
+) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     if let Some(op) = as_op::<FoldTables>(op) {
         return Ok(Some(Box::new(op)));
     }

@@ -1,10 +1,11 @@
 //! Launches of `softmax.cu`.
 
 use bytemuck::{Pod, Zeroable};
-use engine_core::ir::{Groups, Op};
+use engine_core::ir::ops::reduce::FillRows;
 use engine_core::ir::ops::softmax::{Softmax, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
+use engine_core::ir::{Groups, Op};
 
-use super::{Bound, CudaKernel, Launches, Room, as_op, layout};
+use super::{Bound, CudaKernel, Fusion, Launches, Room, as_op, layout};
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 
@@ -20,7 +21,7 @@ struct SoftmaxArgs {
     rows: u32,
     width: u32,
     groups: u32,
-    reserved: u32,
+    weight: f32,
 }
 layout!(SoftmaxArgs, 64);
 
@@ -47,6 +48,8 @@ struct Forward {
     offsets: DevicePtr,
     groups: u32,
     with_losses: bool,
+    /// Weight of each loss where the gradient is asked for in place of probabilities.
+    weight: Option<FillRows>,
 }
 
 #[derive(Debug)]
@@ -57,13 +60,18 @@ struct Gradient {
     groups: u32,
 }
 
-pub(super) fn make(op: &dyn Op, room: &mut Room<'_>) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
+pub(super) fn make(
+    op: &dyn Op,
+    fusion: &Fusion,
+    room: &mut Room<'_>,
+) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     if let Some(op) = as_op::<Softmax>(op) {
         return Ok(Some(Box::new(Forward {
             of: op.groups.clone(),
             offsets: room.offsets(&op.groups)?,
             groups: op.groups.len() as u32,
             with_losses: false,
+            weight: None,
         })));
     }
     if let Some(op) = as_op::<SoftmaxCrossEntropy>(op) {
@@ -72,6 +80,7 @@ pub(super) fn make(op: &dyn Op, room: &mut Room<'_>) -> Result<Option<Box<dyn Cu
             offsets: room.offsets(&op.groups)?,
             groups: op.groups.len() as u32,
             with_losses: true,
+            weight: fusion.loss_weight.clone(),
         })));
     }
     let Some(op) = as_op::<SoftmaxCrossEntropyGrad>(op) else {
@@ -98,9 +107,13 @@ impl CudaKernel for Forward {
             rows: cx.rows(),
             width: cx.input_width(0),
             groups: self.groups,
-            reserved: 0,
+            weight: self.weight.as_ref().map_or(0.0, |w| w.value(cx.rows()) as f32),
         };
-        let kernel = if with { "softmax_cross_entropy" } else { "softmax" };
+        let kernel = match (with, &self.weight) {
+            (false, _) => "softmax",
+            (true, None) => "softmax_cross_entropy",
+            (true, Some(_)) => "softmax_cross_entropy_with_grad",
+        };
         launches.per_warp(kernel, cx.rows() * self.groups, &args);
     }
 

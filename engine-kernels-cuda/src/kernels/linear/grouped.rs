@@ -7,7 +7,7 @@ use engine_core::ir::ops::linear::{
 use engine_core::ir::{Groups, Op, ResourceId};
 
 use super::{
-    Bound, CudaError, CudaKernel, DevicePtr, Launches, Room, Split, Splits, TILE_COLS, TILE_ROWS,
+    Bound, CudaError, CudaKernel, DevicePtr, Fusion, Launches, Room, Split, Splits, TILE_COLS, TILE_ROWS,
     TILE_THREADS, as_op, layout, row_tiles, tiles,
 };
 
@@ -91,11 +91,14 @@ struct Product {
     groups: DevicePtr,
     jobs: DevicePtr,
     job_count: u32,
+    relu: bool,
+    gated: bool,
 }
 
 #[derive(Debug)]
 struct GradParams {
     grads: ResourceId,
+    updates: Vec<usize>,
     groups: DevicePtr,
     jobs: DevicePtr,
     job_count: u32,
@@ -109,14 +112,20 @@ struct SqNorm {
     layers: u32,
 }
 
-pub(super) fn make(op: &dyn Op, room: &mut Room<'_>) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
+pub(super) fn make(
+    op: &dyn Op,
+    fusion: &Fusion,
+    room: &mut Room<'_>,
+) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     if let Some(op) = as_op::<GroupedLinear>(op) {
-        let product = product("grouped_linear", op.params, &op.groups, &op.groups.output, room)?;
+        let mut product = product("grouped_linear", op.params, &op.groups, &op.groups.output, room)?;
+        product.relu = fusion.relu;
         return Ok(Some(Box::new(product)));
     }
     if let Some(op) = as_op::<GroupedLinearGradInput>(op) {
         let kernel = "grouped_linear_grad_input";
-        let product = product(kernel, op.params, &op.groups, &op.groups.input, room)?;
+        let mut product = product(kernel, op.params, &op.groups, &op.groups.input, room)?;
+        product.gated = fusion.gate.is_some();
         return Ok(Some(Box::new(product)));
     }
     if let Some(op) = as_op::<GroupedLinearGradParams>(op) {
@@ -124,6 +133,11 @@ pub(super) fn make(op: &dyn Op, room: &mut Room<'_>) -> Result<Option<Box<dyn Cu
         let longest = room.max_rows.div_ceil(TILE_ROWS);
         return Ok(Some(Box::new(GradParams {
             grads: op.grads,
+            updates: op
+                .groups
+                .layers_present()
+                .flat_map(|(_, l)| [l.weight.offset, l.bias.offset])
+                .collect(),
             groups: groups(&op.groups, room)?,
             jobs: room.constants(&jobs)?,
             job_count: jobs.len() as u32,
@@ -184,6 +198,8 @@ fn product(
         groups: groups(linear, room)?,
         jobs: room.constants(&jobs)?,
         job_count: jobs.len() as u32,
+        relu: false,
+        gated: false,
     })
 }
 
@@ -211,13 +227,13 @@ impl CudaKernel for Product {
             params: cx.numbers(self.params),
             x: cx.input(0),
             y: cx.output(0),
-            gate: 0,
+            gate: if self.gated { cx.last_input() } else { 0 },
             groups: self.groups,
             jobs: self.jobs,
             rows: cx.rows(),
             input_width: cx.input_width(0),
             output_width: cx.width(0),
-            relu: 0,
+            relu: u32::from(self.relu),
         };
         launches.push(
             self.kernel,
@@ -252,6 +268,10 @@ impl CudaKernel for GradParams {
             TILE_THREADS as u32,
             &args,
         );
+    }
+
+    fn updates(&self) -> Option<&[usize]> {
+        Some(&self.updates)
     }
 }
 

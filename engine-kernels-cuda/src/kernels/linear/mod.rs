@@ -6,7 +6,7 @@ mod ordered;
 use bytemuck::{Pod, Zeroable};
 use engine_core::ir::Op;
 
-use super::{Bound, CudaKernel, Launches, Room, THREADS, WARP, as_op, layout};
+use super::{Bound, CudaKernel, Fusion, Launches, Room, as_op, layout};
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 
@@ -19,10 +19,14 @@ const SPLIT_NUMBERS: usize = 17;
 /// Most blocks that share a sum.
 const MOST_PARTS: usize = 32;
 
-pub(super) fn make(op: &dyn Op, room: &mut Room<'_>) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
-    match grouped::make(op, room)? {
+pub(super) fn make(
+    op: &dyn Op,
+    fusion: &Fusion,
+    room: &mut Room<'_>,
+) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
+    match grouped::make(op, fusion, room)? {
         Some(kernel) => Ok(Some(kernel)),
-        None => ordered::make(op, room),
+        None => ordered::make(op, fusion, room),
     }
 }
 
@@ -50,7 +54,10 @@ impl Splits {
             .div_ceil(jobs.max(1))
             .clamp(1, longest.clamp(1, MOST_PARTS));
         if parts == 1 {
-            let room = Split { parts: 0, counters: 0 };
+            let room = Split {
+                parts: 0,
+                counters: 0,
+            };
             return Ok(Self { room, parts: 1 });
         }
         let numbers = jobs * parts * SPLIT_NUMBERS * TILE_THREADS;

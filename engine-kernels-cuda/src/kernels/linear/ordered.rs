@@ -7,8 +7,8 @@ use engine_core::ir::ops::linear::{
 use engine_core::ir::{Op, ResourceId};
 
 use super::{
-    Bound, CudaError, CudaKernel, DevicePtr, Launches, Room, Split, Splits, THREADS, TILE_COLS, TILE_ROWS,
-    TILE_THREADS, WARP, as_op, layout, row_tiles, tiles,
+    Bound, CudaError, CudaKernel, DevicePtr, Fusion, Launches, Room, Split, Splits, TILE_COLS, TILE_ROWS,
+    TILE_THREADS, as_op, layout, row_tiles, tiles,
 };
 use crate::kernels::activation::DropoutSite;
 
@@ -130,26 +130,27 @@ layout!(SqNormArgs, 112);
 struct Common {
     spec: OrderedSpec,
     offsets: DevicePtr,
-    starts: DevicePtr,
+    /// What each column sees, and whether this kernel finds it out.
+    starts: (DevicePtr, bool),
     subs: DevicePtr,
 }
 
 impl Common {
     fn new(spec: &OrderedSpec, room: &mut Room<'_>) -> Result<Self, CudaError> {
-        let columns = spec.columns.len();
+        let ranks = room.inputs[2];
         Ok(Self {
             spec: spec.clone(),
             offsets: room.offsets(&spec.columns)?,
-            starts: room.scratch(columns * (columns + 1) * size_of::<u32>())?,
+            starts: room.views(ranks, &spec.columns)?,
             subs: room.constants(&sub_columns(spec))?,
         })
     }
 
-    /// The common arguments, after a launch that finds out what each column sees.
+    /// The common arguments, after a launch that finds out what each column sees if no earlier kernel does.
     fn prepare(&self, cx: &Bound<'_>, launches: &mut Launches) -> Ordered {
         let spec = &self.spec;
         let column_count = spec.columns.len() as u32;
-        let (ranks, offsets, starts) = (cx.input(2), self.offsets, self.starts);
+        let (ranks, offsets, (starts, finds)) = (cx.input(2), self.offsets, self.starts);
         let args = PositionsArgs {
             ranks,
             offsets,
@@ -157,8 +158,9 @@ impl Common {
             column_count,
             reserved: 0,
         };
-        let blocks = column_count.div_ceil(THREADS / WARP);
-        launches.push("ordered_positions", [blocks, 1, 1], THREADS, &args);
+        if finds {
+            launches.per_warp("ordered_positions", column_count, &args);
+        }
         Ordered {
             columns: cx.input(0),
             sub_columns: cx.input(1),
@@ -180,10 +182,7 @@ impl Common {
 
 fn sub_columns(spec: &OrderedSpec) -> Vec<OrderedSubColumn> {
     let sub_column = |s: usize| {
-        let (layer, sibling) = (
-            &spec.layers[s],
-            spec.sub_columns.offset(spec.first_sibling(s)),
-        );
+        let (layer, sibling) = (&spec.layers[s], spec.sub_columns.offset(spec.first_sibling(s)));
         OrderedSubColumn {
             column: spec.column_of[s] as u32,
             weight: layer.weight.offset as u32,
@@ -204,6 +203,7 @@ struct Forward {
     params: ResourceId,
     jobs: DevicePtr,
     job_count: u32,
+    relu: bool,
 }
 
 #[derive(Debug)]
@@ -220,6 +220,7 @@ struct GradInput {
 struct GradParams {
     common: Common,
     grads: ResourceId,
+    updates: Vec<usize>,
     jobs: DevicePtr,
     job_count: u32,
     splits: Splits,
@@ -228,7 +229,11 @@ struct GradParams {
 #[derive(Debug)]
 struct SqNorm(Common);
 
-pub(super) fn make(op: &dyn Op, room: &mut Room<'_>) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
+pub(super) fn make(
+    op: &dyn Op,
+    fusion: &Fusion,
+    room: &mut Room<'_>,
+) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     if let Some(op) = as_op::<OrderedLinear>(op) {
         let jobs = output_jobs(&op.spec, TILE_COLS, |_| 1);
         return Ok(Some(Box::new(Forward {
@@ -236,6 +241,7 @@ pub(super) fn make(op: &dyn Op, room: &mut Room<'_>) -> Result<Option<Box<dyn Cu
             params: op.params,
             jobs: room.constants(&jobs)?,
             job_count: jobs.len() as u32,
+            relu: fusion.relu,
         })));
     }
     if let Some(op) = as_op::<OrderedLinearGradInput>(op) {
@@ -255,6 +261,12 @@ pub(super) fn make(op: &dyn Op, room: &mut Room<'_>) -> Result<Option<Box<dyn Cu
         return Ok(Some(Box::new(GradParams {
             common: Common::new(&op.spec, room)?,
             grads: op.grads,
+            updates: op
+                .spec
+                .layers
+                .iter()
+                .flat_map(|l| [l.weight.offset, l.bias.offset])
+                .collect(),
             jobs: room.constants(&jobs)?,
             job_count: jobs.len() as u32,
             splits: Splits::new(jobs.len(), room.max_rows.div_ceil(TILE_ROWS), room)?,
@@ -271,14 +283,12 @@ fn output_jobs(spec: &OrderedSpec, outputs: usize, positions: impl Fn(usize) -> 
     let mut jobs = Vec::new();
     for s in 0..spec.output.len() {
         for first in tiles(spec.output.width(s), outputs, false) {
-            jobs.extend(
-                tiles(positions(s), TILE_COLS, true).map(|second| OrderedJob {
-                    sub: s as u32,
-                    first,
-                    second,
-                    reserved: 0,
-                }),
-            );
+            jobs.extend(tiles(positions(s), TILE_COLS, true).map(|second| OrderedJob {
+                sub: s as u32,
+                first,
+                second,
+                reserved: 0,
+            }));
         }
     }
     jobs
@@ -329,11 +339,15 @@ impl CudaKernel for Forward {
             params: cx.numbers(self.params),
             y: cx.output(0),
             jobs: self.jobs,
-            relu: 0,
+            relu: u32::from(self.relu),
             reserved: 0,
         };
         let grid = [self.job_count, row_tiles(cx.rows()), 1];
         launches.push("ordered_linear", grid, TILE_THREADS as u32, &args);
+    }
+
+    fn shares(&self) -> Option<(DevicePtr, bool)> {
+        Some(self.common.starts)
     }
 }
 
@@ -350,12 +364,11 @@ impl CudaKernel for GradInput {
             split: self.splits.room,
         };
         let grid = [self.job_count, row_tiles(cx.rows()), self.splits.parts];
-        launches.push(
-            "ordered_linear_grad_input",
-            grid,
-            TILE_THREADS as u32,
-            &args,
-        );
+        launches.push("ordered_linear_grad_input", grid, TILE_THREADS as u32, &args);
+    }
+
+    fn shares(&self) -> Option<(DevicePtr, bool)> {
+        Some(self.common.starts)
     }
 }
 
@@ -373,12 +386,15 @@ impl CudaKernel for GradParams {
         };
         let parts = self.splits.parts.min(row_tiles(cx.rows()));
         let grid = [self.job_count, parts, 1];
-        launches.push(
-            "ordered_linear_grad_params",
-            grid,
-            TILE_THREADS as u32,
-            &args,
-        );
+        launches.push("ordered_linear_grad_params", grid, TILE_THREADS as u32, &args);
+    }
+
+    fn updates(&self) -> Option<&[usize]> {
+        Some(&self.updates)
+    }
+
+    fn shares(&self) -> Option<(DevicePtr, bool)> {
+        Some(self.common.starts)
     }
 }
 
@@ -390,5 +406,9 @@ impl CudaKernel for SqNorm {
             y: cx.output(0),
         };
         launches.per_warp("ordered_linear_sq_norm", cx.rows() * args.o.sub_count, &args);
+    }
+
+    fn shares(&self) -> Option<(DevicePtr, bool)> {
+        Some(self.0.starts)
     }
 }
