@@ -1,7 +1,17 @@
 //! What the kernels need of a device: memory, launches, a recording that is replayed. The NVIDIA driver is one
 //! implementation; the tests bring another that runs the same `.cu` files on the host.
 
+mod bounds;
+mod cache;
+mod compile;
+mod nvidia;
+pub mod nvrtc;
+mod probe;
+mod stream;
+
 use std::fmt;
+
+pub use nvidia::{Device, NvidiaDriver, devices};
 
 use crate::error::CudaError;
 

@@ -1,0 +1,292 @@
+//! Streams, events and captured graphs of the NVIDIA driver: a [`Queue`].
+
+use std::collections::BTreeMap;
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use cudarc::driver::result::{self, DriverError};
+use cudarc::driver::sys::{self, CUevent_flags, CUevent_wait_flags, CUresult, CUstreamCaptureMode};
+
+use crate::driver::nvidia::{Context, failed};
+use crate::driver::{DevicePtr, Launch, Queue};
+use crate::error::CudaError;
+
+/// How launches are recorded: other threads may use the driver meanwhile.
+const CAPTURE_MODE: CUstreamCaptureMode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+
+/// Makes something in a thread that may be recording, which the driver would otherwise refuse.
+fn relaxed<T>(make: impl FnOnce() -> Result<T, DriverError>) -> Result<T, DriverError> {
+    let mut mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
+    // SAFETY: the pointer is valid; the call swaps this thread's mode with the given one.
+    unsafe { sys::cuThreadExchangeStreamCaptureMode(&raw mut mode) }.result()?;
+    let made = make();
+    // SAFETY: as above.
+    unsafe { sys::cuThreadExchangeStreamCaptureMode(&raw mut mode) }.result()?;
+    made
+}
+
+/// A stream and the event that others wait for.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    context: Arc<Context>,
+    stream: sys::CUstream,
+    event: sys::CUevent,
+}
+
+// SAFETY: handles of the driver may be used from all threads; each call makes the context current first.
+unsafe impl Send for Stream {}
+
+impl Stream {
+    pub(crate) fn new(context: &Arc<Context>) -> Result<Self, CudaError> {
+        context.bind()?;
+        let stream = relaxed(|| result::stream::create(result::stream::StreamKind::NonBlocking));
+        let stream = stream.map_err(failed("cuStreamCreate"))?;
+        let mut made = Self {
+            context: Arc::clone(context),
+            stream,
+            event: std::ptr::null_mut(),
+        };
+        let event = relaxed(|| result::event::create(CUevent_flags::CU_EVENT_DISABLE_TIMING));
+        made.event = event.map_err(failed("cuEventCreate"))?;
+        Ok(made)
+    }
+
+    pub(crate) fn handle(&self) -> sys::CUstream {
+        self.stream
+    }
+
+    /// Waits until everything in it has run.
+    pub(crate) fn wait(&self) -> Result<(), CudaError> {
+        self.context.bind()?;
+        // SAFETY: the stream lives as long as `self`.
+        unsafe { result::stream::synchronize(self.stream) }.map_err(failed("cuStreamSynchronize"))
+    }
+
+    /// What comes later waits for what another stream holds now.
+    fn wait_for(&self, other: &Self) -> Result<(), CudaError> {
+        // SAFETY: both streams and the event live; an event may be recorded again once its waiters have been told.
+        unsafe {
+            result::event::record(other.event, other.stream).map_err(failed("cuEventRecord"))?;
+            result::stream::wait_event(
+                self.stream,
+                other.event,
+                CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT,
+            )
+            .map_err(failed("cuStreamWaitEvent"))
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let destroy = || {
+            self.wait()?;
+            // SAFETY: both are ours and are destroyed once; the event is null when it could not be made.
+            unsafe {
+                if !self.event.is_null() {
+                    result::event::destroy(self.event).map_err(failed("cuEventDestroy"))?;
+                }
+                result::stream::destroy(self.stream).map_err(failed("cuStreamDestroy"))
+            }
+        };
+        if let Err(error) = destroy() {
+            tracing::warn!(%error, "a stream is not destroyed");
+        }
+    }
+}
+
+/// A graph that can be launched.
+#[derive(Debug)]
+struct Graph {
+    context: Arc<Context>,
+    executable: sys::CUgraphExec,
+}
+
+// SAFETY: as for `Stream`.
+unsafe impl Send for Graph {}
+
+impl Graph {
+    /// Makes a captured graph ready and destroys the description of it.
+    fn new(context: &Arc<Context>, graph: sys::CUgraph) -> Result<Self, CudaError> {
+        // SAFETY: the graph came from the end of a capture.
+        let executable = unsafe { result::graph::instantiate(graph, sys::CUgraphInstantiate_flags(0)) };
+        // SAFETY: what was made of it does not need it.
+        let destroyed = unsafe { result::graph::destroy(graph) };
+        let executable = executable.map_err(failed("cuGraphInstantiate"))?;
+        let made = Self {
+            context: Arc::clone(context),
+            executable,
+        };
+        destroyed.map_err(failed("cuGraphDestroy"))?;
+        Ok(made)
+    }
+}
+
+impl Drop for Graph {
+    fn drop(&mut self) {
+        let destroy = || {
+            self.context.bind()?;
+            // SAFETY: it is ours and destroyed once; the driver lets a launch of it end first.
+            unsafe { result::graph::exec_destroy(self.executable) }.map_err(failed("cuGraphExecDestroy"))
+        };
+        if let Err(error) = destroy() {
+            tracing::warn!(%error, "a graph is not destroyed");
+        }
+    }
+}
+
+/// Streams that run beside each other, and recorded graphs. Lanes are made when they are first used.
+#[derive(Debug)]
+pub(crate) struct NvidiaQueue {
+    context: Arc<Context>,
+    recordings: BTreeMap<usize, Graph>,
+    recorded: usize,
+    is_recording: bool,
+    lanes: Vec<Stream>,
+}
+
+impl NvidiaQueue {
+    pub(crate) fn new(context: &Arc<Context>) -> Result<Self, CudaError> {
+        Ok(Self {
+            context: Arc::clone(context),
+            recordings: BTreeMap::new(),
+            recorded: 0,
+            is_recording: false,
+            lanes: vec![Stream::new(context)?],
+        })
+    }
+
+    /// Makes lanes up to the given one.
+    fn make_lanes(&mut self, last: usize) -> Result<(), CudaError> {
+        while self.lanes.len() <= last {
+            self.lanes.push(Stream::new(&self.context)?);
+        }
+        Ok(())
+    }
+
+    fn refuse_while_recording(&self, call: &'static str) -> Result<(), CudaError> {
+        if self.is_recording {
+            let reason = "launches are being recorded".to_owned();
+            return Err(CudaError::Driver { call, reason });
+        }
+        Ok(())
+    }
+
+    /// Leaves the capture; the graph is null when something in it was refused.
+    fn end_capture(&mut self) -> Result<sys::CUgraph, CudaError> {
+        self.is_recording = false;
+        self.context.bind()?;
+        // SAFETY: lane 0 is captured.
+        let graph = unsafe { result::stream::end_capture(self.lanes[0].stream) };
+        graph.map_err(failed("cuStreamEndCapture"))
+    }
+}
+
+impl Queue for NvidiaQueue {
+    unsafe fn launch(&mut self, lane: usize, launch: &Launch<'_>) -> Result<(), CudaError> {
+        self.context.bind()?;
+        self.make_lanes(lane)?;
+        let function = self.context.kernel(launch.kernel)?;
+        if cfg!(debug_assertions) {
+            function.bounds.check(launch)?;
+        }
+        let [x, y, z] = launch.grid;
+        let mut parameters = [launch.args.as_ptr().cast_mut().cast::<c_void>()];
+        // SAFETY: the caller's; the driver copies the struct before it returns.
+        let launched = unsafe {
+            result::launch_kernel(
+                function.handle,
+                (x, y, z),
+                (launch.block, 1, 1),
+                launch.shared,
+                self.lanes[lane].stream,
+                &mut parameters,
+            )
+        };
+        launched.map_err(|error| {
+            let with_kernel = |reason| format!("kernel {}: {reason}", launch.kernel);
+            match failed("cuLaunchKernel")(error) {
+                CudaError::Driver { call, reason } => CudaError::Driver {
+                    call,
+                    reason: with_kernel(reason),
+                },
+                other => other,
+            }
+        })
+    }
+
+    unsafe fn upload(&mut self, to: DevicePtr, from: &[u8]) -> Result<(), CudaError> {
+        self.refuse_while_recording("cuMemcpyHtoDAsync")?;
+        if from.is_empty() {
+            return Ok(());
+        }
+        self.context.bind()?;
+        // SAFETY: the caller's; the driver has read memory that is not page-locked before it returns.
+        unsafe { result::memcpy_htod_async(to, from, self.lanes[0].stream) }
+            .map_err(failed("cuMemcpyHtoDAsync"))
+    }
+
+    fn order(&mut self, from: usize, to: usize) -> Result<(), CudaError> {
+        if from == to {
+            return Ok(());
+        }
+        self.context.bind()?;
+        self.make_lanes(from.max(to))?;
+        self.lanes[to].wait_for(&self.lanes[from])
+    }
+
+    fn begin_recording(&mut self) -> Result<(), CudaError> {
+        self.refuse_while_recording("cuStreamBeginCapture")?;
+        self.context.bind()?;
+        // SAFETY: the stream lives as long as `self`.
+        unsafe { result::stream::begin_capture(self.lanes[0].stream, CAPTURE_MODE) }
+            .map_err(failed("cuStreamBeginCapture"))?;
+        self.is_recording = true;
+        Ok(())
+    }
+
+    fn end_recording(&mut self) -> Result<usize, CudaError> {
+        let captured = self.end_capture()?;
+        let graph = Graph::new(&self.context, captured)?;
+        let number = self.recorded;
+        self.recordings.insert(number, graph);
+        self.recorded += 1;
+        Ok(number)
+    }
+
+    unsafe fn replay(&mut self, recording: usize) -> Result<(), CudaError> {
+        self.context.bind()?;
+        let graph = self.recordings.get(&recording).ok_or_else(|| CudaError::Driver {
+            call: "cuGraphLaunch",
+            reason: format!("there is no recording {recording}"),
+        })?;
+        // SAFETY: the caller's; graph and stream live.
+        unsafe { result::graph::launch(graph.executable, self.lanes[0].stream) }
+            .map_err(failed("cuGraphLaunch"))
+    }
+
+    fn clear_recordings(&mut self) {
+        self.recordings.clear();
+    }
+
+    fn synchronize(&mut self) -> Result<(), CudaError> {
+        self.refuse_while_recording("cuStreamSynchronize")?;
+        self.lanes.iter().try_for_each(Stream::wait)
+    }
+}
+
+impl Drop for NvidiaQueue {
+    fn drop(&mut self) {
+        if !self.is_recording {
+            return;
+        }
+        match self.end_capture() {
+            // SAFETY: the graph came from the capture and is used nowhere.
+            Ok(graph) => match unsafe { result::graph::destroy(graph) } {
+                Ok(()) | Err(DriverError(CUresult::CUDA_ERROR_INVALID_VALUE)) => {}
+                Err(error) => tracing::warn!(?error, "a graph is not destroyed"),
+            },
+            Err(error) => tracing::debug!(%error, "an unfinished recording"),
+        }
+    }
+}
