@@ -1,12 +1,14 @@
 //! The backend: a driver and what it says of its device.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use engine_core::backend::{Backend, BackendError, Buffer, DeviceInfo, Executable, HostData};
+use engine_core::backend::{Backend, BackendError, Buffer, DeviceInfo, Executable, HostData, Run};
 use engine_core::ir::Program;
 
 use crate::buffer::CudaBuffer;
-use crate::driver::{Driver, DriverInfo};
+use crate::driver::{Driver, DriverInfo, NvidiaDriver};
+use crate::error::CudaError;
 use crate::executable::CudaExecutable;
 
 /// Runs programs on an NVIDIA GPU.
@@ -17,11 +19,48 @@ pub struct CudaBackend {
 }
 
 impl CudaBackend {
+    /// The backend of CUDA device `index`.
+    ///
+    /// # Errors
+    /// [`CudaError`] when the driver, its compiler or the device is missing or too old.
+    pub fn open(index: usize) -> Result<Self, CudaError> {
+        Ok(Self::with_driver(Arc::new(NvidiaDriver::open(index)?)))
+    }
+
     /// A backend over a driver.
     pub fn with_driver(driver: Arc<dyn Driver>) -> Self {
         let info = driver.info();
         Self { driver, info }
     }
+}
+
+impl CudaBackend {
+    /// How long each launch of a step of `program` takes, alone on the device. What the program writes is spoilt.
+    ///
+    /// # Errors
+    /// As [`Executable::run`].
+    pub fn profile(
+        &self,
+        program: &Program,
+        run: &Run,
+        resources: &mut [&mut dyn Buffer],
+        inputs: &[&dyn Buffer],
+    ) -> Result<Vec<LaunchTime>, BackendError> {
+        CudaExecutable::new(self, program, run.rows as usize)?.profile(run, resources, inputs)
+    }
+}
+
+/// Time of one launch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LaunchTime {
+    /// Name of the kernel.
+    pub kernel: &'static str,
+    /// Blocks.
+    pub blocks: u64,
+    /// Threads of a block.
+    pub threads: u32,
+    /// Time from one launch to the next in a recording of many.
+    pub time: Duration,
 }
 
 impl Backend for CudaBackend {

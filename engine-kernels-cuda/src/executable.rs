@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use engine_core::backend::{BackendError, Buffer, Executable, HostData, Run};
 use engine_core::ir::ops::batch::{GatherRows, Reading};
 use engine_core::ir::ops::optimizer::AdamW;
 use engine_core::ir::{DType, MemoryPlan, Op, Program, ResourceKind, Rows, Slot, ValueId};
 
-use crate::backend::CudaBackend;
+use crate::backend::{CudaBackend, LaunchTime};
 use crate::bindings::Bindings;
 use crate::buffer::CudaBuffer;
 use crate::driver::{DevicePtr, Driver, Launch, Queue};
@@ -19,6 +20,9 @@ use crate::schedule::{Touched, Turn, schedule};
 use crate::stages::{Stage, stages};
 use crate::steps;
 
+/// Launches in a recording that times one, and how often it is replayed.
+const PROFILED: u32 = 64;
+const PROFILED_RUNS: usize = 5;
 /// Steps that one recording holds where a run is long enough.
 const STEPS_RECORDED: u32 = 8;
 /// A sub-column's code in a fault, above it the number of the sub-column plus one.
@@ -438,24 +442,93 @@ fn check_size(program: &Program, max_rows: usize) -> Result<(), BackendError> {
     Ok(())
 }
 
-fn downcast<'a>(
-    program: &Program,
-    names: impl Iterator<Item = String>,
-    buffers: impl Iterator<Item = &'a dyn Buffer>,
-) -> Result<Vec<&'a CudaBuffer>, BackendError> {
-    let downcast = |(name, buffer): (String, &'a dyn Buffer)| {
-        let found = buffer.as_any().downcast_ref();
-        found.ok_or_else(|| foreign(program, name))
-    };
-    names.zip(buffers).map(downcast).collect()
-}
+impl CudaExecutable {
+    /// The buffers behind the bound resources.
+    fn buffers<'a>(
+        &self,
+        resources: &'a mut [&mut dyn Buffer],
+    ) -> Result<Vec<&'a mut CudaBuffer>, BackendError> {
+        if resources.len() != self.program.resources().len() {
+            let expected = format!("{} resources", self.program.resources().len());
+            return Err(self.mismatch("resources", expected, format!("{}", resources.len())));
+        }
+        let mut buffers: Vec<&mut CudaBuffer> = Vec::with_capacity(resources.len());
+        for (buffer, resource) in resources.iter_mut().zip(self.program.resources()) {
+            let found = buffer.as_any_mut().downcast_mut();
+            buffers.push(found.ok_or_else(|| self.foreign(&resource.name))?);
+        }
+        Ok(buffers)
+    }
 
-fn foreign(program: &Program, binding: String) -> BackendError {
-    BackendError::BufferMismatch {
-        program: program.name().to_owned(),
-        binding,
-        expected: "a buffer of the cuda backend".to_owned(),
-        got: "another's".to_owned(),
+    /// Checks everything that is bound; gives the addresses of the inputs.
+    fn bind(
+        &self,
+        run: &Run,
+        buffers: &[&mut CudaBuffer],
+        inputs: &[&dyn Buffer],
+    ) -> Result<Vec<DevicePtr>, BackendError> {
+        self.check(run, buffers, inputs.len())?;
+        let mut addresses = Vec::with_capacity(inputs.len());
+        for (i, buffer) in inputs.iter().enumerate() {
+            let buffer = buffer.as_any().downcast_ref();
+            let buffer = buffer.ok_or_else(|| self.foreign(&self.program.inputs()[i].name))?;
+            addresses.push(self.input(i, run, buffer)?);
+        }
+        Ok(addresses)
+    }
+
+    fn foreign(&self, binding: &str) -> BackendError {
+        let (expected, got) = ("a buffer of the cuda backend".to_owned(), "another's".to_owned());
+        self.mismatch(binding, expected, got)
+    }
+
+    /// Times each launch of a step: many of it are recorded, and the recording is replayed.
+    pub(crate) fn profile(
+        &mut self,
+        run: &Run,
+        resources: &mut [&mut dyn Buffer],
+        inputs: &[&dyn Buffer],
+    ) -> Result<Vec<LaunchTime>, BackendError> {
+        let buffers = self.buffers(resources)?;
+        let inputs = self.bind(run, &buffers, inputs)?;
+        let values = self.values(&inputs);
+        self.begin(run)?;
+        let resources: Vec<&CudaBuffer> = buffers.iter().map(|b| &**b).collect();
+        let (values, resources) = (&values, &resources);
+        let launches = self.launches(
+            &Context {
+                run,
+                values,
+                resources,
+            },
+            0..self.stages.len(),
+        );
+        submit(self.queue.as_mut(), 0, &launches.0)?;
+        launches.0.iter().map(|launch| Ok(self.time(launch)?)).collect()
+    }
+
+    fn time(&mut self, launch: &OwnedLaunch) -> Result<LaunchTime, CudaError> {
+        let queue = self.queue.as_mut();
+        queue.begin_recording()?;
+        for _ in 0..PROFILED {
+            submit(queue, 0, std::slice::from_ref(launch))?;
+        }
+        let recording = queue.end_recording()?;
+        let mut best = Duration::MAX;
+        for _ in 0..PROFILED_RUNS {
+            queue.synchronize()?;
+            let begun = Instant::now();
+            // SAFETY: the bound buffers live until the wait.
+            unsafe { queue.replay(recording)? };
+            queue.synchronize()?;
+            best = best.min(begun.elapsed() / PROFILED);
+        }
+        Ok(LaunchTime {
+            kernel: launch.kernel,
+            blocks: launch.grid.iter().map(|g| u64::from(*g)).product(),
+            threads: launch.block,
+            time: best,
+        })
     }
 }
 
@@ -466,20 +539,8 @@ impl Executable for CudaExecutable {
         resources: &mut [&mut dyn Buffer],
         inputs: &[&dyn Buffer],
     ) -> Result<(), BackendError> {
-        if resources.len() != self.program.resources().len() {
-            let expected = format!("{} resources", self.program.resources().len());
-            return Err(self.mismatch("resources", expected, format!("{}", resources.len())));
-        }
-        let mut buffers: Vec<&mut CudaBuffer> = Vec::with_capacity(resources.len());
-        for (buffer, resource) in resources.iter_mut().zip(self.program.resources()) {
-            let found = buffer.as_any_mut().downcast_mut();
-            buffers.push(found.ok_or_else(|| foreign(&self.program, resource.name.clone()))?);
-        }
-        self.check(run, &buffers, inputs.len())?;
-        let names = self.program.inputs().iter().map(|i| i.name.clone());
-        let given = downcast(&self.program, names, inputs.iter().copied())?;
-        let address = |(i, buffer): (usize, &&CudaBuffer)| self.input(i, run, buffer);
-        let inputs: Vec<DevicePtr> = given.iter().enumerate().map(address).collect::<Result<_, _>>()?;
+        let mut buffers = self.buffers(resources)?;
+        let inputs = self.bind(run, &buffers, inputs)?;
         let values = self.values(&inputs);
         self.begin(run)?;
         if self.stages.iter().any(|s| s.kernel.on_host().is_some()) {

@@ -17,6 +17,6 @@ pub mod source;
 mod stages;
 mod steps;
 
-pub use backend::CudaBackend;
+pub use backend::{CudaBackend, LaunchTime};
 pub use error::CudaError;
 pub use kernels::KERNELS;
