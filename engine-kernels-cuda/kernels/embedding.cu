@@ -54,20 +54,22 @@ struct EmbeddingGrad {
     const EmbeddingTable* tables;  // [tables]
     const EmbeddingPart* parts;    // one per block of embedding_grad
     const u32* large;              // tables, one per blockIdx.y of embedding_grad_sparse
+    float* room;                   // [shares, blocks, PART]
     Fault* fault;
     u32 rows;
     u32 width;
     u32 count;
-    u32 reserved;
+    u32 shares;  // blocks that share the rows
 };
-LAYOUT(EmbeddingGrad, 72);
+LAYOUT(EmbeddingGrad, 80);
 
 const u32 PART = 64;
-const u32 SLICES = 4;
-const u32 CODE_ROWS = 1024;
+const u32 SLICES = 8;
+const u32 CODE_ROWS = 512;
 
-// Small tables: a thread sums one entry over a slice of the rows, as a product with one-hot codes. Every sum has one order.
-KERNEL(embedding_grad, EmbeddingGrad, 256) {
+// Small tables: a thread sums one entry over a slice of the rows, as a product with one-hot codes; several blocks share the rows
+// and leave their sums in `room`. Every sum has one order.
+KERNEL(embedding_grad, EmbeddingGrad, 512) {
     SHARED u32 codes[CODE_ROWS];
     SHARED float sums[SLICES][PART];
     const EmbeddingPart part = a.parts[blockIdx.x];
@@ -76,32 +78,44 @@ KERNEL(embedding_grad, EmbeddingGrad, 256) {
     const u32 entry = part.first + lane;
     const u32 v = entry / table.width, k = entry % table.width;
     const bool live = v < table.cardinality;
-    const float* signal = a.grad_output + table.feature + k;
+    const float* signal = a.grad_output + table.feature + (live ? k : 0);
     float sum = 0.0f;
-    for (u32 first = 0; first < a.rows; first += CODE_ROWS) {
+    for (u32 first = blockIdx.y * CODE_ROWS; first < a.rows; first += gridDim.y * CODE_ROWS) {
         const u32 rows = min(CODE_ROWS, a.rows - first);
         __syncthreads();
-        for (u32 b = threadIdx.x; b < rows; b += 256) {
+        for (u32 b = threadIdx.x; b < rows; b += PART * SLICES) {
             const u32 code = a.codes[(first + b) * a.count + part.s];
             codes[b] = code;
             if (code >= table.cardinality) report_fault(a.fault, part.s, code);
         }
         __syncthreads();
-        if (live) {
-#pragma unroll 8
-            for (u32 b = slice; b < rows; b += SLICES) {
-                const float value = signal[(u64)(first + b) * a.width];
-                sum += codes[b] == v ? value : 0.0f;
-            }
+#pragma unroll 16
+        for (u32 b = slice; b < rows; b += SLICES) {
+            const float value = signal[(u64)(first + b) * a.width];
+            sum += codes[b] == v ? value : 0.0f;
         }
     }
     sums[slice][lane] = sum;
     __syncthreads();
-    if (slice == 0 && live) {
-        float total = sums[0][lane];
-        for (u32 i = 1; i < SLICES; ++i) total += sums[i][lane];
-        a.grads[table.offset + entry] += total;
+    if (slice != 0) return;
+    float total = sums[0][lane];
+    for (u32 i = 1; i < SLICES; ++i) total += sums[i][lane];
+    if (gridDim.y == 1) {
+        if (live) a.grads[table.offset + entry] += total;
+    } else {
+        a.room[((u64)blockIdx.y * gridDim.x + blockIdx.x) * PART + lane] = total;
     }
+}
+
+// Adds what the blocks of embedding_grad left, in their order.
+KERNEL(embedding_grad_join, EmbeddingGrad, 64) {
+    const EmbeddingPart part = a.parts[blockIdx.x];
+    const EmbeddingTable table = a.tables[part.s];
+    const u32 entry = part.first + threadIdx.x;
+    if (entry >= table.cardinality * table.width) return;
+    float total = 0.0f;
+    for (u32 i = 0; i < a.shares; ++i) total += a.room[((u64)i * gridDim.x + blockIdx.x) * PART + threadIdx.x];
+    a.grads[table.offset + entry] += total;
 }
 
 // Large tables: the warp of the first row with a code sums all rows with that code, in their order.

@@ -65,17 +65,8 @@ KERNEL(grouped_linear, GroupedLinear, 128) {
     const float* weight = a.params + group.weight + (u64)job.first * group.inputs;
     for (u32 k0 = 0; k0 < group.inputs; k0 += TILE_DEPTH) {
         const u32 depth = min(TILE_DEPTH, group.inputs - k0);
-        for (u32 e = threadIdx.x; e < TILE_ROWS * TILE_DEPTH; e += TILE_THREADS) {
-            const u32 row = e / TILE_DEPTH, k = e % TILE_DEPTH;
-            const bool inside = row0 + row < a.rows && k < depth;
-            const u64 at = (u64)(row0 + row) * a.input_width + group.input + k0 + k;
-            xs[row * TILE_STRIDE + k] = inside ? a.x[at] : 0.0f;
-        }
-        for (u32 e = threadIdx.x; e < TILE_COLS * TILE_DEPTH; e += TILE_THREADS) {
-            const u32 n = e / TILE_DEPTH, k = e % TILE_DEPTH;
-            const bool inside = n < columns && k < depth;
-            ws[n * TILE_STRIDE + k] = inside ? weight[(u64)n * group.inputs + k0 + k] : 0.0f;
-        }
+        load_tile<TILE_ROWS>(xs, a.x + (u64)row0 * a.input_width + group.input + k0, a.input_width, a.rows - row0, depth);
+        load_tile<TILE_COLS>(ws, weight + k0, group.inputs, columns, depth);
         __syncthreads();
         product_of_rows(tile, xs, ws, (depth + 3) / 4 * 4);
         __syncthreads();
@@ -111,11 +102,7 @@ KERNEL(grouped_linear_grad_input, GroupedLinear, 128) {
         const u32 depth = min(HALF_DEPTH, group.outputs - n0);
         load_half(ds, a.x + (u64)row0 * a.input_width + group.output + n0, a.input_width,
                   a.rows - row0, depth);
-        for (u32 e = threadIdx.x; e < HALF_DEPTH * TILE_COLS; e += TILE_THREADS) {
-            const u32 n = e / TILE_COLS, k = e % TILE_COLS;
-            const bool inside = n < depth && k < columns;
-            ws[n * TILE_STRIDE + k] = inside ? weight[(u64)(n0 + n) * group.inputs + k] : 0.0f;
-        }
+        load_tile<HALF_DEPTH>(ws, weight + (u64)n0 * group.inputs, group.inputs, depth, columns);
         __syncthreads();
         product_of_rows_and_columns(tile, ds, ws, (depth + 3) / 4 * 4);
         __syncthreads();
@@ -163,12 +150,7 @@ KERNEL(grouped_linear_grad_params, GroupedLinearGradParams, 128) {
         const u32 rows = min(TILE_ROWS, end - row0);
         load_half(ds, a.grad_output + (u64)row0 * a.output_width + group.output + job.second, a.output_width,
                   rows, outputs);
-        for (u32 e = threadIdx.x; e < TILE_ROWS * TILE_COLS; e += TILE_THREADS) {
-            const u32 row = e / TILE_COLS, k = e % TILE_COLS;
-            const bool inside = row < rows && k < columns;
-            const u64 at = (u64)(row0 + row) * a.input_width + group.input + job.first + k;
-            xs[row * TILE_STRIDE + k] = inside ? a.x[at] : 0.0f;
-        }
+        load_tile<TILE_ROWS>(xs, a.x + (u64)row0 * a.input_width + group.input + job.first, a.input_width, rows, columns);
         __syncthreads();
         product_of_columns(tile, ds, xs, TILE_ROWS);
         if (threadIdx.x < TILE_ROWS) {

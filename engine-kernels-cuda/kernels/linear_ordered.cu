@@ -95,11 +95,11 @@ DEVICE u32 weight_column(const Ordered& o, const OrderedSubColumn& sub, u32 posi
     return o.offsets[low] + position - starts[low];
 }
 
-// The input that meets a weight column, in row b.
-DEVICE float input_at(const Ordered& o, const OrderedSubColumn& sub, u32 b, u32 column) {
-    return column < o.column_width
-        ? o.columns[(u64)b * o.column_width + column]
-        : o.sub_columns[(u64)b * o.sub_column_width + sub.sibling + column - o.column_width];
+// Where row 0 of the input that meets a weight column lies, and the distance of rows.
+DEVICE const float* input_of(const Ordered& o, const OrderedSubColumn& sub, u32 column, u32& width) {
+    const bool of_columns = column < o.column_width;
+    width = of_columns ? o.column_width : o.sub_column_width;
+    return of_columns ? o.columns + column : o.sub_columns + sub.sibling + column - o.column_width;
 }
 
 // Dropout bytes of 32 rows: 16 positions a chunk, rows MASK_STRIDE bytes apart against bank conflicts.
@@ -134,15 +134,21 @@ DEVICE void load_visible(const Ordered& o, VisibleTile& tile, const OrderedSubCo
     u8* masks = reinterpret_cast<u8*>(tile.masks);
     if (o.dropout.threshold != 0) load_masks(o, masks, s, row0, first / 16, TILE_DEPTH / 16);
     __syncthreads();
-    float* x = &tile.x[0].x;
-    for (u32 e = threadIdx.x; e < TILE_ROWS * TILE_DEPTH; e += TILE_THREADS) {
-        const u32 row = e / TILE_DEPTH, k = e % TILE_DEPTH, column = tile.columns[k];
-        float value = 0.0f;
-        if (row < rows && column != NONE) {
-            value = input_at(o, sub, row0 + row, column);
-            if (o.dropout.threshold != 0) value *= dropout_factor(o.dropout, masks[row * MASK_STRIDE + k]);
+    const u32 k = threadIdx.x % TILE_DEPTH, row = threadIdx.x / TILE_DEPTH, step = TILE_THREADS / TILE_DEPTH;
+    const u32 column = tile.columns[k];
+    float* x = &tile.x[0].x + row * TILE_STRIDE + k;
+    u32 width = 0;
+    const float* from = column == NONE ? o.columns : input_of(o, sub, column, width) + (u64)(row0 + row) * width;
+    const u32 valid = column == NONE ? 0 : steps_below(row, step, rows);
+    float values[TILE_ROWS / step];
+#pragma unroll
+    for (u32 j = 0; j < TILE_ROWS / step; ++j) values[j] = j < valid ? from[(u64)j * step * width] : 0.0f;
+#pragma unroll
+    for (u32 j = 0; j < TILE_ROWS / step; ++j) {
+        if (o.dropout.threshold != 0) {
+            values[j] *= dropout_factor(o.dropout, masks[(row + j * step) * MASK_STRIDE + k]);
         }
-        x[row * TILE_STRIDE + k] = value;
+        x[j * step * TILE_STRIDE] = values[j];
     }
 }
 
@@ -164,6 +170,18 @@ struct OrderedLinear {
 };
 LAYOUT(OrderedLinear, 128);
 
+// The weights of up to 64 outputs that meet the inputs of a tile.
+DEVICE void load_weights(const VisibleTile& tile, float* to, const float* weight, u32 inputs, u32 outputs) {
+    const u32 k = threadIdx.x % TILE_DEPTH, n = threadIdx.x / TILE_DEPTH, step = TILE_THREADS / TILE_DEPTH;
+    const u32 column = tile.columns[k], valid = column == NONE ? 0 : steps_below(n, step, outputs), batch = 16;
+    const float* from = weight + (u64)n * inputs + (column == NONE ? 0 : column);
+#pragma unroll
+    for (u32 first = 0; first < TILE_COLS / step; first += batch) {
+        copy_strided<batch>(to + (n + first * step) * TILE_STRIDE + k, step * TILE_STRIDE, from + (u64)first * step * inputs,
+                            (u64)step * inputs, valid > first ? valid - first : 0);
+    }
+}
+
 KERNEL(ordered_linear, OrderedLinear, 128) {
     SHARED VisibleTile visible;
     SHARED float4 w_raw[TILE_COLS * TILE_STRIDE / 4];
@@ -179,11 +197,7 @@ KERNEL(ordered_linear, OrderedLinear, 128) {
         const u32 depth = min(TILE_DEPTH, count - first);
         place_visible(a.o, visible, sub, first, count);
         load_visible(a.o, visible, sub, job.sub, first, row0, a.o.rows - row0);
-        for (u32 e = threadIdx.x; e < TILE_COLS * TILE_DEPTH; e += TILE_THREADS) {
-            const u32 n = e / TILE_DEPTH, k = e % TILE_DEPTH, column = visible.columns[k];
-            const bool inside = n < columns && column != NONE;
-            ws[n * TILE_STRIDE + k] = inside ? weight[(u64)n * sub.inputs + column] : 0.0f;
-        }
+        load_weights(visible, ws, weight, sub.inputs, columns);
         __syncthreads();
         product_of_rows(tile, &visible.x[0].x, ws, (depth + 3) / 4 * 4);
         __syncthreads();
@@ -275,17 +289,15 @@ KERNEL(ordered_linear_grad_input, OrderedLinearGradInput, 128) {
         __syncthreads();
         Tile tile;
         clear(tile);
+        // Hidden features are not read: with siblings their weights may lie outside.
+        const bool seen = positions[threadIdx.x % TILE_COLS] != NONE;
         const u32 column0 = job.of_siblings ? a.o.column_width + job.first - sub.sibling : job.first;
-        const float* weight = a.params + sub.weight;
+        const float* weight = a.params + sub.weight + (int)column0;
         for (u32 n0 = 0; n0 < sub.outputs; n0 += HALF_DEPTH) {
             const u32 depth = min(HALF_DEPTH, sub.outputs - n0);
             load_half(ds, a.grad_output + (u64)row0 * a.o.output_width + sub.output + n0, a.o.output_width,
                       a.o.rows - row0, depth);
-            for (u32 e = threadIdx.x; e < HALF_DEPTH * TILE_COLS; e += TILE_THREADS) {
-                const u32 n = e / TILE_COLS, k = e % TILE_COLS;
-                const bool inside = n < depth && positions[k] != NONE;
-                ws[n * TILE_STRIDE + k] = inside ? weight[(u64)(n0 + n) * sub.inputs + (u32)(column0 + k)] : 0.0f;
-            }
+            load_tile<HALF_DEPTH>(ws, weight + (u64)n0 * sub.inputs, sub.inputs, depth, seen ? TILE_COLS : 0);
             __syncthreads();
             product_of_rows_and_columns(tile, ds, ws, (depth + 3) / 4 * 4);
             __syncthreads();
@@ -395,7 +407,9 @@ KERNEL(ordered_linear_sq_norm, OrderedLinearSqNorm, 256) {
         for (u32 i = 0; i < 16; ++i) {
             const u32 position = chunk * 16 + i;
             if (position >= count) continue;
-            float x = input_at(a.o, sub, b, weight_column(a.o, sub, position));
+            u32 width;
+            const float* from = input_of(a.o, sub, weight_column(a.o, sub, position), width);
+            float x = from[(u64)b * width];
             if (a.o.dropout.threshold != 0) x *= dropout_factor(a.o.dropout, words.w[i / 4] >> (8 * (i % 4)) & 0xff);
             xx += x * x;
         }

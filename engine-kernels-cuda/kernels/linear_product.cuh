@@ -140,10 +140,36 @@ DEVICE u32 split_start(u32 rows, u32 part, u32 parts) {
     return min(rows, tiles * part / parts * TILE_ROWS);
 }
 
-// Copies a block [TILE_ROWS, columns] of a matrix with rows `width` apart into rows `HALF_STRIDE` apart, 32 columns wide.
-DEVICE void load_half(float* to, const float* from, u32 width, u32 rows, u32 columns) {
-    for (u32 e = threadIdx.x; e < TILE_ROWS * HALF_DEPTH; e += TILE_THREADS) {
-        const u32 row = e / HALF_DEPTH, k = e % HALF_DEPTH;
-        to[row * HALF_STRIDE + k] = row < rows && k < columns ? from[(u64)row * width + k] : 0.0f;
+// Copies `count` numbers that lie `from_step` apart into shared memory, `to_step` apart; those from `valid` on are zeros. All loads
+// are on their way before the first number is stored.
+template <u32 count>
+DEVICE void copy_strided(float* to, u32 to_step, const float* from, u64 from_step, u32 valid) {
+    float values[count];
+#pragma unroll
+    for (u32 j = 0; j < count; ++j) values[j] = j < valid ? from[j * from_step] : 0.0f;
+#pragma unroll
+    for (u32 j = 0; j < count; ++j) to[j * to_step] = values[j];
+}
+
+// How many of the numbers start, start + step, .. lie below `end`.
+DEVICE u32 steps_below(u32 start, u32 step, u32 end) { return start < end ? (end - start + step - 1) / step : 0; }
+
+// Copies a block [rows, columns] of a matrix with rows `width` apart into TILE_ROWS rows `HALF_STRIDE` apart, 32 columns wide.
+DEVICE void load_half(float* to, const float* from, u64 width, u32 rows, u32 columns) {
+    const u32 k = threadIdx.x % HALF_DEPTH, row = threadIdx.x / HALF_DEPTH, step = TILE_THREADS / HALF_DEPTH;
+    const u32 valid = k < columns ? steps_below(row, step, rows) : 0;
+    copy_strided<TILE_ROWS / step>(to + row * HALF_STRIDE + k, step * HALF_STRIDE, from + row * width + k, step * width, valid);
+}
+
+// Likewise `count` rows of up to 64 columns, `TILE_STRIDE` apart.
+template <u32 count>
+DEVICE void load_tile(float* to, const float* from, u64 width, u32 rows, u32 columns) {
+    const u32 k = threadIdx.x % TILE_DEPTH, row = threadIdx.x / TILE_DEPTH, step = TILE_THREADS / TILE_DEPTH;
+    const u32 valid = k < columns ? steps_below(row, step, rows) : 0;
+    const u32 batch = 16;
+#pragma unroll
+    for (u32 first = 0; first < count / step; first += batch) {
+        copy_strided<batch>(to + (row + first * step) * TILE_STRIDE + k, step * TILE_STRIDE,
+                            from + (row + first * step) * width + k, step * width, valid > first ? valid - first : 0);
     }
 }

@@ -15,16 +15,45 @@ struct Softmax {
 };
 LAYOUT(Softmax, 64);
 
-// `with_grad` stores the gradients of the weighted losses in place of the probabilities.
-DEVICE void softmax_of_group(const Softmax& a, u32 item, u32 lane, bool with_grad) {
-    const u32 b = item / a.groups, s = item % a.groups;
-    const u32 offset = a.offsets[s], width = a.offsets[s + 1] - offset;
-    const float* logits = a.logits + (u64)b * a.width + offset;
-    float* probs = a.probs + (u64)b * a.width + offset;
-    float largest = __uint_as_float(0xff800000u);
+// Groups up to this many times 32 wide stay in registers.
+const u32 HELD = 4;
+
+// What is stored of a probability: itself, or the gradient of the weighted loss.
+DEVICE float stored(const Softmax& a, bool with_grad, float p, bool hit) {
+    return with_grad ? a.weight * (p - (hit ? 1.0f : 0.0f)) : p;
+}
+
+// Softmax of a narrow group; returns the largest logit and the sum of exponentials.
+DEVICE float2 narrow_softmax(const Softmax& a, const float* logits, float* probs, u32 width, u32 target, bool with_grad, u32 lane) {
+    float values[HELD];
+    float largest = __uint_as_float(0xff800000u), sum = 0.0f;
+#pragma unroll
+    for (u32 i = 0; i < HELD; ++i) {
+        const u32 v = lane + i * WARP;
+        values[i] = v < width ? logits[v] : __uint_as_float(0xff800000u);
+        largest = fmaxf(largest, values[i]);
+    }
+    largest = warp_max(largest);
+#pragma unroll
+    for (u32 i = 0; i < HELD; ++i) {
+        values[i] = lane + i * WARP < width ? expf(values[i] - largest) : 0.0f;
+        sum += values[i];
+    }
+    sum = warp_sum(sum);
+    const float scale = 1.0f / sum;
+#pragma unroll
+    for (u32 i = 0; i < HELD; ++i) {
+        const u32 v = lane + i * WARP;
+        if (v < width) probs[v] = stored(a, with_grad, values[i] * scale, v == target);
+    }
+    return make_float2(largest, sum);
+}
+
+// Softmax of a wide group, likewise.
+DEVICE float2 wide_softmax(const Softmax& a, const float* logits, float* probs, u32 width, u32 target, bool with_grad, u32 lane) {
+    float largest = __uint_as_float(0xff800000u), sum = 0.0f;
     for (u32 v = lane; v < width; v += WARP) largest = fmaxf(largest, logits[v]);
     largest = warp_max(largest);
-    float sum = 0.0f;
     for (u32 v = lane; v < width; v += WARP) {
         const float e = expf(logits[v] - largest);
         probs[v] = e;
@@ -32,16 +61,22 @@ DEVICE void softmax_of_group(const Softmax& a, u32 item, u32 lane, bool with_gra
     }
     sum = warp_sum(sum);
     const float scale = 1.0f / sum;
-    const u32 target = with_grad ? a.codes[item] : width;
-    for (u32 v = lane; v < width; v += WARP) {
-        const float p = probs[v] * scale;
-        probs[v] = with_grad ? a.weight * (p - (v == target ? 1.0f : 0.0f)) : p;
-    }
+    for (u32 v = lane; v < width; v += WARP) probs[v] = stored(a, with_grad, probs[v] * scale, v == target);
+    return make_float2(largest, sum);
+}
+
+DEVICE void softmax_of_group(const Softmax& a, u32 item, u32 lane, bool with_grad) {
+    const u32 b = item / a.groups, s = item % a.groups;
+    const u32 offset = a.offsets[s], width = a.offsets[s + 1] - offset;
+    const float* logits = a.logits + (u64)b * a.width + offset;
+    float* probs = a.probs + (u64)b * a.width + offset;
+    const u32 target = a.codes != 0 ? a.codes[item] : 0;
+    const float2 sums = width <= HELD * WARP ? narrow_softmax(a, logits, probs, width, target, with_grad, lane)
+                                             : wide_softmax(a, logits, probs, width, target, with_grad, lane);
     if (a.codes != 0 && lane == 0) {
-        const u32 code = a.codes[item];
-        const bool inside = code < width;
-        if (!inside) report_fault(a.fault, s, code);
-        a.losses[item] = inside ? logf(sum) + (largest - logits[code]) : 0.0f;
+        const bool inside = target < width;
+        if (!inside) report_fault(a.fault, s, target);
+        a.losses[item] = inside ? logf(sums.y) + (sums.x - logits[target]) : 0.0f;
     }
 }
 

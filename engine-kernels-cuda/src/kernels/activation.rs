@@ -8,9 +8,6 @@ use super::{Bound, CudaKernel, Fusion, Launches, Room, as_op, layout};
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 
-/// Positions that one block of random words decides.
-const CHUNK: usize = 16;
-
 /// A place where units are dropped; `Dropout` of `random.cuh`.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
@@ -56,34 +53,29 @@ layout!(ReluGradArgs, 32);
 
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
-struct DropoutChunk {
+struct DropoutPlace {
     group: u32,
-    chunk: u32,
-    feature: u32,
-    count: u32,
+    position: u32,
 }
-layout!(DropoutChunk, 16);
+layout!(DropoutPlace, 8);
 
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 struct DropoutArgs {
     x: u64,
     y: u64,
-    chunks: u64,
+    places: u64,
     steps: u64,
     dropout: DropoutSite,
     rows: u32,
     width: u32,
-    count: u32,
-    reserved: u32,
 }
-layout!(DropoutArgs, 64);
+layout!(DropoutArgs, 56);
 
 #[derive(Debug)]
 struct DropoutKernel {
     dropout: DropoutSite,
-    chunks: DevicePtr,
-    count: u32,
+    places: DevicePtr,
 }
 
 pub(super) fn make(
@@ -92,11 +84,9 @@ pub(super) fn make(
     room: &mut Room<'_>,
 ) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     if let Some(op) = as_op::<DropoutOp>(op) {
-        let chunks = chunks(&op);
         return Ok(Some(Box::new(DropoutKernel {
             dropout: DropoutSite::new(Some(op.dropout)),
-            chunks: room.constants(&chunks)?,
-            count: chunks.len() as u32,
+            places: room.constants(&places(&op))?,
         })));
     }
     if let Some(op) = as_op::<Relu>(op) {
@@ -105,19 +95,12 @@ pub(super) fn make(
     Ok(as_op::<ReluGrad>(op).map(|op| Box::new(op) as Box<dyn CudaKernel>))
 }
 
-fn chunks(op: &DropoutOp) -> Vec<DropoutChunk> {
+fn places(op: &DropoutOp) -> Vec<DropoutPlace> {
     let of_group = |g: usize| {
-        let range = op.groups.range(g);
-        range
-            .clone()
-            .step_by(CHUNK)
-            .enumerate()
-            .map(move |(chunk, feature)| DropoutChunk {
-                group: g as u32,
-                chunk: chunk as u32,
-                feature: feature as u32,
-                count: CHUNK.min(range.end - feature) as u32,
-            })
+        (0..op.groups.width(g)).map(move |position| DropoutPlace {
+            group: g as u32,
+            position: position as u32,
+        })
     };
     (0..op.groups.len()).flat_map(of_group).collect()
 }
@@ -154,14 +137,12 @@ impl CudaKernel for DropoutKernel {
         let args = DropoutArgs {
             x: cx.input(0),
             y: cx.output(0),
-            chunks: self.chunks,
+            places: self.places,
             steps: cx.steps,
             dropout: self.dropout,
             rows: cx.rows(),
             width: cx.width(0),
-            count: self.count,
-            reserved: 0,
         };
-        launches.per_thread("dropout", cx.rows() * self.count, &args);
+        launches.per_thread("dropout", cx.rows() * cx.width(0), &args);
     }
 }

@@ -12,6 +12,10 @@ use crate::error::CudaError;
 
 /// Entries of a gradient that a block of `embedding_grad` sums.
 const PART: usize = 64;
+/// Rows that such a block takes at once, its threads, and most blocks that share the rows.
+const CODE_ROWS: u32 = 512;
+const PART_THREADS: u32 = 512;
+const MOST_SHARES: u32 = 16;
 /// Tables with more codes go through `embedding_grad_sparse`.
 const DENSE_CARDINALITY: usize = 1024;
 
@@ -58,13 +62,14 @@ struct EmbeddingGradArgs {
     tables: u64,
     parts: u64,
     large: u64,
+    room: u64,
     fault: u64,
     rows: u32,
     width: u32,
     count: u32,
-    reserved: u32,
+    shares: u32,
 }
-layout!(EmbeddingGradArgs, 72);
+layout!(EmbeddingGradArgs, 80);
 
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
@@ -96,6 +101,7 @@ struct Gradient {
     tables: DevicePtr,
     parts: DevicePtr,
     part_count: u32,
+    room: DevicePtr,
     large: DevicePtr,
     large_count: u32,
     count: u32,
@@ -132,6 +138,8 @@ pub(super) fn make(
             tables: tables(&op.tables, room)?,
             parts: room.constants(&parts)?,
             part_count: parts.len() as u32,
+            room: room
+                .scratch(shares(room.max_rows as u32) as usize * parts.len() * PART * size_of::<f32>())?,
             large: room.constants(&large)?,
             large_count: large.len() as u32,
             count: op.tables.len() as u32,
@@ -159,6 +167,11 @@ fn tables(views: &Arc<[ParamView]>, room: &mut Room<'_>) -> Result<DevicePtr, Cu
         })
         .collect();
     room.constants(&tables)
+}
+
+/// Blocks that share the rows of a batch.
+fn shares(rows: u32) -> u32 {
+    rows.div_ceil(CODE_ROWS).clamp(1, MOST_SHARES)
 }
 
 /// Parts of the gradients of small tables.
@@ -211,13 +224,18 @@ impl CudaKernel for Gradient {
             tables: self.tables,
             parts: self.parts,
             large: self.large,
+            room: self.room,
             fault: cx.fault,
             rows: cx.rows(),
             width: cx.input_width(1),
             count: self.count,
-            reserved: 0,
+            shares: shares(cx.rows()),
         };
-        launches.push("embedding_grad", [self.part_count, 1, 1], THREADS, &args);
+        let grid = [self.part_count, args.shares, 1];
+        launches.push("embedding_grad", grid, PART_THREADS, &args);
+        if args.shares > 1 {
+            launches.push("embedding_grad_join", [self.part_count, 1, 1], PART as u32, &args);
+        }
         let blocks = cx.rows().div_ceil(THREADS / WARP);
         launches.push(
             "embedding_grad_sparse",

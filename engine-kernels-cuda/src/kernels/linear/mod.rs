@@ -47,9 +47,9 @@ struct Splits {
 }
 
 impl Splits {
-    /// Cuts each of `jobs` sums into at most `longest` parts, so that about two blocks come to a multiprocessor.
+    /// Cuts each of `jobs` sums into at most `longest` parts, so that about four blocks come to a multiprocessor.
     fn new(jobs: usize, longest: usize, room: &mut Room<'_>) -> Result<Self, CudaError> {
-        let wanted = 2 * room.info.multiprocessors as usize;
+        let wanted = 4 * room.info.multiprocessors as usize;
         let parts = wanted
             .div_ceil(jobs.max(1))
             .clamp(1, longest.clamp(1, MOST_PARTS));

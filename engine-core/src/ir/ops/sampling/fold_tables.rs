@@ -144,9 +144,12 @@ impl FoldedModel {
     }
 }
 
+/// Every piece begins at a multiple of so many elements: devices load several numbers at once where they are aligned.
+const ALIGNMENT: usize = 4;
+
 fn take(len: &mut usize, count: usize) -> usize {
-    let offset = *len;
-    *len += count;
+    let offset = len.next_multiple_of(ALIGNMENT);
+    *len = offset + count;
     offset
 }
 
