@@ -7,7 +7,8 @@ use engine_core::argn::FlatModel;
 use engine_core::encode::{Part, TableStats};
 use engine_core::schema::CodeTable;
 use engine_core::train::{
-    Plan, Start, TableSize, TrainOptions, TrainReport, TrainState, Training, data_points,
+    BackgroundSink, Plan, Start, TableSize, TrainError, TrainOptions, TrainReport, TrainState, Training,
+    data_points,
 };
 
 use super::codes::read_codes;
@@ -78,7 +79,8 @@ pub fn train(
         max_minutes: settings.max_minutes,
         flexible,
     };
-    let mut checkpoints = Checkpoints::new(layout, Arc::clone(begin.model.layout()));
+    let checkpoints = Checkpoints::new(layout, Arc::clone(begin.model.layout()));
+    let mut checkpoints = BackgroundSink::new(checkpoints).map_err(|source| TrainError::Sink { source })?;
     let model = &begin.model;
     let training = Training {
         backend: backend.as_ref(),
@@ -90,6 +92,9 @@ pub fn train(
     let report = training.run(begin.start, &mut checkpoints, &mut |progress| {
         watch(&Event::Training(progress))
     })?;
+    checkpoints
+        .finish()
+        .map_err(|source| TrainError::Sink { source })?;
     Ok(report)
 }
 

@@ -4,6 +4,7 @@
 //! behind [`CheckpointSink`]. A run that is killed at any instant and resumed from its last [`TrainState`] ends with the same
 //! parameters, bit for bit, as one that was never killed.
 
+mod background;
 mod checkpoint;
 mod device;
 mod error;
@@ -15,6 +16,7 @@ mod state;
 mod stopping;
 mod training;
 
+pub use background::BackgroundSink;
 pub use checkpoint::{CheckpointSink, SinkError};
 pub use error::TrainError;
 pub use heuristics::{Plan, TableSize, data_points};
