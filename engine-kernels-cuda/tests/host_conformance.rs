@@ -19,7 +19,10 @@ fn the_kernels_conform_on_the_host() {
         op.contains(&selected) || case.contains(&selected)
     });
     println!("{report}");
-    assert!(report.failures().is_empty(), "the kernels do not conform\n{report}");
+    assert!(
+        report.failures().is_empty(),
+        "the kernels do not conform\n{report}"
+    );
     if selected.is_empty() {
         report.assert_complete();
     }
