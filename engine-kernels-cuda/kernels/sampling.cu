@@ -3,7 +3,7 @@
 #include "sampling_rules.cuh"
 
 const u32 SAMPLE_ROWS = 32;
-const u32 SAMPLE_THREADS = 256;
+const u32 SAMPLE_THREADS = 512;
 const u32 SAMPLE_WARPS = SAMPLE_THREADS / WARP;
 const u32 NOT_REPORTED = 0xffffffffu;
 
@@ -26,7 +26,7 @@ struct SampleSubColumn {
     u32 weights;       // column of its weights, or NOT_REPORTED
     u32 fixed;         // its first fixed probability
     u32 fixed_count;
-    u32 reserved;
+    u32 plain;         // 1: narrow, not reported, and all its rules do is to forbid codes: draw_narrow serves it
 };
 LAYOUT(SampleSubColumn, 56);
 
@@ -90,8 +90,22 @@ DEVICE void contribute(const OrderedSample& a, const Drawing& d, const SampleSub
     float* hidden = d.hidden + row * d.stride;
     if (!sub.factored) {
         const float* table = a.folded + sub.table + (u64)code * a.hidden;
-#pragma unroll 4
-        for (u32 i = first + d.lane; i < end; i += WARP) hidden[i] += table[i];
+        // Eight loads are on their way before the first is added.
+        u32 i = first + d.lane;
+        for (; i + 7 * WARP < end; i += 8 * WARP) {
+            float values[8];
+#pragma unroll
+            for (u32 j = 0; j < 8; ++j) values[j] = table[i + j * WARP];
+#pragma unroll
+            for (u32 j = 0; j < 8; ++j) hidden[i + j * WARP] += values[j];
+        }
+        float values[8];
+#pragma unroll
+        for (u32 j = 0; j < 8; ++j) values[j] = i + j * WARP < end ? table[i + j * WARP] : 0.0f;
+#pragma unroll
+        for (u32 j = 0; j < 8; ++j) {
+            if (i + j * WARP < end) hidden[i + j * WARP] += values[j];
+        }
         return;
     }
     const float *table = a.folded + sub.table, *embedding = a.folded + sub.embedding + (u64)code * sub.width;
@@ -243,6 +257,64 @@ DEVICE float uniform_of(const OrderedSample& a, u32 b, u32 s) {
     return uniform_f32(random_words(step.seed, PURPOSE_DRAW, 0, (u32)(row >> 32), (u32)row, s).w[0]);
 }
 
+// Codes that a lane of draw_narrow holds.
+const u32 HELD_CODES = 4;
+
+// Draws from the logits of a narrow sub-column without writing anything: softmax, forbidden codes and the draw in registers.
+// `log_sum` is the logarithm of the sum of exponentials. NO_CODE when all mass is forbidden.
+const u32 NO_CODE = 0xffffffffu;
+
+DEVICE u32 draw_narrow(const OrderedSample& a, const SampleSubColumn& sub, const float* logits, float uniform, u32 lane,
+                       float& log_sum) {
+    float values[HELD_CODES], sums[HELD_CODES];
+    float largest = __uint_as_float(0xff800000u), total = 0.0f;
+#pragma unroll
+    for (u32 i = 0; i < HELD_CODES; ++i) {
+        const u32 v = lane + i * WARP;
+        values[i] = v < sub.cardinality ? logits[v * COLUMN] : __uint_as_float(0xff800000u);
+        largest = fmaxf(largest, values[i]);
+    }
+    largest = warp_max(largest);
+#pragma unroll
+    for (u32 i = 0; i < HELD_CODES; ++i) {
+        values[i] = lane + i * WARP < sub.cardinality ? expf(values[i] - largest) : 0.0f;
+        total += values[i];
+    }
+    total = warp_sum(total);
+    log_sum = largest + logf(total);
+    for (u32 f = 0; f < sub.fixed_count; ++f) {
+        const u32 code = a.rules.fixed[sub.fixed + f].code;
+#pragma unroll
+        for (u32 i = 0; i < HELD_CODES; ++i) values[i] = lane + i * WARP == code ? 0.0f : values[i];
+    }
+    // The chunks of 32 codes are summed beside each other, then behind each other.
+#pragma unroll
+    for (u32 i = 0; i < HELD_CODES; ++i) sums[i] = values[i];
+#pragma unroll
+    for (u32 distance = 1; distance < WARP; distance *= 2) {
+#pragma unroll
+        for (u32 i = 0; i < HELD_CODES; ++i) {
+            const float other = __shfl_up_sync(ALL_LANES, sums[i], distance);
+            if (lane >= distance) sums[i] += other;
+        }
+    }
+    float before[HELD_CODES + 1];
+    before[0] = 0.0f;
+#pragma unroll
+    for (u32 i = 0; i < HELD_CODES; ++i) before[i + 1] = before[i] + __shfl_sync(ALL_LANES, sums[i], WARP - 1);
+    if (!(before[HELD_CODES] > 0.0f)) return NO_CODE;
+    const float target = uniform * before[HELD_CODES];
+    u32 last = 0;
+#pragma unroll
+    for (u32 i = 0; i < HELD_CODES; ++i) {
+        const u32 reached = __ballot_sync(ALL_LANES, values[i] > 0.0f && before[i] + sums[i] > target);
+        if (reached != 0) return i * WARP + __ffs(reached) - 1;
+        const u32 positive = __ballot_sync(ALL_LANES, values[i] > 0.0f);
+        if (positive != 0) last = i * WARP + WARP - 1 - __clz(positive);
+    }
+    return last;
+}
+
 // Draws one sub-column of one row, or takes its given code; by a warp.
 DEVICE void choose(const OrderedSample& a, const Drawing& d, const SampleDraw& draw_, u32 row) {
     const u32 s = draw_.sub, b = d.row0 + row;
@@ -252,17 +324,23 @@ DEVICE void choose(const OrderedSample& a, const Drawing& d, const SampleDraw& d
     const bool reported = sub.probs != NOT_REPORTED || sub.weights != NOT_REPORTED;
     if (!needed && !reported) return;
     float* p = d.probs + row;
-    const float log_sum = normalise(p, sub.cardinality, d.lane);
-    __syncwarp();
-    if (sub.probs != NOT_REPORTED) {
-        report(a.probs + (u64)b * a.probs_width + sub.probs, p, sub.cardinality, d.lane);
+    float log_sum;
+    u32 code = NO_CODE;
+    if (sub.plain) code = draw_narrow(a, sub, p, cell == CELL_DRAWN ? uniform_of(a, b, s) : 0.0f, d.lane, log_sum);
+    if (code == NO_CODE) {
+        log_sum = normalise(p, sub.cardinality, d.lane);
+        __syncwarp();
+        if (sub.probs != NOT_REPORTED) {
+            report(a.probs + (u64)b * a.probs_width + sub.probs, p, sub.cardinality, d.lane);
+        }
+        apply_rules(a, sub, s, b, p, d.lane);
+        if (sub.weights != NOT_REPORTED) {
+            report(a.weights + (u64)b * a.weights_width + sub.weights, p, sub.cardinality, d.lane);
+        }
+        if (!needed) return;
+        if (cell == CELL_DRAWN) code = draw(p, sub.cardinality, uniform_of(a, b, s), d.lane);
     }
-    apply_rules(a, sub, s, b, p, d.lane);
-    if (sub.weights != NOT_REPORTED) {
-        report(a.weights + (u64)b * a.weights_width + sub.weights, p, sub.cardinality, d.lane);
-    }
-    if (!needed) return;
-    u32 code = cell == CELL_DRAWN ? draw(p, sub.cardinality, uniform_of(a, b, s), d.lane) : a.codes[(u64)b * a.count + s];
+    if (cell != CELL_DRAWN) code = a.codes[(u64)b * a.count + s];
     if (a.log_probs != 0) {
         const float logit = logit_of(a, d, sub, row, code);
         if (d.lane == 0) a.log_probs[(u64)b * a.count + s] = logit - log_sum;
@@ -272,7 +350,7 @@ DEVICE void choose(const OrderedSample& a, const Drawing& d, const SampleDraw& d
     __syncwarp();
 }
 
-KERNEL(ordered_sample, OrderedSample, 256) {
+KERNEL(ordered_sample, OrderedSample, 512) {
     DYNAMIC_SHARED(room);
     Drawing d;
     d.lane = threadIdx.x % WARP;

@@ -7,7 +7,7 @@ use engine_core::backend::{BackendError, Buffer, HostData};
 use engine_core::ir::ops::sampling::{Contribution, FoldTables, OrderedSample, SamplingRules};
 use engine_core::ir::{Groups, Op, ResourceId};
 
-use super::{Bound, CudaKernel, Fusion, HostOp, Launches, Room, THREADS, as_op, layout};
+use super::{Bound, CudaKernel, Fusion, HostOp, Launches, Room, as_op, layout};
 use crate::buffer::CudaBuffer;
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
@@ -16,6 +16,10 @@ use crate::error::CudaError;
 const SAMPLE_ROWS: usize = 32;
 /// Distance of two codes of one row.
 const COLUMN: usize = 33;
+/// Codes of the widest sub-column that is drawn in registers.
+const NARROW: usize = 128;
+/// Threads of a block.
+const SAMPLE_THREADS: u32 = 512;
 /// A sub-column without a report, a draw without parity.
 const NONE: u32 = u32::MAX;
 /// Blocks of a launch on each multiprocessor; they go on to further rows.
@@ -37,7 +41,7 @@ struct SampleSubColumn {
     weights: u32,
     fixed: u32,
     fixed_count: u32,
-    reserved: u32,
+    plain: u32,
 }
 layout!(SampleSubColumn, 56);
 
@@ -212,7 +216,12 @@ fn sub_columns(op: &OrderedSample) -> Vec<SampleSubColumn> {
             weights: weights[s],
             fixed,
             fixed_count,
-            reserved: 0,
+            plain: u32::from(
+                sub.cardinality <= NARROW
+                    && probs[s] == NONE
+                    && weights[s] == NONE
+                    && op.rules.only_forbids(s),
+            ),
         };
         fixed += fixed_count;
         entry
@@ -324,7 +333,13 @@ impl CudaKernel for Draws {
             with_odds: u32::from(self.with_odds),
         };
         let blocks = cx.rows().div_ceil(SAMPLE_ROWS as u32).min(place.most_blocks);
-        launches.push_with_shared("ordered_sample", [blocks, 1, 1], THREADS, place.shared, &args);
+        launches.push_with_shared(
+            "ordered_sample",
+            [blocks, 1, 1],
+            SAMPLE_THREADS,
+            place.shared,
+            &args,
+        );
     }
 
     fn cardinality(&self, sub_column: usize) -> Option<usize> {
