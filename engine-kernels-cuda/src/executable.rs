@@ -2,27 +2,25 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use engine_core::backend::{BackendError, Buffer, Executable, HostData, Run};
 use engine_core::ir::ops::batch::{GatherRows, Reading};
 use engine_core::ir::ops::optimizer::AdamW;
-use engine_core::ir::{DType, MemoryPlan, Op, Program, ResourceKind, Rows, Slot, ValueId};
+use engine_core::ir::{DType, Op, Program, ResourceKind, Rows, Slot};
 
-use crate::backend::{CudaBackend, LaunchTime};
+use crate::backend::CudaBackend;
 use crate::bindings::Bindings;
 use crate::buffer::CudaBuffer;
-use crate::driver::{DevicePtr, Driver, Launch, Queue};
+use crate::driver::{DevicePtr, Driver, Queue};
 use crate::error::CudaError;
-use crate::kernels::{Bound, Launches, OwnedLaunch, Room, next_step};
+use crate::kernels::{Bound, Launches, Room, next_step};
 use crate::memory::Memory;
+use crate::recorded::{Recorded, submit};
 use crate::schedule::{Touched, Turn, schedule};
 use crate::stages::{Stage, stages};
 use crate::steps;
+use crate::values::memory_plan;
 
-/// Launches in a recording that times one, and how often it is replayed.
-const PROFILED: u32 = 64;
-const PROFILED_RUNS: usize = 5;
 /// Steps that one recording holds where a run is long enough.
 const STEPS_RECORDED: u32 = 8;
 /// A sub-column's code in a fault, above it the number of the sub-column plus one.
@@ -32,10 +30,10 @@ const FAULT_SHIFT: u32 = 32;
 #[derive(Debug)]
 pub(crate) struct CudaExecutable {
     driver: Arc<dyn Driver>,
-    queue: Box<dyn Queue>,
+    pub(crate) queue: Box<dyn Queue>,
     program: Program,
     max_rows: usize,
-    stages: Vec<Stage>,
+    pub(crate) stages: Vec<Stage>,
     turns: Vec<Turn>,
     optimizer: Option<AdamW>,
     /// Memory of the values, and what the kernels keep.
@@ -52,21 +50,10 @@ pub(crate) struct CudaExecutable {
 }
 
 /// What launches are made for.
-struct Context<'a> {
-    run: &'a Run,
-    values: &'a [DevicePtr],
-    resources: &'a [&'a CudaBuffer],
-}
-
-/// The launches of a step for some bindings, and the numbers of their recordings.
-#[derive(Debug)]
-struct Recorded {
-    bindings: Bindings,
-    /// The launches of each stage, and those that end a step.
-    stages: Vec<Vec<OwnedLaunch>>,
-    end: Vec<OwnedLaunch>,
-    single: Option<usize>,
-    several: Option<usize>,
+pub(crate) struct Context<'a> {
+    pub(crate) run: &'a Run,
+    pub(crate) values: &'a [DevicePtr],
+    pub(crate) resources: &'a [&'a CudaBuffer],
 }
 
 impl CudaExecutable {
@@ -193,7 +180,7 @@ impl CudaExecutable {
         }
     }
 
-    fn values(&self, inputs: &[DevicePtr]) -> Vec<DevicePtr> {
+    pub(crate) fn values(&self, inputs: &[DevicePtr]) -> Vec<DevicePtr> {
         let address = |slot: &usize| self.slots.get(*slot).map_or(0, Memory::address);
         let mut values: Vec<DevicePtr> = self.slot_of.iter().map(address).collect();
         for (input, address) in self.program.inputs().iter().zip(inputs) {
@@ -203,7 +190,7 @@ impl CudaExecutable {
     }
 
     /// Puts the scalars of all steps on the device.
-    fn begin(&mut self, run: &Run) -> Result<(), CudaError> {
+    pub(crate) fn begin(&mut self, run: &Run) -> Result<(), CudaError> {
         if run.steps as usize > self.most_steps {
             self.most_steps = (run.steps as usize).next_power_of_two();
             self.steps = Memory::new(&self.driver, steps::table_bytes(self.most_steps))?;
@@ -220,7 +207,7 @@ impl CudaExecutable {
     }
 
     /// The launches of some stages.
-    fn launches(&self, cx: &Context<'_>, stages: Range<usize>) -> Launches {
+    pub(crate) fn launches(&self, cx: &Context<'_>, stages: Range<usize>) -> Launches {
         let mut launches = Launches::default();
         for stage in &self.stages[stages] {
             let bound = Bound {
@@ -345,82 +332,6 @@ impl CudaExecutable {
     }
 }
 
-/// Puts launches into a lane.
-fn submit(queue: &mut dyn Queue, lane: usize, launches: &[OwnedLaunch]) -> Result<(), CudaError> {
-    for launch in launches {
-        let launch = Launch {
-            kernel: launch.kernel,
-            grid: launch.grid,
-            block: launch.block,
-            shared: launch.shared,
-            args: &launch.args,
-        };
-        // SAFETY: the arguments were filled for this kernel; the addresses are those of this program's memory and of
-        // buffers that are bound for as long as the run lasts, which ends with a wait.
-        unsafe { queue.launch(lane, &launch)? };
-    }
-    Ok(())
-}
-
-impl Recorded {
-    /// Runs one step, one launch after another.
-    fn submit(&self, queue: &mut dyn Queue) -> Result<(), CudaError> {
-        for launches in self.stages.iter().chain([&self.end]) {
-            submit(queue, 0, launches)?;
-        }
-        Ok(())
-    }
-
-    /// Records `steps` steps, each in several lanes that meet at its end.
-    fn record(&self, queue: &mut dyn Queue, turns: &[Turn], steps: u32) -> Result<usize, CudaError> {
-        let mut others: Vec<usize> = turns.iter().map(|t| t.lane).filter(|lane| *lane != 0).collect();
-        others.sort_unstable();
-        others.dedup();
-        queue.begin_recording()?;
-        for _ in 0..steps {
-            for lane in &others {
-                queue.order(0, *lane)?;
-            }
-            for (turn, launches) in turns.iter().zip(&self.stages) {
-                for earlier in &turn.after {
-                    queue.order(*earlier, turn.lane)?;
-                }
-                submit(queue, turn.lane, launches)?;
-            }
-            for lane in &others {
-                queue.order(*lane, 0)?;
-            }
-            submit(queue, 0, &self.end)?;
-        }
-        queue.end_recording()
-    }
-}
-
-/// Values get memory of their own, so that launches can run beside each other, where that is no more than this.
-const OWN_MEMORY: usize = 1 << 30;
-
-/// Where the values lie, and whether each has memory of its own.
-fn memory_plan(program: &Program, max_rows: usize) -> (MemoryPlan, bool) {
-    let defined = program.nodes().iter().flat_map(|n| n.outputs.iter().copied());
-    let values: Vec<ValueId> = program.inputs().iter().map(|i| i.value).chain(defined).collect();
-    let bytes = |value: &ValueId| program.shape(*value).groups.total() * max_rows * size_of::<u32>();
-    if values.iter().map(bytes).sum::<usize>() > OWN_MEMORY {
-        return (MemoryPlan::new(program), false);
-    }
-    let mut slot_of = vec![usize::MAX; program.value_count()];
-    let mut slots = Vec::with_capacity(values.len());
-    for value in values {
-        let shape = program.shape(value);
-        slot_of[value.index()] = slots.len();
-        slots.push(Slot {
-            rows: shape.rows,
-            width: shape.groups.total(),
-            dtype: shape.dtype,
-        });
-    }
-    (MemoryPlan { slots, slot_of }, true)
-}
-
 /// Programs that need more elements than a kernel can count are refused.
 fn check_size(program: &Program, max_rows: usize) -> Result<(), BackendError> {
     let inputs = program.inputs().iter().map(|i| i.value);
@@ -444,7 +355,7 @@ fn check_size(program: &Program, max_rows: usize) -> Result<(), BackendError> {
 
 impl CudaExecutable {
     /// The buffers behind the bound resources.
-    fn buffers<'a>(
+    pub(crate) fn buffers<'a>(
         &self,
         resources: &'a mut [&mut dyn Buffer],
     ) -> Result<Vec<&'a mut CudaBuffer>, BackendError> {
@@ -461,7 +372,7 @@ impl CudaExecutable {
     }
 
     /// Checks everything that is bound; gives the addresses of the inputs.
-    fn bind(
+    pub(crate) fn bind(
         &self,
         run: &Run,
         buffers: &[&mut CudaBuffer],
@@ -480,55 +391,6 @@ impl CudaExecutable {
     fn foreign(&self, binding: &str) -> BackendError {
         let (expected, got) = ("a buffer of the cuda backend".to_owned(), "another's".to_owned());
         self.mismatch(binding, expected, got)
-    }
-
-    /// Times each launch of a step: many of it are recorded, and the recording is replayed.
-    pub(crate) fn profile(
-        &mut self,
-        run: &Run,
-        resources: &mut [&mut dyn Buffer],
-        inputs: &[&dyn Buffer],
-    ) -> Result<Vec<LaunchTime>, BackendError> {
-        let buffers = self.buffers(resources)?;
-        let inputs = self.bind(run, &buffers, inputs)?;
-        let values = self.values(&inputs);
-        self.begin(run)?;
-        let resources: Vec<&CudaBuffer> = buffers.iter().map(|b| &**b).collect();
-        let (values, resources) = (&values, &resources);
-        let launches = self.launches(
-            &Context {
-                run,
-                values,
-                resources,
-            },
-            0..self.stages.len(),
-        );
-        submit(self.queue.as_mut(), 0, &launches.0)?;
-        launches.0.iter().map(|launch| Ok(self.time(launch)?)).collect()
-    }
-
-    fn time(&mut self, launch: &OwnedLaunch) -> Result<LaunchTime, CudaError> {
-        let queue = self.queue.as_mut();
-        queue.begin_recording()?;
-        for _ in 0..PROFILED {
-            submit(queue, 0, std::slice::from_ref(launch))?;
-        }
-        let recording = queue.end_recording()?;
-        let mut best = Duration::MAX;
-        for _ in 0..PROFILED_RUNS {
-            queue.synchronize()?;
-            let begun = Instant::now();
-            // SAFETY: the bound buffers live until the wait.
-            unsafe { queue.replay(recording)? };
-            queue.synchronize()?;
-            best = best.min(begun.elapsed() / PROFILED);
-        }
-        Ok(LaunchTime {
-            kernel: launch.kernel,
-            blocks: launch.grid.iter().map(|g| u64::from(*g)).product(),
-            threads: launch.block,
-            time: best,
-        })
     }
 }
 

@@ -12,10 +12,13 @@ pub mod error;
 mod executable;
 mod kernels;
 mod memory;
+mod profile;
+mod recorded;
 mod schedule;
 pub mod source;
 mod stages;
 mod steps;
+mod values;
 
 pub use backend::{CudaBackend, LaunchTime};
 pub use error::CudaError;
