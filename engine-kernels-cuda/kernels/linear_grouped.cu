@@ -63,10 +63,15 @@ KERNEL(grouped_linear, GroupedLinear, 128) {
     Tile tile;
     clear(tile);
     const float* weight = a.params + group.weight + (u64)job.first * group.inputs;
+    const float* x = a.x + (u64)row0 * a.input_width + group.input;
+    FetchedTile next_x;
+    FetchedWeights next_w;
     for (u32 k0 = 0; k0 < group.inputs; k0 += TILE_DEPTH) {
         const u32 depth = min(TILE_DEPTH, group.inputs - k0);
-        load_tile<TILE_ROWS>(xs, a.x + (u64)row0 * a.input_width + group.input + k0, a.input_width, a.rows - row0, depth);
-        load_tile<TILE_COLS>(ws, weight + k0, group.inputs, columns, depth);
+        fetch_tile(next_x, x + k0, a.input_width, a.rows - row0, depth);
+        fetch_tile(next_w, weight + k0, group.inputs, columns, depth);
+        store_tile(next_x, xs);
+        store_tile(next_w, ws);
         __syncthreads();
         product_of_rows(tile, xs, ws, (depth + 3) / 4 * 4);
         __syncthreads();
@@ -98,12 +103,19 @@ KERNEL(grouped_linear_grad_input, GroupedLinear, 128) {
     Tile tile;
     clear(tile);
     const float* weight = a.params + group.weight + job.first;
+    const float* d = a.x + (u64)row0 * a.input_width + group.output;
+    FetchedHalf next_d;
+    FetchedTile next_w;
+    fetch_half(next_d, d, a.input_width, a.rows - row0, group.outputs);
+    fetch_tile(next_w, weight, group.inputs, group.outputs, columns);
     for (u32 n0 = 0; n0 < group.outputs; n0 += HALF_DEPTH) {
-        const u32 depth = min(HALF_DEPTH, group.outputs - n0);
-        load_half(ds, a.x + (u64)row0 * a.input_width + group.output + n0, a.input_width,
-                  a.rows - row0, depth);
-        load_tile<HALF_DEPTH>(ws, weight + (u64)n0 * group.inputs, group.inputs, depth, columns);
+        const u32 depth = min(HALF_DEPTH, group.outputs - n0), n1 = n0 + depth;
+        store_half(next_d, ds);
+        store_tile(next_w, ws);
         __syncthreads();
+        // The next step's numbers come while this one's are multiplied.
+        fetch_half(next_d, d + n1, a.input_width, a.rows - row0, group.outputs - n1);
+        fetch_tile(next_w, weight + (u64)n1 * group.inputs, group.inputs, group.outputs - n1, columns);
         product_of_rows_and_columns(tile, ds, ws, (depth + 3) / 4 * 4);
         __syncthreads();
     }
@@ -146,12 +158,22 @@ KERNEL(grouped_linear_grad_params, GroupedLinearGradParams, 128) {
     Tile tile;
     clear(tile);
     float bias = 0.0f;
-    for (u32 row0 = split_start(a.rows, part, parts); row0 < end; row0 += TILE_ROWS) {
-        const u32 rows = min(TILE_ROWS, end - row0);
-        load_half(ds, a.grad_output + (u64)row0 * a.output_width + group.output + job.second, a.output_width,
-                  rows, outputs);
-        load_tile<TILE_ROWS>(xs, a.x + (u64)row0 * a.input_width + group.input + job.first, a.input_width, rows, columns);
+    const float* d = a.grad_output + group.output + job.second;
+    const float* x = a.x + group.input + job.first;
+    FetchedHalf next_d;
+    FetchedTile next_x;
+    u32 row0 = split_start(a.rows, part, parts);
+    fetch_half(next_d, d + (u64)row0 * a.output_width, a.output_width, end - row0, outputs);
+    fetch_tile(next_x, x + (u64)row0 * a.input_width, a.input_width, end - row0, columns);
+    while (row0 < end) {
+        store_half(next_d, ds);
+        store_tile(next_x, xs);
         __syncthreads();
+        // The next step's numbers come while this one's are multiplied.
+        row0 += TILE_ROWS;
+        const u32 rows = row0 < end ? end - row0 : 0;
+        fetch_half(next_d, d + (u64)row0 * a.output_width, a.output_width, rows, outputs);
+        fetch_tile(next_x, x + (u64)row0 * a.input_width, a.input_width, rows, columns);
         product_of_columns(tile, ds, xs, TILE_ROWS);
         if (threadIdx.x < TILE_ROWS) {
             for (u32 row = 0; row < TILE_ROWS; ++row) bias += ds[row * HALF_STRIDE + threadIdx.x];

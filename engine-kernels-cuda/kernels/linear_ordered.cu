@@ -24,6 +24,7 @@ struct Ordered {
     const u32* ranks;           // [column_count]
     const u32* offsets;         // [column_count + 1] first feature of each column
     const u32* starts;          // [column_count, column_count + 1] visible features before each column, for each column's view
+    const u32* features;        // [column_count, column_width] visible features in order, likewise; null where that is too much
     const OrderedSubColumn* subs;
     const Steps* steps;
     Dropout dropout;
@@ -34,16 +35,17 @@ struct Ordered {
     u32 output_width;
     u32 sub_count;
 };
-LAYOUT(Ordered, 96);
+LAYOUT(Ordered, 104);
 
 struct OrderedPositions {
     const u32* ranks;
     const u32* offsets;
     u32* starts;
+    u32* features;  // null where that is too much
     u32 column_count;
-    u32 reserved;
+    u32 column_width;
 };
-LAYOUT(OrderedPositions, 32);
+LAYOUT(OrderedPositions, 40);
 
 // starts[own][c] = features of the columns before c that `own` sees; a warp scans one view.
 KERNEL(ordered_positions, OrderedPositions, 256) {
@@ -62,6 +64,10 @@ KERNEL(ordered_positions, OrderedPositions, 256) {
             if (lane >= distance) sum += other;
         }
         if (c < a.column_count) starts[c] = before + sum - width;
+        if (a.features != 0) {
+            u32* to = a.features + (u64)own * a.column_width + before + sum - width;
+            for (u32 k = 0; k < width; ++k) to[k] = a.offsets[c] + k;
+        }
         before += __shfl_sync(ALL_LANES, sum, WARP - 1);
     }
     if (lane == 0) starts[a.column_count] = before;
@@ -82,6 +88,7 @@ DEVICE u32 weight_column(const Ordered& o, const OrderedSubColumn& sub, u32 posi
     const u32* starts = view_of(o, sub);
     const u32 of_columns = starts[o.column_count];
     if (position >= of_columns) return o.column_width + position - of_columns;
+    if (o.features != 0) return o.features[(u64)sub.column * o.column_width + position];
     // The last column that starts at or before the position: hidden ones are empty and start where the next one does.
     u32 low = 0, high = o.column_count;
     while (high - low > 1) {
@@ -128,28 +135,33 @@ DEVICE void place_visible(const Ordered& o, VisibleTile& tile, const OrderedSubC
     }
 }
 
-// Fills the tile for rows row0 .. row0 + rows; columns must be placed. Ends with a barrier.
-DEVICE void load_visible(const Ordered& o, VisibleTile& tile, const OrderedSubColumn& sub, u32 s, u32 first, u32 row0,
-                         u32 rows) {
-    u8* masks = reinterpret_cast<u8*>(tile.masks);
-    if (o.dropout.threshold != 0) load_masks(o, masks, s, row0, first / 16, TILE_DEPTH / 16);
-    __syncthreads();
-    const u32 k = threadIdx.x % TILE_DEPTH, row = threadIdx.x / TILE_DEPTH, step = TILE_THREADS / TILE_DEPTH;
-    const u32 column = tile.columns[k];
-    float* x = &tile.x[0].x + row * TILE_STRIDE + k;
+// Starts to load the tile's inputs in rows row0 .. row0 + rows; columns must be placed.
+DEVICE void fetch_visible(const Ordered& o, FetchedTile& fetched, const VisibleTile& tile, const OrderedSubColumn& sub, u32 row0,
+                          u32 rows) {
+    const u32 row = threadIdx.x / TILE_DEPTH, column = tile.columns[threadIdx.x % TILE_DEPTH];
     u32 width = 0;
     const float* from = column == NONE ? o.columns : input_of(o, sub, column, width) + (u64)(row0 + row) * width;
-    const u32 valid = column == NONE ? 0 : steps_below(row, step, rows);
-    float values[TILE_ROWS / step];
-#pragma unroll
-    for (u32 j = 0; j < TILE_ROWS / step; ++j) values[j] = j < valid ? from[(u64)j * step * width] : 0.0f;
-#pragma unroll
-    for (u32 j = 0; j < TILE_ROWS / step; ++j) {
-        if (o.dropout.threshold != 0) {
-            values[j] *= dropout_factor(o.dropout, masks[(row + j * step) * MASK_STRIDE + k]);
-        }
-        x[j * step * TILE_STRIDE] = values[j];
+    fetch(fetched, from, (u64)TILE_STEP * width, column == NONE ? 0 : steps_below(row, TILE_STEP, rows));
+}
+
+// Finds out what is dropped of the tile in 32 rows; a barrier must follow before store_visible.
+DEVICE void mask_visible(const Ordered& o, VisibleTile& tile, u32 s, u32 first, u32 row0) {
+    if (o.dropout.threshold != 0) {
+        load_masks(o, reinterpret_cast<u8*>(tile.masks), s, row0, first / 16, TILE_DEPTH / 16);
     }
+}
+
+// Fills the tile with what fetch_visible brought.
+DEVICE void store_visible(const Ordered& o, FetchedTile& fetched, VisibleTile& tile) {
+    const u8* masks = reinterpret_cast<const u8*>(tile.masks);
+    const u32 k = threadIdx.x % TILE_DEPTH, row = threadIdx.x / TILE_DEPTH;
+    if (o.dropout.threshold != 0) {
+#pragma unroll
+        for (u32 j = 0; j < TILE_ROWS / TILE_STEP; ++j) {
+            fetched.values[j] *= dropout_factor(o.dropout, masks[(row + j * TILE_STEP) * MASK_STRIDE + k]);
+        }
+    }
+    store_tile(fetched, &tile.x[0].x);
 }
 
 struct OrderedJob {
@@ -168,18 +180,13 @@ struct OrderedLinear {
     u32 relu;  // 1: y is rectified
     u32 reserved;
 };
-LAYOUT(OrderedLinear, 128);
+LAYOUT(OrderedLinear, 136);
 
-// The weights of up to 64 outputs that meet the inputs of a tile.
-DEVICE void load_weights(const VisibleTile& tile, float* to, const float* weight, u32 inputs, u32 outputs) {
-    const u32 k = threadIdx.x % TILE_DEPTH, n = threadIdx.x / TILE_DEPTH, step = TILE_THREADS / TILE_DEPTH;
-    const u32 column = tile.columns[k], valid = column == NONE ? 0 : steps_below(n, step, outputs), batch = 16;
+// Starts to load the weights of up to 64 outputs that meet the inputs of a tile.
+DEVICE void fetch_weights(FetchedWeights& fetched, const VisibleTile& tile, const float* weight, u32 inputs, u32 outputs) {
+    const u32 n = threadIdx.x / TILE_DEPTH, column = tile.columns[threadIdx.x % TILE_DEPTH];
     const float* from = weight + (u64)n * inputs + (column == NONE ? 0 : column);
-#pragma unroll
-    for (u32 first = 0; first < TILE_COLS / step; first += batch) {
-        copy_strided<batch>(to + (n + first * step) * TILE_STRIDE + k, step * TILE_STRIDE, from + (u64)first * step * inputs,
-                            (u64)step * inputs, valid > first ? valid - first : 0);
-    }
+    fetch(fetched, from, (u64)TILE_STEP * inputs, column == NONE ? 0 : steps_below(n, TILE_STEP, outputs));
 }
 
 KERNEL(ordered_linear, OrderedLinear, 128) {
@@ -196,8 +203,16 @@ KERNEL(ordered_linear, OrderedLinear, 128) {
     for (u32 first = 0; first < count; first += TILE_DEPTH) {
         const u32 depth = min(TILE_DEPTH, count - first);
         place_visible(a.o, visible, sub, first, count);
-        load_visible(a.o, visible, sub, job.sub, first, row0, a.o.rows - row0);
-        load_weights(visible, ws, weight, sub.inputs, columns);
+        __syncthreads();
+        FetchedTile next_x;
+        FetchedWeights next_w;
+        fetch_visible(a.o, next_x, visible, sub, row0, a.o.rows - row0);
+        fetch_weights(next_w, visible, weight, sub.inputs, columns);
+        // Random numbers are found while the numbers come.
+        mask_visible(a.o, visible, job.sub, first, row0);
+        __syncthreads();
+        store_visible(a.o, next_x, visible);
+        store_tile(next_w, ws);
         __syncthreads();
         product_of_rows(tile, &visible.x[0].x, ws, (depth + 3) / 4 * 4);
         __syncthreads();
@@ -238,7 +253,7 @@ struct OrderedLinearGradInput {
     const OrderedInputJob* jobs;
     Split split;
 };
-LAYOUT(OrderedLinearGradInput, 160);
+LAYOUT(OrderedLinearGradInput, 168);
 
 // Position of a feature of the tile in the view of a sub-column, NONE where it is hidden.
 DEVICE u32 position_of(const OrderedLinearGradInput& a, const OrderedInputJob& job, const OrderedSubColumn& sub, u32 f) {
@@ -284,8 +299,6 @@ KERNEL(ordered_linear_grad_input, OrderedLinearGradInput, 128) {
         for (u32 k = threadIdx.x; k < TILE_COLS; k += TILE_THREADS) {
             positions[k] = k < job.count ? position_of(a, job, sub, job.first + k) : NONE;
         }
-        // 64 positions from anywhere within a chunk touch five chunks.
-        if (a.o.dropout.threshold != 0) load_masks(a.o, masks, s, row0, chunk0, MASK_STRIDE / 16);
         __syncthreads();
         Tile tile;
         clear(tile);
@@ -293,12 +306,22 @@ KERNEL(ordered_linear_grad_input, OrderedLinearGradInput, 128) {
         const bool seen = positions[threadIdx.x % TILE_COLS] != NONE;
         const u32 column0 = job.of_siblings ? a.o.column_width + job.first - sub.sibling : job.first;
         const float* weight = a.params + sub.weight + (int)column0;
+        const float* d = a.grad_output + (u64)row0 * a.o.output_width + sub.output;
+        const u32 rows = a.o.rows - row0, seen_columns = seen ? TILE_COLS : 0;
+        FetchedHalf next_d;
+        FetchedTile next_w;
+        fetch_half(next_d, d, a.o.output_width, rows, sub.outputs);
+        fetch_tile(next_w, weight, sub.inputs, sub.outputs, seen_columns);
+        // 64 positions from anywhere within a chunk touch five chunks.
+        if (a.o.dropout.threshold != 0) load_masks(a.o, masks, s, row0, chunk0, MASK_STRIDE / 16);
         for (u32 n0 = 0; n0 < sub.outputs; n0 += HALF_DEPTH) {
-            const u32 depth = min(HALF_DEPTH, sub.outputs - n0);
-            load_half(ds, a.grad_output + (u64)row0 * a.o.output_width + sub.output + n0, a.o.output_width,
-                      a.o.rows - row0, depth);
-            load_tile<HALF_DEPTH>(ws, weight + (u64)n0 * sub.inputs, sub.inputs, depth, seen ? TILE_COLS : 0);
+            const u32 depth = min(HALF_DEPTH, sub.outputs - n0), n1 = n0 + depth;
+            store_half(next_d, ds);
+            store_tile(next_w, ws);
             __syncthreads();
+            // The next step's numbers come while this one's are multiplied.
+            fetch_half(next_d, d + n1, a.o.output_width, rows, sub.outputs - n1);
+            fetch_tile(next_w, weight + (u64)n1 * sub.inputs, sub.inputs, sub.outputs - n1, seen_columns);
             product_of_rows_and_columns(tile, ds, ws, (depth + 3) / 4 * 4);
             __syncthreads();
         }
@@ -340,7 +363,7 @@ struct OrderedLinearGradParams {
     const OrderedJob* jobs;
     Split split;
 };
-LAYOUT(OrderedLinearGradParams, 136);
+LAYOUT(OrderedLinearGradParams, 144);
 
 KERNEL(ordered_linear_grad_params, OrderedLinearGradParams, 128) {
     SHARED VisibleTile visible;
@@ -357,12 +380,25 @@ KERNEL(ordered_linear_grad_params, OrderedLinearGradParams, 128) {
     clear(tile);
     float bias = 0.0f;
     place_visible(a.o, visible, sub, job.second, count);
-    for (u32 row0 = split_start(a.o.rows, part, parts); row0 < end; row0 += TILE_ROWS) {
-        const u32 rows = min(TILE_ROWS, end - row0);
-        load_visible(a.o, visible, sub, job.sub, job.second, row0, rows);
-        load_half(ds, a.grad_output + (u64)row0 * a.o.output_width + sub.output + job.first, a.o.output_width,
-                  rows, outputs);
+    __syncthreads();
+    const float* d = a.grad_output + sub.output + job.first;
+    FetchedHalf next_d;
+    FetchedTile next_x;
+    u32 row0 = split_start(a.o.rows, part, parts);
+    fetch_half(next_d, d + (u64)row0 * a.o.output_width, a.o.output_width, end - row0, outputs);
+    fetch_visible(a.o, next_x, visible, sub, row0, end - row0);
+    mask_visible(a.o, visible, job.sub, job.second, row0);
+    __syncthreads();
+    while (row0 < end) {
+        store_half(next_d, ds);
+        store_visible(a.o, next_x, visible);
         __syncthreads();
+        // The next step's numbers come while this one's are multiplied.
+        row0 += TILE_ROWS;
+        const u32 rows = row0 < end ? end - row0 : 0;
+        fetch_half(next_d, d + (u64)row0 * a.o.output_width, a.o.output_width, rows, outputs);
+        fetch_visible(a.o, next_x, visible, sub, row0, rows);
+        if (rows > 0) mask_visible(a.o, visible, job.sub, job.second, row0);
         product_of_columns(tile, ds, &visible.x[0].x, TILE_ROWS);
         if (threadIdx.x < TILE_ROWS) {
             for (u32 row = 0; row < TILE_ROWS; ++row) bias += ds[row * HALF_STRIDE + threadIdx.x];
@@ -390,7 +426,7 @@ struct OrderedLinearSqNorm {
     const float* grad_output;  // [rows, output_width]
     float* y;                  // [rows, 2 sub_count]
 };
-LAYOUT(OrderedLinearSqNorm, 112);
+LAYOUT(OrderedLinearSqNorm, 120);
 
 // A warp works on one sub-column of one row, a lane on 16 positions at a time.
 KERNEL(ordered_linear_sq_norm, OrderedLinearSqNorm, 256) {

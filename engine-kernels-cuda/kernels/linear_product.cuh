@@ -140,36 +140,54 @@ DEVICE u32 split_start(u32 rows, u32 part, u32 parts) {
     return min(rows, tiles * part / parts * TILE_ROWS);
 }
 
-// Copies `count` numbers that lie `from_step` apart into shared memory, `to_step` apart; those from `valid` on are zeros. All loads
-// are on their way before the first number is stored.
+// Numbers on their way from global to shared memory: loads are started together, other work can be done before they are stored.
 template <u32 count>
-DEVICE void copy_strided(float* to, u32 to_step, const float* from, u64 from_step, u32 valid) {
+struct Fetched {
     float values[count];
+};
+
+// Starts to load numbers that lie `step` apart; those from `valid` on are zeros.
+template <u32 count>
+DEVICE void fetch(Fetched<count>& fetched, const float* from, u64 step, u32 valid) {
 #pragma unroll
-    for (u32 j = 0; j < count; ++j) values[j] = j < valid ? from[j * from_step] : 0.0f;
+    for (u32 j = 0; j < count; ++j) fetched.values[j] = j < valid ? from[j * step] : 0.0f;
+}
+
+template <u32 count>
+DEVICE void store(const Fetched<count>& fetched, float* to, u32 step) {
 #pragma unroll
-    for (u32 j = 0; j < count; ++j) to[j * to_step] = values[j];
+    for (u32 j = 0; j < count; ++j) to[j * step] = fetched.values[j];
 }
 
 // How many of the numbers start, start + step, .. lie below `end`.
 DEVICE u32 steps_below(u32 start, u32 step, u32 end) { return start < end ? (end - start + step - 1) / step : 0; }
 
-// Copies a block [rows, columns] of a matrix with rows `width` apart into TILE_ROWS rows `HALF_STRIDE` apart, 32 columns wide.
-DEVICE void load_half(float* to, const float* from, u64 width, u32 rows, u32 columns) {
-    const u32 k = threadIdx.x % HALF_DEPTH, row = threadIdx.x / HALF_DEPTH, step = TILE_THREADS / HALF_DEPTH;
-    const u32 valid = k < columns ? steps_below(row, step, rows) : 0;
-    copy_strided<TILE_ROWS / step>(to + row * HALF_STRIDE + k, step * HALF_STRIDE, from + row * width + k, step * width, valid);
+// A block [TILE_ROWS, 32] of a matrix, to lie in rows `HALF_STRIDE` apart.
+const u32 HALF_STEP = TILE_THREADS / HALF_DEPTH;
+typedef Fetched<TILE_ROWS / HALF_STEP> FetchedHalf;
+
+// Starts to load a block [rows, columns] of a matrix with rows `width` apart.
+DEVICE void fetch_half(FetchedHalf& fetched, const float* from, u64 width, u32 rows, u32 columns) {
+    const u32 k = threadIdx.x % HALF_DEPTH, row = threadIdx.x / HALF_DEPTH;
+    fetch(fetched, from + row * width + k, HALF_STEP * width, k < columns ? steps_below(row, HALF_STEP, rows) : 0);
 }
 
-// Likewise `count` rows of up to 64 columns, `TILE_STRIDE` apart.
+DEVICE void store_half(const FetchedHalf& fetched, float* to) {
+    store(fetched, to + threadIdx.x / HALF_DEPTH * HALF_STRIDE + threadIdx.x % HALF_DEPTH, HALF_STEP * HALF_STRIDE);
+}
+
+// A block of 32 (or twice as many) rows of 64 columns, to lie in rows `TILE_STRIDE` apart.
+const u32 TILE_STEP = TILE_THREADS / TILE_DEPTH;
+typedef Fetched<TILE_ROWS / TILE_STEP> FetchedTile;
+typedef Fetched<TILE_COLS / TILE_STEP> FetchedWeights;
+
 template <u32 count>
-DEVICE void load_tile(float* to, const float* from, u64 width, u32 rows, u32 columns) {
-    const u32 k = threadIdx.x % TILE_DEPTH, row = threadIdx.x / TILE_DEPTH, step = TILE_THREADS / TILE_DEPTH;
-    const u32 valid = k < columns ? steps_below(row, step, rows) : 0;
-    const u32 batch = 16;
-#pragma unroll
-    for (u32 first = 0; first < count / step; first += batch) {
-        copy_strided<batch>(to + (row + first * step) * TILE_STRIDE + k, step * TILE_STRIDE,
-                            from + (row + first * step) * width + k, step * width, valid > first ? valid - first : 0);
-    }
+DEVICE void fetch_tile(Fetched<count>& fetched, const float* from, u64 width, u32 rows, u32 columns) {
+    const u32 k = threadIdx.x % TILE_DEPTH, row = threadIdx.x / TILE_DEPTH;
+    fetch(fetched, from + row * width + k, TILE_STEP * width, k < columns ? steps_below(row, TILE_STEP, rows) : 0);
+}
+
+template <u32 count>
+DEVICE void store_tile(const Fetched<count>& fetched, float* to) {
+    store(fetched, to + threadIdx.x / TILE_DEPTH * TILE_STRIDE + threadIdx.x % TILE_DEPTH, TILE_STEP * TILE_STRIDE);
 }

@@ -31,7 +31,7 @@ fn table(cardinalities: &[usize], rows: usize) -> Arc<CodeTable> {
     let column = |(s, v): (usize, &usize)| {
         let code = |r: usize| {
             let code = stream.below(*v as u64, r as u64, s as u32) as u32;
-            if r % 2 == 0 { *v as u32 - 1 } else { code }
+            if r.is_multiple_of(2) { *v as u32 - 1 } else { code }
         };
         CodeColumn::from_codes(*v, (0..rows).map(code))
     };
@@ -66,11 +66,12 @@ fn trained(
     let mut bound: Vec<&mut dyn Buffer> = buffers.iter_mut().map(AsMut::as_mut).collect();
     let mut executable = backend.compile(program, rows as usize).expect("a compiled step");
     executable.run(&run, &mut bound, &[]).expect("a run");
-    let numbers = |(resource, buffer): (&engine_core::ir::Resource, &Box<dyn Buffer>)| match buffer.read() {
-        Ok(HostData::F32(values)) => Some((resource.name.clone(), values)),
+    let read = buffers.iter().map(|buffer| buffer.read().expect("its contents"));
+    let numbers = |(resource, data): (&engine_core::ir::Resource, HostData)| match data {
+        HostData::F32(values) => Some((resource.name.clone(), values)),
         _ => None,
     };
-    resources.iter().zip(&buffers).filter_map(numbers).collect()
+    resources.iter().zip(read).filter_map(numbers).collect()
 }
 
 /// Largest difference relative to the norm of what is expected.

@@ -106,6 +106,18 @@ pub(crate) trait HostOp {
     fn run(&self, resources: &mut [&mut CudaBuffer]) -> Result<(), BackendError>;
 }
 
+/// Where it stands what each column sees in the column order of the step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Views {
+    /// Visible features before each column.
+    starts: DevicePtr,
+    /// The visible features in order; 0 where that would be too many.
+    features: DevicePtr,
+}
+
+/// Visible features are listed where all views together have no more than these; else they are searched for.
+const MOST_FEATURES: usize = 16 << 20;
+
 /// Where an op puts what its launches need for as long as the program lives.
 pub(crate) struct Room<'a> {
     pub(crate) driver: &'a Arc<dyn Driver>,
@@ -115,7 +127,7 @@ pub(crate) struct Room<'a> {
     pub(crate) inputs: Vec<ValueId>,
     kept: &'a mut Vec<Memory>,
     /// What each column sees in a column order: found once, for all ops with the same ranks.
-    views: Vec<(ValueId, Groups, DevicePtr)>,
+    views: Vec<(ValueId, Groups, Views)>,
 }
 
 impl<'a> Room<'a> {
@@ -136,15 +148,22 @@ impl<'a> Room<'a> {
     }
 
     /// Room for what each of `columns` sees in the order of the ranks `ranks`, and whether nobody has asked for it before.
-    fn views(&mut self, ranks: ValueId, columns: &Groups) -> Result<(DevicePtr, bool), CudaError> {
-        let same = |(value, groups, _): &&(ValueId, Groups, DevicePtr)| *value == ranks && groups == columns;
-        if let Some((_, _, address)) = self.views.iter().find(same) {
-            return Ok((*address, false));
+    fn views(&mut self, ranks: ValueId, columns: &Groups) -> Result<(Views, bool), CudaError> {
+        let same = |(value, groups, _): &&(ValueId, Groups, Views)| *value == ranks && groups == columns;
+        if let Some((_, _, views)) = self.views.iter().find(same) {
+            return Ok((*views, false));
         }
-        let count = columns.len();
-        let address = self.scratch(count * (count + 1) * size_of::<u32>())?;
-        self.views.push((ranks, columns.clone(), address));
-        Ok((address, true))
+        let (count, features) = (columns.len(), columns.len() * columns.total());
+        let views = Views {
+            starts: self.scratch(count * (count + 1) * size_of::<u32>())?,
+            features: if features <= MOST_FEATURES {
+                self.scratch(features * size_of::<u32>())?
+            } else {
+                0
+            },
+        };
+        self.views.push((ranks, columns.clone(), views));
+        Ok((views, true))
     }
 
     /// Address of a copy of `values`.

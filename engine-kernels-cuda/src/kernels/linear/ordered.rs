@@ -10,6 +10,7 @@ use super::{
     Bound, CudaError, CudaKernel, DevicePtr, Fusion, Launches, Room, Split, Splits, TILE_COLS, TILE_ROWS,
     TILE_THREADS, as_op, layout, row_tiles, tiles,
 };
+use crate::kernels::Views;
 use crate::kernels::activation::DropoutSite;
 
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
@@ -34,6 +35,7 @@ struct Ordered {
     ranks: u64,
     offsets: u64,
     starts: u64,
+    features: u64,
     subs: u64,
     steps: u64,
     dropout: DropoutSite,
@@ -44,7 +46,7 @@ struct Ordered {
     output_width: u32,
     sub_count: u32,
 }
-layout!(Ordered, 96);
+layout!(Ordered, 104);
 
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
@@ -52,10 +54,11 @@ struct PositionsArgs {
     ranks: u64,
     offsets: u64,
     starts: u64,
+    features: u64,
     column_count: u32,
-    reserved: u32,
+    column_width: u32,
 }
-layout!(PositionsArgs, 32);
+layout!(PositionsArgs, 40);
 
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
@@ -77,7 +80,7 @@ struct OrderedLinearArgs {
     relu: u32,
     reserved: u32,
 }
-layout!(OrderedLinearArgs, 128);
+layout!(OrderedLinearArgs, 136);
 
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
@@ -103,7 +106,7 @@ struct GradInputArgs {
     jobs: u64,
     split: Split,
 }
-layout!(GradInputArgs, 160);
+layout!(GradInputArgs, 168);
 
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
@@ -114,7 +117,7 @@ struct GradParamsArgs {
     jobs: u64,
     split: Split,
 }
-layout!(GradParamsArgs, 136);
+layout!(GradParamsArgs, 144);
 
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
@@ -123,7 +126,7 @@ struct SqNormArgs {
     grad_output: u64,
     y: u64,
 }
-layout!(SqNormArgs, 112);
+layout!(SqNormArgs, 120);
 
 /// What all ordered kernels share.
 #[derive(Debug)]
@@ -131,7 +134,7 @@ struct Common {
     spec: OrderedSpec,
     offsets: DevicePtr,
     /// What each column sees, and whether this kernel finds it out.
-    starts: (DevicePtr, bool),
+    views: (Views, bool),
     subs: DevicePtr,
 }
 
@@ -141,7 +144,7 @@ impl Common {
         Ok(Self {
             spec: spec.clone(),
             offsets: room.offsets(&spec.columns)?,
-            starts: room.views(ranks, &spec.columns)?,
+            views: room.views(ranks, &spec.columns)?,
             subs: room.constants(&sub_columns(spec))?,
         })
     }
@@ -150,13 +153,14 @@ impl Common {
     fn prepare(&self, cx: &Bound<'_>, launches: &mut Launches) -> Ordered {
         let spec = &self.spec;
         let column_count = spec.columns.len() as u32;
-        let (ranks, offsets, (starts, finds)) = (cx.input(2), self.offsets, self.starts);
+        let (ranks, offsets, (views, finds)) = (cx.input(2), self.offsets, self.views);
         let args = PositionsArgs {
             ranks,
             offsets,
-            starts,
+            starts: views.starts,
+            features: views.features,
             column_count,
-            reserved: 0,
+            column_width: spec.columns.total() as u32,
         };
         if finds {
             launches.per_warp("ordered_positions", column_count, &args);
@@ -166,7 +170,8 @@ impl Common {
             sub_columns: cx.input(1),
             ranks,
             offsets,
-            starts,
+            starts: views.starts,
+            features: views.features,
             subs: self.subs,
             steps: cx.steps,
             dropout: DropoutSite::new(spec.dropout),
@@ -347,7 +352,7 @@ impl CudaKernel for Forward {
     }
 
     fn shares(&self) -> Option<(DevicePtr, bool)> {
-        Some(self.common.starts)
+        Some((self.common.views.0.starts, self.common.views.1))
     }
 }
 
@@ -368,7 +373,7 @@ impl CudaKernel for GradInput {
     }
 
     fn shares(&self) -> Option<(DevicePtr, bool)> {
-        Some(self.common.starts)
+        Some((self.common.views.0.starts, self.common.views.1))
     }
 }
 
@@ -394,7 +399,7 @@ impl CudaKernel for GradParams {
     }
 
     fn shares(&self) -> Option<(DevicePtr, bool)> {
-        Some(self.common.starts)
+        Some((self.common.views.0.starts, self.common.views.1))
     }
 }
 
@@ -409,6 +414,6 @@ impl CudaKernel for SqNorm {
     }
 
     fn shares(&self) -> Option<(DevicePtr, bool)> {
-        Some(self.0.starts)
+        Some((self.0.views.0.starts, self.0.views.1))
     }
 }
