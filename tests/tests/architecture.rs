@@ -216,13 +216,24 @@ fn files_are_short() {
 fn families(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let stems = entries.map(|path| path.file_stem().unwrap().to_string_lossy().into_owned());
-    stems.filter(|stem| stem != "mod").collect()
+    // The prelude is what shaders share.
+    let shared = ["mod", "prelude"];
+    stems.filter(|stem| !shared.contains(&stem.as_str())).collect()
 }
+
+/// Folders that hold a file or folder for each family.
+const KERNELS: &[&str] = &[
+    "engine-cpu/src/kernels",
+    "engine-kernels-wgpu/src/kernels",
+    "engine-kernels-wgpu/src/shaders",
+];
 
 #[test]
 fn every_family_of_ops_has_its_kernels_under_the_same_name() {
     let core = families(&workspace().join("engine-core/src/ir/ops"));
-    let kernels = families(&workspace().join("engine-cpu/src/kernels"));
     assert!(core.contains("embedding"), "{core:?}");
-    assert_eq!(core, kernels, "families of ops in the core and in engine-cpu");
+    for folder in KERNELS {
+        let kernels = families(&workspace().join(folder));
+        assert_eq!(core, kernels, "families of ops in the core and in {folder}");
+    }
 }

@@ -1,0 +1,89 @@
+//! What can go wrong with a graphics device, and what to do about it.
+
+use engine_core::backend::BackendError;
+use thiserror::Error;
+
+/// Name of this backend in errors and for users.
+pub(crate) const NAME: &str = "wgpu";
+
+/// Why a device cannot be opened, or failed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum WgpuError {
+    /// No driver offers a device.
+    #[error(
+        "no graphics driver offers a device: install the driver of your GPU, or one in software (on Debian the package \
+         mesa-vulkan-drivers), or use --device cpu"
+    )]
+    NoAdapter,
+    /// No adapter has the number or name that was asked for.
+    #[error("there is no adapter {wanted:?}; there are: {}", known.join(", "))]
+    UnknownAdapter {
+        /// Number or name.
+        wanted: String,
+        /// Adapters of this machine, `0: name`.
+        known: Vec<String>,
+    },
+    /// The adapter lacks what every kernel needs.
+    #[error(
+        "adapter {adapter} allows {has} {what}, {needed} are needed; use another adapter or --device cpu"
+    )]
+    TooSmall {
+        /// The adapter.
+        adapter: String,
+        /// What it lacks.
+        what: &'static str,
+        /// What is needed.
+        needed: u64,
+        /// What it has.
+        has: u64,
+    },
+    /// The driver refuses to open the device.
+    #[error("adapter {adapter} cannot be opened: {reason}; update its driver, or use --device cpu")]
+    Refused {
+        /// The adapter.
+        adapter: String,
+        /// What the driver says.
+        reason: String,
+    },
+    /// The memory of the device does not suffice.
+    #[error(
+        "its memory does not suffice; use a smaller batch or model, close other programs, or use --device cpu"
+    )]
+    OutOfMemory,
+    /// The device was lost: it was removed, reset, or a step took longer than its driver allows.
+    #[error(
+        "the device was lost ({reason}); resume the training, with a smaller batch or --device cpu if it happens again"
+    )]
+    Lost {
+        /// What the driver says.
+        reason: String,
+    },
+    /// The driver refuses a shader or a command: an error of this program or of the driver.
+    #[error("the driver refuses a shader or a command, please report it: {description}")]
+    Invalid {
+        /// What the driver says.
+        description: String,
+    },
+}
+
+impl WgpuError {
+    /// The same as an error of a backend.
+    pub(crate) fn on(self, device: &str) -> BackendError {
+        BackendError::Device {
+            device: device.to_owned(),
+            reason: self.to_string(),
+        }
+    }
+}
+
+impl From<wgpu::Error> for WgpuError {
+    fn from(error: wgpu::Error) -> Self {
+        match error {
+            wgpu::Error::OutOfMemory { .. } => Self::OutOfMemory,
+            wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
+                Self::Invalid { description }
+            }
+        }
+    }
+}

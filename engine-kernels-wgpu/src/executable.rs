@@ -1,0 +1,473 @@
+//! A compiled program: the work of a step and the buffers of its values.
+
+use std::sync::Arc;
+
+use engine_core::backend::{BackendError, Buffer, Executable, HostData, Run};
+use engine_core::ir::ops::batch::GatherRows;
+use engine_core::ir::ops::optimizer::AdamW;
+use engine_core::ir::ops::sampling::FoldTables;
+use engine_core::ir::{DType, MemoryPlan, Program, ResourceKind};
+use engine_core::schema::CodeTable;
+
+use crate::buffer::{Contents, WgpuBuffer};
+use crate::compiler::{CodeCheck, CodeSource, Compiler, Dispatch, Work, slot_bytes};
+use crate::gpu::Gpu;
+use crate::kernel::Source;
+use crate::step::Step;
+
+/// Steps of one submission.
+const STEPS_PER_SUBMISSION: u32 = 16;
+
+/// A program compiled for a wgpu device.
+#[derive(Debug)]
+pub(crate) struct WgpuExecutable {
+    gpu: Arc<Gpu>,
+    program: Program,
+    plan: MemoryPlan,
+    max_rows: usize,
+    work: Vec<Work>,
+    checks: Vec<CodeCheck>,
+    optimizers: Vec<AdamW>,
+    slots: Vec<wgpu::Buffer>,
+    steps: StepBuffer,
+    bound: Bound,
+    last: Option<Run>,
+}
+
+/// The scalars of the steps of a run.
+#[derive(Debug)]
+struct StepBuffer {
+    buffer: wgpu::Buffer,
+    group: wgpu::BindGroup,
+    /// Bytes from one step to the next.
+    stride: u64,
+    capacity: u32,
+}
+
+/// Bind groups of the work, made for the resources of the last run.
+#[derive(Debug, Default)]
+struct Bound {
+    resources: Vec<Option<wgpu::Buffer>>,
+    groups: Vec<Option<wgpu::BindGroup>>,
+}
+
+/// Commands on their way to the device.
+struct Recorder<'g> {
+    gpu: &'g Gpu,
+    pass: Option<wgpu::ComputePass<'static>>,
+    encoder: Option<wgpu::CommandEncoder>,
+}
+
+impl<'g> Recorder<'g> {
+    fn new(gpu: &'g Gpu) -> Self {
+        Self {
+            gpu,
+            pass: None,
+            encoder: None,
+        }
+    }
+
+    /// The encoder, outside of any pass.
+    fn encoder(&mut self) -> &mut wgpu::CommandEncoder {
+        self.pass = None;
+        let device = &self.gpu.device;
+        self.encoder
+            .get_or_insert_with(|| device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default()))
+    }
+
+    fn pass(&mut self) -> &mut wgpu::ComputePass<'static> {
+        let pass = match self.pass.take() {
+            Some(pass) => pass,
+            None => {
+                let descriptor = wgpu::ComputePassDescriptor::default();
+                self.encoder().begin_compute_pass(&descriptor).forget_lifetime()
+            }
+        };
+        self.pass.insert(pass)
+    }
+
+    /// Sends what was recorded.
+    fn submit(&mut self) {
+        self.pass = None;
+        if let Some(encoder) = self.encoder.take() {
+            self.gpu.queue.submit([encoder.finish()]);
+        }
+    }
+}
+
+impl StepBuffer {
+    fn new(gpu: &Gpu, capacity: u32) -> Result<Self, BackendError> {
+        let alignment = u64::from(gpu.limits.min_uniform_buffer_offset_alignment);
+        let stride = (size_of::<Step>() as u64).next_multiple_of(alignment.max(4));
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let buffer = gpu.buffer("steps", stride * u64::from(capacity), usage)?;
+        let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("step"),
+            layout: &gpu.step_layout,
+            entries: &[wgpu::BindGroupEntry {
+                binding: 0,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: &buffer,
+                    offset: 0,
+                    size: wgpu::BufferSize::new(size_of::<Step>() as u64),
+                }),
+            }],
+        });
+        Ok(Self {
+            buffer,
+            group,
+            stride,
+            capacity,
+        })
+    }
+}
+
+impl WgpuExecutable {
+    pub(crate) fn new(gpu: &Arc<Gpu>, program: &Program, max_rows: usize) -> Result<Self, BackendError> {
+        let plan = MemoryPlan::new(program);
+        let mut compiler = Compiler::new(gpu, program, &plan, max_rows);
+        compiler.compile()?;
+        let (work, checks, optimizers) = (compiler.work, compiler.checks, compiler.optimizers);
+        let slot = |s| gpu.storage("a value", slot_bytes(s, max_rows));
+        let slots = plan.slots.iter().map(slot).collect::<Result<_, _>>()?;
+        gpu.check()?;
+        Ok(Self {
+            slots,
+            steps: StepBuffer::new(gpu, 1)?,
+            gpu: Arc::clone(gpu),
+            program: program.clone(),
+            plan,
+            max_rows,
+            work,
+            checks,
+            optimizers,
+            bound: Bound::default(),
+            last: None,
+        })
+    }
+
+    /// Kernels that a step launches.
+    pub(crate) fn dispatches(&self) -> usize {
+        let launched = |w: &&Work| matches!(w, Work::Dispatch(_) | Work::Gather { .. });
+        self.work.iter().filter(launched).count()
+    }
+
+    fn mismatch(&self, binding: &str, expected: String, got: String) -> BackendError {
+        BackendError::BufferMismatch {
+            program: self.program.name().to_owned(),
+            binding: binding.to_owned(),
+            expected,
+            got,
+        }
+    }
+
+    fn own<'b>(&self, buffer: &'b dyn Buffer, binding: &str) -> Result<&'b WgpuBuffer, BackendError> {
+        buffer.as_any().downcast_ref().ok_or_else(|| {
+            let (expected, got) = ("a buffer of the wgpu backend", "another's");
+            self.mismatch(binding, expected.to_owned(), got.to_owned())
+        })
+    }
+
+    /// Checks rows and bindings, so that kernels can rely on them.
+    fn check(
+        &self,
+        run: &Run,
+        resources: &[&WgpuBuffer],
+        inputs: &[&WgpuBuffer],
+    ) -> Result<(), BackendError> {
+        let rows = u64::from(run.rows) * u64::from(run.time);
+        if rows > self.max_rows as u64 {
+            let what = format!("a batch of program {:?}", self.program.name());
+            return Err(self.gpu.limit(what, rows, self.max_rows as u64));
+        }
+        for (resource, buffer) in self.program.resources().iter().zip(resources) {
+            let (fits, expected) = match (&resource.kind, &buffer.contents) {
+                (ResourceKind::Arena(layout), contents) => (
+                    matches!(contents, Contents::Numbers(len) if *len == layout.len()),
+                    format!("{} numbers", layout.len()),
+                ),
+                (ResourceKind::Codes { columns }, contents) => (
+                    matches!(contents, Contents::Table(t) if t.columns().len() == *columns),
+                    format!("codes of {columns} sub-columns"),
+                ),
+                (ResourceKind::Numbers, contents) => {
+                    (matches!(contents, Contents::Numbers(_)), "numbers".to_owned())
+                }
+            };
+            if !fits {
+                return Err(self.mismatch(&resource.name, expected, buffer.describe()));
+            }
+        }
+        for (input, buffer) in self.program.inputs().iter().zip(inputs) {
+            let shape = self.program.shape(input.value);
+            let len = shape.rows.count(run) * shape.groups.total();
+            let fits = match (shape.dtype, &buffer.contents) {
+                (DType::F32, Contents::Numbers(got)) => *got == len,
+                (DType::U32, Contents::Words(words)) => words.len() == len,
+                _ => false,
+            };
+            if !fits {
+                return Err(self.mismatch(&input.name, shape.to_string(), buffer.describe()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks codes against their cardinalities, once for each content.
+    fn check_codes(&mut self, resources: &[&WgpuBuffer], inputs: &[&WgpuBuffer]) -> Result<(), BackendError> {
+        for check in &mut self.checks {
+            let buffer = match check.source {
+                CodeSource::Input(i) => inputs[i],
+                CodeSource::Table(i) => resources[i],
+            };
+            if check.checked == Some(buffer.stamp) {
+                continue;
+            }
+            match &buffer.contents {
+                Contents::Words(words) => check_words(check, words)?,
+                Contents::Table(table) => check_table(check, table)?,
+                Contents::Numbers(_) => {}
+            }
+            check.checked = Some(buffer.stamp);
+        }
+        Ok(())
+    }
+
+    /// Makes the bind groups, unless those of the last run fit.
+    fn bind(&mut self, resources: &[&WgpuBuffer]) {
+        let buffers: Vec<Option<wgpu::Buffer>> = resources.iter().map(|b| b.buffer.clone()).collect();
+        if self.bound.resources == buffers && self.bound.groups.len() == self.work.len() {
+            return;
+        }
+        let group = |work: &Work| match work {
+            Work::Dispatch(dispatch) | Work::Gather { dispatch, .. } => self.group(dispatch, &buffers),
+            Work::Copy { .. } | Work::Fold(_) => None,
+        };
+        let groups = self.work.iter().map(group).collect();
+        self.bound = Bound {
+            resources: buffers,
+            groups,
+        };
+    }
+
+    /// The bind group of a dispatch; none when it reads a table that is not on the device.
+    fn group(&self, dispatch: &Dispatch, resources: &[Option<wgpu::Buffer>]) -> Option<wgpu::BindGroup> {
+        let mut entries = Vec::with_capacity(dispatch.bindings.len());
+        for binding in &dispatch.bindings {
+            let buffer = match &binding.source {
+                Source::Slot(slot) => &self.slots[*slot],
+                Source::Resource(i) => resources[*i].as_ref()?,
+                Source::Own(buffer) => buffer,
+            };
+            entries.push(wgpu::BindGroupEntry {
+                binding: binding.number,
+                resource: buffer.as_entire_binding(),
+            });
+        }
+        Some(self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: None,
+            layout: &dispatch.pipeline.layout,
+            entries: &entries,
+        }))
+    }
+
+    /// Writes the scalars of all steps.
+    fn write_steps(&mut self, run: &Run) -> Result<(), BackendError> {
+        if run.steps > self.steps.capacity {
+            self.steps = StepBuffer::new(&self.gpu, run.steps.next_power_of_two())?;
+        }
+        let stride = self.steps.stride as usize;
+        let mut bytes = vec![0; stride * run.steps as usize];
+        for (index, chunk) in (0..).zip(bytes.chunks_exact_mut(stride)) {
+            let step = Step::new(run, index, &self.optimizers);
+            chunk[..size_of::<Step>()].copy_from_slice(bytemuck::bytes_of(&step));
+        }
+        self.gpu.fill(&self.steps.buffer, &bytes);
+        Ok(())
+    }
+
+    fn copy_inputs(&self, recorder: &mut Recorder<'_>, run: &Run, inputs: &[&WgpuBuffer]) {
+        for (input, from) in self.program.inputs().iter().zip(inputs) {
+            let shape = self.program.shape(input.value);
+            let bytes = 4 * (shape.rows.count(run) * shape.groups.total()) as u64;
+            let to = &self.slots[self.plan.slot_of[input.value.index()]];
+            if let Some(from) = from.buffer.as_ref().filter(|_| bytes > 0) {
+                recorder.encoder().copy_buffer_to_buffer(from, 0, to, 0, bytes);
+            }
+        }
+    }
+
+    fn record_step(
+        &self,
+        recorder: &mut Recorder<'_>,
+        run: &Run,
+        index: u32,
+        resources: &[&WgpuBuffer],
+    ) -> Result<(), BackendError> {
+        for (work, group) in self.work.iter().zip(&self.bound.groups) {
+            match (work, group) {
+                (Work::Dispatch(dispatch) | Work::Gather { dispatch, .. }, Some(group)) => {
+                    self.launch(recorder, dispatch, group, run, index);
+                }
+                (Work::Gather { op, slot, .. }, None) => {
+                    if let Contents::Table(table) = &resources[op.table.index()].contents {
+                        recorder.submit();
+                        self.stream(op, &self.slots[*slot], table, &run.single(index));
+                    }
+                }
+                (
+                    Work::Copy {
+                        slot,
+                        to,
+                        offset,
+                        row_bytes,
+                    },
+                    _,
+                ) => {
+                    let bytes = row_bytes * u64::from(run.rows);
+                    if bytes > 0 {
+                        recorder
+                            .encoder()
+                            .copy_buffer_to_buffer(&self.slots[*slot], 0, to, *offset, bytes);
+                    }
+                }
+                (Work::Fold(op), _) => {
+                    recorder.submit();
+                    fold(op, resources)?;
+                }
+                (Work::Dispatch(_), None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn launch(
+        &self,
+        recorder: &mut Recorder<'_>,
+        dispatch: &Dispatch,
+        group: &wgpu::BindGroup,
+        run: &Run,
+        index: u32,
+    ) {
+        let most = self.gpu.limits.max_compute_workgroups_per_dimension;
+        let [x, y, z] = dispatch.grid.size(run.rows as usize, most);
+        if x * y * z == 0 {
+            return;
+        }
+        let offset = self.steps.stride as u32 * index;
+        let pass = recorder.pass();
+        pass.set_pipeline(&dispatch.pipeline.pipeline);
+        pass.set_bind_group(0, &self.steps.group, &[offset]);
+        pass.set_bind_group(1, group, &[]);
+        pass.dispatch_workgroups(x as u32, y as u32, z as u32);
+    }
+
+    /// Reads the rows of a step on the host, for a table that is too large for the device.
+    fn stream(&self, op: &GatherRows, to: &wgpu::Buffer, table: &CodeTable, run: &Run) {
+        let mut codes = Vec::with_capacity(run.rows as usize * op.columns);
+        for b in 0..run.rows {
+            let row = op.reading.row(run, b, table.rows());
+            codes.extend((0..op.columns).map(|s| table.get(row, s)));
+        }
+        self.gpu.fill(to, bytemuck::cast_slice(&codes));
+    }
+}
+
+/// Folds a model on the host.
+fn fold(op: &FoldTables, resources: &[&WgpuBuffer]) -> Result<(), BackendError> {
+    let params = resources[op.params.index()].numbers()?;
+    let params: Vec<f64> = params.into_iter().map(f64::from).collect();
+    let folded: Vec<f32> = op.evaluate(&params).into_iter().map(|v| v as f32).collect();
+    let to = resources[op.folded.index()];
+    if let Contents::Numbers(len) = &to.contents {
+        to.fill_numbers(&folded[..folded.len().min(*len)]);
+    }
+    Ok(())
+}
+
+fn out_of_range(sub_column: usize, code: u32, cardinality: usize) -> BackendError {
+    BackendError::CodeOutOfRange {
+        sub_column,
+        code: code as usize,
+        cardinality,
+    }
+}
+
+fn check_words(check: &CodeCheck, words: &[u32]) -> Result<(), BackendError> {
+    let width = check.cardinalities.len();
+    for row in words.chunks_exact(width.max(1)) {
+        for (s, (word, cardinality)) in row.iter().zip(&check.cardinalities).enumerate() {
+            if let Some(code) = check.code(*word).filter(|code| *code as usize >= *cardinality) {
+                return Err(out_of_range(s, code, *cardinality));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_table(check: &CodeCheck, table: &CodeTable) -> Result<(), BackendError> {
+    for (s, (column, cardinality)) in table.columns().iter().zip(&check.cardinalities).enumerate() {
+        if let Some(code) = column.max().filter(|code| *code as usize >= *cardinality) {
+            return Err(out_of_range(s, code, *cardinality));
+        }
+    }
+    Ok(())
+}
+
+impl Executable for WgpuExecutable {
+    fn run(
+        &mut self,
+        run: &Run,
+        resources: &mut [&mut dyn Buffer],
+        inputs: &[&dyn Buffer],
+    ) -> Result<(), BackendError> {
+        for (what, expected, got) in [
+            ("resources", self.program.resources().len(), resources.len()),
+            ("inputs", self.program.inputs().len(), inputs.len()),
+        ] {
+            if expected != got {
+                return Err(self.mismatch(what, format!("{expected} {what}"), got.to_string()));
+            }
+        }
+        let mut bound = Vec::with_capacity(resources.len());
+        for (buffer, resource) in resources.iter().zip(self.program.resources()) {
+            bound.push(self.own(&**buffer, &resource.name)?);
+        }
+        let mut values = Vec::with_capacity(inputs.len());
+        for (buffer, input) in inputs.iter().zip(self.program.inputs()) {
+            values.push(self.own(*buffer, &input.name)?);
+        }
+        self.check(run, &bound, &values)?;
+        self.check_codes(&bound, &values)?;
+        self.bind(&bound);
+        self.write_steps(run)?;
+        let gpu = Arc::clone(&self.gpu);
+        let mut recorder = Recorder::new(&gpu);
+        self.copy_inputs(&mut recorder, run, &values);
+        for index in 0..run.steps {
+            self.record_step(&mut recorder, run, index, &bound)?;
+            if index % STEPS_PER_SUBMISSION == STEPS_PER_SUBMISSION - 1 {
+                recorder.submit();
+            }
+        }
+        recorder.submit();
+        self.last = Some(*run);
+        gpu.check()
+    }
+
+    fn output(&self, name: &str) -> Result<HostData, BackendError> {
+        let (Some(value), Some(run)) = (self.program.output(name), &self.last) else {
+            return Err(BackendError::UnknownOutput {
+                program: self.program.name().to_owned(),
+                name: name.to_owned(),
+            });
+        };
+        let shape = self.program.shape(value);
+        let count = shape.rows.count(run) * shape.groups.total();
+        let slot = &self.slots[self.plan.slot_of[value.index()]];
+        match shape.dtype {
+            DType::F32 => self.gpu.read(slot, count).map(HostData::F32),
+            DType::U32 => self.gpu.read(slot, count).map(HostData::U32),
+        }
+    }
+}

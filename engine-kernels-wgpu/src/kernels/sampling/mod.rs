@@ -1,0 +1,126 @@
+//! Folding, and ancestral sampling.
+
+mod parts;
+mod plan;
+
+use engine_core::backend::BackendError;
+use engine_core::ir::Node;
+use engine_core::ir::ops::sampling::{FoldTables, OrderedSample};
+
+use super::op_of;
+use crate::compiler::{Compiler, Work};
+use crate::grid::Grid;
+use crate::kernel::{Kernel, Source};
+use crate::shaders::Shader;
+use parts::parts;
+use plan::Plan;
+
+/// Bytes of scratch memory at most; where a batch needs more, it is drawn in several blocks of rows.
+const SCRATCH_BYTES: u64 = 256 << 20;
+
+pub(super) fn make(node: &Node, cx: &mut Compiler<'_>) -> Result<bool, BackendError> {
+    if let Some(op) = op_of::<FoldTables>(node) {
+        cx.work.push(Work::Fold(op.clone()));
+    } else if let Some(op) = op_of::<OrderedSample>(node) {
+        ordered_sample(op, node, cx)?;
+    } else {
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// Words of scratch memory of a row: hidden units, probabilities, weights.
+fn row_words(op: &OrderedSample) -> usize {
+    (op.model.hidden + 2 * op.model.cardinalities.max_width()).max(1)
+}
+
+/// Rows that are drawn together.
+fn block_rows(op: &OrderedSample, cx: &Compiler<'_>) -> Result<usize, BackendError> {
+    let needed = 4 * row_words(op) as u64;
+    let allowed = cx.gpu.largest_buffer().min(SCRATCH_BYTES);
+    match (allowed / needed) as usize {
+        0 => {
+            let what = "the scratch memory of a row, in bytes,".to_owned();
+            Err(cx.gpu.limit(what, needed, allowed))
+        }
+        most => Ok(cx.max_rows.clamp(1, most)),
+    }
+}
+
+/// Cells, uniform numbers, or a buffer with both of them, to which they are copied; and where the uniform numbers begin in it.
+fn given(op: &OrderedSample, node: &Node, cx: &mut Compiler<'_>) -> Result<(Source, usize), BackendError> {
+    let (Some(cells), Some(uniforms)) = (op.cells_input(), op.uniforms_input()) else {
+        return Ok(match node.inputs.first() {
+            Some(value) => (cx.value(*value), 0),
+            None => (Source::Own(cx.scratch(0)?), 0),
+        });
+    };
+    let width = op.model.sub_columns.len();
+    let words = width * cx.max_rows;
+    let buffer = cx.scratch(2 * words)?;
+    for (input, first) in [(cells, 0), (uniforms, words)] {
+        let slot = cx.slot(node.inputs[input]);
+        cx.work.push(Work::Copy {
+            slot,
+            to: buffer.clone(),
+            offset: 4 * first as u64,
+            row_bytes: 4 * width as u64,
+        });
+    }
+    Ok((Source::Own(buffer), words))
+}
+
+/// Codes, probabilities, weights, logarithms; what is not asked for is bound to a buffer that nobody reads, each to its own.
+fn results(op: &OrderedSample, node: &Node, cx: &Compiler<'_>) -> Result<Vec<Source>, BackendError> {
+    let mut outputs = node.outputs.iter();
+    let asked_for = [
+        true,
+        !op.reports.probs.is_empty(),
+        !op.reports.weights.is_empty(),
+        op.reports.log_probs,
+    ];
+    let bind = |is_asked_for: bool| match is_asked_for.then(|| outputs.next()).flatten() {
+        Some(value) => Ok(cx.value(*value)),
+        None => cx.scratch(0).map(Source::Own),
+    };
+    asked_for.into_iter().map(bind).collect()
+}
+
+fn ordered_sample(op: &OrderedSample, node: &Node, cx: &mut Compiler<'_>) -> Result<(), BackendError> {
+    let rows = block_rows(op, cx)?;
+    let parts = parts(op, cx.gpu.longest_loop()).map_err(|needed| {
+        let what = "drawing one sub-column, in turns of a loop,".to_owned();
+        cx.gpu.limit(what, needed as u64, cx.gpu.longest_loop() as u64)
+    })?;
+    let (given, first_uniform) = given(op, node, cx)?;
+    let mut kernel = Kernel::new(Shader::Sampling, "ordered_sample")
+        .reads(0, cx.descriptor(&Plan::new(op, first_uniform).words)?)
+        .reads(1, cx.resource(op.folded))
+        .reads(2, given);
+    for (number, result) in (3..).zip(results(op, node, cx)?) {
+        kernel = kernel.writes(number, result);
+    }
+    let kernel = kernel.writes(7, Source::Own(cx.scratch(rows * row_words(op))?));
+    if let Some(cells) = op.cells_input() {
+        cx.check_codes(
+            node.inputs[cells],
+            op.model.cardinalities.widths().collect(),
+            true,
+        );
+    }
+    for first in (0..cx.max_rows).step_by(rows) {
+        for part in &parts {
+            let part = part.of_rows(first, rows);
+            let buffer = cx
+                .gpu
+                .uniform_of("a part of the draws", bytemuck::bytes_of(&part))?;
+            let grid = Grid::Blocks {
+                first,
+                rows,
+                lanes: 16,
+            };
+            cx.push(kernel.clone().uniform(8, buffer), grid)?;
+        }
+    }
+    Ok(())
+}
