@@ -179,6 +179,15 @@ fn a_default_build_has_no_graphics_driver_and_no_unmaintained_crate() {
 }
 
 #[test]
+fn features_of_the_command_line_bring_their_backend() {
+    for (feature, driver) in [("engine-cli/cuda", "cudarc")] {
+        let metadata = metadata(CargoOpt::SomeFeatures(vec![feature.to_owned()]));
+        let compiled = compiled_into(&metadata, "engine-cli");
+        assert!(compiled.contains(driver), "{feature} does not bring {driver}");
+    }
+}
+
+#[test]
 fn only_the_api_touches_the_disk() {
     for (name, folder) in crates() {
         if !DISKLESS.contains(&name.as_str()) {
@@ -222,7 +231,9 @@ fn families(folder: &Path) -> BTreeSet<String> {
 #[test]
 fn every_family_of_ops_has_its_kernels_under_the_same_name() {
     let core = families(&workspace().join("engine-core/src/ir/ops"));
-    let kernels = families(&workspace().join("engine-cpu/src/kernels"));
     assert!(core.contains("embedding"), "{core:?}");
-    assert_eq!(core, kernels, "families of ops in the core and in engine-cpu");
+    for backend in ["engine-cpu", "engine-kernels-cuda"] {
+        let kernels = families(&workspace().join(backend).join("src/kernels"));
+        assert_eq!(core, kernels, "families of ops in the core and in {backend}");
+    }
 }
