@@ -283,17 +283,29 @@ fn info(args: &Info) -> Result<(), Failure> {
 
 fn list_devices(as_json: bool) -> Result<(), Failure> {
     let all = devices()?;
+    let names = device_names(&all);
     if as_json {
         let all: Vec<_> = all
             .iter()
-            .map(|d| json!({ "backend": d.backend, "device": d.device, "parallelism": d.parallelism, "memory": d.memory }))
+            .zip(&names)
+            .map(|(d, name)| json!({ "name": name, "backend": d.backend, "device": d.device, "parallelism": d.parallelism, "memory": d.memory }))
             .collect();
         return print_json(&all);
     }
-    let default = Device::default().open()?.device().backend;
-    let line = |d: &engine_api::DeviceInfo| {
-        let mark = if d.backend == default { " (auto)" } else { "" };
-        format!("{}{mark}: {}\n", d.backend, d.device)
+    let auto = Device::default().open()?.device();
+    let line = |(d, name): (&engine_api::DeviceInfo, &String)| {
+        let mark = if *d == auto { " (auto)" } else { "" };
+        format!("{name}{mark}: {}\n", d.device)
     };
-    print(&all.iter().map(line).collect::<String>())
+    print(&all.iter().zip(&names).map(line).collect::<String>())
+}
+
+/// What `--device` takes: the backend, and a number where it may have several devices.
+fn device_names(all: &[engine_api::DeviceInfo]) -> Vec<String> {
+    let number = |i: usize| all[..i].iter().filter(|d| d.backend == all[i].backend).count();
+    let name = |(i, d): (usize, &engine_api::DeviceInfo)| match d.backend {
+        "cpu" => d.backend.to_owned(),
+        backend => format!("{backend}:{}", number(i)),
+    };
+    all.iter().enumerate().map(name).collect()
 }

@@ -128,16 +128,69 @@ fn device_is_the_processor_unless_given() {
         desk.done(&["devices", "--device", device]);
     }
     let devices = json(&desk.done(&["devices", "--json"]));
-    assert_eq!(devices[0]["backend"], "cpu");
+    let last = devices.as_array().unwrap().last().unwrap();
+    assert_eq!((&last["name"], &last["backend"]), (&"cpu".into(), &"cpu".into()));
     for command in [
         &["devices"][..],
         &["sample", "-w", "ws", "-n", "1", "-o", "-"],
         &["fit", "t.csv", "-w", "ws"],
     ] {
-        let arguments = [command, &["--device", "gpu"]].concat();
-        assert_refused(&desk, &arguments, "there is no device \"gpu\"; use auto or cpu\n");
+        for unknown in ["gpu", "cpu:0", "wgpu:"] {
+            let hint = format!("there is no device {unknown:?}; use auto or ");
+            assert_refused(&desk, &[command, &["--device", unknown]].concat(), &hint);
+        }
     }
     assert!(!desk.exists("ws"));
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn cuda_that_is_not_built_in_is_refused() {
+    let desk = Desk::with_table();
+    for device in ["cuda", "cuda:1"] {
+        let arguments = ["fit", "t.csv", "-w", "ws", "--device", device];
+        assert_refused(&desk, &arguments, "build it with the feature `cuda`\n");
+    }
+}
+
+/// Without the driver, its compiler or so many devices, the program says which in one sentence, and that nothing was begun.
+#[cfg(feature = "cuda")]
+#[test]
+fn a_gpu_that_is_missing_is_told_in_one_sentence() {
+    let desk = Desk::with_table();
+    let ended = desk.run(&[
+        "fit",
+        "t.csv",
+        "-w",
+        "ws",
+        "-q",
+        "--max-epochs",
+        "0",
+        "--device",
+        "cuda:999",
+    ]);
+    assert_eq!(ended.code, 1, "{}", ended.err);
+    assert!(
+        ended
+            .err
+            .starts_with("error: the device cuda:999 cannot be used: "),
+        "{}",
+        ended.err
+    );
+    assert!(ended.err.ends_with("use --device cpu\n"), "{}", ended.err);
+    assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
+    desk.done(&[
+        "fit",
+        "t.csv",
+        "-w",
+        "ws",
+        "-q",
+        "--max-epochs",
+        "0",
+        "--force",
+        "--device",
+        "auto",
+    ]);
 }
 
 #[test]

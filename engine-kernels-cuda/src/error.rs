@@ -38,7 +38,7 @@ pub enum CudaError {
         symbol: String,
     },
     /// There is no such device.
-    #[error("there is no CUDA device {index}, this machine has {count}; use cuda:0 to cuda:{}, or --device cpu", count.saturating_sub(1))]
+    #[error("there is no CUDA device {index}; {}use --device cpu", others(*count))]
     NoDevice {
         /// Index that was asked for.
         index: usize,
@@ -87,11 +87,69 @@ pub enum CudaError {
     },
 }
 
+/// Which devices there are, for a message.
+fn others(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        1 => "use cuda:0, or ".to_owned(),
+        _ => format!("use one of cuda:0 to cuda:{}, or ", count - 1),
+    }
+}
+
 impl From<CudaError> for BackendError {
     fn from(error: CudaError) -> Self {
         Self::Device {
             device: "cuda".to_owned(),
             reason: error.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_device_names_those_that_there_are() {
+        let message = |count| CudaError::NoDevice { index: 7, count }.to_string();
+        assert_eq!(message(0), "there is no CUDA device 7; use --device cpu");
+        assert_eq!(
+            message(1),
+            "there is no CUDA device 7; use cuda:0, or use --device cpu"
+        );
+        assert_eq!(
+            message(4),
+            "there is no CUDA device 7; use one of cuda:0 to cuda:3, or use --device cpu"
+        );
+    }
+
+    #[test]
+    fn messages_are_one_sentence_on_one_line() {
+        let text = || "x".to_owned();
+        let all = [
+            CudaError::NoDriver { tried: text() },
+            CudaError::NoCompiler { tried: text() },
+            CudaError::OldDriver {
+                found: text(),
+                needed: "12.0",
+            },
+            CudaError::MissingSymbol { symbol: text() },
+            CudaError::NoDevice { index: 0, count: 0 },
+            CudaError::OldDevice {
+                device: text(),
+                found: (7, 0),
+            },
+            CudaError::OutOfMemory {
+                device: text(),
+                bytes: 1,
+            },
+        ];
+        for message in all.map(|error| error.to_string()) {
+            assert!(!message.contains('\n') && !message.contains(". "), "{message}");
+            assert!(
+                message.ends_with("use --device cpu") || message.ends_with("or --device cpu"),
+                "{message}"
+            );
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! `ENGINE_NVRTC` names the library or a folder with it. With `ENGINE_REQUIRE_NVRTC=1` its absence is a failure.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic, as tests do")]
 #![allow(
     clippy::print_stdout,
     reason = "the table of registers is what this test is run for"

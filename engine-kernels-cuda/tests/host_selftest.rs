@@ -1,5 +1,7 @@
 //! The host check itself: right kernels run right, in any order, and it finds what it is meant to find.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic, as tests do")]
+
 mod host;
 
 use engine_kernels_cuda::driver::{DevicePtr, Driver, Launch, Queue};

@@ -179,6 +179,15 @@ fn a_default_build_has_no_graphics_driver_and_no_unmaintained_crate() {
 }
 
 #[test]
+fn features_of_the_command_line_bring_their_backend() {
+    for (feature, driver) in [("engine-cli/cuda", "cudarc"), ("engine-cli/wgpu", "wgpu")] {
+        let metadata = metadata(CargoOpt::SomeFeatures(vec![feature.to_owned()]));
+        let compiled = compiled_into(&metadata, "engine-cli");
+        assert!(compiled.contains(driver), "{feature} does not bring {driver}");
+    }
+}
+
+#[test]
 fn only_the_api_touches_the_disk() {
     for (name, folder) in crates() {
         if !DISKLESS.contains(&name.as_str()) {
@@ -224,6 +233,7 @@ fn families(folder: &Path) -> BTreeSet<String> {
 /// Folders that hold a file or folder for each family.
 const KERNELS: &[&str] = &[
     "engine-cpu/src/kernels",
+    "engine-kernels-cuda/src/kernels",
     "engine-kernels-wgpu/src/kernels",
     "engine-kernels-wgpu/src/shaders",
 ];

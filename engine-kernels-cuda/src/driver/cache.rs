@@ -225,15 +225,15 @@ mod tests {
                 .collect();
             folder(move |name| Some(set.iter().find(|(k, _)| k == name)?.1.clone()))
         };
-        let home = ("HOME", "/home/a");
-        assert_eq!(with(&[home]), Some("/home/a/.cache/argn/kernels".into()));
+        let home = ("HOME", "/somebody");
+        assert_eq!(with(&[home]), Some("/somebody/.cache/argn/kernels".into()));
         assert_eq!(
             with(&[home, ("XDG_CACHE_HOME", "/x")]),
             Some("/x/argn/kernels".into())
         );
         assert_eq!(
             with(&[home, ("XDG_CACHE_HOME", "")]),
-            Some("/home/a/.cache/argn/kernels".into())
+            Some("/somebody/.cache/argn/kernels".into())
         );
         assert_eq!(with(&[home, (FOLDER_VARIABLE, "/k")]), Some("/k".into()));
         assert_eq!(with(&[]), None);

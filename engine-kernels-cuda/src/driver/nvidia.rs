@@ -24,10 +24,12 @@ const GRANULARITY: usize = 256;
 pub struct Device {
     /// Its number, as in `cuda:0`.
     pub index: usize,
-    /// Name of the hardware.
+    /// Name of the hardware and of the driver.
     pub name: String,
     /// Compute capability, `(9, 0)`.
     pub compute_capability: (u32, u32),
+    /// Streaming multiprocessors.
+    pub multiprocessors: u32,
     /// Memory in bytes.
     pub memory: u64,
 }
@@ -43,6 +45,8 @@ pub(crate) struct Function {
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) info: DriverInfo,
+    /// Version of CUDA that the driver knows.
+    version: i32,
     device: sys::CUdevice,
     context: sys::CUcontext,
     module: Option<sys::CUmodule>,
@@ -100,14 +104,14 @@ fn attribute(device: sys::CUdevice, attribute: CUdevice_attribute) -> Result<u32
 }
 
 /// The handle of a device and what is told of it.
-fn describe(index: usize) -> Result<(sys::CUdevice, Device), CudaError> {
+fn describe(index: usize, version: i32) -> Result<(sys::CUdevice, Device), CudaError> {
     let device = result::device::get(index as c_int).map_err(failed("cuDeviceGet"))?;
     let name = result::device::get_name(device).map_err(failed("cuDeviceGetName"))?;
     // SAFETY: the device came from the driver.
     let memory = unsafe { result::device::total_mem(device) }.map_err(failed("cuDeviceTotalMem"))?;
     let described = Device {
         index,
-        name,
+        name: format!("{name}, driver for CUDA {}", probe::version_name(version)),
         compute_capability: (
             attribute(
                 device,
@@ -118,6 +122,10 @@ fn describe(index: usize) -> Result<(sys::CUdevice, Device), CudaError> {
                 CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
             )?,
         ),
+        multiprocessors: attribute(
+            device,
+            CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT,
+        )?,
         memory: memory as u64,
     };
     Ok((device, described))
@@ -128,12 +136,12 @@ fn describe(index: usize) -> Result<(sys::CUdevice, Device), CudaError> {
 /// # Errors
 /// [`CudaError::NoDriver`] and others when the driver cannot be used; a machine without a device has none.
 pub fn devices() -> Result<Vec<Device>, CudaError> {
-    match start() {
+    let version = match start() {
         Err(CudaError::NoDevice { .. }) => return Ok(Vec::new()),
         other => other?,
     };
     let all = 0..count()?;
-    all.map(|index| describe(index).map(|(_, device)| device))
+    all.map(|index| describe(index, version).map(|(_, device)| device))
         .collect()
 }
 
@@ -151,7 +159,7 @@ impl NvidiaDriver {
         if index >= count {
             return Err(CudaError::NoDevice { index, count });
         }
-        let (device, described) = describe(index)?;
+        let (device, described) = describe(index, version)?;
         if described.compute_capability < OLDEST_CAPABILITY {
             return Err(CudaError::OldDevice {
                 device: described.name,
@@ -183,16 +191,9 @@ impl Context {
     /// Retains the primary context, which all libraries of a process share.
     fn retain(device: sys::CUdevice, described: Device, version: i32) -> Result<Self, CudaError> {
         let info = DriverInfo {
-            name: format!(
-                "{}, driver for CUDA {}",
-                described.name,
-                probe::version_name(version)
-            ),
+            name: described.name,
             compute_capability: described.compute_capability,
-            multiprocessors: attribute(
-                device,
-                CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT,
-            )?,
+            multiprocessors: described.multiprocessors,
             memory: described.memory,
             shared_per_block: attribute(
                 device,
@@ -205,6 +206,7 @@ impl Context {
             context.map_err(|error| info.failed_allocation("cuDevicePrimaryCtxRetain", 0)(error))?;
         Ok(Self {
             info,
+            version,
             device,
             context,
             module: None,
@@ -226,7 +228,7 @@ impl Context {
         let module = unsafe { result::module::load_data(image.as_ptr().cast::<c_void>()) };
         let module = module.map_err(|error| match error.0 {
             CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION => CudaError::OldDriver {
-                found: self.info.name.clone(),
+                found: probe::version_name(self.version),
                 needed: "the version of the NVRTC that was found",
             },
             _ => self.info.failed_allocation("cuModuleLoadData", image.len())(error),

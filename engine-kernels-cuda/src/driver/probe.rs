@@ -137,6 +137,18 @@ mod tests {
     }
 
     #[test]
+    fn symbols_are_those_of_the_driver_that_tests_call() {
+        // What the tests' driver does not have would make the bindings panic in `tests/driver.rs`, so it has all that is called.
+        let text = include_str!("../../tests/driver/libcuda.c");
+        let declared = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("int cu")?.split('(').next());
+        let mut declared: Vec<String> = declared.map(|name| format!("cu{name}")).collect();
+        declared.sort();
+        assert_eq!(declared, SYMBOLS);
+    }
+
+    #[test]
     fn versions_read_as_people_write_them() {
         assert_eq!(version_name(12_040), "12.4");
         assert_eq!(version_name(OLDEST_VERSION), OLDEST_VERSION_NAME);

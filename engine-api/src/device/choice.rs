@@ -1,0 +1,167 @@
+//! The text of `--device`: a backend, and which of its devices.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::EngineError;
+
+/// Characters of a name that are shown in errors.
+const SHOWN_CHARS: usize = 40;
+
+/// A backend that this program knows.
+pub(super) struct Known {
+    /// Its name, and that of the feature with which it is built in.
+    pub(super) name: &'static str,
+    /// Whether it is.
+    pub(super) built: bool,
+    /// What may follow the name.
+    which: &'static str,
+}
+
+/// In the order in which `auto` tries them.
+pub(super) const BACKENDS: [Known; 3] = [
+    Known {
+        name: "cuda",
+        built: cfg!(feature = "cuda"),
+        which: "[:INDEX]",
+    },
+    Known {
+        name: "wgpu",
+        built: false,
+        which: "[:INDEX|:NAME]",
+    },
+    Known {
+        name: "cpu",
+        built: cfg!(feature = "cpu"),
+        which: "",
+    },
+];
+
+/// A device as it was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// The first backend that has a device which is worth it.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+    /// An NVIDIA GPU by its number.
+    Cuda(usize),
+}
+
+impl FromStr for Choice {
+    type Err = EngineError;
+
+    /// Reads `auto`, the name of a backend, or the name and which of its devices, as `cuda:1`.
+    fn from_str(text: &str) -> Result<Self, EngineError> {
+        if text.eq_ignore_ascii_case("auto") {
+            return Ok(Self::Auto);
+        }
+        let (name, which) = text.split_once(':').map_or((text, None), |(n, w)| (n, Some(w)));
+        let backend = BACKENDS.iter().find(|b| name.eq_ignore_ascii_case(b.name));
+        let fits = |b: &&Known| which.is_none_or(|w| !w.is_empty() && !b.which.is_empty());
+        let Some(backend) = backend.filter(fits) else {
+            return Err(unknown(text));
+        };
+        match backend.name {
+            name if !backend.built => Err(not_built(name)),
+            "cuda" => which
+                .map_or(Some(0), index)
+                .map(Self::Cuda)
+                .ok_or_else(|| unknown(text)),
+            _ => Ok(Self::Cpu),
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+/// The number of a device: digits alone.
+fn index(text: &str) -> Option<usize> {
+    let is_number = text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number)
+}
+
+/// The error of a backend that is not built in.
+pub(super) fn not_built(device: &'static str) -> EngineError {
+    EngineError::DeviceNotBuilt {
+        device,
+        known: known(),
+    }
+}
+
+fn unknown(text: &str) -> EngineError {
+    EngineError::UnknownDevice {
+        device: text.chars().take(SHOWN_CHARS).collect(),
+        known: known(),
+    }
+}
+
+/// Devices for a message: `auto or cpu`.
+pub(super) fn known() -> String {
+    let built = BACKENDS.iter().filter(|b| b.built);
+    let names = built.map(|b| format!("{}{}", b.name, b.which));
+    let names: Vec<String> = std::iter::once("auto".to_owned()).chain(names).collect();
+    names.join(" or ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        text.parse::<Choice>().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn devices_are_found_by_name() {
+        assert_eq!("auto".parse::<Choice>().unwrap(), Choice::Auto);
+        assert_eq!("CPU".parse::<Choice>().unwrap(), Choice::Cpu);
+        for text in ["gpu", "", ":", "cpu:0", "auto:0", "cuda:"] {
+            assert_eq!(
+                error(text),
+                format!("there is no device {text:?}; use {}", known())
+            );
+        }
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn what_is_not_built_in_names_its_feature() {
+        for text in ["cuda", "CUDA", "cuda:1"] {
+            assert_eq!(
+                error(text),
+                format!(
+                    "the device \"cuda\" is not built into this program; use {}, or build it with the feature `cuda`",
+                    known()
+                )
+            );
+        }
+    }
+
+    #[cfg(feature = "cuda")]
+    #[test]
+    fn gpus_have_numbers() {
+        assert_eq!("CUDA".parse::<Choice>().unwrap().to_string(), "cuda:0");
+        assert_eq!("cuda:12".parse::<Choice>().unwrap(), Choice::Cuda(12));
+        for text in [
+            "cuda:-1",
+            "cuda:+1",
+            "cuda:one",
+            "cuda:0:1",
+            "cuda:99999999999999999999",
+        ] {
+            assert!(error(text).starts_with(&format!(
+                "there is no device {text:?}; use auto or cuda[:INDEX] or "
+            )));
+        }
+    }
+}

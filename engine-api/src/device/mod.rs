@@ -1,0 +1,132 @@
+//! Devices by name: what `--device` says, and what it opens. A backend has a file here, a choice in [`choice::Choice`], and a line in
+//! each match below.
+
+mod choice;
+mod cpu;
+mod cuda;
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use engine_core::backend::{Backend, DeviceInfo};
+
+use crate::EngineError;
+use choice::{BACKENDS, Choice, not_built};
+
+/// Where programs run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Device {
+    choice: Choice,
+    /// Threads of a CPU; `None` takes `RAYON_NUM_THREADS` or all cores.
+    threads: Option<NonZeroUsize>,
+}
+
+impl Device {
+    /// The processor of this machine.
+    pub const CPU: Self = Self {
+        choice: Choice::Cpu,
+        threads: None,
+    };
+
+    /// The same device with another number of threads; it changes the speed, never a result.
+    #[must_use]
+    pub fn with_threads(self, threads: Option<NonZeroUsize>) -> Self {
+        Self { threads, ..self }
+    }
+
+    /// Opens the device; `auto` the first that can be opened and is no driver in software.
+    ///
+    /// # Errors
+    /// [`EngineError::DeviceNotBuilt`], [`EngineError::UnknownDevice`] and [`EngineError::Device`] when it cannot be used.
+    pub fn open(&self) -> Result<Arc<dyn Backend>, EngineError> {
+        match &self.choice {
+            Choice::Auto => self.open_first(),
+            Choice::Cpu => cpu::open(self.threads),
+            Choice::Cuda(index) => cuda::open(*index),
+        }
+    }
+
+    /// Opens the first device that works; why the others do not is logged.
+    fn open_first(&self) -> Result<Arc<dyn Backend>, EngineError> {
+        let mut failure = not_built("cpu");
+        for backend in BACKENDS.iter().filter(|b| b.built) {
+            let opened = match backend.name {
+                "cuda" => cuda::open(0),
+                _ => cpu::open(self.threads),
+            };
+            match opened {
+                Ok(opened) => return Ok(opened),
+                Err(error) => failure = error,
+            }
+            tracing::info!(%failure, "device passed over");
+        }
+        Err(failure)
+    }
+}
+
+impl FromStr for Device {
+    type Err = EngineError;
+
+    /// Reads `auto`, the name of a backend, or the name and which of its devices, as `cuda:1`.
+    fn from_str(text: &str) -> Result<Self, EngineError> {
+        Ok(Self {
+            choice: text.parse()?,
+            threads: None,
+        })
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.choice.fmt(f)
+    }
+}
+
+/// The devices of this machine that this program can use, in the order in which `auto` tries their backends; those of one backend by
+/// their numbers.
+///
+/// # Errors
+/// [`EngineError::Device`] when the processor cannot be asked.
+pub fn devices() -> Result<Vec<DeviceInfo>, EngineError> {
+    let mut all = Vec::new();
+    for backend in BACKENDS.iter().filter(|b| b.built) {
+        match backend.name {
+            "cuda" => all.extend(cuda::devices()),
+            _ => all.push(Device::CPU.open()?.device()),
+        }
+    }
+    Ok(all)
+}
+
+/// Limits what runs outside a device (reading, analyzing, encoding, decoding) to so many threads. It takes effect once,
+/// before that work begins, and changes the speed, never a result.
+///
+/// # Errors
+/// [`EngineError::Device`] when such work has begun, or threads cannot be started.
+pub fn limit_threads(threads: NonZeroUsize) -> Result<(), EngineError> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
+    pool.build_global().map_err(|e| EngineError::Device {
+        device: "cpu".to_owned(),
+        reason: e.to_string(),
+    })
+}
+
+#[cfg(all(test, feature = "cpu"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_are_those_asked_for() {
+        let device = Device::CPU.with_threads(NonZeroUsize::new(3));
+        assert_eq!(device.open().unwrap().device().parallelism, 3);
+        assert_eq!(devices().unwrap().last().unwrap().backend, "cpu");
+    }
+
+    #[test]
+    fn auto_always_finds_a_device_and_it_is_listed() {
+        let opened = Device::default().open().unwrap().device();
+        assert!(devices().unwrap().contains(&opened), "{opened:?}");
+    }
+}
