@@ -203,7 +203,9 @@ impl ParquetWriter {
     }
 
     fn append_group(&mut self) -> Result<(), ParquetError> {
-        let next = self.groups.create_column_writers(self.file.flushed_row_groups().len() + 1)?;
+        let next = self
+            .groups
+            .create_column_writers(self.file.flushed_row_groups().len() + 1)?;
         let columns = std::mem::replace(&mut self.columns, next);
         let chunks = columns.into_par_iter().map(ArrowColumnWriter::close);
         let chunks: Vec<ArrowColumnChunk> = chunks.collect::<Result<_, _>>()?;
