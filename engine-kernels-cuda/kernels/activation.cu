@@ -57,7 +57,5 @@ KERNEL(dropout, DropoutArgs, 256) {
     const u32 b = i / a.width;
     const DropoutPlace place = a.places[i % a.width];
     const Words words = dropout_words(a.dropout, current(a.steps), b, place.group, place.position / 16);
-    const u32 at = place.position % 16;
-    const u32 word = at < 8 ? (at < 4 ? words.w[0] : words.w[1]) : (at < 12 ? words.w[2] : words.w[3]);
-    a.y[i] = a.x[i] * dropout_factor(a.dropout, word >> (8 * (at % 4)) & 0xff);
+    a.y[i] = a.x[i] * dropout_factor(a.dropout, byte_of(words, place.position % 16));
 }

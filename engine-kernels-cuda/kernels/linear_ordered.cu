@@ -439,14 +439,12 @@ KERNEL(ordered_linear_sq_norm, OrderedLinearSqNorm, 256) {
     for (u32 chunk = lane; chunk * 16 < count; chunk += WARP) {
         Words words = {{0, 0, 0, 0}};
         if (a.o.dropout.threshold != 0) words = dropout_words(a.o.dropout, current(a.o.steps), b, s, chunk);
-#pragma unroll
-        for (u32 i = 0; i < 16; ++i) {
-            const u32 position = chunk * 16 + i;
-            if (position >= count) continue;
+        const u32 positions = min(16u, count - chunk * 16);
+        for (u32 i = 0; i < positions; ++i) {
             u32 width;
-            const float* from = input_of(a.o, sub, weight_column(a.o, sub, position), width);
+            const float* from = input_of(a.o, sub, weight_column(a.o, sub, chunk * 16 + i), width);
             float x = from[(u64)b * width];
-            if (a.o.dropout.threshold != 0) x *= dropout_factor(a.o.dropout, words.w[i / 4] >> (8 * (i % 4)) & 0xff);
+            if (a.o.dropout.threshold != 0) x *= dropout_factor(a.o.dropout, byte_of(words, i));
             xx += x * x;
         }
     }

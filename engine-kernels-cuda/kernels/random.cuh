@@ -52,6 +52,12 @@ DEVICE Words dropout_words(const Dropout& dropout, const Step& step, u32 row, u3
     return random_words(step.seed, PURPOSE_DROPOUT, dropout.site, step.step, row, group << 14 | chunk);
 }
 
+// Byte `at` (below 16) of random words; `at` need not be known to the compiler.
+DEVICE u32 byte_of(const Words& words, u32 at) {
+    const u32 word = at < 8 ? (at < 4 ? words.w[0] : words.w[1]) : (at < 12 ? words.w[2] : words.w[3]);
+    return word >> (8 * (at % 4)) & 0xff;
+}
+
 // 0 or the scale, for a byte of dropout_words.
 DEVICE float dropout_factor(const Dropout& dropout, u32 byte) {
     return byte < dropout.threshold ? 0.0f : dropout.scale;
