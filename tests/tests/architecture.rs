@@ -37,6 +37,9 @@ const FOREIGN_TO_THE_CORE: &[&str] = &[
 /// What only those compile who ask for it.
 const OPT_IN: &[&str] = &["wgpu", "cudarc", "arrow2"];
 
+/// What the features of the command line bring.
+const DRIVERS: &[(&str, &str)] = &[("engine-cli/cuda", "cudarc")];
+
 /// Crates that must not touch the disk.
 const DISKLESS: &[&str] = &[
     "engine-core",
@@ -180,10 +183,10 @@ fn a_default_build_has_no_graphics_driver_and_no_unmaintained_crate() {
 
 #[test]
 fn features_of_the_command_line_bring_their_backend() {
-    for (feature, driver) in [("engine-cli/cuda", "cudarc")] {
-        let metadata = metadata(CargoOpt::SomeFeatures(vec![feature.to_owned()]));
+    for (feature, driver) in DRIVERS {
+        let metadata = metadata(CargoOpt::SomeFeatures(vec![(*feature).to_owned()]));
         let compiled = compiled_into(&metadata, "engine-cli");
-        assert!(compiled.contains(driver), "{feature} does not bring {driver}");
+        assert!(compiled.contains(*driver), "{feature} does not bring {driver}");
     }
 }
 

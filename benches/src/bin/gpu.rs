@@ -22,7 +22,7 @@ use engine_api::{
     Device, FittedTabularArgn, SampleOptions, TabularArgn, TrainReport, Workspace, silent, stages,
 };
 use engine_api::{ModelState, TrainSettings};
-use engine_benches::{Bound, CENSUS, model, objective, sized, table};
+use engine_benches::{Bound, CENSUS, model, objective, quick, sized, table};
 use engine_core::argn::{FlatModel, ModelSize, initialise};
 use engine_core::backend::{Backend, Buffer, Executable, HostData, Run};
 use engine_core::ir::{SampleSpec, fold_inference, sample_program};
@@ -269,6 +269,9 @@ fn print(figure: Figure) {
 fn measure(setting: &Setting) -> Outcome<()> {
     let backend: Arc<dyn Backend> = setting.device.open()?;
     println!("device: {}\n", backend.device().device);
+    if quick() {
+        println!("Small sizes: these figures only show that it runs.\n");
+    }
     println!(
         "| what | median of {} (least to greatest) | at least | aim |",
         setting.repeat

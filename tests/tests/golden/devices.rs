@@ -26,7 +26,7 @@ impl Device {
     }
 }
 
-/// All backends: the reference interpreter, the CPU with its best instruction set, and its portable path.
+/// All backends: the reference interpreter, the CPU with its best instruction set, its portable path, and those of features.
 pub(crate) fn all() -> Outcome<Vec<Device>> {
     let cpu = |instruction_set| {
         let options = CpuOptions {
@@ -49,6 +49,11 @@ pub(crate) fn all() -> Outcome<Vec<Device>> {
             backend: cpu(Some(InstructionSet::Portable))?,
         });
     }
+    #[cfg(feature = "cuda")]
+    devices.push(Device {
+        name: "cuda",
+        backend: Arc::new(engine_kernels_cuda::CudaBackend::open(0)?),
+    });
     Ok(devices)
 }
 
