@@ -95,12 +95,12 @@ fn every_kernel_compiles_and_keeps_its_registers() {
     for architecture in architectures {
         let log = compile(&nvrtc, Target::Cubin(architecture));
         let usages = usages(&log);
-        println!("sm_{architecture:<24} registers  shared   stack  spilled");
+        println!("sm_{architecture:<29} registers  shared   stack  spilled");
         for kernel in kernel_names(FILES) {
             let usage = usages.get(kernel);
             let usage = usage.unwrap_or_else(|| panic!("sm_{architecture} lacks {kernel}:\n{log}"));
             println!(
-                "{kernel:<27} {:>9} {:>7} {:>7} {:>8}",
+                "{kernel:<32} {:>9} {:>7} {:>7} {:>8}",
                 usage.registers, usage.shared, usage.stack, usage.spilled
             );
             assert!((1..=255).contains(&usage.registers), "{kernel}: {usage:?}");
