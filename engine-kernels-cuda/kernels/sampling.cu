@@ -145,30 +145,29 @@ DEVICE void begin_rows(const OrderedSample& a, const Drawing& d) {
 
 DEVICE float rectified(float x) { return x < 0.0f ? 0.0f : x; }
 
-// Codes whose logits a thread sums at once.
-const u32 CODES = 4;
-
 // sums[i] += unit . weights[i], one number of a row at a time.
-DEVICE void add_products(float (&sums)[CODES], const float* const (&weights)[CODES], const float* units, u32 count) {
+template <u32 codes>
+DEVICE void add_products(float (&sums)[codes], const float* const (&weights)[codes], const float* units, u32 count) {
 #pragma unroll 4
     for (u32 k = 0; k < count; ++k) {
         const float unit = rectified(units[k]);
 #pragma unroll
-        for (u32 i = 0; i < CODES; ++i) sums[i] = fmaf(unit, weights[i][k], sums[i]);
+        for (u32 i = 0; i < codes; ++i) sums[i] = fmaf(unit, weights[i][k], sums[i]);
     }
 }
 
 // As add_products, four numbers at a time: weights are aligned and `count` is a multiple of four.
-DEVICE void add_products_by_four(float (&sums)[CODES], const float* const (&weights)[CODES], const float* units, u32 count) {
+template <u32 codes>
+DEVICE void add_products_by_four(float (&sums)[codes], const float* const (&weights)[codes], const float* units, u32 count) {
 #pragma unroll 2
     for (u32 k = 0; k < count; k += 4) {
-        float4 w[CODES];
+        float4 w[codes];
 #pragma unroll
-        for (u32 i = 0; i < CODES; ++i) w[i] = *reinterpret_cast<const float4*>(weights[i] + k);
+        for (u32 i = 0; i < codes; ++i) w[i] = *reinterpret_cast<const float4*>(weights[i] + k);
         const float unit0 = rectified(units[k]), unit1 = rectified(units[k + 1]);
         const float unit2 = rectified(units[k + 2]), unit3 = rectified(units[k + 3]);
 #pragma unroll
-        for (u32 i = 0; i < CODES; ++i) {
+        for (u32 i = 0; i < codes; ++i) {
             sums[i] = fmaf(unit0, w[i].x, sums[i]);
             sums[i] = fmaf(unit1, w[i].y, sums[i]);
             sums[i] = fmaf(unit2, w[i].z, sums[i]);
@@ -177,29 +176,35 @@ DEVICE void add_products_by_four(float (&sums)[CODES], const float* const (&weig
     }
 }
 
-// Logits of all rows; a lane is a row, a warp takes a few codes at a time.
-DEVICE void fill_logits(const OrderedSample& a, const Drawing& d, const SampleSubColumn& sub) {
+// Logits of codes v0 .. v0 + codes of all rows; a lane is a row.
+template <u32 codes>
+DEVICE void add_logits(const OrderedSample& a, const Drawing& d, const SampleSubColumn& sub, u32 v0) {
+    if (v0 >= sub.cardinality) return;
     const float* units = d.hidden + d.lane * d.stride + sub.hidden;
-    const bool by_four = sub.units % 4 == 0 && sub.head_weight % 4 == 0;
-    for (u32 v0 = d.warp * CODES; v0 < sub.cardinality; v0 += SAMPLE_WARPS * CODES) {
-        const float* weights[CODES];
-        float sums[CODES];
+    const float* weights[codes];
+    float sums[codes];
 #pragma unroll
-        for (u32 i = 0; i < CODES; ++i) {
-            const u32 v = min(v0 + i, sub.cardinality - 1);
-            weights[i] = a.folded + sub.head_weight + (u64)v * sub.units;
-            sums[i] = a.folded[sub.head_bias + v];
-        }
-        if (by_four) {
-            add_products_by_four(sums, weights, units, sub.units);
-        } else {
-            add_products(sums, weights, units, sub.units);
-        }
-#pragma unroll
-        for (u32 i = 0; i < CODES; ++i) {
-            if (v0 + i < sub.cardinality) d.probs[(v0 + i) * COLUMN + d.lane] = sums[i];
-        }
+    for (u32 i = 0; i < codes; ++i) {
+        const u32 v = min(v0 + i, sub.cardinality - 1);
+        weights[i] = a.folded + sub.head_weight + (u64)v * sub.units;
+        sums[i] = a.folded[sub.head_bias + v];
     }
+    if (sub.units % 4 == 0 && sub.head_weight % 4 == 0) {
+        add_products_by_four(sums, weights, units, sub.units);
+    } else {
+        add_products(sums, weights, units, sub.units);
+    }
+#pragma unroll
+    for (u32 i = 0; i < codes; ++i) {
+        if (v0 + i < sub.cardinality) d.probs[(v0 + i) * COLUMN + d.lane] = sums[i];
+    }
+}
+
+// Logits of all rows. A warp takes four codes at a time, one where that leaves no warp idle.
+DEVICE void fill_logits(const OrderedSample& a, const Drawing& d, const SampleSubColumn& sub) {
+    u32 first = 0;
+    for (; first + SAMPLE_WARPS < sub.cardinality; first += SAMPLE_WARPS * 4) add_logits<4>(a, d, sub, first + d.warp * 4);
+    if (first < sub.cardinality) add_logits<1>(a, d, sub, first + d.warp);
 }
 
 // Softmax of one row, by a warp; returns the logarithm of the sum of exponentials.
