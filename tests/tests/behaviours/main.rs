@@ -1,0 +1,5 @@
+//! Behaviours of generation and of questions, end to end through the library, and the table of them all in `docs/behaviours.md`.
+
+mod prices;
+mod requests;
+mod table;
