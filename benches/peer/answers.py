@@ -205,7 +205,7 @@ class Job:
         for turn in range(self.arguments.repeat):
             found = {"load": os.getloadavg()[0]}
             for question, (ours, rows, more) in self.questions().items():
-                wall = self.argn(*ours, "-w", self.workspace, "-o", self.file("answer-argn")).wall
+                own = self.argn(*ours, "-w", self.workspace, "-o", self.file("answer-argn"))
                 command = [self.arguments.peer_python, HERE / "peer_answers.py", question, "--workspace", self.workspace]
                 command += ["--rows", rows, "--out", self.file("answer-peer"), *more]
                 command += ["--seed", self.seed + turn, "--threads", self.arguments.threads]
@@ -213,7 +213,13 @@ class Job:
                 job = run.json()
                 # The peer makes a batch of each pattern of holes, so its time grows with the rows.
                 times = len(self.rows) / self.arguments.peer_impute_rows if question == "impute" else 1
-                found[question] = {"argn": wall, "peer": job["call"] * times, "peer_process": run.wall + job["call"] * (times - 1)}
+                found[question] = {
+                    "argn": own.wall,
+                    "argn_cpu": own.cpu,
+                    "peer": job["call"] * times,
+                    "peer_cpu": job["call_cpu"] * times,
+                    "peer_process": run.wall + job["call"] * (times - 1),
+                }
                 found["versions"] = job["versions"]
                 self.told(f"turn {turn + 1}: {question}: " + ", ".join(f"{k} {v:.3f} s" for k, v in found[question].items()))
             turns.append(found)
@@ -234,17 +240,20 @@ ROWS = (
 
 def peer_table(turns: list[dict], sizes: dict) -> list[str]:
     lines = [
-        "| what | argn, whole process | peer, call alone | ratio | peer, whole process | ratio |",
-        "|---|---|---|---|---|---|",
+        "| what | argn, whole process | peer, call alone | ratio | of processor time | peer, whole process | ratio |",
+        "|---|---|---|---|---|---|---|",
     ]
     for question, text in ROWS:
-        of = {side: [turn[question][side] for turn in turns] for side in ("argn", "peer", "peer_process")}
+        sides = ("argn", "argn_cpu", "peer", "peer_cpu", "peer_process")
+        of = {side: [turn[question][side] for turn in turns] for side in sides}
         median = {side: statistics.median(values) for side, values in of.items()}
         cells = [text.format(**sizes), spread(of["argn"], "{:.3f}")]
         for side in ("peer", "peer_process"):
             each = [theirs / ours for theirs, ours in zip(of[side], of["argn"], strict=True)]
             cells.append(spread(of[side], "{:,.2f}"))
             cells.append(f"**{median[side] / median['argn']:.1f}x** ({min(each):.1f} to {max(each):.1f})")
+            if side == "peer":
+                cells.append(f"{median['peer_cpu'] / median['argn_cpu']:.1f}x")
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 

@@ -13,11 +13,10 @@ use crate::ir::ops::sampling::{Cell, Knots, Parity, Reports, SamplingRules, inte
 const ROWS: usize = 15_000;
 const ROWS_OF_GROUP: usize = 5_000;
 /// Most rounds in which the shares of a group are brought closer to those of all rows, and the distance that is close enough.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 6;
 const CLOSE: f64 = 1e-3;
-/// Rows by which knots are scaled, halvings of the interval of the factor's logarithm, and its largest absolute value.
-const SCALED_ROWS: usize = 1_000;
-const BISECTIONS: usize = 32;
+/// Halvings of the interval of a factor's logarithm, and its largest absolute value.
+const BISECTIONS: usize = 24;
 const MOST_LOG_FACTOR: f64 = 9.0;
 /// Number of the first row that is drawn for the estimate, far from those of results.
 const FIRST_ROW: u64 = 1 << 60;
@@ -197,7 +196,7 @@ fn match_shares(parity: &mut Parity, group: usize, probs: &[f32], shares: &[f64]
             }
         }
         let scaled = |(code, goal): (usize, &f64)| {
-            let of_code = probs.iter().skip(code).step_by(shares.len()).take(SCALED_ROWS);
+            let of_code = probs.iter().skip(code).step_by(shares.len());
             let of_code: Vec<f64> = of_code.map(|p| f64::from(*p)).collect();
             scaled_to_mean(&plain[code], &parity.marginal[code], &of_code, *goal)
         };

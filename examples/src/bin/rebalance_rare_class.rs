@@ -63,7 +63,7 @@ fn line(
     print!("{name:34}");
     for table in tables {
         let number = number(table)?;
-        if number > 100.0 {
+        if number.fract() == 0.0 && number > 1.0 {
             print!(" {number:>9.0}");
         } else {
             print!(" {number:>9.4}");

@@ -44,7 +44,7 @@ fn table() -> RecordBatch {
         (
             "note",
             Arc::new(StringArray::from_iter(
-                (0..ROWS).map(|i| (i % 3 != 0).then_some("kept")),
+                (0..ROWS).map(|i| (!i.is_multiple_of(3)).then_some("kept")),
             )),
         ),
     ];

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::datatypes::{Int64Type, Schema};
 use engine_api::{
     EncodingType, EvaluateOptions, Evaluation, FittedTabularArgn, PredictOptions, Predictor, Protection,
@@ -14,8 +14,8 @@ const ROWS: usize = 1_200;
 
 /// Two levels, a kind that may be null, and a number with a few values.
 fn table() -> RecordBatch {
-    let level = |i: usize| if i % 4 == 0 { "high" } else { "low" };
-    let kind = |i: usize| (i % 5 != 0).then_some(if i % 3 == 0 { "A" } else { "BB" });
+    let level = |i: usize| if i.is_multiple_of(4) { "high" } else { "low" };
+    let kind = |i: usize| (!i.is_multiple_of(5)).then_some(if i.is_multiple_of(3) { "A" } else { "BB" });
     let columns: [(&str, ArrayRef); 3] = [
         (
             "level",
