@@ -24,7 +24,7 @@ import measure
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-TASKS = ("encode", "train", "whole", "generate")
+TASKS = ("encode", "decode", "train", "whole", "generate")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -36,6 +36,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--tasks", default=",".join(TASKS), help=f"some of {','.join(TASKS)}")
     parser.add_argument("-n", "--rows", type=int, default=48_842, help="rows to generate (default 48,842)")
+    parser.add_argument("--decode-rows", type=int, default=1_000_000, help="rows of the task decode (default 1,000,000)")
     parser.add_argument("--model", default="medium", choices=("small", "medium", "large"))
     parser.add_argument("--batch-size", type=int, default=512, help="of the task train (default 512)")
     parser.add_argument("--epochs", type=int, default=4, help="that the peer trains in the task train (default 4)")
@@ -122,6 +123,14 @@ class Turn:
         self.record("import", peer=job["import"])
         self.versions = job["versions"]
 
+    def decode(self) -> None:
+        """Random valid codes of both sides' statistics; only decoding is timed, in either process."""
+        ours, theirs = self.folder / "stages-argn", self.folder / "stages-peer"
+        rows = self.arguments.decode_rows
+        job = measure.run([self.arguments.argn.parent / "decode_rows", ours, rows], self.environment).json()
+        run = self.peer("decode", theirs, "-n", rows)
+        self.record("decode", argn=job["seconds"], peer=run.json()["stages"]["decode"])
+
     def train(self) -> None:
         ours, theirs = self.folder / "stages-argn", self.folder / "stages-peer"
         options = ("--model", self.arguments.model, "--batch-size", self.arguments.batch_size, "--max-epochs")
@@ -169,10 +178,10 @@ class Turn:
 
     def run(self) -> dict:
         load = os.getloadavg()[0]
-        if {"encode", "train"} & set(self.arguments.tasks):
+        if {"encode", "decode", "train"} & set(self.arguments.tasks):
             self.split()
-            self.encode()  # train needs it too
-        for task in ("train", "whole", "generate"):
+            self.encode()  # the others need it too
+        for task in ("decode", "train", "whole", "generate"):
             if task in self.arguments.tasks:
                 getattr(self, task)()
         if self.arguments.quality:
@@ -196,6 +205,7 @@ ROWS = (
     ("train", "training, rows/s per epoch", "{:,.0f}", "peer", True),
     ("encode", "analyze + encode, s", "{:.2f}", "peer", False),
     ("encode", "the same against the peer's whole process, s", "{:.2f}", "peer_process", False),
+    ("decode", "decoding alone, both in process, s", "{:.2f}", "peer", False),
     ("generate", "generation with decoding and writing, s", "{:.2f}", "peer", False),
     ("generate", "the same against the peer's whole process, s", "{:.2f}", "peer_process", False),
     ("whole", "whole run to early stopping, s", "{:.1f}", "peer_process", False),

@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 
 STAGES = ("split", "analyze", "encode", "train", "generate", "write")
+# Not part of a run: decodes random valid codes.
+DECODE = "decode"
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -27,7 +29,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--table", type=Path, help="CSV table (plain or gzip); split reads it")
     parser.add_argument("--split-from", type=Path, metavar="WS", help="replace the split by the one in this workspace")
     parser.add_argument("--out", type=Path, help="CSV file that write makes")
-    parser.add_argument("-n", "--rows", type=int, help="rows to generate (default: as many as were trained on)")
+    parser.add_argument("-n", "--rows", type=int, help="rows to generate (default: as many as were trained on) or to decode")
     parser.add_argument("--model", default="medium", choices=("small", "medium", "large"))
     parser.add_argument("--max-epochs", type=float)
     parser.add_argument("--batch-size", type=int)
@@ -35,7 +37,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int)
     arguments = parser.parse_args()
     arguments.stages = STAGES if arguments.stages == "run" else arguments.stages.split(",")
-    if unknown := [stage for stage in arguments.stages if stage not in STAGES]:
+    if unknown := [stage for stage in arguments.stages if stage not in (*STAGES, DECODE)]:
         parser.error(f"unknown stage: {unknown[0]}")
     if "split" in arguments.stages and not arguments.table:
         parser.error("split needs --table")
@@ -115,6 +117,33 @@ def run_stage(stage: str, engine, arguments: argparse.Namespace, clock: EpochClo
         from mostlyai.engine._common import load_generated_data
 
         load_generated_data(workspace).to_csv(arguments.out, index=False)
+    elif stage == DECODE:
+        decode(engine, arguments)
+
+
+def random_codes(stats: dict, rows: int):
+    """Random valid codes of all sub-columns; made before the clock starts."""
+    import numpy as np
+    import pandas as pd
+    from mostlyai.engine._common import get_cardinalities
+
+    draw = np.random.default_rng(1)
+    codes = {name: draw.integers(0, size, rows, dtype="int32") for name, size in get_cardinalities(stats).items()}
+    return pd.DataFrame(codes)
+
+
+def decode(engine, arguments: argparse.Namespace) -> None:
+    """Decodes as the peer's generation does, at most 500,000 rows at a time; notes the time without the codes' making."""
+    from mostlyai.engine._tabular.generation import _decode_df
+
+    path = arguments.workspace / "ModelStore" / "tgt-stats" / "stats.json"
+    stats = json.loads(path.read_text())
+    arguments.decode_seconds = 0.0
+    for first in range(0, arguments.rows, 500_000):
+        codes = random_codes(stats, min(500_000, arguments.rows - first))
+        begin = time.perf_counter()
+        _decode_df(codes, stats)
+        arguments.decode_seconds += time.perf_counter() - begin
 
 
 def main() -> None:
@@ -137,6 +166,8 @@ def main() -> None:
         begin = time.perf_counter()
         run_stage(stage, engine, arguments, clock)
         report["stages"][stage] = time.perf_counter() - begin
+        if stage == DECODE:
+            report["stages"][stage] = arguments.decode_seconds
         if stage == "split" and arguments.split_from:
             adopt_split(arguments.split_from, arguments.workspace)
 

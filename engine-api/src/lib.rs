@@ -59,7 +59,7 @@ pub use questions::{
     LogProbOptions, NumberScores, PredictOptions, Predictor, ProbaOptions, ProbaTable, QuestionError,
     RowLogProbs, Target,
 };
-pub use sampling::SampleBatches;
+pub use sampling::{SampleBatches, SampleOptionsBuilder};
 pub use seed::draw_seed;
 pub use tabular::{
     ColumnSummary, FitReport, FittedTabularArgn, ModelSummary, TabularArgn, TabularArgnBuilder, fit,

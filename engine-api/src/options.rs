@@ -6,6 +6,7 @@ use std::str::FromStr;
 use arrow::array::RecordBatch;
 use engine_core::argn::ModelSize;
 use engine_core::encode::{Compat, EncodingTypes, Protection, RareReplacement, StatsBudget};
+use engine_core::generate::{GenerateError, GenerateOptions};
 
 use crate::{Device, EngineError, QuestionError};
 
@@ -221,8 +222,9 @@ pub struct SampleOptions {
     pub conditions: Option<RecordBatch>,
     /// Columns whose nulls among the conditions are drawn, and that are never drawn null or rare.
     pub impute: Vec<String>,
-    /// Shares that values of a column are to have.
-    pub rebalance: Option<Rebalance>,
+    /// Shares that values of columns are to have, each column once. Where the shares of several columns are set they are met in every
+    /// row whatever the others hold, so these columns become independent of each other.
+    pub rebalance: Vec<Rebalance>,
     /// Statistical parity.
     pub fairness: Option<Parity>,
     /// Whether what does not fit is passed over with a warning rather than refused: columns and values of conditions, columns and
@@ -245,7 +247,7 @@ impl Default for SampleOptions {
             order: ColumnOrder::default(),
             conditions: None,
             impute: Vec::new(),
-            rebalance: None,
+            rebalance: Vec::new(),
             fairness: None,
             lenient: false,
             batch_rows: 10_000,
@@ -275,14 +277,15 @@ impl SampleOptions {
     pub(crate) fn is_plain(&self) -> bool {
         self.conditions.is_none()
             && self.impute.is_empty()
-            && self.rebalance.is_none()
+            && self.rebalance.is_empty()
             && self.fairness.is_none()
     }
 
     /// Looks for options that exclude each other or are out of range, which no model could make fit.
     ///
     /// # Errors
-    /// [`QuestionError::Conflict`] and [`QuestionError::RebalanceShare`].
+    /// [`QuestionError::Conflict`], [`QuestionError::Rebalance`] and [`QuestionError::RebalanceShare`]; [`EngineError::Generate`] for
+    /// numbers out of range.
     pub fn check(&self) -> Result<(), EngineError> {
         let conflict = |first, second, reason| {
             Err(EngineError::from(QuestionError::Conflict {
@@ -291,6 +294,19 @@ impl SampleOptions {
                 reason,
             }))
         };
+        if let Some(rows) = self.rows.filter(|rows| *rows < 1) {
+            return Err(GenerateError::Rows { rows }.into());
+        }
+        if self.batch_rows == 0 || u32::try_from(self.batch_rows).is_err() {
+            let rows = self.batch_rows;
+            return Err(GenerateError::BatchRows { rows }.into());
+        }
+        GenerateOptions {
+            temperature: self.temperature,
+            top_p: self.top_p,
+            ..GenerateOptions::new(0)
+        }
+        .rules()?;
         if self.conditions.is_some() && self.rows.is_some() && !self.lenient {
             return conflict(
                 "a number of rows",
@@ -305,16 +321,52 @@ impl SampleOptions {
                 "these need an order of their own; leave the order out",
             );
         }
-        if let (Some(rebalance), Some(fairness)) = (&self.rebalance, &self.fairness)
-            && rebalance.column == fairness.target
-        {
+        let target = self.fairness.as_ref().map(|f| &f.target);
+        if self.rebalance.iter().any(|r| Some(&r.column) == target) {
             return conflict(
                 "rebalancing",
                 "fairness of the same column",
                 "its shares cannot both be set and follow from the groups; leave one out",
             );
         }
-        self.rebalance.as_ref().map_or(Ok(()), Rebalance::check)
+        for (at, rebalance) in self.rebalance.iter().enumerate() {
+            if self.rebalance[..at].iter().any(|r| r.column == rebalance.column) {
+                return Err(QuestionError::Rebalance {
+                    column: rebalance.column.clone(),
+                    reason: "is named twice; give all its shares at once",
+                }
+                .into());
+            }
+            rebalance.check()?;
+        }
+        self.fairness.as_ref().map_or(Ok(()), Parity::check)
+    }
+}
+
+impl Parity {
+    fn check(&self) -> Result<(), EngineError> {
+        let wrong = |column: &str, reason| {
+            let column = column.to_owned();
+            Err(EngineError::from(GenerateError::Fairness { column, reason }))
+        };
+        if self.sensitive.is_empty() {
+            return wrong(
+                &self.target,
+                "has no sensitive columns beside it; name at least one",
+            );
+        }
+        for (at, column) in self.sensitive.iter().enumerate() {
+            if *column == self.target {
+                return wrong(
+                    column,
+                    "is the target and sensitive at once; leave it out of the sensitive ones",
+                );
+            }
+            if self.sensitive[..at].contains(column) {
+                return wrong(column, "is named twice");
+            }
+        }
+        Ok(())
     }
 }
 

@@ -6,8 +6,8 @@ use engine_api::data::ReadOptions;
 use engine_api::files::FileError;
 use engine_api::{
     AnalyzeOptions, ColumnOrder, Compat, Device, EncodingTypes, EngineError, FitOptions, FittedTabularArgn,
-    ModelSize, ModelState, Parity, Protection, QuestionError, RareReplacement, Rebalance, SampleOptions,
-    SplitOptions, StatsBudget, TrainSettings,
+    ModelSize, ModelState, Parity, Protection, RareReplacement, Rebalance, SampleOptions, SplitOptions,
+    StatsBudget, TrainSettings,
 };
 
 use crate::args::{
@@ -162,7 +162,7 @@ pub(crate) fn conditions(
 ) -> Result<(), Failure> {
     options.lenient = args.lenient.lenient;
     options.impute.clone_from(&args.impute);
-    options.rebalance = rebalance(&args.rebalance, args.exact)?;
+    options.rebalance = rebalance(&args.rebalance, args.exact);
     options.fairness = args.fairness.as_ref().map(|f| Parity {
         target: f.target.clone(),
         sensitive: f.sensitive.clone(),
@@ -174,20 +174,19 @@ pub(crate) fn conditions(
     Ok(())
 }
 
-fn rebalance(shares: &[Share], exact: bool) -> Result<Option<Rebalance>, Failure> {
-    let Some(first) = shares.first() else {
-        return Ok(None);
-    };
-    if let Some(other) = shares.iter().find(|s| s.column != first.column) {
-        return Err(EngineError::from(QuestionError::Rebalance {
-            column: other.column.clone(),
-            reason: "is a second one; rebalance one column at a time",
-        })
-        .into());
+/// Shares by column, in the order in which the columns are named first.
+fn rebalance(shares: &[Share], exact: bool) -> Vec<Rebalance> {
+    let mut columns: Vec<Rebalance> = Vec::new();
+    for share in shares {
+        let of_value = (share.value.clone(), share.share);
+        match columns.iter_mut().find(|r| r.column == share.column) {
+            Some(column) => column.shares.push(of_value),
+            None => columns.push(Rebalance {
+                column: share.column.clone(),
+                shares: vec![of_value],
+                exact,
+            }),
+        }
     }
-    Ok(Some(Rebalance {
-        column: first.column.clone(),
-        shares: shares.iter().map(|s| (s.value.clone(), s.share)).collect(),
-        exact,
-    }))
+    columns
 }

@@ -69,6 +69,7 @@ pub(crate) fn predict(args: &Predict, common: &CommonArgs, screen: &Screen) -> R
             By::Mean => Predictor::Mean,
             By::Median => Predictor::Median,
         },
+        orders: args.orders.orders.get(),
         seed: common.seed.unwrap_or(0),
         lenient: args.rows.lenient.lenient,
     };

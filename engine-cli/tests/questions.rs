@@ -333,11 +333,11 @@ fn bad_questions() {
         &desk,
         &[
             &sample("--rebalance", "city:Wien=0.7")[..],
-            &["--rebalance", "smoker:yes=0.7"],
+            &["--rebalance", "smoker:maybe=0.7"],
         ]
         .concat(),
         ARGUMENTS,
-        "rebalancing: column \"smoker\" is a second one; rebalance one column at a time",
+        "rebalancing: column \"smoker\" has no value \"maybe\"; its values are _RARE_, <<NULL>>, no, yes",
     );
     assert_says(
         &desk,

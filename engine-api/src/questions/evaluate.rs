@@ -1,15 +1,17 @@
 //! How good a model's answers are on rows that it has not seen, beside a baseline that knows the marginal distribution only.
 
+use std::collections::BTreeMap;
+
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type};
 use engine_core::encode::{EncodingType, RareReplacement};
-use engine_core::generate::{Atoms, Cells, Point, ProbabilityOptions, point_predictions};
+use engine_core::generate::{Atoms, Cells, LogProbQuery, Point, ProbabilityOptions, point_predictions};
 use engine_core::ir::ops::sampling::Cell;
 use engine_core::schema::DecodedValues;
 use serde::Serialize;
 
 use super::QuestionError;
-use super::answers::Answers;
+use super::answers::{Answers, Column};
 use super::conditions::{Given, Origin, check_names};
 use super::decoded::as_type;
 use super::probabilities::slice;
@@ -182,11 +184,7 @@ fn numbers(
     place: usize,
     (truth, asked): (&[f64], &ProbabilityOptions),
 ) -> Result<Compared<NumberScores>, EngineError> {
-    let one_order = ProbabilityOptions {
-        orders: 1,
-        ..asked.clone()
-    };
-    let query = answers.distribution(place, &one_order)?;
+    let query = answers.distribution(place, asked)?;
     let (mut means, mut medians) = (Vec::new(), Vec::new());
     for first in (0..cells.rows()).step_by(ROWS) {
         let part = slice(answers, cells, first, ROWS.min(cells.rows() - first));
@@ -237,26 +235,41 @@ fn log_likelihood(
         if given.arrays[at].is_none() {
             continue;
         }
-        let mut only = Cells::hidden(given.rows, answers.loaded.sub_columns());
-        for row in (0..given.rows).filter(|row| given.is_known(column, at, *row)) {
-            column
-                .sub_columns
-                .clone()
-                .for_each(|s| only.set(row, s, cells.get(row, s)));
-        }
-        // A model of one order would have to sum over all columns before, row by row.
-        let baseline = match answers.loaded.flexible() {
-            true => alone.ask(&answers.loaded, &only)?.rows.iter().sum::<f64>() / rows,
-            false => f64::NAN,
-        };
+        let known = (0..given.rows).filter(|row| given.is_known(column, at, *row));
         columns.push(ColumnLikelihood {
             column: column.name.clone(),
             model: all.columns.iter().skip(at).step_by(width).sum::<f64>() / rows,
-            baseline,
+            baseline: alone_in_rows(answers, &alone, &cells, (column, known))? / rows,
         });
     }
     Ok(Likelihood {
         rows: all.rows.iter().sum::<f64>() / rows,
         columns,
     })
+}
+
+/// Sum of the log-likelihoods of the values of one column by themselves. Each value is asked for once: a model of one order has to sum
+/// over all columns before it.
+fn alone_in_rows(
+    answers: &Answers,
+    query: &LogProbQuery,
+    cells: &Cells,
+    (column, known): (&Column, impl Iterator<Item = usize>),
+) -> Result<f64, EngineError> {
+    let mut counts: BTreeMap<Vec<u32>, f64> = BTreeMap::new();
+    for row in known {
+        let words = column.sub_columns.clone().map(|s| cells.get(row, s).word());
+        *counts.entry(words.collect()).or_default() += 1.0;
+    }
+    let mut only = Cells::hidden(counts.len(), answers.loaded.sub_columns());
+    for (row, words) in counts.keys().enumerate() {
+        let cells = column.sub_columns.clone().zip(words);
+        cells.for_each(|(s, word)| only.set(row, s, Cell::from_word(*word)));
+    }
+    let found = query.ask(&answers.loaded, &only)?.rows;
+    Ok(found
+        .iter()
+        .zip(counts.values())
+        .map(|(log, count)| log * count)
+        .sum())
 }

@@ -36,14 +36,27 @@ pub enum Predictor {
 }
 
 /// How values are predicted.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PredictOptions {
     /// Which value.
     pub predictor: Predictor,
-    /// Seed of draws.
+    /// Column orders whose distributions are averaged, at least 1; draws follow one order. Models of a fixed order have one only.
+    pub orders: usize,
+    /// Seed of draws and of the orders.
     pub seed: u64,
     /// Whether columns and values that do not fit are passed over with a warning rather than refused.
     pub lenient: bool,
+}
+
+impl Default for PredictOptions {
+    fn default() -> Self {
+        Self {
+            predictor: Predictor::default(),
+            orders: 1,
+            seed: 0,
+            lenient: false,
+        }
+    }
 }
 
 /// Predictions of `targets` in each row, given all other columns of the batch: one column for each.
@@ -97,7 +110,7 @@ fn point(
         Predictor::Auto if is_number => Point::Mean,
         _ => Point::Mode,
     };
-    let asked = answers.probability(1, options.seed, RareReplacement::default());
+    let asked = answers.probability(options.orders, options.seed, RareReplacement::default());
     let query = answers.distribution(place, &asked)?;
     let atoms = query.ask(&answers.loaded, &given.cells(answers, Cell::Hidden))?;
     let decoded = point_predictions(&answers.stats, column.model_column, &atoms, point)?;

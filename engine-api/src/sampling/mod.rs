@@ -1,5 +1,6 @@
 //! Sampling: rows of a stored model as record batches, one batch after another.
 
+mod builder;
 mod keys;
 mod planned;
 
@@ -21,6 +22,7 @@ use crate::model_store::StoredModel;
 use crate::options::{ColumnOrder, SampleOptions};
 use crate::questions::{Answers, fixed_order};
 use crate::seed::draw_seed;
+pub use builder::SampleOptionsBuilder;
 use keys::NewKeys;
 use planned::{Overlay, Planned};
 
@@ -80,12 +82,6 @@ impl SampleBatches {
             (free(model, options, (seed, rows))?, Overlay::default())
         } else {
             let (answers, most) = (answers()?, options.batch_rows);
-            if most == 0 || u32::try_from(most).is_err() {
-                return Err(GenerateError::BatchRows { rows: most }.into());
-            }
-            if rows < 1 && options.conditions.is_none() {
-                return Err(GenerateError::Rows { rows }.into());
-            }
             let overlay = Overlay::new(&answers, options)?;
             let planned = Planned::new(answers, options, (seed, rows.unsigned_abs()))?;
             (Drawing::Planned(Box::new(planned), most), overlay)

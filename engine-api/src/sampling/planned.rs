@@ -32,8 +32,8 @@ pub(super) struct Planned {
     seed: u64,
     given: Option<Given>,
     imputed: Vec<bool>,
-    /// The sub-column whose codes are dealt.
-    dealt: Option<(usize, ExactShares)>,
+    /// Sub-columns whose codes are dealt.
+    dealt: Vec<(usize, ExactShares)>,
 }
 
 /// Values of conditions, which come out as they are.
@@ -59,10 +59,11 @@ impl Planned {
             None => None,
         };
         let imputed = imputed(&answers, options)?;
-        let rebalanced = match &options.rebalance {
-            Some(rebalance) => rebalanced(&answers, rebalance, options.lenient)?,
-            None => None,
-        };
+        let mut rebalanced = Vec::new();
+        for asked in &options.rebalance {
+            let rule = rebalanced_column(&answers, asked, options.lenient)?;
+            rebalanced.extend(rule.map(|(place, rule)| (place, rule, asked.exact)));
+        }
         let fairness = options
             .fairness
             .as_ref()
@@ -72,7 +73,10 @@ impl Planned {
             &answers,
             options,
             &imputed,
-            (rebalanced.as_ref(), fairness.as_ref()),
+            (
+                rebalanced.iter().map(|(place, ..)| *place).collect(),
+                fairness.as_ref(),
+            ),
         )?;
         let names = answers
             .columns
@@ -84,14 +88,12 @@ impl Planned {
             rare_codes(&answers.stats, options.rare),
             imputed_codes(&answers.stats, &names),
         ];
-        let mut dealt = None;
-        if let Some((place, mut rule)) = rebalanced {
+        let mut dealt = Vec::new();
+        for (place, mut rule, exact) in rebalanced {
             let sub = answers.columns[place].sub_columns.start;
-            if options.rebalance.as_ref().is_some_and(|r| r.exact) {
-                dealt = Some((
-                    sub,
-                    ExactShares::new(&rule[sub], answers.loaded.cardinality(sub), rows, seed),
-                ));
+            if exact {
+                let codes = (sub, answers.loaded.cardinality(sub));
+                dealt.push((sub, ExactShares::new(&rule[sub], codes, rows, seed)));
                 rule[sub] = ExactShares::rest(&rule[sub]);
             }
             fixed.push(rule);
@@ -123,12 +125,12 @@ impl Planned {
             seed: self.seed,
             first_row,
         };
-        if self.given.is_none() && self.dealt.is_none() {
+        if self.given.is_none() && self.dealt.is_empty() {
             let drawn = loaded.run_free(&self.plan, rows, site)?;
             return loaded.table(&drawn.codes, rows);
         }
         let mut cells = Cells::drawn(rows, loaded.sub_columns());
-        if let Some((sub, shares)) = &self.dealt {
+        for (sub, shares) in &self.dealt {
             for row in 0..rows {
                 if let Some(code) = shares.code(first_row + row as u64) {
                     cells.set(row, *sub, Cell::Known(code));
@@ -241,8 +243,8 @@ fn imputed(answers: &Answers, options: &SampleOptions) -> Result<Vec<bool>, Engi
     Ok(marks)
 }
 
-/// The column that is rebalanced, and the rule for it; `None` when a lenient call asks for what cannot be.
-fn rebalanced(
+/// A column that is rebalanced, and the rule for it; `None` when a lenient call asks for what cannot be.
+fn rebalanced_column(
     answers: &Answers,
     rebalance: &Rebalance,
     lenient: bool,
@@ -321,7 +323,7 @@ fn order(
     answers: &Answers,
     options: &SampleOptions,
     imputed: &[bool],
-    (rebalanced, fairness): (Option<&(usize, Fixed)>, Option<&Fairness>),
+    (mut rebalanced, fairness): (Vec<usize>, Option<&Fairness>),
 ) -> Result<Vec<usize>, EngineError> {
     let place = |name: &str| answers.columns.iter().position(|c| c.name == name);
     let names = options
@@ -335,10 +337,12 @@ fn order(
     let flexible = answers.loaded.flexible();
     if !flexible {
         known.sort_unstable();
+        rebalanced.sort_unstable();
     }
+    let rebalances = !rebalanced.is_empty();
     let request = OrderRequest {
         known,
-        rebalanced: rebalanced.map(|(place, _)| *place),
+        rebalanced,
         imputed: options.impute.iter().filter_map(|name| place(name)).collect(),
         sensitive: fairness.map_or_else(Vec::new, |f| f.sensitive.clone()),
         target: fairness.map(|f| f.target),
@@ -347,8 +351,8 @@ fn order(
     if flexible || order.is_sorted() {
         return Ok(order);
     }
-    let what = match (rebalanced, fairness) {
-        (Some(_), _) => "rebalance a column that is not the first",
+    let what = match (rebalances, fairness) {
+        (true, _) => "rebalance columns but its first ones",
         (_, Some(_)) => "be fair unless the sensitive columns come first and the target last",
         _ if options.impute.is_empty() => "take seed data but for its first columns",
         _ => "impute columns but for its last ones",

@@ -18,7 +18,7 @@ pub(crate) struct ConditionArgs {
     /// Columns that are never drawn null or rare, and whose nulls in the seed data are drawn
     #[arg(long, value_name = "COL,...", value_delimiter = ',')]
     pub(crate) impute: Vec<String>,
-    /// Share that a value of a categorical column is to have; repeat it for more of its values
+    /// Share that a value of a categorical column is to have; repeat it for more values and columns
     #[arg(long, value_name = "COL:VALUE=P", value_parser = share)]
     pub(crate) rebalance: Vec<Share>,
     /// Rebalance to the row instead of in expectation
@@ -155,6 +155,8 @@ pub(crate) struct Predict {
         allow_negative_numbers = true
     )]
     pub(crate) draws: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub(crate) orders: OrdersArgs,
 }
 
 /// Which value is predicted.

@@ -7,11 +7,17 @@ use super::cells::Cells;
 use super::loaded::LoadedModel;
 use super::plan::DrawSite;
 use crate::encode::{EncodingStats, TableStats};
-use crate::ir::ops::sampling::{Cell, Knots, Parity, Reports, SamplingRules};
+use crate::ir::ops::sampling::{Cell, Knots, Parity, Reports, SamplingRules, interpolate};
 
 /// Rows that are drawn of the whole model, and of each group.
 const ROWS: usize = 15_000;
 const ROWS_OF_GROUP: usize = 5_000;
+/// Most rounds in which the shares of a group are brought closer to those of all rows, and the distance that is close enough.
+const ROUNDS: usize = 6;
+const CLOSE: f64 = 1e-3;
+/// Halvings of the interval of a factor's logarithm, and its largest absolute value.
+const BISECTIONS: usize = 24;
+const MOST_LOG_FACTOR: f64 = 9.0;
 /// Number of the first row that is drawn for the estimate, far from those of results.
 const FIRST_ROW: u64 = 1 << 60;
 
@@ -93,7 +99,8 @@ impl Fairness {
 }
 
 /// Estimates the transform: draws rows of the whole model and of each group in `order`, under the rules of the generation, and
-/// compares how the probabilities of the target are distributed.
+/// compares how the probabilities of the target are distributed; then brings the shares of its codes in each group close to those of all
+/// rows.
 ///
 /// # Errors
 /// [`GenerateError::ColumnOrder`] when the model knows one order only and this is another; otherwise the device fails.
@@ -143,7 +150,7 @@ pub fn estimate_parity(
     let by_group = samples.split_off(1);
     let groups = fairness.groups.clone();
     let cardinality = model.cardinality(target);
-    Ok(Arc::new(Parity {
+    let mut parity = Parity {
         marginal: Knots::of_codes(&samples[0], cardinality),
         by_group: by_group
             .iter()
@@ -152,5 +159,96 @@ pub fn estimate_parity(
         target,
         sensitive,
         groups,
-    }))
+    };
+    let shares = means(samples[0].chunks_exact(cardinality), cardinality);
+    for (group, probs) in by_group.iter().enumerate() {
+        match_shares(&mut parity, group, probs, &shares);
+    }
+    Ok(Arc::new(parity))
+}
+
+/// Changes the knots of a group until its rows, of which `probs` are the probabilities, have the target's codes in these shares.
+///
+/// Matching quantiles alone misses them where most rows of a group have much the same probability, as with a target that nearly
+/// follows from the groups: a step has no quantiles to match. There each code's knots are scaled until its mean is right; as the
+/// probabilities of a row are normalised afterwards, that is repeated for goals that make up for it.
+fn match_shares(parity: &mut Parity, group: usize, probs: &[f32], shares: &[f64]) {
+    let plain = parity.by_group[group].clone();
+    let (mut goals, mut best) = (shares.to_vec(), (f64::INFINITY, plain.clone()));
+    for round in 0..ROUNDS {
+        let reached = reached(parity, group, probs);
+        let far = reached.iter().zip(shares).map(|(r, s)| (r - s).abs());
+        let gap = far.fold(0.0, f64::max);
+        if gap < best.0 {
+            best = (gap, parity.by_group[group].clone());
+        }
+        if gap < CLOSE {
+            break;
+        }
+        if round > 0 {
+            for ((goal, share), reached) in goals
+                .iter_mut()
+                .zip(shares)
+                .zip(reached)
+                .filter(|(_, r)| *r > 0.0)
+            {
+                *goal = (*goal * share / reached).clamp(0.0, 1.0);
+            }
+        }
+        let scaled = |(code, goal): (usize, &f64)| {
+            let of_code = probs.iter().skip(code).step_by(shares.len());
+            let of_code: Vec<f64> = of_code.map(|p| f64::from(*p)).collect();
+            scaled_to_mean(&plain[code], &parity.marginal[code], &of_code, *goal)
+        };
+        parity.by_group[group] = goals.iter().enumerate().map(scaled).collect();
+    }
+    parity.by_group[group] = best.1;
+}
+
+/// Mean probability of each code in a group, after the transform.
+fn reached(parity: &Parity, group: usize, probs: &[f32]) -> Vec<f64> {
+    let (codes, cardinality) = (&parity.groups[group], parity.marginal.len());
+    let changed = probs.chunks_exact(cardinality).map(|row| {
+        let mut row = row.to_vec();
+        parity.apply(&mut row, |s| {
+            codes[parity.sensitive.iter().position(|other| *other == s).unwrap_or(0)]
+        });
+        row
+    });
+    means(changed, cardinality)
+}
+
+/// Knots, scaled so that these probabilities have the mean `goal` before they are normalised; by bisection of the factor's logarithm.
+fn scaled_to_mean(from: &Knots, to: &Knots, probs: &[f64], goal: f64) -> Knots {
+    let mean = |factor: f64| {
+        let scaled = from.scaled(to, factor);
+        let made = probs
+            .iter()
+            .map(|p| interpolate(*p, scaled.values(), to.values()).max(0.0));
+        made.sum::<f64>() / probs.len().max(1) as f64
+    };
+    let (mut low, mut high) = (-MOST_LOG_FACTOR, MOST_LOG_FACTOR);
+    for _ in 0..BISECTIONS {
+        let middle = (low + high) / 2.0;
+        let end = if mean(middle.exp()) < goal {
+            &mut low
+        } else {
+            &mut high
+        };
+        *end = middle;
+    }
+    from.scaled(to, high.exp())
+}
+
+/// Mean probability of each code.
+fn means(rows: impl Iterator<Item = impl AsRef<[f32]>>, cardinality: usize) -> Vec<f64> {
+    let (mut sums, mut count) = (vec![0.0; cardinality], 0.0f64);
+    for row in rows {
+        sums.iter_mut()
+            .zip(row.as_ref())
+            .for_each(|(sum, p)| *sum += f64::from(*p));
+        count += 1.0;
+    }
+    sums.iter_mut().for_each(|sum| *sum /= count.max(1.0));
+    sums
 }

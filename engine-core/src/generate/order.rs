@@ -49,8 +49,8 @@ impl GenerationOrder {
 pub struct OrderRequest {
     /// Columns that are known, in the caller's order.
     pub known: Vec<usize>,
-    /// The column that is rebalanced.
-    pub rebalanced: Option<usize>,
+    /// Columns that are rebalanced, in the caller's order.
+    pub rebalanced: Vec<usize>,
     /// Columns whose unknown cells are drawn last, in the caller's order.
     pub imputed: Vec<usize>,
     /// Sensitive columns of a request for fairness, in the caller's order.
@@ -60,7 +60,7 @@ pub struct OrderRequest {
 }
 
 impl OrderRequest {
-    /// The columns in the order of their draws: known ones first, then the rebalanced one, sensitive ones that are not imputed, those
+    /// The columns in the order of their draws: known ones first, then rebalanced ones, sensitive ones that are not imputed, those
     /// that are, all others as they stand in the model, imputed ones, and last the target of fairness.
     pub fn order(&self, columns: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..columns).collect();
@@ -70,7 +70,10 @@ impl OrderRequest {
         imputed.iter().rev().for_each(|c| to_front(&mut order, *c));
         plain.iter().rev().for_each(|c| to_front(&mut order, *c));
         self.target.iter().for_each(|c| to_end(&mut order, *c));
-        self.rebalanced.iter().for_each(|c| to_front(&mut order, *c));
+        self.rebalanced
+            .iter()
+            .rev()
+            .for_each(|c| to_front(&mut order, *c));
         self.known.iter().rev().for_each(|c| to_front(&mut order, *c));
         order
     }

@@ -17,8 +17,14 @@ pub struct ExactShares {
 
 impl ExactShares {
     /// Deals `rows` rows of a sub-column with `cardinality` codes by the shares `fixed`, which sum to at most 1. What they leave is
-    /// left to the model; where every code has a share, shares are scaled to sum to 1.
-    pub fn new(fixed: &[FixedProbability], cardinality: usize, rows: u64, seed: u64) -> Self {
+    /// left to the model; where every code has a share, shares are scaled to sum to 1. Sub-columns with different numbers are dealt
+    /// independently of each other.
+    pub fn new(
+        fixed: &[FixedProbability],
+        (sub_column, cardinality): (usize, usize),
+        rows: u64,
+        seed: u64,
+    ) -> Self {
         let sum: f64 = fixed.iter().map(|f| f64::from(f.probability)).sum();
         let complete = fixed.len() >= cardinality && sum > 0.0;
         let scale = if complete || sum > 1.0 { 1.0 / sum } else { 1.0 };
@@ -45,7 +51,7 @@ impl ExactShares {
         });
         Self {
             ends: ends.collect(),
-            permutation: Permutation::new(Stream::new(seed, Purpose::Draw, SITE), 0, rows),
+            permutation: Permutation::new(Stream::new(seed, Purpose::Draw, SITE), sub_column as u32, rows),
         }
     }
 
@@ -85,7 +91,7 @@ mod tests {
                 probability: *probability,
             })
             .collect();
-        let dealt = ExactShares::new(&fixed, cardinality, rows, 7);
+        let dealt = ExactShares::new(&fixed, (0, cardinality), rows, 7);
         let mut counts = std::collections::BTreeMap::new();
         (0..rows).for_each(|row| *counts.entry(dealt.code(row)).or_insert(0) += 1);
         counts.into_iter().collect()
@@ -109,5 +115,18 @@ mod tests {
             "half a row goes to the named code"
         );
         assert_eq!(counts(&[(1, 0.7)], 2, 0), []);
+    }
+
+    #[test]
+    fn sub_columns_are_dealt_independently() {
+        let half = [FixedProbability {
+            code: 1,
+            probability: 0.5,
+        }];
+        let dealt = |sub_column| ExactShares::new(&half, (sub_column, 2), 10_000, 7);
+        let (a, b) = (dealt(0), dealt(3));
+        let both = (0..10_000).filter(|row| a.code(*row).is_some() && b.code(*row).is_some());
+        // Two hundred are more than four standard deviations (50) off.
+        assert!(both.count().abs_diff(2_500) < 200);
     }
 }

@@ -630,6 +630,7 @@ fn rebalanced_shares_are_met_whatever_the_temperature() {
 
 #[test]
 fn parity_makes_the_target_independent_of_the_groups() {
+    const ROWS: usize = 40_000;
     let model = pair_model();
     let params: Vec<f32> = random_params(model.layout().len(), 21)
         .iter()
@@ -641,9 +642,9 @@ fn parity_makes_the_target_independent_of_the_groups() {
             ..GenerateOptions::new(4)
         };
         let mut generator = Generator::new(Arc::new(ReferenceBackend), &model, &params, &options).unwrap();
-        let table = all_rows(&mut generator, 8_000);
+        let table = all_rows(&mut generator, ROWS as i64);
         let share = |group: u32, code: u32| {
-            let rows: Vec<usize> = (0..8_000).filter(|r| table.get(*r, 0) == group).collect();
+            let rows: Vec<usize> = (0..ROWS).filter(|r| table.get(*r, 0) == group).collect();
             rows.iter().filter(|r| table.get(**r, 1) == code).count() as f64 / rows.len() as f64
         };
         let of_code = |code| {
@@ -659,6 +660,27 @@ fn parity_makes_the_target_independent_of_the_groups() {
         groups: (0..4).map(|code| vec![code]).collect(),
     };
     let parity = estimate_parity(&loaded, &fairness, &[0, 1], &SamplingRules::default(), 4).unwrap();
+    // The target follows from the group alone, so that all rows of a group have the same probabilities.
+    let reports = Reports {
+        probs: vec![1],
+        ..Reports::default()
+    };
+    let plan = loaded.plan(&[0, 1], SamplingRules::default(), reports).unwrap();
+    let everyone = loaded.run_free(&plan, ROWS, DrawSite::default()).unwrap().probs;
+    let share = |code: usize| everyone.iter().skip(code).step_by(4).sum::<f32>() / ROWS as f32;
+    for group in 0..4 {
+        let mut cells = Cells::drawn(1, 2);
+        cells.set(0, 0, Cell::Known(group));
+        let mut probs = loaded.run(&plan, &cells, DrawSite::default()).unwrap().probs;
+        parity.apply(&mut probs, |_| group);
+        for (code, p) in probs.iter().enumerate() {
+            let want = share(code);
+            assert!(
+                (p - want).abs() < 0.015,
+                "group {group}, code {code}: {p} instead of {want}"
+            );
+        }
+    }
     let (before, after) = (gap(None), gap(Some(parity)));
     assert!(before > 0.15 && after < 0.08, "{before} before, {after} after");
 }

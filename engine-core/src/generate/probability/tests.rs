@@ -343,13 +343,16 @@ fn averages_over_orders_are_distributions_and_repeat() {
 fn values_are_the_joint_distribution_but_for_what_is_dropped() {
     let model = loaded(true);
     let cells = knowing(&model, &[2, 3, 0, 1, 2, 1], &[0, 3]);
-    let exact = ProbabilityOptions::default();
-    let joint = JointQuery::new(&model, &[2], &exact)
-        .unwrap()
-        .ask(&model, &cells)
-        .unwrap();
-    let targets = Combinations::new(&model, joint.sub_columns.clone());
-    for (tolerance, most_values) in [(0.0, 100), (0.1, 100), (0.0, 3)] {
+    for (orders, tolerance, most_values) in [(1, 0.0, 100), (1, 0.1, 100), (1, 0.0, 3), (4, 0.0, 100)] {
+        let exact = ProbabilityOptions {
+            orders,
+            ..ProbabilityOptions::default()
+        };
+        let joint = JointQuery::new(&model, &[2], &exact)
+            .unwrap()
+            .ask(&model, &cells)
+            .unwrap();
+        let targets = Combinations::new(&model, joint.sub_columns.clone());
         let options = ProbabilityOptions {
             tolerance,
             most_values,

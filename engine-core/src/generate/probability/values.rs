@@ -7,7 +7,7 @@ use super::super::plan::{DrawSite, Plan};
 use super::super::{Cells, GenerateError};
 use super::ProbabilityOptions;
 use super::chain::{Atoms, Chain, Keep};
-use super::enumerate::{Combinations, draw_uniforms, given_row, row_scores};
+use super::enumerate::{Combinations, Scorer, draw_uniforms, given_row, log_sum, row_scores};
 use super::joint::{Joint, JointQuery, ROWS, Way, last_of_interest};
 use crate::ir::ops::sampling::{Cell, Reports, SamplingRules};
 
@@ -17,6 +17,8 @@ pub struct ValueQuery {
     column: usize,
     chain: Chain,
     keep: Keep,
+    /// Plans over all columns in the orders that are averaged beside the chain's.
+    orders: Vec<Plan>,
     /// How a model of one order answers rows that leave out columns.
     gaps: Option<Gaps>,
     options: ProbabilityOptions,
@@ -53,24 +55,30 @@ impl ValueQuery {
             fixed: options.fixed.clone(),
             ..SamplingRules::default()
         };
+        let logs = || Reports {
+            log_probs: true,
+            ..Reports::default()
+        };
+        let orders = options.column_orders(model);
+        let plans = orders
+            .iter()
+            .skip(1)
+            .map(|order| model.plan(order, SamplingRules::default(), logs()));
         let gaps = || {
             let trained: Vec<usize> = (0..model.columns().len()).collect();
-            let logs = Reports {
-                log_probs: true,
-                ..Reports::default()
-            };
             let joint = match JointQuery::new(model, &[column], options) {
                 Err(GenerateError::Combinations { .. }) => None,
                 joint => Some(joint?),
             };
             Ok::<_, GenerateError>(Gaps {
-                draw: model.plan(&trained, rules.clone(), logs)?,
+                draw: model.plan(&trained, rules.clone(), logs())?,
                 joint,
                 combinations: Combinations::new(model, sub_columns.clone()),
             })
         };
         Ok(Self {
             column,
+            orders: plans.collect::<Result<_, _>>()?,
             gaps: (!model.flexible()).then(gaps).transpose()?,
             chain: Chain::new(model, sub_columns, &rules)?,
             keep: Keep {
@@ -98,7 +106,9 @@ impl ValueQuery {
         let Some(gaps) = &self.gaps else {
             for first in (0..known.rows()).step_by(ROWS) {
                 let rows = first..(first + ROWS).min(known.rows());
-                all.extend(self.chain.ask(model, known, rows, self.keep)?);
+                let mut atoms = self.chain.ask(model, known, rows, self.keep)?;
+                self.average_orders(model, known, first, &mut atoms)?;
+                all.extend(atoms);
             }
             return Ok(all);
         };
@@ -113,6 +123,41 @@ impl ValueQuery {
             }
         }
         Ok(all)
+    }
+
+    /// Averages with the answers of the other orders about the values that the chain has found: what is known and each value are scored
+    /// together, and the score of each is its share of what was not dropped.
+    fn average_orders(
+        &self,
+        model: &LoadedModel,
+        known: &Cells,
+        first_row: usize,
+        atoms: &mut [Atoms],
+    ) -> Result<(), GenerateError> {
+        let (column, count) = (&model.columns()[self.column], self.orders.len() as f64 + 1.0);
+        for plan in &self.orders {
+            let mut scorer = Scorer::new(model, plan);
+            for (row, atoms) in atoms.iter().enumerate() {
+                let base = given_row(known, first_row + row, |_| Cell::Hidden);
+                for codes in atoms.codes.chunks_exact(column.len()) {
+                    scorer.push(&base, column.clone().zip(codes.iter().copied()), &[])?;
+                }
+            }
+            let scores = scorer.finish()?;
+            let mut from = 0;
+            for atoms in atoms.iter_mut() {
+                let of_row = &scores[from..from + atoms.probs.len()];
+                from += of_row.len();
+                let (total, kept) = (log_sum(of_row.iter().copied()), 1.0 - atoms.dropped);
+                // The chain's own answer is in `probs` and weighs as much as each of the others.
+                for (p, score) in atoms.probs.iter_mut().zip(of_row) {
+                    *p += kept * (score - total).exp();
+                }
+            }
+        }
+        let all = atoms.iter_mut().flat_map(|atoms| &mut atoms.probs);
+        all.for_each(|p| *p /= count);
+        Ok(())
     }
 
     /// Draws of the column and of what is left out, weighted by what they make of the known cells.

@@ -169,7 +169,7 @@ impl Recorded {
         let number = |name: &str| columns.iter().position(|c| c.name == name);
         let request = OrderRequest {
             imputed: self.imputed()?.iter().filter_map(|name| number(name)).collect(),
-            rebalanced: self.rebalanced().and_then(number),
+            rebalanced: self.rebalanced().and_then(number).into_iter().collect(),
             ..OrderRequest::default()
         };
         Ok(request.order(columns.len()))

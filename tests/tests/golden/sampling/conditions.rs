@@ -155,7 +155,11 @@ fn column_order(case: &Case) -> Outcome {
         let fairness = &value["fairness"];
         let request = OrderRequest {
             known: numbers(&value["seed_columns"]),
-            rebalanced: value["rebalanced"].as_str().and_then(number),
+            rebalanced: value["rebalanced"]
+                .as_str()
+                .and_then(number)
+                .into_iter()
+                .collect(),
             imputed: numbers(&value["imputed"]),
             sensitive: numbers(&fairness["sensitive"]),
             target: fairness["target"].as_str().and_then(number),

@@ -2,6 +2,8 @@
 
 /// Quantiles between the knots 0 and 1 that are added at both ends.
 const QUANTILES: usize = 101;
+/// How much of evenly spaced knots is mixed into knots that are scaled.
+const APART: f64 = 1e-3;
 /// Added to the denominator of slopes.
 const SLOPE_FLOOR: f64 = 1e-10;
 
@@ -36,6 +38,27 @@ impl Knots {
         (0..cardinality)
             .map(|code| Self::of(of_code(code).collect()))
             .collect()
+    }
+
+    /// The knots that `image` must be matched with so that the interpolation makes about `scale` times what it makes of these ones, but
+    /// at most 1. Between the ends of `image` it is a continuous function of the scale, even where knots are equal.
+    #[must_use]
+    pub fn scaled(&self, image: &Self, scale: f64) -> Self {
+        let (from, to) = (self.drawn_apart(), image.drawn_apart());
+        let mut least = 0.0f64;
+        let inner = to[1..to.len() - 1].iter().map(|y| {
+            let x = interpolate(y / scale, &to, &from);
+            least = least.max(x.clamp(0.0, 1.0));
+            least
+        });
+        Self([0.0].into_iter().chain(inner).chain([1.0]).collect())
+    }
+
+    /// Nearly the same knots, no two of which are equal.
+    fn drawn_apart(&self) -> Vec<f64> {
+        let last = (self.0.len() - 1) as f64;
+        let knots = self.0.iter().enumerate();
+        knots.map(|(j, x)| x + APART * (j as f64 / last - x)).collect()
     }
 
     /// The knots, 103 numbers in ascending order.
@@ -112,6 +135,32 @@ mod tests {
             (0.0, 0.2, 0.6, 1.0)
         );
         assert!((values[51] - 0.4).abs() < 1e-12 && (values[26] - 0.3).abs() < 1e-12);
+    }
+
+    #[test]
+    fn scaled_knots_make_multiples() {
+        let knots = |from: f64, width: f64| {
+            Knots::of((0..=100).map(|i| from + width * f64::from(i) / 100.0).collect())
+        };
+        let (x, y) = (knots(0.5, 0.3), knots(0.1, 0.4));
+        for scale in [0.6, 1.0, 1.5] {
+            let scaled = x.scaled(&y, scale);
+            assert!(scaled.values().is_sorted());
+            for at in [0.6, 0.65] {
+                let plain = interpolate(at, x.values(), y.values());
+                let got = interpolate(at, scaled.values(), y.values());
+                assert!(
+                    (got - scale * plain).abs() < 0.01,
+                    "{scale} times {plain} is {got}"
+                );
+            }
+        }
+        // A step has no slope, and still every factor makes a difference.
+        let step = Knots::of(vec![0.5; 9]);
+        let made = |scale| interpolate(0.5, step.scaled(&y, scale).values(), y.values());
+        let made: Vec<f64> = (1..20).map(|i| made(f64::from(i) / 5.0)).collect();
+        assert!(made.is_sorted() && made[0] < 0.1 && made[18] > 0.45, "{made:?}");
+        assert!(made.windows(2).all(|w| w[1] - w[0] < 0.15), "{made:?}");
     }
 
     #[test]
