@@ -179,6 +179,7 @@ fn a_gpu_that_is_missing_is_told_in_one_sentence() {
     );
     assert!(ended.err.ends_with("use --device cpu\n"), "{}", ended.err);
     assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
+    assert!(!desk.exists("ws"), "nothing was begun");
     desk.done(&[
         "fit",
         "t.csv",

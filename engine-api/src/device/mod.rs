@@ -8,12 +8,15 @@ mod cuda;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use engine_core::backend::{Backend, DeviceInfo};
 
 use crate::EngineError;
 use choice::{BACKENDS, Choice, not_built};
+
+/// Devices in use, as they were asked for: to open a GPU takes longer than to train on a small table.
+static OPENED: Mutex<Vec<(Device, Weak<dyn Backend>)>> = Mutex::new(Vec::new());
 
 /// Where programs run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,11 +39,24 @@ impl Device {
         Self { threads, ..self }
     }
 
-    /// Opens the device; `auto` the first that can be opened and is no driver in software.
+    /// Opens the device; `auto` the first that can be opened and is no driver in software. While it is in use, whoever opens it
+    /// again gets the same.
     ///
     /// # Errors
     /// [`EngineError::DeviceNotBuilt`], [`EngineError::UnknownDevice`] and [`EngineError::Device`] when it cannot be used.
     pub fn open(&self) -> Result<Arc<dyn Backend>, EngineError> {
+        let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.retain(|(_, backend)| backend.strong_count() > 0);
+        let known = opened.iter().find(|(device, _)| device == self);
+        if let Some(backend) = known.and_then(|(_, backend)| backend.upgrade()) {
+            return Ok(backend);
+        }
+        let backend = self.open_anew()?;
+        opened.push((self.clone(), Arc::downgrade(&backend)));
+        Ok(backend)
+    }
+
+    fn open_anew(&self) -> Result<Arc<dyn Backend>, EngineError> {
         match &self.choice {
             Choice::Auto => self.open_first(),
             Choice::Cpu => cpu::open(self.threads),
@@ -122,6 +138,18 @@ mod tests {
         let device = Device::CPU.with_threads(NonZeroUsize::new(3));
         assert_eq!(device.open().unwrap().device().parallelism, 3);
         assert_eq!(devices().unwrap().last().unwrap().backend, "cpu");
+    }
+
+    #[test]
+    fn a_device_in_use_is_shared() {
+        let device = Device::CPU.with_threads(NonZeroUsize::new(2));
+        let (first, second) = (device.open().unwrap(), device.open().unwrap());
+        assert!(Arc::ptr_eq(&first, &second));
+        let other = Device::CPU.with_threads(NonZeroUsize::new(1)).open().unwrap();
+        assert!(!Arc::ptr_eq(&first, &other));
+        let in_use = Arc::downgrade(&first);
+        drop((first, second));
+        assert!(in_use.upgrade().is_none(), "nothing holds it but its users");
     }
 
     #[test]

@@ -38,6 +38,7 @@ pub fn train(
 ) -> Result<TrainReport, EngineError> {
     let layout = workspace.layout(Stage::Train)?;
     let stats = load_stats(workspace)?;
+    let backend = settings.device.open()?;
     let (training, validation) = tables(workspace, layout, &stats)?;
     let folder = layout.model_data();
     if folder.is_dir() {
@@ -71,7 +72,6 @@ pub fn train(
         };
         write_json(&layout.model_store().join(store::TRAINING), &facts)?;
     }
-    let backend = settings.device.open()?;
     let options = TrainOptions {
         seed,
         plan,

@@ -24,7 +24,8 @@ pub struct FitReport {
 ///
 /// # Errors
 /// [`EngineError::ModelExists`] over a finished model; otherwise those of the stages. With `discard_data` the rows are
-/// removed however it ends. A table that does not suit its encodings leaves nothing behind in a new workspace.
+/// removed however it ends. A device that cannot be used, and a table that does not suit its encodings, leave nothing behind in a
+/// new workspace.
 pub fn fit(
     workspace: &Workspace,
     table: &TableSource,
@@ -37,12 +38,15 @@ pub fn fit(
         });
     }
     let was_untouched = workspace.is_untouched();
-    let result = run(workspace, table, options, watch);
+    // Held until the training needs it: what cannot be used is known before the table is read.
+    let device = options.train.device.open();
+    let is_usable = device.is_ok();
+    let result = device.and_then(|_device| run(workspace, table, options, watch));
     let is_misfit = matches!(result, Err(EngineError::Encode { .. }));
     if options.discard_data || (is_misfit && was_untouched) {
         workspace.discard_data()?;
     }
-    if is_misfit {
+    if is_misfit || !is_usable {
         workspace.forget_if_untouched();
     }
     result
