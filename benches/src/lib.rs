@@ -75,7 +75,12 @@ pub fn report(name: &str, text: &str) {
 /// When a backend cannot be made: a bench without a device has nothing to say.
 pub fn backends() -> Vec<(String, Box<dyn Backend>)> {
     let cpu = CpuBackend::new(CpuOptions::default()).expect("the CPU backend");
-    vec![(cpu.device().device, Box::new(cpu))]
+    let all: Vec<Box<dyn Backend>> = vec![
+        Box::new(cpu),
+        #[cfg(feature = "wgpu")]
+        Box::new(engine_kernels_wgpu::WgpuBackend::new(&Default::default()).expect("the wgpu backend")),
+    ];
+    all.into_iter().map(|b| (b.device().device, b)).collect()
 }
 
 /// A flat model over single-sub-column columns of the given cardinalities.

@@ -26,7 +26,7 @@ impl Device {
     }
 }
 
-/// All backends: the reference interpreter, the CPU with its best instruction set, and its portable path.
+/// All backends: the reference interpreter, the CPU with its best instruction set, its portable path, and those of features.
 pub(crate) fn all() -> Outcome<Vec<Device>> {
     let cpu = |instruction_set| {
         let options = CpuOptions {
@@ -49,6 +49,13 @@ pub(crate) fn all() -> Outcome<Vec<Device>> {
             backend: cpu(Some(InstructionSet::Portable))?,
         });
     }
+    #[cfg(feature = "wgpu")]
+    devices.push(Device {
+        name: "wgpu",
+        backend: Arc::new(engine_kernels_wgpu::WgpuBackend::new(
+            &engine_kernels_wgpu::WgpuOptions::default(),
+        )?),
+    });
     Ok(devices)
 }
 
