@@ -180,7 +180,7 @@ fn a_default_build_has_no_graphics_driver_and_no_unmaintained_crate() {
 
 #[test]
 fn features_of_the_command_line_bring_their_backend() {
-    for (feature, driver) in [("engine-cli/cuda", "cudarc")] {
+    for (feature, driver) in [("engine-cli/cuda", "cudarc"), ("engine-cli/wgpu", "wgpu")] {
         let metadata = metadata(CargoOpt::SomeFeatures(vec![feature.to_owned()]));
         let compiled = compiled_into(&metadata, "engine-cli");
         assert!(compiled.contains(driver), "{feature} does not bring {driver}");
