@@ -3,10 +3,11 @@
 #
 #     benches/gpu.sh                                       # builds, then measures cuda:0
 #     GPU=cuda:1 REPEAT=9 benches/gpu.sh
+#     GPU=wgpu benches/gpu.sh                              # the best adapter of wgpu
 #     BINARY=./gpu CENSUS=./census.csv.gz ./gpu.sh         # a machine without Cargo: carry these three files there
 #
 # ENGINE_BENCH_QUICK=1 goes through everything once with small sizes; its figures mean nothing. The binary is made by
-#     cargo build --release --package engine-benches --features cuda --bin gpu
+#     cargo build --release --package engine-benches --features cuda --bin gpu           # or wgpu, or both
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -21,7 +22,7 @@ binary() {
         echo "$BINARY"
         return
     fi
-    (cd "$here/.." && cargo build --locked --release --package engine-benches --features cuda --bin gpu >&2)
+    (cd "$here/.." && cargo build --locked --release --package engine-benches --features "${device%%:*}" --bin gpu >&2)
     local target=${CARGO_TARGET_DIR:-$here/../target}
     [[ $target == /* ]] || target=$here/../$target
     echo "$target/release/gpu"

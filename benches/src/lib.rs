@@ -79,6 +79,8 @@ pub fn backends() -> Vec<(String, Box<dyn Backend>)> {
         Box::new(cpu),
         #[cfg(feature = "cuda")]
         Box::new(engine_kernels_cuda::CudaBackend::open(0).expect("the CUDA backend")),
+        #[cfg(feature = "wgpu")]
+        Box::new(engine_kernels_wgpu::WgpuBackend::new(&Default::default()).expect("the wgpu backend")),
     ];
     all.into_iter().map(|b| (b.device().device, b)).collect()
 }

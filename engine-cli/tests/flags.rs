@@ -143,6 +143,16 @@ fn device_is_the_processor_unless_given() {
     assert!(!desk.exists("ws"));
 }
 
+#[cfg(not(feature = "wgpu"))]
+#[test]
+fn a_device_that_is_not_built_in_is_refused() {
+    let desk = Desk::with_table();
+    for device in ["wgpu", "wgpu:1"] {
+        let arguments = ["fit", "t.csv", "-w", "ws", "--device", device];
+        assert_refused(&desk, &arguments, "build it with the feature `wgpu`\n");
+    }
+}
+
 #[cfg(not(feature = "cuda"))]
 #[test]
 fn cuda_that_is_not_built_in_is_refused() {

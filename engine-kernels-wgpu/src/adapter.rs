@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::error::WgpuError;
+use engine_core::backend::DeviceInfo;
+
+use crate::error::{NAME, WgpuError};
 
 /// Interfaces that are asked for adapters.
 const APIS: wgpu::Backends = wgpu::Backends::VULKAN
@@ -98,6 +100,17 @@ impl AdapterDescription {
             },
             driver: driver.trim().to_owned(),
             largest_buffer: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
+        }
+    }
+
+    /// The adapter as a device.
+    pub fn info(&self) -> DeviceInfo {
+        DeviceInfo {
+            backend: NAME,
+            device: self.to_string(),
+            // One queue takes all work; more threads would not make it faster.
+            parallelism: 1,
+            memory: None,
         }
     }
 

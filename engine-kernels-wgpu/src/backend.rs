@@ -7,7 +7,7 @@ use engine_core::ir::Program;
 
 use crate::adapter::{AdapterChoice, AdapterDescription};
 use crate::buffer::WgpuBuffer;
-use crate::error::{NAME, WgpuError};
+use crate::error::WgpuError;
 use crate::executable::WgpuExecutable;
 use crate::gpu::Gpu;
 
@@ -19,6 +19,9 @@ pub struct WgpuOptions {
     /// Bytes of the largest encoded table that is kept on the device; the batches of larger ones are streamed from the host.
     /// `None` keeps what fits into a buffer.
     pub largest_table: Option<u64>,
+    /// Whether the tables of a folded model are kept in half precision while it draws: half the memory, and probabilities that are off
+    /// by about a thousandth.
+    pub half_tables: bool,
 }
 
 /// Runs programs on a graphics device.
@@ -26,6 +29,7 @@ pub struct WgpuOptions {
 pub struct WgpuBackend {
     gpu: Arc<Gpu>,
     largest_table: u64,
+    half_tables: bool,
 }
 
 impl WgpuBackend {
@@ -44,6 +48,7 @@ impl WgpuBackend {
         Ok(Self {
             gpu: Arc::new(gpu),
             largest_table: options.largest_table.unwrap_or(u64::MAX),
+            half_tables: options.half_tables,
         })
     }
 
@@ -57,23 +62,23 @@ impl WgpuBackend {
     /// # Errors
     /// As [`Backend::compile`].
     pub fn dispatches(&self, program: &Program, max_rows: usize) -> Result<usize, BackendError> {
-        WgpuExecutable::new(&self.gpu, program, max_rows).map(|e| e.dispatches())
+        self.executable(program, max_rows).map(|e| e.dispatches())
+    }
+}
+
+impl WgpuBackend {
+    fn executable(&self, program: &Program, max_rows: usize) -> Result<WgpuExecutable, BackendError> {
+        WgpuExecutable::new(&self.gpu, program, max_rows, self.half_tables)
     }
 }
 
 impl Backend for WgpuBackend {
     fn device(&self) -> DeviceInfo {
-        DeviceInfo {
-            backend: NAME,
-            device: self.gpu.description.to_string(),
-            // One queue takes all work; more threads would not make it faster.
-            parallelism: 1,
-            memory: None,
-        }
+        self.gpu.description.info()
     }
 
     fn compile(&self, program: &Program, max_rows: usize) -> Result<Box<dyn Executable>, BackendError> {
-        Ok(Box::new(WgpuExecutable::new(&self.gpu, program, max_rows)?))
+        Ok(Box::new(self.executable(program, max_rows)?))
     }
 
     fn upload(&self, data: HostData) -> Result<Box<dyn Buffer>, BackendError> {

@@ -31,11 +31,11 @@ pub(crate) struct WgpuBuffer {
     pub(crate) contents: Contents,
     /// The memory on the device; `None` for a table that is streamed from the host.
     pub(crate) buffer: Option<wgpu::Buffer>,
-    /// Changes whenever the contents are replaced by the host.
-    pub(crate) stamp: u64,
+    /// Changes whenever the host replaces the contents.
+    stamp: AtomicU64,
 }
 
-fn stamp() -> u64 {
+fn next_stamp() -> u64 {
     STAMPS.fetch_add(1, Ordering::Relaxed)
 }
 
@@ -61,8 +61,17 @@ impl WgpuBuffer {
             gpu: Arc::clone(gpu),
             contents,
             buffer,
-            stamp: stamp(),
+            stamp: AtomicU64::new(next_stamp()),
         })
+    }
+
+    /// A number of its contents, as far as the host has replaced them.
+    pub(crate) fn stamp(&self) -> u64 {
+        self.stamp.load(Ordering::Relaxed)
+    }
+
+    fn renew(&self) {
+        self.stamp.store(next_stamp(), Ordering::Relaxed);
     }
 
     /// What it holds, for errors.
@@ -79,6 +88,7 @@ impl WgpuBuffer {
         if let Some(buffer) = &self.buffer {
             self.gpu.fill(buffer, bytemuck::cast_slice(numbers));
         }
+        self.renew();
     }
 
     /// The numbers of a buffer that holds some.
@@ -152,7 +162,7 @@ impl Buffer for WgpuBuffer {
             (_, HostData::U32(new)) => return Err(mismatch(expected, format!("{} codes", new.len()))),
             (_, HostData::Codes(new)) => return Err(mismatch(expected, describe_table(new))),
         }
-        self.stamp = stamp();
+        self.renew();
         self.gpu.check()
     }
 

@@ -42,6 +42,8 @@ pub(crate) enum Work {
         offset: u64,
         row_bytes: u64,
     },
+    /// A kernel that prepares what others read of a resource, launched when the host has replaced its contents.
+    Prepare { dispatch: Dispatch, resource: usize },
     /// Folds a model on the host: once in the life of a model.
     Fold(FoldTables),
 }
@@ -92,6 +94,8 @@ struct Visible {
 pub(crate) struct Compiler<'a> {
     pub(crate) gpu: &'a Gpu,
     pub(crate) max_rows: usize,
+    /// Whether folded models are kept in half precision.
+    pub(crate) half_tables: bool,
     program: &'a Program,
     plan: &'a MemoryPlan,
     pub(crate) work: Vec<Work>,
@@ -101,10 +105,16 @@ pub(crate) struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    pub(crate) fn new(gpu: &'a Gpu, program: &'a Program, plan: &'a MemoryPlan, max_rows: usize) -> Self {
+    pub(crate) fn new(
+        gpu: &'a Gpu,
+        program: &'a Program,
+        plan: &'a MemoryPlan,
+        (max_rows, half_tables): (usize, bool),
+    ) -> Self {
         Self {
             gpu,
             max_rows,
+            half_tables,
             program,
             plan,
             work: Vec::new(),

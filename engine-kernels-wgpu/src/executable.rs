@@ -31,6 +31,8 @@ pub(crate) struct WgpuExecutable {
     slots: Vec<wgpu::Buffer>,
     steps: StepBuffer,
     bound: Bound,
+    /// Stamps of the resources that kernels were prepared for.
+    prepared: Vec<Option<u64>>,
     last: Option<Run>,
 }
 
@@ -123,9 +125,14 @@ impl StepBuffer {
 }
 
 impl WgpuExecutable {
-    pub(crate) fn new(gpu: &Arc<Gpu>, program: &Program, max_rows: usize) -> Result<Self, BackendError> {
+    pub(crate) fn new(
+        gpu: &Arc<Gpu>,
+        program: &Program,
+        max_rows: usize,
+        half_tables: bool,
+    ) -> Result<Self, BackendError> {
         let plan = MemoryPlan::new(program);
-        let mut compiler = Compiler::new(gpu, program, &plan, max_rows);
+        let mut compiler = Compiler::new(gpu, program, &plan, (max_rows, half_tables));
         compiler.compile()?;
         let (work, checks, optimizers) = (compiler.work, compiler.checks, compiler.optimizers);
         let slot = |s| gpu.storage("a value", slot_bytes(s, max_rows));
@@ -142,6 +149,7 @@ impl WgpuExecutable {
             checks,
             optimizers,
             bound: Bound::default(),
+            prepared: vec![None; program.resources().len()],
             last: None,
         })
     }
@@ -220,7 +228,7 @@ impl WgpuExecutable {
                 CodeSource::Input(i) => inputs[i],
                 CodeSource::Table(i) => resources[i],
             };
-            if check.checked == Some(buffer.stamp) {
+            if check.checked == Some(buffer.stamp()) {
                 continue;
             }
             match &buffer.contents {
@@ -228,7 +236,7 @@ impl WgpuExecutable {
                 Contents::Table(table) => check_table(check, table)?,
                 Contents::Numbers(_) => {}
             }
-            check.checked = Some(buffer.stamp);
+            check.checked = Some(buffer.stamp());
         }
         Ok(())
     }
@@ -240,7 +248,9 @@ impl WgpuExecutable {
             return;
         }
         let group = |work: &Work| match work {
-            Work::Dispatch(dispatch) | Work::Gather { dispatch, .. } => self.group(dispatch, &buffers),
+            Work::Dispatch(dispatch) | Work::Gather { dispatch, .. } | Work::Prepare { dispatch, .. } => {
+                self.group(dispatch, &buffers)
+            }
             Work::Copy { .. } | Work::Fold(_) => None,
         };
         let groups = self.work.iter().map(group).collect();
@@ -331,11 +341,16 @@ impl WgpuExecutable {
                             .copy_buffer_to_buffer(&self.slots[*slot], 0, to, *offset, bytes);
                     }
                 }
+                (Work::Prepare { dispatch, resource }, Some(group)) => {
+                    if self.prepared[*resource] != Some(resources[*resource].stamp()) {
+                        self.launch(recorder, dispatch, group, run, index);
+                    }
+                }
                 (Work::Fold(op), _) => {
                     recorder.submit();
                     fold(op, resources)?;
                 }
-                (Work::Dispatch(_), None) => {}
+                (Work::Dispatch(_) | Work::Prepare { .. }, None) => {}
             }
         }
         Ok(())
@@ -451,6 +466,7 @@ impl Executable for WgpuExecutable {
             }
         }
         recorder.submit();
+        self.prepared = bound.iter().map(|b| Some(b.stamp())).collect();
         self.last = Some(*run);
         gpu.check()
     }

@@ -27,7 +27,7 @@ pub(super) const BACKENDS: [Known; 3] = [
     },
     Known {
         name: "wgpu",
-        built: false,
+        built: cfg!(feature = "wgpu"),
         which: "[:INDEX|:NAME]",
     },
     Known {
@@ -47,6 +47,8 @@ pub(super) enum Choice {
     Cpu,
     /// An NVIDIA GPU by its number.
     Cuda(usize),
+    /// A graphics device: the best, or by its number or a part of its name.
+    Wgpu(Option<String>),
 }
 
 impl FromStr for Choice {
@@ -69,6 +71,7 @@ impl FromStr for Choice {
                 .map_or(Some(0), index)
                 .map(Self::Cuda)
                 .ok_or_else(|| unknown(text)),
+            "wgpu" => Ok(Self::Wgpu(which.map(str::to_owned))),
             _ => Ok(Self::Cpu),
         }
     }
@@ -80,6 +83,8 @@ impl fmt::Display for Choice {
             Self::Auto => f.write_str("auto"),
             Self::Cpu => f.write_str("cpu"),
             Self::Cuda(index) => write!(f, "cuda:{index}"),
+            Self::Wgpu(None) => f.write_str("wgpu"),
+            Self::Wgpu(Some(which)) => write!(f, "wgpu:{which}"),
         }
     }
 }
@@ -135,7 +140,7 @@ mod tests {
 
     #[cfg(not(feature = "cuda"))]
     #[test]
-    fn what_is_not_built_in_names_its_feature() {
+    fn cuda_that_is_not_built_in_names_its_feature() {
         for text in ["cuda", "CUDA", "cuda:1"] {
             assert_eq!(
                 error(text),
@@ -163,5 +168,26 @@ mod tests {
                 "there is no device {text:?}; use auto or cuda[:INDEX] or "
             )));
         }
+    }
+
+    #[cfg(feature = "wgpu")]
+    #[test]
+    fn graphics_devices_have_numbers_and_names() {
+        for (text, which) in [
+            ("wgpu", None),
+            ("WGPU:1", Some("1")),
+            ("wgpu:RTX 4090", Some("RTX 4090")),
+        ] {
+            let choice: Choice = text.parse().unwrap();
+            assert_eq!(choice, Choice::Wgpu(which.map(str::to_owned)));
+            assert_eq!(choice.to_string().to_lowercase(), text.to_lowercase());
+        }
+        assert!(error("wgpu:").starts_with("there is no device \"wgpu:\"; use auto or wgpu[:INDEX|:NAME]"));
+    }
+
+    #[cfg(not(feature = "wgpu"))]
+    #[test]
+    fn wgpu_that_is_not_built_in_names_its_feature() {
+        assert!(error("wgpu:0").ends_with("or build it with the feature `wgpu`"));
     }
 }

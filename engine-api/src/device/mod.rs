@@ -4,6 +4,7 @@
 mod choice;
 mod cpu;
 mod cuda;
+mod wgpu;
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -61,6 +62,7 @@ impl Device {
             Choice::Auto => self.open_first(),
             Choice::Cpu => cpu::open(self.threads),
             Choice::Cuda(index) => cuda::open(*index),
+            Choice::Wgpu(which) => wgpu::open(which.as_deref()),
         }
     }
 
@@ -70,6 +72,7 @@ impl Device {
         for backend in BACKENDS.iter().filter(|b| b.built) {
             let opened = match backend.name {
                 "cuda" => cuda::open(0),
+                "wgpu" => wgpu::open_hardware(),
                 _ => cpu::open(self.threads),
             };
             match opened {
@@ -85,7 +88,7 @@ impl Device {
 impl FromStr for Device {
     type Err = EngineError;
 
-    /// Reads `auto`, the name of a backend, or the name and which of its devices, as `cuda:1`.
+    /// Reads `auto`, the name of a backend, or the name and which of its devices, as `wgpu:1`.
     fn from_str(text: &str) -> Result<Self, EngineError> {
         Ok(Self {
             choice: text.parse()?,
@@ -110,6 +113,7 @@ pub fn devices() -> Result<Vec<DeviceInfo>, EngineError> {
     for backend in BACKENDS.iter().filter(|b| b.built) {
         match backend.name {
             "cuda" => all.extend(cuda::devices()),
+            "wgpu" => all.extend(wgpu::devices()),
             _ => all.push(Device::CPU.open()?.device()),
         }
     }
@@ -156,5 +160,32 @@ mod tests {
     fn auto_always_finds_a_device_and_it_is_listed() {
         let opened = Device::default().open().unwrap().device();
         assert!(devices().unwrap().contains(&opened), "{opened:?}");
+    }
+
+    #[cfg(feature = "wgpu")]
+    #[test]
+    fn auto_never_takes_an_adapter_in_software() {
+        let all = devices().unwrap();
+        let hardware = |d: &DeviceInfo| d.backend == "wgpu" && !d.device.contains("software");
+        let opened = Device::default().open().unwrap().device();
+        if all.iter().any(hardware) {
+            assert!(hardware(&opened), "{opened:?}");
+        } else {
+            assert_eq!(opened.backend, "cpu");
+        }
+    }
+
+    #[cfg(feature = "wgpu")]
+    #[test]
+    fn an_adapter_that_is_not_there_is_told_with_those_that_are() {
+        let device: Device = "wgpu:99".parse().unwrap();
+        let error = device.open().err().unwrap().to_string();
+        let known = devices().unwrap();
+        let expected = if known.iter().any(|d| d.backend == "wgpu") {
+            "there is no device \"wgpu:99\"; use a number or a part of a name: 0: "
+        } else {
+            "the device wgpu:99 cannot be used: no graphics driver offers a device"
+        };
+        assert!(error.starts_with(expected), "{error}");
     }
 }

@@ -21,6 +21,7 @@ pub(crate) fn model(size: ModelSize, cardinalities: &[usize]) -> FlatModel {
 }
 
 /// Its training step, of four steps an epoch.
+#[allow(dead_code, reason = "not all tests train")]
 pub(crate) fn training_step(model: &FlatModel) -> Program {
     let objective = Objective {
         steps_per_epoch: 4,

@@ -54,6 +54,13 @@ pub(crate) fn all() -> Outcome<Vec<Device>> {
         name: "cuda",
         backend: Arc::new(engine_kernels_cuda::CudaBackend::open(0)?),
     });
+    #[cfg(feature = "wgpu")]
+    devices.push(Device {
+        name: "wgpu",
+        backend: Arc::new(engine_kernels_wgpu::WgpuBackend::new(
+            &engine_kernels_wgpu::WgpuOptions::default(),
+        )?),
+    });
     Ok(devices)
 }
 

@@ -70,6 +70,25 @@ fn given(op: &OrderedSample, node: &Node, cx: &mut Compiler<'_>) -> Result<(Sour
     Ok((Source::Own(buffer), words))
 }
 
+/// The folded model as the kernel reads it.
+fn folded(op: &OrderedSample, cx: &mut Compiler<'_>) -> Result<Source, BackendError> {
+    if !cx.half_tables {
+        return Ok(cx.resource(op.folded));
+    }
+    let words = op.model.len.div_ceil(2);
+    let halves = cx.scratch(words)?;
+    let kernel = Kernel::new(Shader::Sampling, "pack_half")
+        .size("LENGTH", op.model.len)
+        .reads(0, cx.resource(op.folded))
+        .writes(1, Source::Own(halves.clone()));
+    let dispatch = cx.dispatch(kernel, Grid::Fixed { elements: words })?;
+    cx.work.push(Work::Prepare {
+        dispatch,
+        resource: op.folded.index(),
+    });
+    Ok(Source::Own(halves))
+}
+
 /// Codes, probabilities, weights, logarithms; what is not asked for is bound to a buffer that nobody reads, each to its own.
 fn results(op: &OrderedSample, node: &Node, cx: &Compiler<'_>) -> Result<Vec<Source>, BackendError> {
     let mut outputs = node.outputs.iter();
@@ -94,8 +113,9 @@ fn ordered_sample(op: &OrderedSample, node: &Node, cx: &mut Compiler<'_>) -> Res
     })?;
     let (given, first_uniform) = given(op, node, cx)?;
     let mut kernel = Kernel::new(Shader::Sampling, "ordered_sample")
+        .constant("HALF", u32::from(cx.half_tables).into())
         .reads(0, cx.descriptor(&Plan::new(op, first_uniform).words)?)
-        .reads(1, cx.resource(op.folded))
+        .reads(1, folded(op, cx)?)
         .reads(2, given);
     for (number, result) in (3..).zip(results(op, node, cx)?) {
         kernel = kernel.writes(number, result);

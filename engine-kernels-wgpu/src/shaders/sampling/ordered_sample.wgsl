@@ -62,7 +62,7 @@ fn cell_of(row: u32, s: u32) -> u32 {
 fn begin(l: Lane) {
     let count = plan[SUB_COLUMNS];
     for (var j = plan[SPAN_START] + l.lane; j < plan[SPAN_END]; j += LANES) {
-        scratch[l.hidden + j] = folded[j];
+        scratch[l.hidden + j] = folded(j);
     }
     for (var i = l.lane; i < plan[PROBS_WIDTH]; i += LANES) {
         reported_probs[l.row * plan[PROBS_WIDTH] + i] = 0.0;
@@ -152,5 +152,24 @@ fn ordered_sample(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
     storageBarrier();
     for (var k = part.first_draw; k < part.end_draw; k++) {
         draw_next(l, k);
+    }
+}
+
+override LENGTH: u32 = 1u;
+
+@group(1) @binding(0) var<storage, read> whole: array<f32>;
+@group(1) @binding(1) var<storage, read_write> halves: array<u32>;
+
+// Two numbers in each word, rounded to half precision.
+@compute @workgroup_size(256)
+fn pack_half(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let i = element(group, groups, thread);
+    if 2u * i < LENGTH {
+        let second = select(0.0, whole[2u * i + 1u], 2u * i + 1u < LENGTH);
+        halves[i] = pack2x16float(vec2<f32>(whole[2u * i], second));
     }
 }

@@ -2,7 +2,8 @@
 // probabilities of the draw at hand lie in its own stretch of the scratch memory.
 
 @group(1) @binding(0) var<storage, read> plan: array<u32>;
-@group(1) @binding(1) var<storage, read> folded: array<f32>;
+// Numbers of the folded model by their bits, or two of half precision in a word.
+@group(1) @binding(1) var<storage, read> folded_words: array<u32>;
 // Cells `[rows, sub-columns]`, uniform numbers, or both one after the other.
 @group(1) @binding(2) var<storage, read> given: array<u32>;
 @group(1) @binding(3) var<storage, read_write> codes: array<u32>;
@@ -10,6 +11,17 @@
 @group(1) @binding(5) var<storage, read_write> reported_weights: array<f32>;
 @group(1) @binding(6) var<storage, read_write> log_probs: array<f32>;
 @group(1) @binding(7) var<storage, read_write> scratch: array<f32>;
+
+// 1 where the folded model is in half precision.
+override HALF: u32 = 0u;
+
+// Element of the folded model.
+fn folded(i: u32) -> f32 {
+    if HALF == 0u {
+        return bitcast<f32>(folded_words[i]);
+    }
+    return unpack2x16float(folded_words[i / 2u])[i % 2u];
+}
 
 // The rows of a dispatch, and the part of their work that it does. `Part` of kernels/sampling/parts.rs has the same fields.
 struct Part {
@@ -151,13 +163,13 @@ fn contribute(l: Lane, sub: SubColumn, code: u32, start: u32, end: u32) {
     for (var j = start + l.lane; j < end; j += LANES) {
         var sum = scratch[l.hidden + j];
         if sub.embedding == NONE {
-            sum += folded[sub.table + code * hidden + j];
+            sum += folded(sub.table + code * hidden + j);
         } else {
             let row = sub.embedding + code * sub.embedding_width;
             for (var k = 0u; k < sub.embedding_width; k++) {
-                sum += folded[row + k] * folded[sub.table + k * hidden + j];
+                sum += folded(row + k) * folded(sub.table + k * hidden + j);
             }
-            sum += folded[sub.table + sub.embedding_width * hidden + j];
+            sum += folded(sub.table + sub.embedding_width * hidden + j);
         }
         scratch[l.hidden + j] = sum;
     }
@@ -170,15 +182,15 @@ fn unit(l: Lane, sub: SubColumn, k: u32) -> f32 {
 
 fn logit(l: Lane, sub: SubColumn, code: u32) -> f32 {
     let weight = sub.head_weight + code * sub.width;
-    var sums = vec4<f32>(folded[sub.head_bias + code], 0.0, 0.0, 0.0);
+    var sums = vec4<f32>(folded(sub.head_bias + code), 0.0, 0.0, 0.0);
     var k = 0u;
     while k + 4u <= sub.width {
-        let w = vec4<f32>(folded[weight + k], folded[weight + k + 1u], folded[weight + k + 2u], folded[weight + k + 3u]);
+        let w = vec4<f32>(folded(weight + k), folded(weight + k + 1u), folded(weight + k + 2u), folded(weight + k + 3u));
         sums += w * vec4<f32>(unit(l, sub, k), unit(l, sub, k + 1u), unit(l, sub, k + 2u), unit(l, sub, k + 3u));
         k += 4u;
     }
     while k < sub.width {
-        sums.x += folded[weight + k] * unit(l, sub, k);
+        sums.x += folded(weight + k) * unit(l, sub, k);
         k += 1u;
     }
     return (sums.x + sums.y) + (sums.z + sums.w);

@@ -1,0 +1,92 @@
+//! What half precision of the inference tables costs.
+
+// The figure is what this test is run for.
+#![allow(clippy::print_stdout)]
+
+mod common;
+
+use common::{backend, model};
+use engine_core::argn::{ModelSize, initialise};
+use engine_core::backend::{Backend, Buffer, HostData, Run};
+use engine_core::ir::ops::sampling::{Cell, Reports, SampleInputs};
+use engine_core::ir::{Program, SampleSpec, fold_inference, sample_program};
+use engine_kernels_wgpu::{WgpuBackend, WgpuOptions};
+
+const CARDINALITIES: [usize; 6] = [71, 10, 103, 17, 8, 3];
+const ROWS: usize = 200;
+
+fn run(
+    backend: &WgpuBackend,
+    program: &Program,
+    run: &Run,
+    resources: &mut [Box<dyn Buffer>],
+    inputs: &[HostData],
+) -> Vec<f32> {
+    let inputs: Vec<Box<dyn Buffer>> = inputs
+        .iter()
+        .map(|data| backend.upload(data.clone()).expect("an input"))
+        .collect();
+    let inputs: Vec<&dyn Buffer> = inputs.iter().map(AsRef::as_ref).collect();
+    let mut bound: Vec<&mut dyn Buffer> = resources.iter_mut().map(AsMut::as_mut).collect();
+    let mut executable = backend
+        .compile(program, run.rows as usize)
+        .expect("a compiled program");
+    executable.run(run, &mut bound, &inputs).expect("a run");
+    match program
+        .output("probs")
+        .map(|_| executable.output("probs").expect("probabilities"))
+    {
+        Some(HostData::F32(probs)) => probs,
+        _ => Vec::new(),
+    }
+}
+
+/// The model's probabilities of all codes along given rows.
+fn probs(half_tables: bool) -> Vec<f32> {
+    let backend = backend(&WgpuOptions {
+        half_tables,
+        ..WgpuOptions::default()
+    });
+    let flat = model(ModelSize::Medium, &CARDINALITIES);
+    let order: Vec<usize> = (0..CARDINALITIES.len()).collect();
+    let folded = fold_inference(&flat.forward().expect("a forward pass"), &order).expect("a folded model");
+    let upload = |numbers| backend.upload(HostData::F32(numbers)).expect("numbers");
+    let mut resources = vec![
+        upload(initialise(flat.layout(), 5)),
+        upload(vec![0.0; folded.model.len]),
+    ];
+    run(&backend, &folded.prepare, &Run::evaluate(1), &mut resources, &[]);
+    let spec = SampleSpec {
+        draws: folded.model.sub_columns_of(&order),
+        inputs: SampleInputs {
+            cells: true,
+            uniforms: false,
+        },
+        reports: Reports::all(CARDINALITIES.len()),
+        ..SampleSpec::default()
+    };
+    let program = sample_program(&folded.model, spec).expect("a program that draws");
+    let cell = |i: usize| Cell::Given((i * 7 % CARDINALITIES[i % CARDINALITIES.len()]) as u32).word();
+    let cells = (0..ROWS * CARDINALITIES.len()).map(cell).collect();
+    resources.remove(0);
+    run(
+        &backend,
+        &program,
+        &Run::evaluate(ROWS as u32),
+        &mut resources,
+        &[HostData::U32(cells)],
+    )
+}
+
+#[test]
+fn probabilities_are_off_by_a_thousandth_at_most() {
+    let (whole, half) = (probs(false), probs(true));
+    let per_row: usize = CARDINALITIES.iter().sum();
+    assert_eq!((whole.len(), half.len()), (ROWS * per_row, ROWS * per_row));
+    let errors = whole.iter().zip(&half).map(|(a, b)| (a - b).abs());
+    let largest = errors.clone().fold(0.0f32, f32::max);
+    let mean = errors.sum::<f32>() / whole.len() as f32;
+    println!("half precision tables: probabilities are off by {largest:.1e} at most, {mean:.1e} in the mean");
+    assert!(largest > 0.0, "the tables were not in half precision");
+    assert!(largest < 1e-3, "off by {largest}");
+}
