@@ -2,7 +2,10 @@
 
 #![cfg(feature = "wgpu")]
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
-#![expect(clippy::print_stdout, reason = "how many rows differ is what a test is run for")]
+#![expect(
+    clippy::print_stdout,
+    reason = "how many rows differ is what a test is run for"
+)]
 
 mod argn;
 
