@@ -38,7 +38,7 @@ const FOREIGN_TO_THE_CORE: &[&str] = &[
 const OPT_IN: &[&str] = &["wgpu", "cudarc", "arrow2"];
 
 /// What the features of the command line bring.
-const DRIVERS: &[(&str, &str)] = &[("engine-cli/cuda", "cudarc")];
+const DRIVERS: &[(&str, &str)] = &[("engine-cli/cuda", "cudarc"), ("engine-cli/wgpu", "wgpu")];
 
 /// Crates that must not touch the disk.
 const DISKLESS: &[&str] = &[
