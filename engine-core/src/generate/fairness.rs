@@ -16,8 +16,8 @@ const ROWS_OF_GROUP: usize = 5_000;
 const ROUNDS: usize = 6;
 const CLOSE: f64 = 1e-3;
 /// Halvings of the interval of a factor's logarithm, and its largest absolute value.
-const BISECTIONS: usize = 24;
-const MOST_LOG_FACTOR: f64 = 9.0;
+const BISECTIONS: usize = 28;
+const MOST_LOG_FACTOR: f64 = 23.0;
 /// Number of the first row that is drawn for the estimate, far from those of results.
 const FIRST_ROW: u64 = 1 << 60;
 
