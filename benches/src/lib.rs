@@ -153,6 +153,15 @@ impl Bound {
         let mut bound: Vec<&mut dyn Buffer> = self.resources.iter_mut().map(AsMut::as_mut).collect();
         self.executable.run(run, &mut bound, &[])
     }
+
+    /// Waits until the device has done everything: a backend may return from a run before it has ended.
+    ///
+    /// # Errors
+    /// What the backend says.
+    pub fn wait(&self) -> Result<(), BackendError> {
+        let last = self.resources.last();
+        last.map_or(Ok(()), |buffer| buffer.read().map(drop))
+    }
 }
 
 /// The objective of a flexible model over [`CENSUS_ROWS`] rows at a batch size.

@@ -179,6 +179,7 @@ fn training_rows(setting: &Setting, backend: &dyn Backend) -> Outcome<Figure> {
             bound.run(&run)?;
             next += run.steps;
         }
+        bound.wait()?;
         Ok(f64::from(objective.steps_per_epoch) * BATCH as f64 / begin.elapsed().as_secs_f64())
     };
     epoch(0)?;
@@ -228,6 +229,8 @@ fn codes(setting: &Setting, backend: &dyn Backend) -> Outcome<Figure> {
         };
         let begin = Instant::now();
         executable.run(&run, &mut [arena.as_mut()], &[])?;
+        // Reading anything waits for the draws: a backend may return before they have ended.
+        arena.read()?;
         let codes = f64::from(steps) * (DRAWN_ROWS * CENSUS.len()) as f64;
         Ok(codes / begin.elapsed().as_secs_f64())
     };
