@@ -110,9 +110,11 @@ impl BackgroundSink {
     /// Waits until everything is stored.
     ///
     /// # Errors
-    /// What kept a checkpoint from being stored.
+    /// What kept a checkpoint from being stored, a panic of the sink included.
     pub fn finish(mut self) -> Result<(), SinkError> {
-        self.close();
+        if self.close().is_err() {
+            return Err("the thread that stores checkpoints has panicked".into());
+        }
         self.shared.lock().error.take().map_or(Ok(()), Err)
     }
 
@@ -129,19 +131,17 @@ impl BackgroundSink {
         Ok(())
     }
 
-    fn close(&mut self) {
+    fn close(&mut self) -> thread::Result<()> {
         self.shared.lock().is_over = true;
         self.shared.changed.notify_all();
-        if let Some(thread) = self.thread.take() {
-            // A panic of the thread was reported by it; what it should have stored is not there.
-            let _ = thread.join();
-        }
+        self.thread.take().map_or(Ok(()), JoinHandle::join)
     }
 }
 
 impl Drop for BackgroundSink {
     fn drop(&mut self) {
-        self.close();
+        // Whoever drops it without `finish` has an error of its own to tell.
+        let _ = self.close();
     }
 }
 
@@ -248,6 +248,35 @@ mod tests {
         sink.save_progress(&messages(1)).expect("handed over");
         give.send(false).expect("a listener");
         assert_eq!(sink.finish().expect_err("a failure").to_string(), "no room");
+    }
+
+    #[test]
+    fn a_panic_of_the_sink_is_an_error_at_the_end() {
+        let (mut sink, give, told) = slow();
+        drop(told);
+        drop(give);
+        sink.save_best(&[0.0]).expect("gathered");
+        sink.hand_over().expect("handed over");
+        assert!(sink.finish().is_err(), "nobody listens to what is stored");
+        struct Broken;
+        impl CheckpointSink for Broken {
+            fn save_best(&mut self, _: &[f32]) -> Result<(), SinkError> {
+                panic!("broken on purpose")
+            }
+
+            fn save_state(&mut self, _: &TrainState) -> Result<(), SinkError> {
+                Ok(())
+            }
+
+            fn save_progress(&mut self, _: &[ProgressMessage]) -> Result<(), SinkError> {
+                Ok(())
+            }
+        }
+        let mut sink = BackgroundSink::new(Broken).expect("a thread");
+        sink.save_best(&[0.0]).expect("gathered");
+        sink.hand_over().expect("handed over");
+        let error = sink.finish().expect_err("a panic").to_string();
+        assert!(error.contains("panicked"), "{error}");
     }
 
     #[test]
