@@ -4,25 +4,21 @@
 // The tables are what this program is run for.
 #![allow(clippy::print_stdout)]
 
-use std::error::Error;
+mod census;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine_core::argn::{FlatModel, ModelSize, ModelUnits, Objective, initialise};
-use engine_core::backend::{Backend, Buffer, Executable, HostData, Run};
-use engine_core::ir::{Program, ResourceKind, SampleSpec, fold_inference, sample_program};
-use engine_core::random::{Purpose, Stream};
-use engine_core::schema::{CodeColumn, CodeTable, SubColumnName};
+use census::{CENSUS, Result, model, table, time, upload};
+use engine_core::argn::{ModelSize, Objective};
+use engine_core::backend::{Backend, Buffer, Run};
+use engine_core::ir::{SampleSpec, fold_inference, sample_program};
+use engine_core::schema::CodeTable;
 use engine_kernels_cuda::{CudaBackend, LaunchTime};
 
-/// Cardinalities of the census table's fifteen sub-columns.
-const CENSUS: [usize; 15] = [71, 10, 103, 17, 17, 8, 16, 7, 6, 3, 65, 45, 80, 42, 3];
 const TABLE_ROWS: usize = 1_000_000;
 const STEPS: u32 = 256;
 const DRAWN_ROWS: u32 = 1 << 20;
-const REPEATS: usize = 5;
-
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<()> {
     let opened = Instant::now();
@@ -32,7 +28,7 @@ fn main() -> Result<()> {
         backend.device().device,
         opened.elapsed().as_secs_f64()
     );
-    let table = table();
+    let table = table(TABLE_ROWS);
     for (size, rows) in [
         (ModelSize::Medium, 512),
         (ModelSize::Medium, 4096),
@@ -46,56 +42,6 @@ fn main() -> Result<()> {
         drawing(&backend, size)?;
     }
     Ok(())
-}
-
-fn model(size: ModelSize) -> Result<FlatModel> {
-    let name = |(i, v): (usize, &usize)| (SubColumnName::new("tgt", i, i, "cat"), *v);
-    let sub_columns: Vec<_> = CENSUS.iter().enumerate().map(name).collect();
-    let units = ModelUnits::flat(size, &sub_columns);
-    Ok(FlatModel::new(sub_columns, &units, None)?)
-}
-
-fn table() -> Arc<CodeTable> {
-    let stream = Stream::new(1, Purpose::Test, 0);
-    let column = |(s, v): (usize, &usize)| {
-        let codes = (0..TABLE_ROWS).map(|r| stream.below(*v as u64, r as u64, s as u32) as u32);
-        CodeColumn::from_codes(*v, codes)
-    };
-    let columns = CENSUS.iter().enumerate().map(column).collect();
-    Arc::new(CodeTable::new(columns, TABLE_ROWS).expect("columns of equal length"))
-}
-
-/// Buffers for the resources of a program: parameters initialised, other numbers zero.
-fn upload(
-    backend: &CudaBackend,
-    program: &Program,
-    table: &Arc<CodeTable>,
-    numbers: usize,
-) -> Result<Vec<Box<dyn Buffer>>> {
-    let mut buffers = Vec::new();
-    for resource in program.resources() {
-        buffers.push(backend.upload(match &resource.kind {
-            ResourceKind::Arena(layout) if resource.name == "params" => HostData::F32(initialise(layout, 1)),
-            ResourceKind::Arena(layout) => HostData::F32(vec![0.0; layout.len()]),
-            ResourceKind::Codes { .. } => HostData::Codes(Arc::clone(table)),
-            _ => HostData::F32(vec![0.0; numbers]),
-        })?);
-    }
-    Ok(buffers)
-}
-
-/// The median of a few runs, after one that is not counted.
-fn time(executable: &mut dyn Executable, run: &Run, buffers: &mut [Box<dyn Buffer>]) -> Result<Duration> {
-    let mut times = Vec::new();
-    for _ in 0..=REPEATS {
-        let mut bound: Vec<&mut dyn Buffer> = buffers.iter_mut().map(AsMut::as_mut).collect();
-        let begun = Instant::now();
-        executable.run(run, &mut bound, &[])?;
-        times.push(begun.elapsed());
-    }
-    times.remove(0);
-    times.sort_unstable();
-    Ok(times[REPEATS / 2])
 }
 
 fn print(launches: &[LaunchTime]) {

@@ -11,20 +11,29 @@ struct Place {
 };
 LAYOUT(Place, 8);
 
-struct GatherRows {
-    const u8* table;      // [len, stride] packed rows
-    const Place* places;  // [columns]
-    u32* codes;           // [rows, columns]
+// Which rows of a table make the batch of a step.
+struct Source {
+    const u8* table;  // [len, stride] packed rows
     const Steps* steps;
     u64 len;
-    u32 stride;
-    u32 columns;
-    u32 rows;
+    u32 stride;           // a multiple of 4
+    u32 rows;             // of this device
+    u32 batch_rows;       // of the batch, on all devices
     u32 steps_per_epoch;  // 0 reads in order
     u32 half_bits;        // of the permutation's Feistel network
+    u32 ring_steps;       // steps that a ring in front of the table holds; 0 without one
+};
+LAYOUT(Source, 48);
+
+struct GatherRows {
+    Source source;
+    const u8* ring;       // [ring_steps, rows, stride]
+    const Place* places;  // [columns]
+    u32* codes;           // [rows, columns]
+    u32 columns;
     u32 reserved;
 };
-LAYOUT(GatherRows, 64);
+LAYOUT(GatherRows, 80);
 
 // Position i of permutation number `epoch` of 0..len: a four-round Feistel network with cycle walking.
 DEVICE u64 permuted(u64 seed, u32 epoch, u64 len, u32 half_bits, u64 i) {
@@ -43,30 +52,65 @@ DEVICE u64 permuted(u64 seed, u32 epoch, u64 len, u32 half_bits, u64 i) {
     return x;
 }
 
+// The row of the table at position `b` of this device's part of the batch.
+DEVICE u64 row_of_table(const Source& source, const Step& step, u32 b) {
+    if (source.steps_per_epoch == SEQUENTIAL) return step.first_row + b;
+    const u32 epoch = step.step / source.steps_per_epoch, within = step.step % source.steps_per_epoch;
+    const u64 position = (u64)within * source.batch_rows + step.row_offset + b;
+    return permuted(step.seed, epoch, source.len, source.half_bits, position);
+}
+
 KERNEL(gather_rows, GatherRows, 256) {
-    SHARED u64 sources[GATHER_ROWS];
-    const Step& step = current(a.steps);
+    SHARED const u8* at[GATHER_ROWS];
+    const Source& source = a.source;
+    const Step& step = current(source.steps);
     const u32 first = blockIdx.x * GATHER_ROWS;
-    if (threadIdx.x < GATHER_ROWS && first + threadIdx.x < a.rows) {
+    if (threadIdx.x < GATHER_ROWS && first + threadIdx.x < source.rows) {
         const u32 b = first + threadIdx.x;
-        u64 source = step.first_row + b;
-        if (a.steps_per_epoch != SEQUENTIAL) {
-            const u32 epoch = step.step / a.steps_per_epoch, within = step.step % a.steps_per_epoch;
-            source = permuted(step.seed, epoch, a.len, a.half_bits, (u64)within * a.rows + b);
+        if (source.ring_steps != 0) {
+            const u64 slot = step.step_in_run % source.ring_steps;
+            at[threadIdx.x] = a.ring + (slot * source.rows + b) * source.stride;
+        } else {
+            at[threadIdx.x] = source.table + row_of_table(source, step, b) * source.stride;
         }
-        sources[threadIdx.x] = source;
     }
     __syncthreads();
-    const u32 rows = min(GATHER_ROWS, a.rows - first);
+    const u32 rows = min(GATHER_ROWS, source.rows - first);
     for (u32 i = threadIdx.x; i < rows * a.columns; i += blockDim.x) {
         const u32 b = i / a.columns, c = i % a.columns;
         const Place place = a.places[c];
-        const u8* at = a.table + sources[b] * a.stride + place.byte;
-        u32 code = *at;
-        if (place.bytes == 2) code = *(const u16*)at;
-        if (place.bytes == 4) code = *(const u32*)at;
+        const u8* from = at[b] + place.byte;
+        u32 code = *from;
+        if (place.bytes == 2) code = *(const u16*)from;
+        if (place.bytes == 4) code = *(const u32*)from;
         a.codes[(u64)(first + b) * a.columns + c] = code;
     }
+}
+
+struct FetchRows {
+    Source source;
+    u8* ring;          // [ring_steps, rows, stride]
+    u32 first_in_run;  // the first step whose rows are fetched; one for each block along y
+    u32 reserved;
+};
+LAYOUT(FetchRows, 64);
+
+// Copies the rows of later steps from main memory into the ring, beside the launches of the steps before them.
+KERNEL(fetch_rows, FetchRows, 256) {
+    SHARED const u32* from[GATHER_ROWS];
+    const Source& source = a.source;
+    const Step& step = source.steps->steps[a.first_in_run + blockIdx.y];
+    const u32 first = blockIdx.x * GATHER_ROWS;
+    if (threadIdx.x < GATHER_ROWS && first + threadIdx.x < source.rows) {
+        const u64 row = row_of_table(source, step, first + threadIdx.x);
+        from[threadIdx.x] = (const u32*)(source.table + row * source.stride);
+    }
+    __syncthreads();
+    const u64 slot = step.step_in_run % source.ring_steps;
+    u32* to = (u32*)(a.ring + (slot * source.rows + first) * source.stride);
+    const u32 words = source.stride / 4;
+    const u32 count = min(GATHER_ROWS, source.rows - first) * words;
+    for (u32 i = threadIdx.x; i < count; i += blockDim.x) to[i] = from[i / words][i % words];
 }
 
 struct ColumnOrder {

@@ -23,13 +23,13 @@ const u32 ALL_LANES = 0xffffffffu;
 // Scalars of one step, computed by the host for each step of a run.
 struct Step {
     u64 seed;
-    u64 first_row;
+    u64 first_row;  // of this device
     u32 step;
     u32 step_in_run;
     float decay;                    // AdamW: 1 - learning_rate weight_decay
     float step_size;                // AdamW: learning_rate / (1 - beta1^t)
     float inverse_sqrt_correction;  // AdamW: 1 / sqrt(1 - beta2^t)
-    u32 reserved;
+    u32 row_offset;                 // rows of the batch that other devices hold before this one's
 };
 LAYOUT(Step, 40);
 

@@ -47,9 +47,9 @@ struct Dropout {
 };
 LAYOUT(Dropout, 16);
 
-// The bytes that decide about positions 16 chunk .. 16 chunk + 15 of a group in one row.
+// The bytes that decide about positions 16 chunk .. 16 chunk + 15 of a group in one row of this device.
 DEVICE Words dropout_words(const Dropout& dropout, const Step& step, u32 row, u32 group, u32 chunk) {
-    return random_words(step.seed, PURPOSE_DROPOUT, dropout.site, step.step, row, group << 14 | chunk);
+    return random_words(step.seed, PURPOSE_DROPOUT, dropout.site, step.step, step.row_offset + row, group << 14 | chunk);
 }
 
 // Byte `at` (below 16) of random words; `at` need not be known to the compiler.

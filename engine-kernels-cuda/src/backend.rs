@@ -10,12 +10,14 @@ use crate::buffer::CudaBuffer;
 use crate::driver::{Driver, DriverInfo, NvidiaDriver};
 use crate::error::CudaError;
 use crate::executable::CudaExecutable;
+use crate::options::CudaOptions;
 
 /// Runs programs on an NVIDIA GPU.
 #[derive(Debug, Clone)]
 pub struct CudaBackend {
     pub(crate) driver: Arc<dyn Driver>,
     pub(crate) info: DriverInfo,
+    pub(crate) options: CudaOptions,
 }
 
 impl CudaBackend {
@@ -30,7 +32,17 @@ impl CudaBackend {
     /// A backend over a driver.
     pub fn with_driver(driver: Arc<dyn Driver>) -> Self {
         let info = driver.info();
-        Self { driver, info }
+        Self {
+            driver,
+            info,
+            options: CudaOptions::default(),
+        }
+    }
+
+    /// The same backend with other options, for what is compiled and uploaded from now on.
+    #[must_use]
+    pub fn with_options(self, options: CudaOptions) -> Self {
+        Self { options, ..self }
     }
 }
 
@@ -78,6 +90,6 @@ impl Backend for CudaBackend {
     }
 
     fn upload(&self, data: HostData) -> Result<Box<dyn Buffer>, BackendError> {
-        Ok(Box::new(CudaBuffer::new(&self.driver, &data)?))
+        Ok(Box::new(CudaBuffer::new(&self.driver, self.options, &data)?))
     }
 }

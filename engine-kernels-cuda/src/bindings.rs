@@ -1,28 +1,30 @@
 //! What a run is bound to.
 
-use engine_core::backend::Run;
-
 use crate::buffer::CudaBuffer;
 use crate::driver::DevicePtr;
+use crate::share::Share;
+use crate::streaming::Rings;
 
 /// Addresses and sizes of a run: launches that were made for one run serve another with equal bindings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bindings {
-    rows: u32,
+    share: Share,
     addresses: Vec<(DevicePtr, usize)>,
 }
 
 impl Bindings {
-    pub(crate) fn new(run: &Run, resources: &[&CudaBuffer], inputs: &[DevicePtr]) -> Self {
+    pub(crate) fn new(share: Share, resources: &[&CudaBuffer], inputs: &[DevicePtr], rings: &Rings) -> Self {
         let of_resource = |buffer: &&CudaBuffer| match (buffer.numbers(), buffer.table()) {
             (Some(numbers), _) => numbers,
             (None, Some(table)) => (table.rows(), table.codes.rows()),
             (None, None) => buffer.words().unwrap_or((0, 0)),
         };
         let resources = resources.iter().map(of_resource);
+        let inputs = inputs.iter().map(|input| (*input, 0));
+        let rings = rings.all().map(|(_, ring)| (ring.address, ring.steps as usize));
         Self {
-            rows: run.rows,
-            addresses: resources.chain(inputs.iter().map(|i| (*i, 0))).collect(),
+            share,
+            addresses: resources.chain(inputs).chain(rings).collect(),
         }
     }
 }

@@ -3,18 +3,20 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use bytemuck::{Pod, Zeroable};
 use engine_core::backend::{BackendError, Buffer, HostData};
-use engine_core::schema::{CodeColumn, CodeTable};
+use engine_core::schema::CodeTable;
 
 use crate::driver::{DevicePtr, Driver};
 use crate::error::CudaError;
 use crate::memory::Memory;
+use crate::options::CudaOptions;
+use crate::table::PackedTable;
 
 /// A buffer on the device.
 #[derive(Debug)]
 pub(crate) struct CudaBuffer {
     driver: Arc<dyn Driver>,
+    options: CudaOptions,
     contents: Contents,
 }
 
@@ -25,99 +27,12 @@ enum Contents {
     Codes(PackedTable),
 }
 
-/// Where a sub-column's code lies in a packed row; `Place` of `batch.cu`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C)]
-struct Place {
-    byte: u32,
-    bytes: u32,
-}
-
-/// A table of codes on the device, row by row, each code in the narrowest type.
-#[derive(Debug)]
-pub(crate) struct PackedTable {
-    /// What is on the device.
-    pub(crate) codes: Arc<CodeTable>,
-    rows: Memory,
-    places: Memory,
-    /// Bytes of a row.
-    pub(crate) stride: u32,
-}
-
-impl PackedTable {
-    fn new(driver: &Arc<dyn Driver>, codes: Arc<CodeTable>) -> Result<Self, CudaError> {
-        let (places, stride) = places(&codes);
-        let packed = pack(&codes, &places, stride);
-        let mut rows = match Memory::new(driver, packed.len()) {
-            Err(CudaError::OutOfMemory { bytes, .. }) => {
-                tracing::warn!(
-                    bytes,
-                    "the table does not fit into the device's memory; it stays in main memory and its batches are streamed"
-                );
-                Memory::pinned(driver, packed.len())?
-            }
-            memory => memory?,
-        };
-        rows.write(&packed)?;
-        Ok(Self {
-            places: Memory::of(driver, bytemuck::cast_slice(&places))?,
-            rows,
-            stride: stride as u32,
-            codes,
-        })
-    }
-
-    /// Address of the packed rows.
-    pub(crate) fn rows(&self) -> DevicePtr {
-        self.rows.address()
-    }
-
-    /// Address of the places of the sub-columns.
-    pub(crate) fn places(&self) -> DevicePtr {
-        self.places.address()
-    }
-}
-
-/// Places of the sub-columns, wide ones first so that each is aligned, and the bytes of a row.
-fn places(codes: &CodeTable) -> (Vec<Place>, usize) {
-    let width = |column: &CodeColumn| match column {
-        CodeColumn::U8(_) => 1,
-        CodeColumn::U16(_) => 2,
-        CodeColumn::U32(_) => 4,
-    };
-    let mut places = vec![Place { byte: 0, bytes: 1 }; codes.columns().len()];
-    let mut byte = 0;
-    for bytes in [4, 2, 1] {
-        for (place, column) in places.iter_mut().zip(codes.columns()) {
-            if width(column) == bytes {
-                *place = Place { byte, bytes };
-                byte += bytes;
-            }
-        }
-    }
-    (places, (byte as usize).next_multiple_of(4))
-}
-
-fn pack(codes: &CodeTable, places: &[Place], stride: usize) -> Vec<u8> {
-    let mut packed = vec![0; stride * codes.rows()];
-    for (place, column) in places.iter().zip(codes.columns()) {
-        let at = place.byte as usize;
-        let rows = packed.chunks_exact_mut(stride.max(1));
-        match column {
-            CodeColumn::U8(codes) => rows.zip(codes).for_each(|(row, code)| row[at] = *code),
-            CodeColumn::U16(codes) => rows
-                .zip(codes)
-                .for_each(|(row, code)| row[at..at + 2].copy_from_slice(&code.to_le_bytes())),
-            CodeColumn::U32(codes) => rows
-                .zip(codes)
-                .for_each(|(row, code)| row[at..at + 4].copy_from_slice(&code.to_le_bytes())),
-        }
-    }
-    packed
-}
-
 impl CudaBuffer {
-    pub(crate) fn new(driver: &Arc<dyn Driver>, data: &HostData) -> Result<Self, CudaError> {
+    pub(crate) fn new(
+        driver: &Arc<dyn Driver>,
+        options: CudaOptions,
+        data: &HostData,
+    ) -> Result<Self, CudaError> {
         let contents = match data {
             HostData::F32(v) => Contents::F32 {
                 memory: Memory::of(driver, bytemuck::cast_slice(v))?,
@@ -127,10 +42,11 @@ impl CudaBuffer {
                 memory: Memory::of(driver, bytemuck::cast_slice(v))?,
                 len: v.len(),
             },
-            HostData::Codes(codes) => Contents::Codes(PackedTable::new(driver, Arc::clone(codes))?),
+            HostData::Codes(codes) => Contents::Codes(PackedTable::new(driver, &options, Arc::clone(codes))?),
         };
         Ok(Self {
             driver: Arc::clone(driver),
+            options,
             contents,
         })
     }
@@ -207,7 +123,7 @@ impl Buffer for CudaBuffer {
                 memory.write(bytemuck::cast_slice(from))?;
             }
             (Contents::Codes(table), HostData::Codes(from)) => {
-                *table = PackedTable::new(&self.driver, Arc::clone(from))?;
+                *table = PackedTable::new(&self.driver, &self.options, Arc::clone(from))?;
             }
             _ => {
                 return Err(BackendError::BufferMismatch {

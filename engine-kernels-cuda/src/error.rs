@@ -71,6 +71,25 @@ pub enum CudaError {
         /// Bytes that were asked for.
         bytes: u64,
     },
+    /// The library that sums over several devices is missing.
+    #[error(
+        "NCCL, which several GPUs need, was not found ({tried}); install the package libnccl2 or PyPI's nvidia-nccl and name its folder in ENGINE_NCCL, or use one GPU (--device cuda:0)"
+    )]
+    NoNccl {
+        /// Libraries that were tried.
+        tried: String,
+    },
+    /// A call of that library failed.
+    #[error("{call} failed: {reason}")]
+    Nccl {
+        /// The call.
+        call: &'static str,
+        /// What the library says.
+        reason: String,
+    },
+    /// A device failed, and the others with it.
+    #[error("another of the GPUs failed, so the sums over all of them were given up")]
+    GivenUp,
     /// A call of the driver failed.
     #[error("{call} failed: {reason}")]
     Driver {

@@ -7,19 +7,28 @@
 mod backend;
 mod bindings;
 mod buffer;
+mod checks;
 pub mod driver;
 pub mod error;
 mod executable;
 mod kernels;
 mod memory;
+mod options;
 mod profile;
+mod ranks;
 mod recorded;
+mod running;
 mod schedule;
+mod share;
 pub mod source;
 mod stages;
 mod steps;
+mod streaming;
+mod table;
 mod values;
 
 pub use backend::{CudaBackend, LaunchTime};
 pub use error::CudaError;
 pub use kernels::KERNELS;
+pub use options::CudaOptions;
+pub use ranks::CudaRanks;

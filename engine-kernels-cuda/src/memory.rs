@@ -48,11 +48,28 @@ impl Memory {
         self.address
     }
 
+    /// Whether it is of the host.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pinned
+    }
+
     /// Replaces the first bytes.
     pub(crate) fn write(&mut self, data: &[u8]) -> Result<(), CudaError> {
-        debug_assert!(data.len() <= self.bytes);
-        // SAFETY: the allocation is ours and long enough; every run of a program ends with a wait, so nothing uses it now.
-        unsafe { self.driver.upload(self.address, data) }
+        self.write_at(0, data)
+    }
+
+    /// Replaces the bytes from `offset` on.
+    pub(crate) fn write_at(&mut self, offset: usize, data: &[u8]) -> Result<(), CudaError> {
+        debug_assert!(offset + data.len() <= self.bytes);
+        let to = self.address + offset as DevicePtr;
+        if self.pinned {
+            // SAFETY: page-locked memory is the host's own, at this address; it is long enough, and every run of a program ends with a
+            // wait, so nothing reads it now.
+            unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), to as *mut u8, data.len()) };
+            return Ok(());
+        }
+        // SAFETY: the allocation is ours and long enough; nothing uses it now, as above.
+        unsafe { self.driver.upload(to, data) }
     }
 
     /// Copies the first bytes to the host.

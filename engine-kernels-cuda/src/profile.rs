@@ -6,10 +6,13 @@ use engine_core::backend::{BackendError, Buffer, Run};
 
 use crate::backend::LaunchTime;
 use crate::buffer::CudaBuffer;
+use crate::checks;
 use crate::error::CudaError;
-use crate::executable::{Context, CudaExecutable};
+use crate::executable::CudaExecutable;
 use crate::kernels::OwnedLaunch;
 use crate::recorded::submit;
+use crate::running::Context;
+use crate::share::Share;
 
 /// Launches in a recording that times one, and how often it is replayed.
 const PROFILED: u32 = 64;
@@ -23,20 +26,20 @@ impl CudaExecutable {
         resources: &mut [&mut dyn Buffer],
         inputs: &[&dyn Buffer],
     ) -> Result<Vec<LaunchTime>, BackendError> {
-        let buffers = self.buffers(resources)?;
-        let inputs = self.bind(run, &buffers, inputs)?;
+        checks::check_counts(&self.program, resources.len(), inputs.len())?;
+        let buffers = checks::buffers(&self.program, resources)?;
+        let share = Share::whole(run.rows);
+        let inputs = self.bind(run, share, &buffers, &checks::inputs(&self.program, inputs)?)?;
         let values = self.values(&inputs);
-        self.begin(run)?;
+        self.begin(run, share)?;
         let resources: Vec<&CudaBuffer> = buffers.iter().map(|b| &**b).collect();
-        let (values, resources) = (&values, &resources);
-        let launches = self.launches(
-            &Context {
-                run,
-                values,
-                resources,
-            },
-            0..self.stages.len(),
-        );
+        let cx = Context {
+            run,
+            share,
+            values: &values,
+            resources: &resources,
+        };
+        let launches = self.launches(&cx, 0..self.stages.len());
         submit(self.queue.as_mut(), 0, &launches.0)?;
         launches.0.iter().map(|launch| Ok(self.time(launch)?)).collect()
     }

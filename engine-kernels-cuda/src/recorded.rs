@@ -1,5 +1,7 @@
 //! Launches of a step for some bindings, and their recordings.
 
+use std::ops::Range;
+
 use crate::bindings::Bindings;
 use crate::driver::{Launch, Queue};
 use crate::error::CudaError;
@@ -11,10 +13,11 @@ use crate::schedule::Turn;
 pub(crate) struct Recorded {
     pub(crate) bindings: Bindings,
     /// The launches of each stage, and those that end a step.
-    pub(crate) stages: Vec<Vec<OwnedLaunch>>,
-    pub(crate) end: Vec<OwnedLaunch>,
-    pub(crate) single: Option<usize>,
-    pub(crate) several: Option<usize>,
+    stages: Vec<Vec<OwnedLaunch>>,
+    end: Vec<OwnedLaunch>,
+    /// A step, part by part.
+    parts: Vec<Option<usize>>,
+    several: Option<usize>,
 }
 
 /// Puts launches into a lane.
@@ -35,19 +38,74 @@ pub(crate) fn submit(queue: &mut dyn Queue, lane: usize, launches: &[OwnedLaunch
 }
 
 impl Recorded {
-    /// Runs one step, one launch after another.
-    pub(crate) fn submit(&self, queue: &mut dyn Queue) -> Result<(), CudaError> {
-        for launches in self.stages.iter().chain([&self.end]) {
-            submit(queue, 0, launches)?;
+    pub(crate) fn new(bindings: Bindings, stages: Vec<Vec<OwnedLaunch>>, end: Vec<OwnedLaunch>) -> Self {
+        Self {
+            bindings,
+            stages,
+            end,
+            parts: Vec::new(),
+            several: None,
         }
-        Ok(())
     }
 
-    /// Records `steps` steps, each in several lanes that meet at its end.
-    pub(crate) fn record(
+    /// What ends a step, if these are its last stages.
+    fn end_of(&self, stages: &Range<usize>) -> &[OwnedLaunch] {
+        if stages.end == self.stages.len() {
+            &self.end
+        } else {
+            &[]
+        }
+    }
+
+    /// Runs some stages of a step, one launch after another.
+    pub(crate) fn submit(&self, queue: &mut dyn Queue, stages: Range<usize>) -> Result<(), CudaError> {
+        for launches in &self.stages[stages.clone()] {
+            submit(queue, 0, launches)?;
+        }
+        submit(queue, 0, self.end_of(&stages))
+    }
+
+    /// The recording of `count` steps.
+    pub(crate) fn several(
+        &mut self,
+        queue: &mut dyn Queue,
+        turns: &[Turn],
+        count: u32,
+    ) -> Result<usize, CudaError> {
+        if let Some(recording) = self.several {
+            return Ok(recording);
+        }
+        let recording = self.record(queue, turns, 0..self.stages.len(), count)?;
+        self.several = Some(recording);
+        Ok(recording)
+    }
+
+    /// The recording of part `part` of a step, which has these stages; none when it is empty.
+    pub(crate) fn part(
+        &mut self,
+        queue: &mut dyn Queue,
+        turns: &[Turn],
+        part: usize,
+        stages: Range<usize>,
+    ) -> Result<Option<usize>, CudaError> {
+        if stages.is_empty() && self.end_of(&stages).is_empty() {
+            return Ok(None);
+        }
+        if self.parts.len() <= part {
+            self.parts.resize(part + 1, None);
+        }
+        if self.parts[part].is_none() {
+            self.parts[part] = Some(self.record(queue, turns, stages, 1)?);
+        }
+        Ok(self.parts[part])
+    }
+
+    /// Records some stages of `steps` steps, in several lanes that meet at their end.
+    fn record(
         &self,
         queue: &mut dyn Queue,
         turns: &[Turn],
+        stages: Range<usize>,
         steps: u32,
     ) -> Result<usize, CudaError> {
         let mut others: Vec<usize> = turns.iter().map(|t| t.lane).filter(|lane| *lane != 0).collect();
@@ -58,7 +116,7 @@ impl Recorded {
             for lane in &others {
                 queue.order(0, *lane)?;
             }
-            for (turn, launches) in turns.iter().zip(&self.stages) {
+            for (turn, launches) in turns.iter().zip(&self.stages).take(stages.end).skip(stages.start) {
                 for earlier in &turn.after {
                     queue.order(*earlier, turn.lane)?;
                 }
@@ -67,7 +125,7 @@ impl Recorded {
             for lane in &others {
                 queue.order(*lane, 0)?;
             }
-            submit(queue, 0, &self.end)?;
+            submit(queue, 0, self.end_of(&stages))?;
         }
         queue.end_recording()
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 /// Lanes of a recording.
-const LANES: usize = 4;
+pub(crate) const LANES: usize = 4;
 
 /// A piece of memory that a stage touches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

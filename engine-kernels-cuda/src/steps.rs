@@ -5,6 +5,8 @@ use bytemuck::{Pod, Zeroable};
 use engine_core::backend::Run;
 use engine_core::ir::ops::optimizer::AdamW;
 
+use crate::share::Share;
+
 /// Scalars of one step; `Step` of `common.cuh`.
 #[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
 #[repr(C)]
@@ -16,7 +18,7 @@ pub(crate) struct Step {
     decay: f32,
     step_size: f32,
     inverse_sqrt_correction: f32,
-    reserved: u32,
+    row_offset: u32,
 }
 
 const _: () = assert!(size_of::<Step>() == 40);
@@ -30,7 +32,7 @@ pub(crate) fn table_bytes(steps: usize) -> usize {
 }
 
 /// The table of the steps of a run, `Steps` of `common.cuh`.
-pub(crate) fn table(run: &Run, optimizer: Option<&AdamW>, bytes: &mut Vec<u8>) {
+pub(crate) fn table(run: &Run, share: Share, optimizer: Option<&AdamW>, bytes: &mut Vec<u8>) {
     bytes.clear();
     bytes.extend([0; HEADER]);
     for index in 0..run.steps {
@@ -38,13 +40,13 @@ pub(crate) fn table(run: &Run, optimizer: Option<&AdamW>, bytes: &mut Vec<u8>) {
         let adamw = optimizer.map(|op| op.step(single.first_step, run.learning_rate));
         let step = Step {
             seed: run.seed,
-            first_row: single.first_row,
+            first_row: single.first_row + u64::from(share.offset),
             step: single.first_step,
             step_in_run: index,
             decay: adamw.map_or(1.0, |s| s.decay),
             step_size: adamw.map_or(0.0, |s| s.step_size),
             inverse_sqrt_correction: adamw.map_or(1.0, |s| s.inverse_sqrt_correction),
-            reserved: 0,
+            row_offset: share.offset,
         };
         bytes.extend(bytemuck::bytes_of(&step));
     }

@@ -428,3 +428,111 @@ fn memory_launches_and_recordings_work_and_nothing_is_left() {
         "0 objects are left"
     );
 }
+
+#[test]
+#[ignore = "a case runs it in a process of its own"]
+fn ranks_in_process() {
+    if !is_case() {
+        return;
+    }
+    let drivers = match NvidiaDriver::open_ranks(&[0, 1]) {
+        Ok(drivers) => drivers,
+        Err(error) => return tell(&error.to_string()),
+    };
+    let numbers = |driver: &NvidiaDriver, values: [f32; 3]| {
+        let at = driver.allocate(12).unwrap();
+        // SAFETY: it has just been allocated.
+        unsafe { driver.upload(at, bytemuck::cast_slice(&values)) }.unwrap();
+        at
+    };
+    let places = [
+        numbers(&drivers[0], [1.0, 2.0, 3.0]),
+        numbers(&drivers[1], [10.0, 20.0, 30.0]),
+    ];
+    let sum = |rank: usize, len| {
+        let mut queue = drivers[rank].queue().unwrap();
+        // SAFETY: the memory is live, and nothing else uses it.
+        unsafe { queue.sum_over_ranks(places[rank], len) }.and_then(|()| queue.synchronize())
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| sum(1, 2).unwrap());
+        sum(0, 2).unwrap();
+    });
+    for (driver, at, third) in [(&drivers[0], places[0], 3.0), (&drivers[1], places[1], 30.0)] {
+        let mut values = [0.0f32; 3];
+        // SAFETY: as above.
+        unsafe { driver.download(at, bytemuck::cast_slice_mut(&mut values)) }.unwrap();
+        assert_eq!(values, [11.0, 22.0, third]);
+    }
+    // One device does not come to the next sum: the other must not wait for ever.
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| sum(0, 3).unwrap_err());
+        drivers[1].give_up_sums();
+        drivers[0].give_up_sums();
+        let error = waiting.join().unwrap();
+        assert!(
+            matches!(error, CudaError::GivenUp | CudaError::Nccl { .. }),
+            "{error}"
+        );
+    });
+    assert!(
+        matches!(sum(0, 1), Err(CudaError::GivenUp)),
+        "there is no sum after that"
+    );
+    for (driver, at) in drivers.iter().zip(places) {
+        // SAFETY: nothing runs.
+        unsafe { driver.free(at) };
+    }
+    drop(drivers);
+    // SAFETY: the libraries are those that are loaded already, and the functions have this type.
+    let live = |library: std::ffi::OsString, name: &[u8]| unsafe {
+        let library = libloading::Library::new(library).unwrap();
+        library.get::<unsafe extern "C" fn() -> i32>(name).unwrap()()
+    };
+    let communicators = live(
+        std::env::var_os("ENGINE_NCCL").unwrap(),
+        b"fake_live_communicators",
+    );
+    tell(&format!(
+        "{communicators} communicators and {} objects are left",
+        live("libcuda.so".into(), b"fake_live")
+    ));
+}
+
+/// What opening two devices says on a machine.
+fn opening_two(name: &str, definitions: &[&str], variables: &[(&str, &str)]) -> String {
+    let mut machine = Machine::new(name, variables);
+    machine.library("libnccl", definitions);
+    let library = machine.folder.join("libnccl.so").to_str().unwrap().to_owned();
+    machine.variables.push(("ENGINE_NCCL".to_owned(), library));
+    machine.run("ranks_in_process")
+}
+
+#[test]
+fn several_devices_sum_and_never_wait_for_one_that_failed() {
+    assert_eq!(
+        opening_two("ranks", &[], &[]),
+        "0 communicators and 0 objects are left"
+    );
+}
+
+#[test]
+fn what_several_devices_lack_is_told() {
+    assert_eq!(
+        Machine::new("nccl", &[]).run("ranks_in_process"),
+        "NCCL, which several GPUs need, was not found (libnccl.so.2); install the package libnccl2 or PyPI's nvidia-nccl and name its \
+         folder in ENGINE_NCCL, or use one GPU (--device cuda:0)"
+    );
+    assert_eq!(
+        opening_two("abort", &["-DWITHOUT_ABORT"], &[]),
+        "ncclCommAbort failed: the library lacks it"
+    );
+    assert_eq!(
+        opening_two("usage", &[], &[("FAKE_NCCL", "5")]),
+        "ncclCommInitAll failed: invalid usage"
+    );
+    assert_eq!(
+        opening_two("one", &[], &[("FAKE_DEVICES", "1")]),
+        "there is no CUDA device 1; use cuda:0, or use --device cpu"
+    );
+}

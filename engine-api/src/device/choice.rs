@@ -23,7 +23,7 @@ pub(super) const BACKENDS: [Known; 3] = [
     Known {
         name: "cuda",
         built: cfg!(feature = "cuda"),
-        which: "[:INDEX]",
+        which: "[:INDEX[,INDEX]|:all]",
     },
     Known {
         name: "wgpu",
@@ -37,6 +37,15 @@ pub(super) const BACKENDS: [Known; 3] = [
     },
 ];
 
+/// Which of several GPUs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Gpus {
+    /// All that there are.
+    All,
+    /// Those with these numbers, each once, at least one.
+    Numbers(Vec<usize>),
+}
+
 /// A device as it was asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum Choice {
@@ -45,8 +54,8 @@ pub(super) enum Choice {
     Auto,
     /// The processor.
     Cpu,
-    /// An NVIDIA GPU by its number.
-    Cuda(usize),
+    /// NVIDIA GPUs of this machine.
+    Cuda(Gpus),
     /// A graphics device: the best, or by its number or a part of its name.
     Wgpu(Option<String>),
 }
@@ -67,8 +76,7 @@ impl FromStr for Choice {
         };
         match backend.name {
             name if !backend.built => Err(not_built(name)),
-            "cuda" => which
-                .map_or(Some(0), index)
+            "cuda" => gpus(which.unwrap_or("0"))
                 .map(Self::Cuda)
                 .ok_or_else(|| unknown(text)),
             "wgpu" => Ok(Self::Wgpu(which.map(str::to_owned))),
@@ -82,11 +90,26 @@ impl fmt::Display for Choice {
         match self {
             Self::Auto => f.write_str("auto"),
             Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(index) => write!(f, "cuda:{index}"),
+            Self::Cuda(Gpus::All) => f.write_str("cuda:all"),
+            Self::Cuda(Gpus::Numbers(numbers)) => {
+                let numbers: Vec<String> = numbers.iter().map(usize::to_string).collect();
+                write!(f, "cuda:{}", numbers.join(","))
+            }
             Self::Wgpu(None) => f.write_str("wgpu"),
             Self::Wgpu(Some(which)) => write!(f, "wgpu:{which}"),
         }
     }
+}
+
+/// `all`, or numbers with commas between them, none of them twice.
+fn gpus(text: &str) -> Option<Gpus> {
+    if text.eq_ignore_ascii_case("all") {
+        return Some(Gpus::All);
+    }
+    let numbers: Vec<usize> = text.split(',').map(index).collect::<Option<_>>()?;
+    let is_repeated = |(at, number): (usize, &usize)| numbers[..at].contains(number);
+    let are_distinct = !numbers.iter().enumerate().any(is_repeated);
+    are_distinct.then_some(Gpus::Numbers(numbers))
 }
 
 /// The number of a device: digits alone.
@@ -156,16 +179,28 @@ mod tests {
     #[test]
     fn gpus_have_numbers() {
         assert_eq!("CUDA".parse::<Choice>().unwrap().to_string(), "cuda:0");
-        assert_eq!("cuda:12".parse::<Choice>().unwrap(), Choice::Cuda(12));
+        for (text, gpus, shown) in [
+            ("cuda:12", Gpus::Numbers(vec![12]), "cuda:12"),
+            ("cuda:1,0,12", Gpus::Numbers(vec![1, 0, 12]), "cuda:1,0,12"),
+            ("Cuda:ALL", Gpus::All, "cuda:all"),
+        ] {
+            let choice: Choice = text.parse().unwrap();
+            assert_eq!(choice, Choice::Cuda(gpus));
+            assert_eq!(choice.to_string(), shown);
+        }
         for text in [
             "cuda:-1",
             "cuda:+1",
             "cuda:one",
             "cuda:0:1",
+            "cuda:0,",
+            "cuda:0,0",
+            "cuda:0,all",
+            "cuda:0, 1",
             "cuda:99999999999999999999",
         ] {
             assert!(error(text).starts_with(&format!(
-                "there is no device {text:?}; use auto or cuda[:INDEX] or "
+                "there is no device {text:?}; use auto or cuda[:INDEX[,INDEX]|:all] or "
             )));
         }
     }

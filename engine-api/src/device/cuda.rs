@@ -5,19 +5,34 @@ use std::sync::Arc;
 use engine_core::backend::{Backend, DeviceInfo};
 
 use crate::EngineError;
-
-/// Opens a GPU by its number.
 #[cfg(feature = "cuda")]
-pub(super) fn open(index: usize) -> Result<Arc<dyn Backend>, EngineError> {
-    let backend = engine_kernels_cuda::CudaBackend::open(index).map_err(|e| EngineError::Device {
-        device: format!("cuda:{index}"),
+use crate::device::choice::Choice;
+use crate::device::choice::Gpus;
+
+/// Opens GPUs: one by itself, several as one device.
+#[cfg(feature = "cuda")]
+pub(super) fn open(gpus: &Gpus) -> Result<Arc<dyn Backend>, EngineError> {
+    use engine_kernels_cuda::{CudaBackend, CudaError, CudaRanks};
+
+    let open = || -> Result<Arc<dyn Backend>, CudaError> {
+        let numbers = match gpus {
+            Gpus::All => (0..engine_kernels_cuda::driver::devices()?.len()).collect(),
+            Gpus::Numbers(numbers) => numbers.clone(),
+        };
+        Ok(match numbers.as_slice() {
+            [] => Arc::new(CudaBackend::open(0)?),
+            [number] => Arc::new(CudaBackend::open(*number)?),
+            numbers => Arc::new(CudaRanks::open(numbers)?),
+        })
+    };
+    open().map_err(|e| EngineError::Device {
+        device: Choice::Cuda(gpus.clone()).to_string(),
         reason: e.to_string(),
-    })?;
-    Ok(Arc::new(backend))
+    })
 }
 
 #[cfg(not(feature = "cuda"))]
-pub(super) fn open(_: usize) -> Result<Arc<dyn Backend>, EngineError> {
+pub(super) fn open(_: &Gpus) -> Result<Arc<dyn Backend>, EngineError> {
     Err(super::choice::not_built("cuda"))
 }
 
@@ -47,17 +62,19 @@ mod tests {
     use crate::Device;
 
     #[test]
-    fn a_gpu_that_is_not_there_is_told_in_one_sentence() {
+    fn gpus_that_are_not_there_are_told_in_one_sentence() {
         // There is no machine with so many.
-        let device: Device = "cuda:999".parse().unwrap();
-        let error = device.open().err().unwrap().to_string();
-        assert!(
-            error.starts_with("the device cuda:999 cannot be used: "),
-            "{error}"
-        );
-        assert!(
-            error.ends_with("use --device cpu") && !error.contains('\n'),
-            "{error}"
-        );
+        for name in ["cuda:999", "cuda:998,999"] {
+            let device: Device = name.parse().unwrap();
+            let error = device.open().err().unwrap().to_string();
+            assert!(
+                error.starts_with(&format!("the device {name} cannot be used: ")),
+                "{error}"
+            );
+            assert!(
+                error.ends_with("use --device cpu") && !error.contains('\n'),
+                "{error}"
+            );
+        }
     }
 }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use engine_core::backend::{Backend, DeviceInfo};
 
 use crate::EngineError;
-use choice::{BACKENDS, Choice, not_built};
+use choice::{BACKENDS, Choice, Gpus, not_built};
 
 /// Devices in use, as they were asked for: to open a GPU takes longer than to train on a small table.
 static OPENED: Mutex<Vec<(Device, Weak<dyn Backend>)>> = Mutex::new(Vec::new());
@@ -61,7 +61,7 @@ impl Device {
         match &self.choice {
             Choice::Auto => self.open_first(),
             Choice::Cpu => cpu::open(self.threads),
-            Choice::Cuda(index) => cuda::open(*index),
+            Choice::Cuda(gpus) => cuda::open(gpus),
             Choice::Wgpu(which) => wgpu::open(which.as_deref()),
         }
     }
@@ -71,7 +71,7 @@ impl Device {
         let mut failure = not_built("cpu");
         for backend in BACKENDS.iter().filter(|b| b.built) {
             let opened = match backend.name {
-                "cuda" => cuda::open(0),
+                "cuda" => cuda::open(&Gpus::Numbers(vec![0])),
                 "wgpu" => wgpu::open_hardware(),
                 _ => cpu::open(self.threads),
             };
@@ -88,7 +88,7 @@ impl Device {
 impl FromStr for Device {
     type Err = EngineError;
 
-    /// Reads `auto`, the name of a backend, or the name and which of its devices, as `wgpu:1`.
+    /// Reads `auto`, the name of a backend, or the name and which of its devices, as `wgpu:1` or `cuda:0,1`.
     fn from_str(text: &str) -> Result<Self, EngineError> {
         Ok(Self {
             choice: text.parse()?,

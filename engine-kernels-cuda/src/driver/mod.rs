@@ -4,6 +4,7 @@
 mod bounds;
 mod cache;
 mod compile;
+mod nccl;
 mod nvidia;
 pub mod nvrtc;
 mod probe;
@@ -83,10 +84,10 @@ pub trait Driver: fmt::Debug + Send + Sync {
     /// As for [`Self::free`].
     unsafe fn free_pinned(&self, memory: DevicePtr);
 
-    /// Copies from the host to the device (or to pinned memory) and waits for it.
+    /// Copies from the host to the device and waits for it.
     ///
     /// # Safety
-    /// `to` begins a live allocation with room for `from`, and nothing that runs uses it.
+    /// `to` lies in a live allocation with room for `from`, and nothing that runs uses it.
     ///
     /// # Errors
     /// [`CudaError`] when the driver fails.
@@ -106,6 +107,10 @@ pub trait Driver: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`CudaError`] when the driver fails.
     fn queue(&self) -> Result<Box<dyn Queue>, CudaError>;
+
+    /// Ends the sums that this device and those that belong to it wait for, because one of them has failed: runs that wait end with an
+    /// error, and so does every later sum.
+    fn give_up_sums(&self) {}
 }
 
 /// Launches that run one after another, in one lane or several that run beside each other.
@@ -159,6 +164,16 @@ pub trait Queue: fmt::Debug + Send {
 
     /// Forgets all recordings.
     fn clear_recordings(&mut self);
+
+    /// Adds up `len` numbers over all devices that belong together, behind what lane 0 holds: each of them then holds the sums, the same
+    /// bits on all. Every device must ask for the same sums in the same order.
+    ///
+    /// # Safety
+    /// `numbers` is a live allocation of single precision numbers, at least `len`.
+    ///
+    /// # Errors
+    /// [`CudaError`] when the device belongs to no others, or a sum was given up.
+    unsafe fn sum_over_ranks(&mut self, numbers: DevicePtr, len: usize) -> Result<(), CudaError>;
 
     /// Waits until everything has run.
     ///

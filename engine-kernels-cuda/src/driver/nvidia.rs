@@ -1,6 +1,7 @@
 //! The NVIDIA driver as a [`Driver`]: context, memory, transfers, functions of the compiled kernels.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::{CString, c_int, c_void};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,6 +9,7 @@ use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{self, CUdevice_attribute, CUfunction_attribute, CUresult};
 
 use crate::driver::bounds::Bounds;
+use crate::driver::nccl::{self, Communicators, Rank};
 use crate::driver::stream::{NvidiaQueue, Stream};
 use crate::driver::{DevicePtr, Driver, DriverInfo, Queue, compile, probe};
 use crate::error::CudaError;
@@ -18,6 +20,9 @@ const OLDEST_CAPABILITY: (u32, u32) = (7, 5);
 
 /// Allocations are made in multiples of so many bytes.
 const GRANULARITY: usize = 256;
+
+/// Compiled kernels by compute capability.
+type Images = HashMap<(u32, u32), Vec<u8>>;
 
 /// A device of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +68,8 @@ unsafe impl Sync for Context {}
 pub struct NvidiaDriver {
     /// For copies, beside the queues. Declared first, so that it goes before the context.
     transfers: Mutex<Stream>,
+    /// Its place among several devices.
+    rank: Option<Rank>,
     context: Arc<Context>,
 }
 
@@ -151,6 +158,31 @@ impl NvidiaDriver {
     /// # Errors
     /// [`CudaError`], one variant for each thing that may be missing.
     pub fn open(index: usize) -> Result<Self, CudaError> {
+        Self::open_alone(index, &mut Images::new())
+    }
+
+    /// Opens several devices that can sum over each other, by NCCL.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and [`CudaError::NoNccl`] and [`CudaError::Nccl`].
+    pub fn open_ranks(indices: &[usize]) -> Result<Vec<Self>, CudaError> {
+        let mut images = Images::new();
+        let open = |index: &usize| Self::open_alone(*index, &mut images);
+        let mut drivers = indices
+            .iter()
+            .map(open)
+            .collect::<Result<Vec<Self>, CudaError>>()?;
+        nccl::probe()?;
+        let contexts = drivers.iter().map(|driver| Arc::clone(&driver.context)).collect();
+        let all = Communicators::connect(indices, contexts)?;
+        for (rank, driver) in drivers.iter_mut().enumerate() {
+            let all = Arc::clone(&all);
+            driver.rank = Some(Rank { all, rank });
+        }
+        Ok(drivers)
+    }
+
+    fn open_alone(index: usize, images: &mut Images) -> Result<Self, CudaError> {
         let version = match start() {
             Err(CudaError::NoDevice { .. }) => return Err(CudaError::NoDevice { index, count: 0 }),
             other => other?,
@@ -160,18 +192,25 @@ impl NvidiaDriver {
             return Err(CudaError::NoDevice { index, count });
         }
         let (device, described) = describe(index, version)?;
-        if described.compute_capability < OLDEST_CAPABILITY {
+        let capability = described.compute_capability;
+        if capability < OLDEST_CAPABILITY {
             return Err(CudaError::OldDevice {
                 device: described.name,
-                found: described.compute_capability,
+                found: capability,
             });
         }
-        let image = compile::kernels(described.compute_capability, version)?;
+        if let Entry::Vacant(entry) = images.entry(capability) {
+            entry.insert(compile::kernels(capability, version)?);
+        }
         let mut context = Context::retain(device, described, version)?;
-        context.load(&image)?;
+        context.load(&images[&capability])?;
         let context = Arc::new(context);
         let transfers = Mutex::new(Stream::new(&context)?);
-        Ok(Self { transfers, context })
+        Ok(Self {
+            transfers,
+            rank: None,
+            context,
+        })
     }
 
     /// Runs a copy of some bytes on the stream for transfers and waits for it.
@@ -382,6 +421,12 @@ impl Driver for NvidiaDriver {
     }
 
     fn queue(&self) -> Result<Box<dyn Queue>, CudaError> {
-        Ok(Box::new(NvidiaQueue::new(&self.context)?))
+        Ok(Box::new(NvidiaQueue::new(&self.context, self.rank.clone())?))
+    }
+
+    fn give_up_sums(&self) {
+        if let Some(rank) = &self.rank {
+            rank.all.give_up();
+        }
     }
 }

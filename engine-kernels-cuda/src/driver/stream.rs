@@ -7,6 +7,7 @@ use std::sync::Arc;
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{self, CUevent_flags, CUevent_wait_flags, CUresult, CUstreamCaptureMode};
 
+use crate::driver::nccl::Rank;
 use crate::driver::nvidia::{Context, failed};
 use crate::driver::{DevicePtr, Launch, Queue};
 use crate::error::CudaError;
@@ -143,16 +144,19 @@ pub(crate) struct NvidiaQueue {
     recorded: usize,
     is_recording: bool,
     lanes: Vec<Stream>,
+    /// The device's place among several.
+    rank: Option<Rank>,
 }
 
 impl NvidiaQueue {
-    pub(crate) fn new(context: &Arc<Context>) -> Result<Self, CudaError> {
+    pub(crate) fn new(context: &Arc<Context>, rank: Option<Rank>) -> Result<Self, CudaError> {
         Ok(Self {
             context: Arc::clone(context),
             recordings: BTreeMap::new(),
             recorded: 0,
             is_recording: false,
             lanes: vec![Stream::new(context)?],
+            rank,
         })
     }
 
@@ -269,9 +273,22 @@ impl Queue for NvidiaQueue {
         self.recordings.clear();
     }
 
+    unsafe fn sum_over_ranks(&mut self, numbers: DevicePtr, len: usize) -> Result<(), CudaError> {
+        self.refuse_while_recording("ncclAllReduce")?;
+        let rank = self.rank.as_ref().ok_or_else(|| CudaError::Nccl {
+            call: "ncclAllReduce",
+            reason: "the device was opened alone".to_owned(),
+        })?;
+        self.context.bind()?;
+        // SAFETY: the caller's; the stream is one of this device, whose context is current.
+        unsafe { rank.sum(numbers, len, self.lanes[0].stream.cast()) }
+    }
+
     fn synchronize(&mut self) -> Result<(), CudaError> {
         self.refuse_while_recording("cuStreamSynchronize")?;
-        self.lanes.iter().try_for_each(Stream::wait)
+        self.lanes.iter().try_for_each(Stream::wait)?;
+        // A sum that was given up ends as if it had been made.
+        self.rank.as_ref().map_or(Ok(()), Rank::check)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Launches of `batch.cu`.
 
+use std::ops::Range;
+
 use bytemuck::{Pod, Zeroable};
 use engine_core::ir::Op;
 use engine_core::ir::ops::batch::{ColumnOrder, GatherRows, OrderDraw, Reading};
@@ -12,22 +14,43 @@ use crate::error::CudaError;
 /// Rows that a block gathers.
 const GATHER_ROWS: u32 = 16;
 
+/// Which rows of a table make the batch of a step.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
-struct GatherRowsArgs {
+struct SourceArgs {
     table: u64,
-    places: u64,
-    codes: u64,
     steps: u64,
     len: u64,
     stride: u32,
-    columns: u32,
     rows: u32,
+    batch_rows: u32,
     steps_per_epoch: u32,
     half_bits: u32,
+    ring_steps: u32,
+}
+layout!(SourceArgs, 48);
+
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct GatherRowsArgs {
+    source: SourceArgs,
+    ring: u64,
+    places: u64,
+    codes: u64,
+    columns: u32,
     reserved: u32,
 }
-layout!(GatherRowsArgs, 64);
+layout!(GatherRowsArgs, 80);
+
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct FetchRowsArgs {
+    source: SourceArgs,
+    ring: u64,
+    first_in_run: u32,
+    reserved: u32,
+}
+layout!(FetchRowsArgs, 64);
 
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
@@ -50,34 +73,57 @@ pub(super) fn make(
     Ok(as_op::<ColumnOrder>(op).map(|op| Box::new(op) as Box<dyn CudaKernel>))
 }
 
+/// The source of a batch.
+fn source(op: &GatherRows, cx: &Bound<'_>) -> SourceArgs {
+    let table = cx.table(op.table);
+    let len = table.codes.rows() as u64;
+    let bits = 64 - len.saturating_sub(1).leading_zeros();
+    SourceArgs {
+        table: table.rows(),
+        steps: cx.steps,
+        len,
+        stride: table.stride,
+        rows: cx.rows(),
+        batch_rows: cx.share.batch_rows,
+        steps_per_epoch: match op.reading {
+            Reading::Shuffled { steps_per_epoch } => steps_per_epoch.max(1),
+            Reading::Sequential => 0,
+        },
+        half_bits: bits.div_ceil(2).max(1),
+        ring_steps: cx.ring.map_or(0, |ring| ring.steps),
+    }
+}
+
 impl CudaKernel for GatherRows {
     fn launch(&self, cx: &Bound<'_>, launches: &mut Launches) {
-        let table = cx.table(self.table);
-        let len = table.codes.rows() as u64;
-        let bits = 64 - len.saturating_sub(1).leading_zeros();
         let args = GatherRowsArgs {
-            table: table.rows(),
-            places: table.places(),
+            source: source(self, cx),
+            ring: cx.ring.map_or(0, |ring| ring.address),
+            places: cx.table(self.table).places(),
             codes: cx.output(0),
-            steps: cx.steps,
-            len,
-            stride: table.stride,
             columns: self.columns as u32,
-            rows: cx.rows(),
-            steps_per_epoch: match self.reading {
-                Reading::Shuffled { steps_per_epoch } => steps_per_epoch.max(1),
-                Reading::Sequential => 0,
-            },
-            half_bits: bits.div_ceil(2).max(1),
             reserved: 0,
         };
-        launches.push(
-            "gather_rows",
-            [cx.rows().div_ceil(GATHER_ROWS), 1, 1],
-            THREADS,
-            &args,
-        );
+        let blocks = cx.rows().div_ceil(GATHER_ROWS);
+        launches.push("gather_rows", [blocks, 1, 1], THREADS, &args);
     }
+
+    fn gathers(&self) -> Option<&GatherRows> {
+        Some(self)
+    }
+}
+
+/// Fetches the rows of some steps of the run into the ring in front of their table.
+pub(crate) fn fetch_rows(op: &GatherRows, cx: &Bound<'_>, steps: Range<u32>, launches: &mut Launches) {
+    let Some(ring) = cx.ring else { return };
+    let args = FetchRowsArgs {
+        source: source(op, cx),
+        ring: ring.address,
+        first_in_run: steps.start,
+        reserved: 0,
+    };
+    let blocks = cx.rows().div_ceil(GATHER_ROWS);
+    launches.push("fetch_rows", [blocks, steps.len() as u32, 1], THREADS, &args);
 }
 
 impl CudaKernel for ColumnOrder {

@@ -15,16 +15,20 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytemuck::Pod;
-use engine_core::backend::{BackendError, Run};
+use engine_core::backend::BackendError;
+use engine_core::ir::ops::batch::GatherRows;
 use engine_core::ir::ops::reduce::FillRows;
 use engine_core::ir::{Groups, Op, Program, ResourceId, ValueId};
 
-use crate::buffer::{CudaBuffer, PackedTable};
+use crate::buffer::CudaBuffer;
 use crate::driver::{DevicePtr, Driver, DriverInfo};
 use crate::error::CudaError;
 use crate::memory::Memory;
+use crate::share::Share;
+use crate::streaming::RingView;
+use crate::table::PackedTable;
 
-pub(crate) use batch::next_step;
+pub(crate) use batch::{fetch_rows, next_step};
 
 /// Names of the ops that have a kernel.
 pub const KERNELS: &[&str] = engine_core::ir::ops::OP_NAMES;
@@ -91,6 +95,16 @@ pub(crate) trait CudaKernel: Send + fmt::Debug {
 
     /// Memory that kernels of this program share beside values and resources, and whether this one writes it.
     fn shares(&self) -> Option<(DevicePtr, bool)> {
+        None
+    }
+
+    /// The op, if it reads rows of a table.
+    fn gathers(&self) -> Option<&GatherRows> {
+        None
+    }
+
+    /// Numbers that the op needs of all rows of a batch: where several devices compute it, they are summed before.
+    fn sums(&self) -> Option<ResourceId> {
         None
     }
 
@@ -200,7 +214,7 @@ impl<'a> Room<'a> {
 /// Addresses of everything that one op touches in a run.
 pub(crate) struct Bound<'a> {
     pub(crate) program: &'a Program,
-    pub(crate) run: &'a Run,
+    pub(crate) share: Share,
     /// Address of each value.
     pub(crate) values: &'a [DevicePtr],
     pub(crate) resources: &'a [&'a CudaBuffer],
@@ -209,11 +223,14 @@ pub(crate) struct Bound<'a> {
     /// Values that the op takes and defines.
     pub(crate) inputs: &'a [ValueId],
     pub(crate) outputs: &'a [ValueId],
+    /// What lies in front of the table that the op reads.
+    pub(crate) ring: Option<RingView>,
 }
 
 impl Bound<'_> {
+    /// Rows that this device computes.
     fn rows(&self) -> u32 {
-        self.run.rows
+        self.share.rows
     }
 
     fn input(&self, i: usize) -> DevicePtr {

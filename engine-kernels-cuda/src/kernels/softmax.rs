@@ -107,7 +107,10 @@ impl CudaKernel for Forward {
             rows: cx.rows(),
             width: cx.input_width(0),
             groups: self.groups,
-            weight: self.weight.as_ref().map_or(0.0, |w| w.value(cx.rows()) as f32),
+            weight: self
+                .weight
+                .as_ref()
+                .map_or(0.0, |w| w.value(cx.share.batch_rows) as f32),
         };
         let kernel = match (with, &self.weight) {
             (false, _) => "softmax",

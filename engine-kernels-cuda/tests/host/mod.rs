@@ -9,6 +9,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic, as tests do")]
 
 mod compiler;
+mod queue;
+pub(crate) mod ranks;
 mod recording;
 
 use std::collections::BTreeMap;
@@ -21,7 +23,8 @@ use engine_kernels_cuda::driver::{DevicePtr, Driver, DriverInfo, Launch, Queue};
 use engine_kernels_cuda::error::CudaError;
 use engine_kernels_cuda::source::FILES;
 use libloading::{Library, Symbol};
-use recording::{Recorder, Recording};
+use queue::HostQueue;
+use ranks::{Rank, Ranks};
 
 /// Shared memory that a block may ask for: what the oldest supported architecture has.
 const SHARED_PER_BLOCK: u32 = 64 << 10;
@@ -83,6 +86,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Debug)]
 pub(crate) struct HostDriver {
     shared: Arc<Shared>,
+    rank: Option<Rank>,
 }
 
 impl HostDriver {
@@ -109,7 +113,21 @@ impl HostDriver {
         };
         Self {
             shared: Arc::new(shared),
+            rank: None,
         }
+    }
+
+    /// Devices that sum over each other.
+    pub(crate) fn ranks(count: usize) -> (Vec<Self>, Arc<Ranks>) {
+        let all = Ranks::new(count);
+        let driver = |rank| Self {
+            rank: Some(Rank {
+                all: Arc::clone(&all),
+                rank,
+            }),
+            ..Self::new()
+        };
+        ((0..count).map(driver).collect(), all)
     }
 
     /// Launches that have run so far.
@@ -302,114 +320,12 @@ impl Driver for HostDriver {
     }
 
     fn queue(&self) -> Result<Box<dyn Queue>, CudaError> {
-        Ok(Box::new(HostQueue {
-            shared: Arc::clone(&self.shared),
-            recorder: None,
-            recordings: BTreeMap::new(),
-            made: 0,
-        }))
+        Ok(Box::new(HostQueue::new(&self.shared, self.rank.clone())))
     }
-}
 
-/// Launches that run when they are put in, or when the recording that they are in is replayed.
-#[derive(Debug)]
-pub(crate) struct HostQueue {
-    shared: Arc<Shared>,
-    recorder: Option<(Recorder, ThreadId)>,
-    recordings: BTreeMap<usize, Recording>,
-    made: usize,
-}
-
-impl HostQueue {
-    fn leave_recording(&mut self) -> Option<Recorder> {
-        let (recorder, thread) = self.recorder.take()?;
-        let mut threads = lock(&self.shared.recording);
-        let place = threads.iter().position(|other| *other == thread)?;
-        threads.remove(place);
-        Some(recorder)
-    }
-}
-
-impl Queue for HostQueue {
-    unsafe fn launch(&mut self, lane: usize, launch: &Launch<'_>) -> Result<(), CudaError> {
-        self.shared.check_launch(launch)?;
-        let owned = OwnedLaunch {
-            kernel: launch.kernel,
-            grid: launch.grid,
-            block: launch.block,
-            shared: launch.shared,
-            args: launch.args.to_vec(),
-        };
-        match &mut self.recorder {
-            Some((recorder, _)) => recorder.launch(lane, owned),
-            // SAFETY: the caller's.
-            None => unsafe { self.shared.run(&owned) },
+    fn give_up_sums(&self) {
+        if let Some(rank) = &self.rank {
+            rank.all.give_up();
         }
-        Ok(())
-    }
-
-    unsafe fn upload(&mut self, to: DevicePtr, from: &[u8]) -> Result<(), CudaError> {
-        assert!(self.recorder.is_none(), "a copy from the host cannot be recorded");
-        self.shared.check_live(to, from.len());
-        // SAFETY: `to` is live memory with room, and of no allocation of Rust.
-        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to as *mut u8, from.len()) };
-        Ok(())
-    }
-
-    fn order(&mut self, from: usize, to: usize) -> Result<(), CudaError> {
-        if let Some((recorder, _)) = &mut self.recorder {
-            recorder.order(from, to);
-        }
-        Ok(())
-    }
-
-    fn begin_recording(&mut self) -> Result<(), CudaError> {
-        assert!(self.recorder.is_none(), "a recording within a recording");
-        let thread = std::thread::current().id();
-        lock(&self.shared.recording).push(thread);
-        self.recorder = Some((Recorder::default(), thread));
-        Ok(())
-    }
-
-    fn end_recording(&mut self) -> Result<usize, CudaError> {
-        let recorder = self
-            .leave_recording()
-            .expect("a recording ends that was not begun");
-        self.recordings.insert(self.made, recorder.finish());
-        self.made += 1;
-        Ok(self.made - 1)
-    }
-
-    unsafe fn replay(&mut self, recording: usize) -> Result<(), CudaError> {
-        assert!(
-            self.recorder.is_none(),
-            "a recording is replayed while another is made"
-        );
-        let recording = self
-            .recordings
-            .get(&recording)
-            .expect("there is no such recording");
-        let seed = self.shared.seed.fetch_add(1, Ordering::Relaxed);
-        for launch in recording.some_order(seed) {
-            // SAFETY: the caller's.
-            unsafe { self.shared.run(launch) };
-        }
-        Ok(())
-    }
-
-    fn clear_recordings(&mut self) {
-        self.recordings.clear();
-    }
-
-    fn synchronize(&mut self) -> Result<(), CudaError> {
-        assert!(self.recorder.is_none(), "waiting while a recording is made");
-        self.shared.check_guards("a copy");
-        Ok(())
-    }
-}
-
-impl Drop for HostQueue {
-    fn drop(&mut self) {
-        self.leave_recording();
     }
 }

@@ -1,0 +1,209 @@
+//! What is bound to a run is checked before anything is launched, so that kernels can rely on it.
+
+use engine_core::backend::{BackendError, Buffer, Run};
+use engine_core::ir::ops::batch::{GatherRows, Reading};
+use engine_core::ir::{DType, Program, ResourceKind, Rows};
+
+use crate::buffer::CudaBuffer;
+use crate::driver::DevicePtr;
+use crate::executable::CudaExecutable;
+use crate::share::Share;
+
+/// The error of a binding that does not fit.
+pub(crate) fn mismatch(program: &Program, binding: &str, expected: String, got: String) -> BackendError {
+    BackendError::BufferMismatch {
+        program: program.name().to_owned(),
+        binding: binding.to_owned(),
+        expected,
+        got,
+    }
+}
+
+/// The error of a buffer of another backend.
+pub(crate) fn foreign(program: &Program, binding: &str) -> BackendError {
+    let (expected, got) = ("a buffer of the cuda backend".to_owned(), "another's".to_owned());
+    mismatch(program, binding, expected, got)
+}
+
+/// Checks the number of resources and inputs.
+pub(crate) fn check_counts(program: &Program, resources: usize, inputs: usize) -> Result<(), BackendError> {
+    let bindings = [
+        ("resources", program.resources().len(), resources),
+        ("inputs", program.inputs().len(), inputs),
+    ];
+    for (kind, expected, got) in bindings {
+        if expected != got {
+            return Err(mismatch(
+                program,
+                kind,
+                format!("{expected} {kind}"),
+                format!("{got}"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a batch is not larger than what was compiled for.
+pub(crate) fn check_rows(program: &Program, run: &Run, allowed: usize) -> Result<(), BackendError> {
+    let needed = u64::from(run.rows) * u64::from(run.time);
+    if needed <= allowed as u64 {
+        return Ok(());
+    }
+    Err(BackendError::Limit {
+        backend: "cuda",
+        what: format!("a batch of program {:?}", program.name()),
+        needed,
+        allowed: allowed as u64,
+    })
+}
+
+/// Programs that need more elements than a kernel can count are refused.
+pub(crate) fn check_size(program: &Program, max_rows: usize) -> Result<(), BackendError> {
+    let inputs = program.inputs().iter().map(|i| i.value);
+    let values = program
+        .nodes()
+        .iter()
+        .flat_map(|n| n.outputs.iter().copied())
+        .chain(inputs);
+    let widest = values.map(|v| program.shape(v).groups.total()).max().unwrap_or(0);
+    let (needed, allowed) = (widest as u64 * max_rows as u64, 1 << 31);
+    if needed > allowed {
+        return Err(BackendError::Limit {
+            backend: "cuda",
+            what: format!("a value of program {:?}", program.name()),
+            needed,
+            allowed,
+        });
+    }
+    Ok(())
+}
+
+/// The buffers behind what is bound.
+pub(crate) fn buffers<'a>(
+    program: &Program,
+    resources: &'a mut [&mut dyn Buffer],
+) -> Result<Vec<&'a mut CudaBuffer>, BackendError> {
+    let mut buffers: Vec<&mut CudaBuffer> = Vec::with_capacity(resources.len());
+    for (buffer, resource) in resources.iter_mut().zip(program.resources()) {
+        let found = buffer.as_any_mut().downcast_mut();
+        buffers.push(found.ok_or_else(|| foreign(program, &resource.name))?);
+    }
+    Ok(buffers)
+}
+
+/// The buffers behind the inputs.
+pub(crate) fn inputs<'a>(
+    program: &Program,
+    inputs: &[&'a dyn Buffer],
+) -> Result<Vec<&'a CudaBuffer>, BackendError> {
+    let buffers = inputs.iter().zip(program.inputs()).map(|(buffer, input)| {
+        let found = buffer.as_any().downcast_ref();
+        found.ok_or_else(|| foreign(program, &input.name))
+    });
+    buffers.collect()
+}
+
+impl CudaExecutable {
+    /// Checks everything that is bound; gives the addresses of the inputs.
+    pub(crate) fn bind(
+        &self,
+        run: &Run,
+        share: Share,
+        resources: &[&mut CudaBuffer],
+        inputs: &[&CudaBuffer],
+    ) -> Result<Vec<DevicePtr>, BackendError> {
+        check_counts(&self.program, resources.len(), inputs.len())?;
+        let own = Run {
+            rows: share.rows,
+            ..*run
+        };
+        check_rows(&self.program, &own, self.max_rows)?;
+        for (resource, buffer) in self.program.resources().iter().zip(resources) {
+            let (fits, expected) = match &resource.kind {
+                ResourceKind::Arena(layout) => (
+                    buffer.numbers().is_some_and(|(_, len)| len == layout.len()),
+                    format!("{} numbers", layout.len()),
+                ),
+                ResourceKind::Codes { columns } => (
+                    buffer
+                        .table()
+                        .is_some_and(|t| t.codes.columns().len() == *columns),
+                    format!("codes of {columns} sub-columns"),
+                ),
+                _ => (buffer.numbers().is_some(), "numbers".to_owned()),
+            };
+            if !fits {
+                return Err(mismatch(
+                    &self.program,
+                    &resource.name,
+                    expected,
+                    buffer.describe(),
+                ));
+            }
+        }
+        self.check_reading(run, resources)?;
+        let addresses = inputs.iter().enumerate();
+        addresses
+            .map(|(i, buffer)| self.input(i, run, share, buffer))
+            .collect()
+    }
+
+    /// Rows that are read in order must exist.
+    fn check_reading(&self, run: &Run, resources: &[&mut CudaBuffer]) -> Result<(), BackendError> {
+        for node in self.program.nodes() {
+            let Some(op) = node.op.as_any().downcast_ref::<GatherRows>() else {
+                continue;
+            };
+            let len = resources[op.table.index()]
+                .table()
+                .map_or(0, |t| t.codes.rows() as u64);
+            let rows = u64::from(run.rows) * u64::from(run.steps);
+            let needed = match op.reading {
+                Reading::Sequential => run.first_row + rows,
+                Reading::Shuffled { steps_per_epoch } => {
+                    u64::from(steps_per_epoch.max(1).min(run.first_step + run.steps)) * u64::from(run.rows)
+                }
+            };
+            if run.rows > 0 && needed > len {
+                let name = &self.program.resources()[op.table.index()].name;
+                return Err(mismatch(
+                    &self.program,
+                    name,
+                    format!("{needed} rows"),
+                    format!("{len}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The address of input `index`, which is read where it lies, from the first row of this device on.
+    fn input(
+        &self,
+        index: usize,
+        run: &Run,
+        share: Share,
+        buffer: &CudaBuffer,
+    ) -> Result<DevicePtr, BackendError> {
+        let input = &self.program.inputs()[index];
+        let shape = self.program.shape(input.value);
+        let width = shape.groups.total();
+        let found = match shape.dtype {
+            DType::F32 => buffer.numbers(),
+            DType::U32 => buffer.words(),
+        };
+        match found {
+            Some((address, len)) if len == shape.rows.count(run) * width => Ok(match shape.rows {
+                Rows::One => address,
+                _ => address + (share.offset as usize * width * size_of::<u32>()) as DevicePtr,
+            }),
+            _ => Err(mismatch(
+                &self.program,
+                &input.name,
+                shape.to_string(),
+                buffer.describe(),
+            )),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Which rows of each batch a device computes.
+
+/// The rows of each batch that one of several devices computes: those after `offset`. Random numbers go by the row of the batch, so
+/// they do not depend on how many devices there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Share {
+    /// Rows that devices before this one compute.
+    pub(crate) offset: u32,
+    /// Rows of this device.
+    pub(crate) rows: u32,
+    /// Rows of the batch.
+    pub(crate) batch_rows: u32,
+}
+
+impl Share {
+    /// The share of the only device.
+    pub(crate) fn whole(batch_rows: u32) -> Self {
+        Self {
+            offset: 0,
+            rows: batch_rows,
+            batch_rows,
+        }
+    }
+
+    /// The share of device `rank` of `ranks`: as equal as whole rows allow.
+    pub(crate) fn of(batch_rows: u32, rank: usize, ranks: usize) -> Self {
+        let border = |rank: usize| (u64::from(batch_rows) * rank as u64 / ranks as u64) as u32;
+        Self {
+            offset: border(rank),
+            rows: border(rank + 1) - border(rank),
+            batch_rows,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_follow_each_other_and_differ_by_a_row_at_most() {
+        for batch_rows in [0, 1, 2, 7, 4096, u32::MAX] {
+            for ranks in 1..=9 {
+                let shares: Vec<Share> = (0..ranks)
+                    .map(|rank| Share::of(batch_rows, rank, ranks))
+                    .collect();
+                let mut next = 0;
+                for share in &shares {
+                    assert_eq!(share.offset, next);
+                    next += share.rows;
+                }
+                assert_eq!(next, batch_rows);
+                let rows = || shares.iter().map(|s| s.rows);
+                assert!(rows().max().unwrap_or(0) - rows().min().unwrap_or(0) <= 1);
+            }
+        }
+        assert_eq!(Share::of(5, 0, 1), Share::whole(5));
+    }
+}
