@@ -50,7 +50,9 @@ const DISKLESS: &[&str] = &[
 
 /// Files of those that may all the same: compiled kernels are kept between runs, which the backend alone can name.
 const DISK: &[&str] = &[
-    "engine-kernels-cuda/src/driver/cache.rs",
+    "engine-kernels-cuda/src/driver/cache/cleaning.rs",
+    "engine-kernels-cuda/src/driver/cache/mod.rs",
+    "engine-kernels-cuda/src/driver/nccl.rs",
     "engine-kernels-cuda/src/driver/nvrtc.rs",
 ];
 

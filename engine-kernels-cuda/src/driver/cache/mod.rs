@@ -1,5 +1,8 @@
 //! Compiled kernels on disk, so that a second start need not compile. An entry appears whole or not at all, one that is damaged
-//! is compiled again, and where nothing can be written all works without.
+//! is compiled again, and where nothing can be written all works without. What nobody uses any more is removed when another entry is
+//! written.
+
+mod cleaning;
 
 use std::fs;
 use std::io::{self, Write};
@@ -91,8 +94,9 @@ impl Cache {
             }
         };
         let image = unwrapped(&bytes);
-        if image.is_none() {
-            tracing::debug!(path = %path.display(), "compiled kernels in the cache are damaged");
+        match image {
+            Some(_) => cleaning::note_use(&path),
+            None => tracing::debug!(path = %path.display(), "compiled kernels in the cache are damaged"),
         }
         image.map(<[u8]>::to_vec)
     }
@@ -104,7 +108,10 @@ impl Cache {
             return;
         };
         match write_whole(&path, &wrapped(image)) {
-            Ok(()) => tracing::debug!(path = %path.display(), "compiled kernels are kept"),
+            Ok(()) => {
+                tracing::debug!(path = %path.display(), "compiled kernels are kept");
+                cleaning::clean(&path);
+            }
             Err(error) => tracing::debug!(path = %path.display(), %error, "compiled kernels cannot be kept"),
         }
     }
@@ -146,6 +153,8 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use super::*;
 
     const FILES: &[(&str, &str)] = &[("a.cu", "one"), ("b.cu", "two")];
@@ -272,6 +281,30 @@ mod tests {
         assert_eq!(cache.get(&key()), None);
         cache.put(&key(), b"image");
         assert_eq!(cache.get(&key()).as_deref(), Some(b"image".as_slice()));
+    }
+
+    #[test]
+    fn entries_that_are_not_used_are_removed_and_those_that_are_stay() {
+        let folder = Folder::new("old");
+        let cache = folder.cache();
+        let keys = [80, 86, 90, 100].map(|sm| Key::new(FILES, Target::Cubin(sm), (12, 8)));
+        let days = |days: u64| SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60);
+        let used = |key: &Key, time| {
+            let file = fs::File::options().append(true).open(cache.path(key).unwrap());
+            file.unwrap().set_modified(time).unwrap();
+        };
+        keys[..3].iter().for_each(|key| cache.put(key, b"image"));
+        fs::write(folder.0.join("below").join("another's"), "file").unwrap();
+        keys[..3].iter().for_each(|key| used(key, days(100)));
+        assert!(cache.get(&keys[0]).is_some(), "this is a use");
+        used(&keys[1], days(80));
+        cache.put(&keys[3], b"image");
+        let mut names = folder.names();
+        names.sort();
+        let mut expected: Vec<String> = [0, 1, 3].map(|i| format!("{}.bin", keys[i].0)).into();
+        expected.push("another's".to_owned());
+        expected.sort();
+        assert_eq!(names, expected);
     }
 
     #[test]
