@@ -16,9 +16,12 @@ use crate::args::{
 };
 use crate::failure::Failure;
 
-/// The device with its threads.
+/// The device, and how it is used.
 pub(crate) fn device(common: &CommonArgs) -> Result<Device, Failure> {
-    Ok(common.device.parse::<Device>()?.with_threads(common.threads))
+    let device = common.device.parse::<Device>()?;
+    Ok(device
+        .with_threads(common.threads)
+        .with_tensor_cores(common.tensor_cores))
 }
 
 pub(crate) fn reading(table: &TableArgs) -> ReadOptions {

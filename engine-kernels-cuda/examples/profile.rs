@@ -1,5 +1,5 @@
 //! Where the time of a training step and of a draw goes, kernel by kernel, on the first CUDA device: a model of the census table's
-//! shape over random codes.
+//! shape over random codes. `profile tensor-cores` multiplies on tensor cores.
 
 // The tables are what this program is run for.
 #![allow(clippy::print_stdout)]
@@ -14,7 +14,7 @@ use engine_core::argn::{ModelSize, Objective};
 use engine_core::backend::{Backend, Buffer, Run};
 use engine_core::ir::{SampleSpec, fold_inference, sample_program};
 use engine_core::schema::CodeTable;
-use engine_kernels_cuda::{CudaBackend, LaunchTime};
+use engine_kernels_cuda::{CudaBackend, CudaOptions, LaunchTime};
 
 const TABLE_ROWS: usize = 1_000_000;
 const STEPS: u32 = 256;
@@ -22,7 +22,11 @@ const DRAWN_ROWS: u32 = 1 << 20;
 
 fn main() -> Result<()> {
     let opened = Instant::now();
-    let backend = CudaBackend::open(0)?;
+    let options = CudaOptions {
+        tensor_cores: std::env::args().any(|argument| argument == "tensor-cores"),
+        ..CudaOptions::default()
+    };
+    let backend = CudaBackend::open_with(0, options)?;
     println!(
         "{}, opened in {:.3} s",
         backend.device().device,

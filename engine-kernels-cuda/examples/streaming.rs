@@ -14,7 +14,7 @@ use engine_core::backend::{Backend, Buffer, HostData, Run};
 use engine_core::schema::CodeTable;
 use engine_kernels_cuda::{CudaBackend, CudaOptions};
 
-const TABLE_ROWS: usize = 20_000_000;
+const TABLE_ROWS: usize = 8_000_000;
 const STEPS: u32 = 256;
 
 fn main() -> Result<()> {
@@ -24,6 +24,7 @@ fn main() -> Result<()> {
     let streamed = |fetch_ahead| CudaOptions {
         table_memory: Some(0),
         fetch_ahead,
+        ..CudaOptions::default()
     };
     let ways = [
         ("on the device", CudaOptions::default()),

@@ -1,7 +1,7 @@
 // Matrix products of one tile: 32 rows by 64 columns, 128 threads, 4 by 4 results a thread. Operands lie in shared memory,
 // filled with zeros where a ragged group ends.
 #pragma once
-#include "common.cuh"
+#include "tensor_cores.cuh"
 
 const u32 TILE_ROWS = 32;
 const u32 TILE_COLS = 64;
@@ -24,6 +24,64 @@ DEVICE void clear(Tile& tile) {
     }
 }
 
+DEVICE float4 load4(const float* at) { return *reinterpret_cast<const float4*>(at); }
+
+#if ON_TENSOR_CORES
+
+// Row of result i of this thread, in all products.
+DEVICE u32 tile_row(u32 i) { return i / 2 * 16 + i % 2 * 8 + mma_group(); }
+
+// Column of result j: a warp has 16 columns.
+DEVICE u32 tile_column(u32 j) { return threadIdx.x / WARP * 16 + j / 2 * 8 + mma_member() * 2 + j % 2; }
+
+// Column of result j of product_of_rows.
+DEVICE u32 tile_column_strided(u32 j) { return tile_column(j); }
+
+// sums[i][j] += x[row i, :] . w[:, column j], where rows, columns and depths lie these steps apart. The depth is rounded up to a multiple of 8:
+// behind it there are zeros.
+template <u32 row_step, u32 x_depth_step, u32 column_step, u32 w_depth_step>
+DEVICE void product(Tile& tile, const float* x, const float* w, u32 depth) {
+#pragma unroll 2
+    for (u32 k = 0; k < depth; k += 8) {
+        RowFactors rows[2];
+        ColumnFactors columns[2];
+#pragma unroll
+        for (u32 m = 0; m < 2; ++m) {
+            load_rows<row_step, x_depth_step>(rows[m], x, 16 * m, k);
+            load_columns<column_step, w_depth_step>(columns[m], w, threadIdx.x / WARP * 16 + 8 * m, k);
+        }
+#pragma unroll
+        for (u32 m = 0; m < 2; ++m) {
+#pragma unroll
+            for (u32 n = 0; n < 2; ++n) {
+                float sums[4];
+#pragma unroll
+                for (u32 e = 0; e < 4; ++e) sums[e] = tile.sums[2 * m + e / 2][2 * n + e % 2];
+                mma(sums, rows[m], columns[n]);
+#pragma unroll
+                for (u32 e = 0; e < 4; ++e) tile.sums[2 * m + e / 2][2 * n + e % 2] = sums[e];
+            }
+        }
+    }
+}
+
+// sums[i][j] += x[row i, :] . w[column j, :], both [.., depth] with rows `TILE_STRIDE` apart.
+DEVICE void product_of_rows(Tile& tile, const float* x, const float* w, u32 depth) {
+    product<TILE_STRIDE, 1, TILE_STRIDE, 1>(tile, x, w, depth);
+}
+
+// sums[i][j] += x[row i, :] . w[:, column j]: x rows `HALF_STRIDE` apart, w rows `TILE_STRIDE` apart.
+DEVICE void product_of_rows_and_columns(Tile& tile, const float* x, const float* w, u32 depth) {
+    product<HALF_STRIDE, 1, 1, TILE_STRIDE>(tile, x, w, depth);
+}
+
+// sums[i][j] += d[:, row i] . x[:, column j]: d rows `HALF_STRIDE` apart, x rows `TILE_STRIDE` apart.
+DEVICE void product_of_columns(Tile& tile, const float* d, const float* x, u32 depth) {
+    product<1, HALF_STRIDE, 1, TILE_STRIDE>(tile, d, x, depth);
+}
+
+#else
+
 // Row of result i of this thread, in all products.
 DEVICE u32 tile_row(u32 i) { return threadIdx.x / 16 * 4 + i; }
 
@@ -32,8 +90,6 @@ DEVICE u32 tile_column(u32 j) { return threadIdx.x % 16 * 4 + j; }
 
 // Column of result j of product_of_rows.
 DEVICE u32 tile_column_strided(u32 j) { return threadIdx.x % 16 + 16 * j; }
-
-DEVICE float4 load4(const float* at) { return *reinterpret_cast<const float4*>(at); }
 
 // sums[i][j] += x[row i, :] . w[column j, :], both [.., depth] with rows `TILE_STRIDE` apart.
 DEVICE void product_of_rows(Tile& tile, const float* x, const float* w, u32 depth) {
@@ -96,6 +152,8 @@ DEVICE void product_of_columns(Tile& tile, const float* d, const float* x, u32 d
         multiply_add(tile, 3, ds.w, xs);
     }
 }
+
+#endif
 
 // Sums that several blocks share: each leaves its part in `parts`, the last one to come adds them in their order.
 struct Split {

@@ -26,7 +26,16 @@ impl CudaBackend {
     /// # Errors
     /// [`CudaError`] when the driver, its compiler or the device is missing or too old.
     pub fn open(index: usize) -> Result<Self, CudaError> {
-        Ok(Self::with_driver(Arc::new(NvidiaDriver::open(index)?)))
+        Self::open_with(index, CudaOptions::default())
+    }
+
+    /// As [`Self::open`], with options.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(index: usize, options: CudaOptions) -> Result<Self, CudaError> {
+        let driver = NvidiaDriver::open(index, &options)?;
+        Ok(Self::with_driver(Arc::new(driver)).with_options(options))
     }
 
     /// A backend over a driver.
@@ -39,7 +48,8 @@ impl CudaBackend {
         }
     }
 
-    /// The same backend with other options, for what is compiled and uploaded from now on.
+    /// The same backend with other options, for what is compiled and uploaded from now on. Whether tensor cores are used stays as it was when
+    /// the device was opened.
     #[must_use]
     pub fn with_options(self, options: CudaOptions) -> Self {
         Self { options, ..self }

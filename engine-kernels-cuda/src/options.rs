@@ -9,6 +9,9 @@ pub struct CudaOptions {
     /// Whether the batches of such a table are fetched while the steps before them run, instead of being read when they are needed. It
     /// changes the speed, never a result.
     pub fetch_ahead: bool,
+    /// Whether the products of the linear layers run on tensor cores, where the device has them for TF32 (compute capability 8.0 or more): their
+    /// factors are rounded to ten bits behind the point, sums stay in single precision. It is decided when the device is opened.
+    pub tensor_cores: bool,
 }
 
 impl Default for CudaOptions {
@@ -16,6 +19,7 @@ impl Default for CudaOptions {
         Self {
             table_memory: None,
             fetch_ahead: true,
+            tensor_cores: false,
         }
     }
 }

@@ -4,6 +4,7 @@
 pub const FILES: &[(&str, &str)] = &[
     ("common.cuh", include_str!("../kernels/common.cuh")),
     ("random.cuh", include_str!("../kernels/random.cuh")),
+    ("tensor_cores.cuh", include_str!("../kernels/tensor_cores.cuh")),
     (
         "linear_product.cuh",
         include_str!("../kernels/linear_product.cuh"),
@@ -23,6 +24,9 @@ pub const FILES: &[(&str, &str)] = &[
     ),
     ("softmax.cu", include_str!("../kernels/softmax.cu")),
 ];
+
+/// What is defined where wide products are to run on tensor cores.
+pub const TENSOR_CORES: &str = "-DTENSOR_CORES";
 
 /// The program of some files: it includes every `.cu` file among them.
 #[must_use]

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use engine_kernels_cuda::CudaError;
 use engine_kernels_cuda::driver::nvrtc::{Nvrtc, Target};
-use engine_kernels_cuda::source::{FILES, kernel_names};
+use engine_kernels_cuda::source::{FILES, TENSOR_CORES, kernel_names};
 
 /// Architectures that are compiled for, beside the newest that NVRTC knows.
 const ARCHITECTURES: &[u32] = &[75, 80, 90];
@@ -77,8 +77,13 @@ fn usages(log: &str) -> BTreeMap<String, Usage> {
     found
 }
 
-fn compile(nvrtc: &Nvrtc, target: Target) -> String {
-    let compiled = nvrtc.compile(FILES, target, &["--ptxas-options=-v"]).unwrap();
+fn compile(nvrtc: &Nvrtc, target: Target, definitions: &[&str]) -> String {
+    let options: Vec<&str> = definitions
+        .iter()
+        .copied()
+        .chain(["--ptxas-options=-v"])
+        .collect();
+    let compiled = nvrtc.compile(FILES, target, &options).unwrap();
     let is_cubin = compiled.image.starts_with(b"\x7fELF");
     assert_eq!(is_cubin, matches!(target, Target::Cubin(_)), "{target}");
     compiled.log
@@ -92,10 +97,17 @@ fn every_kernel_compiles_and_keeps_its_registers() {
     architectures.extend((newest > 90).then_some(newest));
     println!("NVRTC {:?} knows {:?}", nvrtc.version(), nvrtc.architectures());
     let mut complaints = Vec::new();
-    for architecture in architectures {
-        let log = compile(&nvrtc, Target::Cubin(architecture));
+    let with_tensor_cores = architectures
+        .iter()
+        .map(|architecture| (*architecture, &[TENSOR_CORES][..]));
+    let plain = architectures.iter().map(|architecture| (*architecture, &[][..]));
+    for (architecture, definitions) in plain.chain(with_tensor_cores) {
+        let log = compile(&nvrtc, Target::Cubin(architecture), definitions);
         let usages = usages(&log);
-        println!("sm_{architecture:<29} registers  shared   stack  spilled");
+        println!(
+            "sm_{architecture:<29} registers  shared   stack  spilled {}",
+            definitions.join(" ")
+        );
         for kernel in kernel_names(FILES) {
             let usage = usages.get(kernel);
             let usage = usage.unwrap_or_else(|| panic!("sm_{architecture} lacks {kernel}:\n{log}"));
@@ -105,7 +117,7 @@ fn every_kernel_compiles_and_keeps_its_registers() {
             );
             assert!((1..=255).contains(&usage.registers), "{kernel}: {usage:?}");
             if usage.spilled > MOST_SPILLED || usage.shared > MOST_SHARED {
-                complaints.push(format!("sm_{architecture} {kernel}: {usage:?}"));
+                complaints.push(format!("sm_{architecture} {definitions:?} {kernel}: {usage:?}"));
             }
         }
     }

@@ -10,8 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use engine_kernels_cuda::CudaError;
 use engine_kernels_cuda::driver::{DevicePtr, Driver, Launch, NvidiaDriver, Queue, devices};
+use engine_kernels_cuda::{CudaError, CudaOptions};
 
 /// Tells the process of a case that it is one.
 const CASE: &str = "DRIVER_CASE";
@@ -106,6 +106,14 @@ fn tell(text: &str) {
     println!("told: {text}");
 }
 
+/// Options that the case asks for.
+fn options() -> CudaOptions {
+    CudaOptions {
+        tensor_cores: std::env::var_os("TENSOR_CORES").is_some(),
+        ..CudaOptions::default()
+    }
+}
+
 /// Whether this is the process of a case; `--ignored` alone runs nothing.
 fn is_case() -> bool {
     std::env::var_os(CASE).is_some()
@@ -116,7 +124,7 @@ fn is_case() -> bool {
 fn open_in_process() {
     if is_case() {
         let index = std::env::var("INDEX").map_or(0, |index| index.parse().unwrap());
-        match NvidiaDriver::open(index) {
+        match NvidiaDriver::open(index, &options()) {
             Ok(driver) => tell(&format!("{:?}", driver.info())),
             Err(error) => tell(&error.to_string()),
         }
@@ -243,6 +251,32 @@ fn compiled_kernels_are_kept() {
 }
 
 #[test]
+fn tensor_cores_are_asked_for_and_have_kernels_of_their_own() {
+    let mut machine = Machine::new("tensor", &[]);
+    let plain = machine.run("open_in_process");
+    machine
+        .variables
+        .push(("TENSOR_CORES".to_owned(), "1".to_owned()));
+    let told = machine.run("open_in_process");
+    assert!(
+        told.contains(", TF32 tensor cores") && !plain.contains("tensor"),
+        "{told}"
+    );
+    assert_eq!(
+        machine.compilations(),
+        2,
+        "one entry does not serve for the other"
+    );
+    machine
+        .variables
+        .push(("FAKE_CAPABILITY".to_owned(), "75".to_owned()));
+    assert!(
+        !machine.run("open_in_process").contains("tensor"),
+        "the device has none"
+    );
+}
+
+#[test]
 fn a_cache_that_cannot_be_written_is_done_without() {
     let machine = Machine::new("unwritable", &[("ENGINE_KERNEL_CACHE", "/dev/null/cache")]);
     for started in 1..=2 {
@@ -302,7 +336,7 @@ fn use_in_process() {
     if !is_case() {
         return;
     }
-    let driver = NvidiaDriver::open(0).unwrap();
+    let driver = NvidiaDriver::open(0, &options()).unwrap();
     memory(&driver);
     // A context is current in the thread that makes it current: another one has to do so as well.
     std::thread::scope(|scope| scope.spawn(|| recordings(&driver)).join().unwrap());
@@ -435,7 +469,7 @@ fn ranks_in_process() {
     if !is_case() {
         return;
     }
-    let drivers = match NvidiaDriver::open_ranks(&[0, 1]) {
+    let drivers = match NvidiaDriver::open_ranks(&[0, 1], &options()) {
         Ok(drivers) => drivers,
         Err(error) => return tell(&error.to_string()),
     };

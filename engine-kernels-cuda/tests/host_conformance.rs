@@ -7,23 +7,38 @@ mod host;
 
 use std::sync::Arc;
 
-use engine_core::conformance;
+use engine_core::conformance::{self, Report};
 use engine_kernels_cuda::CudaBackend;
-use host::HostDriver;
+use host::{HostDriver, is_selected};
 
-#[test]
-fn the_kernels_conform_on_the_host() {
-    let backend = CudaBackend::with_driver(Arc::new(HostDriver::new()));
-    let selected = std::env::var("ENGINE_CONFORMANCE").unwrap_or_default();
-    let report = conformance::run_filtered(&backend, |op, case| {
-        op.contains(&selected) || case.contains(&selected)
-    });
+/// Runs the cases that `is_selected`.
+fn conform(driver: HostDriver, is_selected: impl Fn(&str, &str) -> bool) -> Report {
+    let backend = CudaBackend::with_driver(Arc::new(driver));
+    let report = conformance::run_filtered(&backend, is_selected);
     println!("{report}");
     assert!(
         report.failures().is_empty(),
         "the kernels do not conform\n{report}"
     );
+    report
+}
+
+#[test]
+fn the_kernels_conform_on_the_host() {
+    let selected = std::env::var("ENGINE_CONFORMANCE").unwrap_or_default();
+    let report = conform(HostDriver::new(), |op, case| {
+        op.contains(&selected) || case.contains(&selected)
+    });
     if selected.is_empty() {
         report.assert_complete();
     }
+}
+
+/// What tensor cores multiply; on the host their way of holding factors and sums, without rounding.
+#[test]
+fn products_on_tensor_cores_conform_on_the_host() {
+    let report = conform(HostDriver::with_tensor_cores(), |op, case| {
+        op.contains("linear") && is_selected(op, case)
+    });
+    assert!(std::env::var_os("ENGINE_CONFORMANCE").is_some() || report.cases() > 50);
 }

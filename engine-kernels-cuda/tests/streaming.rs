@@ -36,6 +36,7 @@ fn streamed(fetch_ahead: bool) -> (CudaBackend, Arc<HostDriver>) {
     let options = CudaOptions {
         table_memory: Some(0),
         fetch_ahead,
+        ..CudaOptions::default()
     };
     let backend = CudaBackend::with_driver(Arc::clone(&driver) as _);
     (backend.with_options(options), driver)

@@ -11,18 +11,22 @@ use crate::device::choice::Gpus;
 
 /// Opens GPUs: one by itself, several as one device.
 #[cfg(feature = "cuda")]
-pub(super) fn open(gpus: &Gpus) -> Result<Arc<dyn Backend>, EngineError> {
-    use engine_kernels_cuda::{CudaBackend, CudaError, CudaRanks};
+pub(super) fn open(gpus: &Gpus, tensor_cores: bool) -> Result<Arc<dyn Backend>, EngineError> {
+    use engine_kernels_cuda::{CudaBackend, CudaError, CudaOptions, CudaRanks};
 
+    let options = CudaOptions {
+        tensor_cores,
+        ..CudaOptions::default()
+    };
     let open = || -> Result<Arc<dyn Backend>, CudaError> {
         let numbers = match gpus {
             Gpus::All => (0..engine_kernels_cuda::driver::devices()?.len()).collect(),
             Gpus::Numbers(numbers) => numbers.clone(),
         };
         Ok(match numbers.as_slice() {
-            [] => Arc::new(CudaBackend::open(0)?),
-            [number] => Arc::new(CudaBackend::open(*number)?),
-            numbers => Arc::new(CudaRanks::open(numbers)?),
+            [] => Arc::new(CudaBackend::open_with(0, options)?),
+            [number] => Arc::new(CudaBackend::open_with(*number, options)?),
+            numbers => Arc::new(CudaRanks::open_with(numbers, options)?),
         })
     };
     open().map_err(|e| EngineError::Device {
@@ -32,7 +36,7 @@ pub(super) fn open(gpus: &Gpus) -> Result<Arc<dyn Backend>, EngineError> {
 }
 
 #[cfg(not(feature = "cuda"))]
-pub(super) fn open(_: &Gpus) -> Result<Arc<dyn Backend>, EngineError> {
+pub(super) fn open(_: &Gpus, _: bool) -> Result<Arc<dyn Backend>, EngineError> {
     Err(super::choice::not_built("cuda"))
 }
 

@@ -25,6 +25,8 @@ pub struct Device {
     choice: Choice,
     /// Threads of a CPU; `None` takes `RAYON_NUM_THREADS` or all cores.
     threads: Option<NonZeroUsize>,
+    /// Whether products run on tensor cores.
+    tensor_cores: bool,
 }
 
 impl Device {
@@ -32,12 +34,20 @@ impl Device {
     pub const CPU: Self = Self {
         choice: Choice::Cpu,
         threads: None,
+        tensor_cores: false,
     };
 
     /// The same device with another number of threads; it changes the speed, never a result.
     #[must_use]
     pub fn with_threads(self, threads: Option<NonZeroUsize>) -> Self {
         Self { threads, ..self }
+    }
+
+    /// The same device with the products of the linear layers on tensor cores, where it has them (`cuda`, compute capability 8.0 or more): their
+    /// factors are rounded to TF32, ten bits behind the point. Other devices stay as they are.
+    #[must_use]
+    pub fn with_tensor_cores(self, tensor_cores: bool) -> Self {
+        Self { tensor_cores, ..self }
     }
 
     /// Opens the device; `auto` the first that can be opened and is no driver in software. While it is in use, whoever opens it
@@ -61,7 +71,7 @@ impl Device {
         match &self.choice {
             Choice::Auto => self.open_first(),
             Choice::Cpu => cpu::open(self.threads),
-            Choice::Cuda(gpus) => cuda::open(gpus),
+            Choice::Cuda(gpus) => cuda::open(gpus, self.tensor_cores),
             Choice::Wgpu(which) => wgpu::open(which.as_deref()),
         }
     }
@@ -71,7 +81,7 @@ impl Device {
         let mut failure = not_built("cpu");
         for backend in BACKENDS.iter().filter(|b| b.built) {
             let opened = match backend.name {
-                "cuda" => cuda::open(&Gpus::Numbers(vec![0])),
+                "cuda" => cuda::open(&Gpus::Numbers(vec![0]), self.tensor_cores),
                 "wgpu" => wgpu::open_hardware(),
                 _ => cpu::open(self.threads),
             };
@@ -92,7 +102,7 @@ impl FromStr for Device {
     fn from_str(text: &str) -> Result<Self, EngineError> {
         Ok(Self {
             choice: text.parse()?,
-            threads: None,
+            ..Self::default()
         })
     }
 }

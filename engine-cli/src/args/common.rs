@@ -19,6 +19,9 @@ pub(crate) struct CommonArgs {
     /// Device to compute on, one of those that `argn devices` lists
     #[arg(long, global = true, value_name = "DEVICE", default_value = "cpu")]
     pub(crate) device: String,
+    /// Multiply on tensor cores where the device has them (cuda): faster for wide models, with factors rounded to TF32
+    #[arg(long, global = true)]
+    pub(crate) tensor_cores: bool,
     /// Print nothing but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,

@@ -13,10 +13,14 @@ use crate::driver::nccl::{self, Communicators, Rank};
 use crate::driver::stream::{NvidiaQueue, Stream};
 use crate::driver::{DevicePtr, Driver, DriverInfo, Queue, compile, probe};
 use crate::error::CudaError;
+use crate::options::CudaOptions;
 use crate::source::{FILES, kernel_names};
 
 /// Oldest compute capability that the kernels are compiled for.
 const OLDEST_CAPABILITY: (u32, u32) = (7, 5);
+
+/// Oldest compute capability with tensor cores for TF32.
+const OLDEST_WITH_TF32: (u32, u32) = (8, 0);
 
 /// Allocations are made in multiples of so many bytes.
 const GRANULARITY: usize = 256;
@@ -157,17 +161,17 @@ impl NvidiaDriver {
     ///
     /// # Errors
     /// [`CudaError`], one variant for each thing that may be missing.
-    pub fn open(index: usize) -> Result<Self, CudaError> {
-        Self::open_alone(index, &mut Images::new())
+    pub fn open(index: usize, options: &CudaOptions) -> Result<Self, CudaError> {
+        Self::open_alone(index, options, &mut Images::new())
     }
 
     /// Opens several devices that can sum over each other, by NCCL.
     ///
     /// # Errors
     /// As [`Self::open`], and [`CudaError::NoNccl`] and [`CudaError::Nccl`].
-    pub fn open_ranks(indices: &[usize]) -> Result<Vec<Self>, CudaError> {
+    pub fn open_ranks(indices: &[usize], options: &CudaOptions) -> Result<Vec<Self>, CudaError> {
         let mut images = Images::new();
-        let open = |index: &usize| Self::open_alone(*index, &mut images);
+        let open = |index: &usize| Self::open_alone(*index, options, &mut images);
         let mut drivers = indices
             .iter()
             .map(open)
@@ -182,7 +186,7 @@ impl NvidiaDriver {
         Ok(drivers)
     }
 
-    fn open_alone(index: usize, images: &mut Images) -> Result<Self, CudaError> {
+    fn open_alone(index: usize, options: &CudaOptions, images: &mut Images) -> Result<Self, CudaError> {
         let version = match start() {
             Err(CudaError::NoDevice { .. }) => return Err(CudaError::NoDevice { index, count: 0 }),
             other => other?,
@@ -191,7 +195,7 @@ impl NvidiaDriver {
         if index >= count {
             return Err(CudaError::NoDevice { index, count });
         }
-        let (device, described) = describe(index, version)?;
+        let (device, mut described) = describe(index, version)?;
         let capability = described.compute_capability;
         if capability < OLDEST_CAPABILITY {
             return Err(CudaError::OldDevice {
@@ -199,8 +203,14 @@ impl NvidiaDriver {
                 found: capability,
             });
         }
+        let tensor_cores = options.tensor_cores && capability >= OLDEST_WITH_TF32;
+        match (options.tensor_cores, tensor_cores) {
+            (true, true) => described.name.push_str(", TF32 tensor cores"),
+            (true, false) => tracing::warn!(device = described.name, "there are no tensor cores for TF32"),
+            _ => {}
+        }
         if let Entry::Vacant(entry) = images.entry(capability) {
-            entry.insert(compile::kernels(capability, version)?);
+            entry.insert(compile::kernels(capability, version, tensor_cores)?);
         }
         let mut context = Context::retain(device, described, version)?;
         context.load(&images[&capability])?;

@@ -32,12 +32,17 @@ impl CudaRanks {
     /// # Errors
     /// [`CudaError`] when one of the devices cannot be used, NCCL is missing, or no device is named.
     pub fn open(indices: &[usize]) -> Result<Self, CudaError> {
-        let drivers = NvidiaDriver::open_ranks(indices)?;
-        Self::with_drivers(
-            drivers
-                .into_iter()
-                .map(|driver| Arc::new(driver) as Arc<dyn Driver>),
-        )
+        Self::open_with(indices, CudaOptions::default())
+    }
+
+    /// As [`Self::open`], with options.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(indices: &[usize], options: CudaOptions) -> Result<Self, CudaError> {
+        let drivers = NvidiaDriver::open_ranks(indices, &options)?.into_iter();
+        let ranks = Self::with_drivers(drivers.map(|driver| Arc::new(driver) as Arc<dyn Driver>))?;
+        Ok(ranks.with_options(options))
     }
 
     /// A backend over drivers that can sum over each other.
@@ -52,7 +57,7 @@ impl CudaRanks {
         Ok(Self { ranks })
     }
 
-    /// The same backend with other options, for what is compiled and uploaded from now on.
+    /// The same backend with other options, as [`CudaBackend::with_options`].
     #[must_use]
     pub fn with_options(self, options: CudaOptions) -> Self {
         let ranks = self.ranks.iter().cloned();

@@ -79,7 +79,7 @@ fn run(command: &mut Command) {
 }
 
 /// Compiles and links; the object appears whole or not at all.
-fn build(files: &[(&str, &str)], folder: &Path, object: &Path, compiler: &str) {
+fn build(files: &[(&str, &str)], definitions: &[&str], folder: &Path, object: &Path, compiler: &str) {
     fs::create_dir_all(folder).unwrap();
     for (name, text) in files.iter().chain(HEADERS) {
         fs::write(folder.join(name), text).unwrap();
@@ -89,6 +89,7 @@ fn build(files: &[(&str, &str)], folder: &Path, object: &Path, compiler: &str) {
     run(Command::new(compiler)
         .args(FLAGS)
         .args(processor_flags())
+        .args(definitions)
         .arg("-I")
         .arg(folder)
         .arg("-c")
@@ -102,11 +103,11 @@ fn build(files: &[(&str, &str)], folder: &Path, object: &Path, compiler: &str) {
 }
 
 /// The compiled kernels, loaded for as long as the process lives.
-pub(crate) fn library(files: &[(&str, &str)]) -> &'static Library {
+pub(crate) fn library(files: &[(&str, &str)], definitions: &[&str]) -> &'static Library {
     static LOADED: Mutex<Option<HashMap<PathBuf, &'static Library>>> = Mutex::new(None);
     let compiler = compiler();
     let mut hasher = DefaultHasher::new();
-    (files, HEADERS, FLAGS, processor_flags(), &compiler).hash(&mut hasher);
+    (files, definitions, HEADERS, FLAGS, processor_flags(), &compiler).hash(&mut hasher);
     let name = format!("host-{:016x}", hasher.finish());
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let object = target.join(format!("{name}.so"));
@@ -117,7 +118,7 @@ pub(crate) fn library(files: &[(&str, &str)]) -> &'static Library {
     }
     if !object.exists() {
         let folder = target.join(format!("{name}-{}", std::process::id()));
-        build(files, &folder, &object, &compiler);
+        build(files, definitions, &folder, &object, &compiler);
     }
     // SAFETY: the library was made from these sources; loading it runs no code of its own.
     let library = Box::leak(Box::new(unsafe { Library::new(&object) }.unwrap()));

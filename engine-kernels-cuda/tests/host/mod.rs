@@ -14,14 +14,16 @@ pub(crate) mod ranks;
 mod recording;
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::DefaultHasher;
 use std::ffi::{CStr, CString, c_char, c_void};
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
 use engine_kernels_cuda::driver::{DevicePtr, Driver, DriverInfo, Launch, Queue};
 use engine_kernels_cuda::error::CudaError;
-use engine_kernels_cuda::source::FILES;
+use engine_kernels_cuda::source::{FILES, TENSOR_CORES};
 use libloading::{Library, Symbol};
 use queue::HostQueue;
 use ranks::{Rank, Ranks};
@@ -78,6 +80,19 @@ struct Shared {
 /// One launch at a time: the libraries keep the state of it in global variables.
 static ONE_LAUNCH: Mutex<()> = Mutex::new(());
 
+/// Whether a case of the conformance suite is among those that `ENGINE_CONFORMANCE` asks for, all where it is empty; without it, one in
+/// three, for suites that run beside the whole one.
+pub(crate) fn is_selected(op: &str, case: &str) -> bool {
+    match std::env::var("ENGINE_CONFORMANCE") {
+        Ok(selected) => op.contains(&selected) || case.contains(&selected),
+        Err(_) => {
+            let mut hasher = DefaultHasher::new();
+            (op, case).hash(&mut hasher);
+            hasher.finish().is_multiple_of(3)
+        }
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -100,11 +115,20 @@ impl HostDriver {
         Self::with(FILES, bytes)
     }
 
+    /// A device whose kernels multiply as on tensor cores.
+    pub(crate) fn with_tensor_cores() -> Self {
+        Self::compiled(FILES, &[TENSOR_CORES], 8 << 30)
+    }
+
     /// A device with other kernels.
     pub(crate) fn with(files: &[(&str, &str)], capacity: u64) -> Self {
+        Self::compiled(files, &[], capacity)
+    }
+
+    fn compiled(files: &[(&str, &str)], definitions: &[&str], capacity: u64) -> Self {
         let seed = std::env::var("ENGINE_HOST_SEED").ok();
         let shared = Shared {
-            library: compiler::library(files),
+            library: compiler::library(files, definitions),
             memory: Mutex::default(),
             capacity,
             seed: AtomicU64::new(seed.map_or(1, |seed| seed.parse().unwrap())),

@@ -41,13 +41,23 @@ impl Fnv {
 pub(crate) struct Key(String);
 
 impl Key {
-    /// The key of some files, compiled for a target by a version of NVRTC.
-    pub(crate) fn new(files: &[(&str, &str)], target: Target, nvrtc: (u32, u32)) -> Self {
+    /// The key of some files, compiled for a target with some definitions by a version of NVRTC.
+    pub(crate) fn new(
+        files: &[(&str, &str)],
+        target: Target,
+        definitions: &[&str],
+        nvrtc: (u32, u32),
+    ) -> Self {
         let mut hash = Fnv::new();
         for (name, text) in files {
             hash = hash.add(name.as_bytes()).add(text.as_bytes());
         }
-        for option in Nvrtc::options(target) {
+        let options = Nvrtc::options(target);
+        for option in options
+            .iter()
+            .map(String::as_str)
+            .chain(definitions.iter().copied())
+        {
             hash = hash.add(option.as_bytes());
         }
         Self(format!("{:032x}-{target}-nvrtc{}.{}", hash.0, nvrtc.0, nvrtc.1))
@@ -190,7 +200,7 @@ mod tests {
     }
 
     fn key() -> Key {
-        Key::new(FILES, Target::Cubin(90), (12, 8))
+        Key::new(FILES, Target::Cubin(90), &[], (12, 8))
     }
 
     #[test]
@@ -210,18 +220,19 @@ mod tests {
         let renamed: &[(&str, &str)] = &[("c.cu", "one"), ("b.cu", "two")];
         let keys = [
             key(),
-            Key::new(&FILES[..1], Target::Cubin(90), (12, 8)),
-            Key::new(moved, Target::Cubin(90), (12, 8)),
-            Key::new(renamed, Target::Cubin(90), (12, 8)),
-            Key::new(FILES, Target::Cubin(80), (12, 8)),
-            Key::new(FILES, Target::Ptx(90), (12, 8)),
-            Key::new(FILES, Target::Cubin(90), (12, 9)),
-            Key::new(FILES, Target::Cubin(90), (13, 8)),
+            Key::new(&FILES[..1], Target::Cubin(90), &[], (12, 8)),
+            Key::new(moved, Target::Cubin(90), &[], (12, 8)),
+            Key::new(renamed, Target::Cubin(90), &[], (12, 8)),
+            Key::new(FILES, Target::Cubin(80), &[], (12, 8)),
+            Key::new(FILES, Target::Ptx(90), &[], (12, 8)),
+            Key::new(FILES, Target::Cubin(90), &["-DA"], (12, 8)),
+            Key::new(FILES, Target::Cubin(90), &[], (12, 9)),
+            Key::new(FILES, Target::Cubin(90), &[], (13, 8)),
         ];
         for (i, one) in keys.iter().enumerate() {
             assert!(keys[i + 1..].iter().all(|other| one != other), "{one:?}");
         }
-        assert_eq!(key(), Key::new(FILES, Target::Cubin(90), (12, 8)));
+        assert_eq!(key(), Key::new(FILES, Target::Cubin(90), &[], (12, 8)));
         assert!(key().0.ends_with("-sm_90-nvrtc12.8"), "{:?}", key());
     }
 
@@ -257,7 +268,7 @@ mod tests {
         cache.put(&key(), b"another image");
         assert_eq!(cache.get(&key()).as_deref(), Some(b"another image".as_slice()));
         assert_eq!(folder.names(), [format!("{}.bin", key().0)]);
-        assert_eq!(cache.get(&Key::new(FILES, Target::Cubin(80), (12, 8))), None);
+        assert_eq!(cache.get(&Key::new(FILES, Target::Cubin(80), &[], (12, 8))), None);
     }
 
     #[test]
@@ -287,7 +298,7 @@ mod tests {
     fn entries_that_are_not_used_are_removed_and_those_that_are_stay() {
         let folder = Folder::new("old");
         let cache = folder.cache();
-        let keys = [80, 86, 90, 100].map(|sm| Key::new(FILES, Target::Cubin(sm), (12, 8)));
+        let keys = [80, 86, 90, 100].map(|sm| Key::new(FILES, Target::Cubin(sm), &[], (12, 8)));
         let days = |days: u64| SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60);
         let used = |key: &Key, time| {
             let file = fs::File::options().append(true).open(cache.path(key).unwrap());

@@ -1,0 +1,99 @@
+//! Tensor cores against plain products, on a GPU: gradients of whole models differ, and by no more than the rounding of factors explains.
+
+// What was compared is what this test is run for.
+#![allow(clippy::print_stdout)]
+
+use std::sync::Arc;
+
+use engine_core::argn::{FlatModel, ModelSize, ModelUnits, Objective, initialise};
+use engine_core::backend::{Backend, Buffer, HostData, Run};
+use engine_core::ir::{Program, ResourceKind};
+use engine_core::random::{Purpose, Stream};
+use engine_core::schema::{CodeColumn, CodeTable, SubColumnName};
+use engine_kernels_cuda::{CudaBackend, CudaError, CudaOptions};
+
+const CARDINALITIES: [usize; 8] = [71, 10, 103, 17, 3, 65, 200, 42];
+const ROWS: u32 = 777;
+
+/// A factor is off by 2⁻¹¹ of itself at most; what a network makes of it may grow by a little.
+const MOST: f64 = 4.0 / 2048.0;
+
+fn open(tensor_cores: bool) -> Result<CudaBackend, CudaError> {
+    let options = CudaOptions {
+        tensor_cores,
+        ..CudaOptions::default()
+    };
+    CudaBackend::open_with(0, options)
+}
+
+fn model(size: ModelSize) -> FlatModel {
+    let name = |(i, v): (usize, &usize)| (SubColumnName::new("tgt", i, i, "cat"), *v);
+    let sub_columns: Vec<_> = CARDINALITIES.iter().enumerate().map(name).collect();
+    let units = ModelUnits::flat(size, &sub_columns);
+    FlatModel::new(sub_columns, &units, None).expect("a model")
+}
+
+fn table() -> Arc<CodeTable> {
+    let stream = Stream::new(3, Purpose::Test, 0);
+    let column = |(s, v): (usize, &usize)| {
+        let code = |r: usize| stream.below(*v as u64, r as u64, s as u32) as u32;
+        CodeColumn::from_codes(*v, (0..ROWS as usize).map(code))
+    };
+    let columns = CARDINALITIES.iter().enumerate().map(column).collect();
+    Arc::new(CodeTable::new(columns, ROWS as usize).expect("columns of equal length"))
+}
+
+/// The gradients of a batch.
+fn gradients(backend: &CudaBackend, program: &Program) -> Vec<f32> {
+    let data = |kind: &ResourceKind, name: &str| match kind {
+        ResourceKind::Arena(layout) if name == "params" => HostData::F32(initialise(layout, 1)),
+        ResourceKind::Arena(layout) => HostData::F32(vec![0.0; layout.len()]),
+        ResourceKind::Codes { .. } => HostData::Codes(table()),
+        _ => HostData::F32(vec![0.0]),
+    };
+    let resources = program.resources().iter();
+    let upload = |data| backend.upload(data).expect("a buffer");
+    let mut buffers: Vec<Box<dyn Buffer>> = resources.map(|r| upload(data(&r.kind, &r.name))).collect();
+    let mut bound: Vec<&mut dyn Buffer> = buffers.iter_mut().map(AsMut::as_mut).collect();
+    let mut executable = backend.compile(program, ROWS as usize).expect("a program");
+    executable
+        .run(&Run::evaluate(ROWS), &mut bound, &[])
+        .expect("a run");
+    let at = program.resource("params.grads").expect("gradients").index();
+    match buffers[at].read().expect("its contents") {
+        HostData::F32(gradients) => gradients,
+        other => panic!("gradients are numbers, not {other:?}"),
+    }
+}
+
+#[test]
+fn gradients_are_as_near_as_tf32_allows() {
+    let (plain, rounded) = match (open(false), open(true)) {
+        (Ok(plain), Ok(rounded)) => (plain, rounded),
+        (Err(error), _) | (_, Err(error)) => {
+            assert!(std::env::var_os("ENGINE_REQUIRE_GPU").is_none(), "{error}");
+            println!("nothing was compared on a GPU: {error}");
+            return;
+        }
+    };
+    let has_tensor_cores = rounded.device().device.contains("tensor cores");
+    for size in [ModelSize::Small, ModelSize::Medium, ModelSize::Large] {
+        let objective = Objective {
+            steps_per_epoch: 1,
+            micro_batches: 1,
+            flexible: true,
+        };
+        let program = model(size).gradient(objective).expect("a gradient");
+        let (want, got) = (gradients(&plain, &program), gradients(&rounded, &program));
+        let square = |x: f64| x * x;
+        let norm: f64 = want.iter().map(|w| square(f64::from(*w))).sum();
+        let off = got
+            .iter()
+            .zip(&want)
+            .map(|(g, w)| square(f64::from(*g) - f64::from(*w)));
+        let distance = (off.sum::<f64>() / norm).sqrt();
+        println!("{size:?}: gradients on tensor cores are off by {distance:.2e} of their norm");
+        assert!(distance <= MOST, "{size:?}: {distance:e}");
+        assert_eq!(distance > 1e-6, has_tensor_cores, "{size:?}: {distance:e}");
+    }
+}
