@@ -102,6 +102,12 @@ impl CudaExecutable {
                 Recorded::new(bindings, stages, end.0)
             }
         };
+        if self.parts.len() > 1 && cx.run.steps > 1 {
+            // All at once: to make a recording takes memory, for which the driver may wait until a sum that waits for others has ended.
+            for (part, Part { stages, .. }) in self.parts.iter().enumerate() {
+                recorded.part(self.queue.as_mut(), &self.turns, part, stages.clone())?;
+            }
+        }
         self.run_groups(cx, &mut recorded)?;
         self.sum_traces(cx)?;
         self.recorded = Some(recorded);
