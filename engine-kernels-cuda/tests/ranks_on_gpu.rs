@@ -1,0 +1,201 @@
+//! Two devices that are one GPU, each with memory and streams of its own: the way of several GPUs where there is one. The test adds up in
+//! main memory what NCCL would, as NCCL refuses a device that is named twice.
+
+// The table is what this test is run for.
+#![allow(clippy::print_stdout)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic, as tests do")]
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use engine_core::conformance;
+use engine_kernels_cuda::driver::{DevicePtr, Driver, DriverInfo, Launch, NvidiaDriver, Queue};
+use engine_kernels_cuda::{CudaError, CudaOptions, CudaRanks};
+
+/// How long a device waits for the other.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the devices bring to a sum, and the sum for those that have not taken it.
+#[derive(Debug, Default)]
+struct Exchange {
+    brought: Vec<Option<Vec<f32>>>,
+    sums: Vec<Option<Vec<f32>>>,
+    is_given_up: bool,
+}
+
+#[derive(Debug, Default)]
+struct Meeting {
+    exchange: Mutex<Exchange>,
+    changed: Condvar,
+}
+
+impl Meeting {
+    /// The sum of what all devices bring, in their order.
+    fn sum(&self, rank: usize, numbers: Vec<f32>) -> Result<Vec<f32>, CudaError> {
+        let mut exchange = self.exchange.lock().unwrap();
+        exchange.brought[rank] = Some(numbers);
+        if exchange.brought.iter().all(Option::is_some) {
+            let parts: Vec<Vec<f32>> = exchange.brought.iter_mut().filter_map(Option::take).collect();
+            let add = |at: usize| parts.iter().map(|part| part[at]).sum();
+            let sum: Vec<f32> = (0..parts[0].len()).map(add).collect();
+            exchange.sums.fill(Some(sum));
+            self.changed.notify_all();
+        }
+        loop {
+            if let Some(sum) = exchange.sums[rank].take() {
+                return Ok(sum);
+            }
+            if exchange.is_given_up {
+                return Err(CudaError::GivenUp);
+            }
+            let (next, waited) = self.changed.wait_timeout(exchange, PATIENCE).unwrap();
+            assert!(!waited.timed_out(), "the other device does not come");
+            exchange = next;
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Part {
+    driver: Arc<NvidiaDriver>,
+    meeting: Arc<Meeting>,
+    rank: usize,
+}
+
+impl Driver for Part {
+    fn info(&self) -> DriverInfo {
+        self.driver.info()
+    }
+
+    fn free_memory(&self) -> Result<u64, CudaError> {
+        self.driver.free_memory()
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<DevicePtr, CudaError> {
+        self.driver.allocate(bytes)
+    }
+
+    fn allocate_pinned(&self, bytes: usize) -> Result<DevicePtr, CudaError> {
+        self.driver.allocate_pinned(bytes)
+    }
+
+    unsafe fn free(&self, memory: DevicePtr) {
+        // SAFETY: the caller's, as in all functions below.
+        unsafe { self.driver.free(memory) }
+    }
+
+    unsafe fn free_pinned(&self, memory: DevicePtr) {
+        // SAFETY: as above.
+        unsafe { self.driver.free_pinned(memory) }
+    }
+
+    unsafe fn upload(&self, to: DevicePtr, from: &[u8]) -> Result<(), CudaError> {
+        // SAFETY: as above.
+        unsafe { self.driver.upload(to, from) }
+    }
+
+    unsafe fn download(&self, from: DevicePtr, to: &mut [u8]) -> Result<(), CudaError> {
+        // SAFETY: as above.
+        unsafe { self.driver.download(from, to) }
+    }
+
+    fn queue(&self) -> Result<Box<dyn Queue>, CudaError> {
+        Ok(Box::new(PartQueue {
+            queue: self.driver.queue()?,
+            driver: Arc::clone(&self.driver),
+            meeting: Arc::clone(&self.meeting),
+            rank: self.rank,
+        }))
+    }
+
+    fn give_up_sums(&self) {
+        self.meeting.exchange.lock().unwrap().is_given_up = true;
+        self.meeting.changed.notify_all();
+    }
+}
+
+#[derive(Debug)]
+struct PartQueue {
+    queue: Box<dyn Queue>,
+    driver: Arc<NvidiaDriver>,
+    meeting: Arc<Meeting>,
+    rank: usize,
+}
+
+impl Queue for PartQueue {
+    unsafe fn launch(&mut self, lane: usize, launch: &Launch<'_>) -> Result<(), CudaError> {
+        // SAFETY: the caller's, as in all functions below.
+        unsafe { self.queue.launch(lane, launch) }
+    }
+
+    unsafe fn upload(&mut self, to: DevicePtr, from: &[u8]) -> Result<(), CudaError> {
+        // SAFETY: as above.
+        unsafe { self.queue.upload(to, from) }
+    }
+
+    fn order(&mut self, from: usize, to: usize) -> Result<(), CudaError> {
+        self.queue.order(from, to)
+    }
+
+    fn begin_recording(&mut self) -> Result<(), CudaError> {
+        self.queue.begin_recording()
+    }
+
+    fn end_recording(&mut self) -> Result<usize, CudaError> {
+        self.queue.end_recording()
+    }
+
+    unsafe fn replay(&mut self, recording: usize) -> Result<(), CudaError> {
+        // SAFETY: as above.
+        unsafe { self.queue.replay(recording) }
+    }
+
+    fn clear_recordings(&mut self) {
+        self.queue.clear_recordings();
+    }
+
+    unsafe fn sum_over_ranks(&mut self, numbers: DevicePtr, len: usize) -> Result<(), CudaError> {
+        self.queue.synchronize()?;
+        let mut values = vec![0.0f32; len];
+        // SAFETY: as above; what was launched has ended.
+        unsafe {
+            self.driver
+                .download(numbers, bytemuck::cast_slice_mut(&mut values))?
+        };
+        let sum = self.meeting.sum(self.rank, values)?;
+        // SAFETY: as above.
+        unsafe { self.driver.upload(numbers, bytemuck::cast_slice(&sum)) }
+    }
+
+    fn synchronize(&mut self) -> Result<(), CudaError> {
+        self.queue.synchronize()
+    }
+}
+
+#[test]
+fn two_devices_on_one_gpu_conform() {
+    let driver = match NvidiaDriver::open(0, &CudaOptions::default()) {
+        Ok(driver) => Arc::new(driver),
+        Err(error) => {
+            assert!(std::env::var_os("ENGINE_REQUIRE_GPU").is_none(), "{error}");
+            println!("nothing was compared on a GPU: {error}");
+            return;
+        }
+    };
+    let meeting = Arc::new(Meeting::default());
+    *meeting.exchange.lock().unwrap() = Exchange {
+        brought: vec![None; 2],
+        sums: vec![None; 2],
+        is_given_up: false,
+    };
+    let part = |rank| Part {
+        driver: Arc::clone(&driver),
+        meeting: Arc::clone(&meeting),
+        rank,
+    };
+    let parts = [0, 1].map(|rank| Arc::new(part(rank)) as Arc<dyn Driver>);
+    let backend = CudaRanks::with_drivers(parts).unwrap();
+    let report = conformance::run(&backend);
+    println!("{}: {} cases", report.device.device, report.cases());
+    report.assert_complete();
+}
