@@ -199,3 +199,39 @@ fn two_devices_on_one_gpu_conform() {
     println!("{}: {} cases", report.device.device, report.cases());
     report.assert_complete();
 }
+
+/// A communicator of one device: it sums until it is given up, and is gone without harm.
+#[test]
+fn nccl_sums_until_it_is_given_up() {
+    let drivers = match NvidiaDriver::open_ranks(&[0], &CudaOptions::default()) {
+        Ok(drivers) => drivers,
+        Err(error) => {
+            let may_be_missing = matches!(error, CudaError::NoNccl { .. });
+            assert!(
+                may_be_missing || std::env::var_os("ENGINE_REQUIRE_GPU").is_none(),
+                "{error}"
+            );
+            println!("nothing was summed by NCCL: {error}");
+            return;
+        }
+    };
+    let mut queue = drivers[0].queue().unwrap();
+    let at = drivers[0].allocate(12).unwrap();
+    let values = [1.0f32, 2.0, 3.0];
+    let mut read = [0.0f32; 3];
+    // SAFETY: the memory has been allocated with twelve bytes, and nothing else uses it.
+    unsafe {
+        drivers[0].upload(at, bytemuck::cast_slice(&values)).unwrap();
+        queue.sum_over_ranks(at, 3).unwrap();
+        queue.synchronize().unwrap();
+        drivers[0]
+            .download(at, bytemuck::cast_slice_mut(&mut read))
+            .unwrap();
+        assert_eq!(read, values, "the sum of one");
+        drivers[0].give_up_sums();
+        assert!(matches!(queue.sum_over_ranks(at, 3), Err(CudaError::GivenUp)));
+        assert!(matches!(queue.synchronize(), Err(CudaError::GivenUp)));
+        drivers[0].free(at);
+    }
+    println!("NCCL summed and was given up");
+}
