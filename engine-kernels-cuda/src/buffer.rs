@@ -51,6 +51,19 @@ impl CudaBuffer {
         })
     }
 
+    /// The same buffer for another device of the machine: a copy, or the same memory where both can read it.
+    pub(crate) fn on(&self, driver: &Arc<dyn Driver>) -> Result<Self, BackendError> {
+        let shared = self.table().map(|table| table.shared_with(driver));
+        match shared.transpose()?.flatten() {
+            Some(table) => Ok(Self {
+                driver: Arc::clone(driver),
+                options: self.options,
+                contents: Contents::Codes(table),
+            }),
+            None => Ok(Self::new(driver, self.options, &self.read()?)?),
+        }
+    }
+
     /// Address and length of single precision numbers.
     pub(crate) fn numbers(&self) -> Option<(DevicePtr, usize)> {
         match &self.contents {

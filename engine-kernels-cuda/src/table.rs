@@ -27,7 +27,7 @@ struct Place {
 pub(crate) struct PackedTable {
     /// What is in it.
     pub(crate) codes: Arc<CodeTable>,
-    rows: Memory,
+    rows: Arc<Memory>,
     places: Memory,
     /// Bytes of a row, a multiple of 4.
     pub(crate) stride: u32,
@@ -50,10 +50,24 @@ impl PackedTable {
         }
         Ok(Self {
             places: Memory::of(driver, bytemuck::cast_slice(&places))?,
-            rows,
+            rows: Arc::new(rows),
             stride: stride as u32,
             codes,
         })
+    }
+
+    /// The same rows for another device of the machine, where they lie in main memory, which all devices read.
+    pub(crate) fn shared_with(&self, driver: &Arc<dyn Driver>) -> Result<Option<Self>, CudaError> {
+        if !self.is_streamed() {
+            return Ok(None);
+        }
+        let (places, _) = places(&self.codes);
+        Ok(Some(Self {
+            codes: Arc::clone(&self.codes),
+            rows: Arc::clone(&self.rows),
+            places: Memory::of(driver, bytemuck::cast_slice(&places))?,
+            stride: self.stride,
+        }))
     }
 
     /// Address of the packed rows.

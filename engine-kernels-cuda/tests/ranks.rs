@@ -162,6 +162,34 @@ fn streamed_tables_are_spread_as_well() {
     assert!(streamed.best == resident.best);
 }
 
+#[test]
+fn a_table_in_main_memory_is_there_once() {
+    let (drivers, _) = HostDriver::ranks(3);
+    let drivers: Vec<Arc<HostDriver>> = drivers.into_iter().map(Arc::new).collect();
+    let options = CudaOptions {
+        table_memory: Some(0),
+        ..CudaOptions::default()
+    };
+    let devices = drivers.iter().map(|driver| Arc::clone(driver) as Arc<dyn Driver>);
+    let backend = CudaRanks::with_drivers(devices)
+        .expect("devices")
+        .with_options(options);
+    let (program, mut buffers) = step(&backend, &table(60, 1));
+    let mut executable = backend.compile(&program, 9).expect("a program");
+    run_step(executable.as_mut(), &mut buffers).expect("a run");
+    let pinned: Vec<u64> = drivers.iter().map(|driver| driver.pinned_memory()).collect();
+    // Three codes of a byte are four bytes.
+    assert_eq!(pinned, [60 * 4, 0, 0]);
+    let at = program.resource("table").expect("a table").index();
+    buffers[at]
+        .write(&HostData::Codes(table(70, 2)))
+        .expect("another table");
+    run_step(executable.as_mut(), &mut buffers).expect("a run over it");
+    assert_eq!(drivers[0].pinned_memory(), 70 * 4, "the first table is gone");
+    drop(buffers);
+    assert_eq!(drivers[0].pinned_memory(), 0);
+}
+
 /// Buffers of a training step, and its program.
 fn step(backend: &dyn Backend, table: &Arc<CodeTable>) -> (engine_core::ir::Program, Vec<Box<dyn Buffer>>) {
     let objective = Objective {

@@ -60,14 +60,10 @@ impl RanksBuffer {
 
     /// Copies the first device's buffer to those that lack it.
     pub(super) fn copy_to_others(&self) -> Result<(), BackendError> {
-        if self.others.iter().all(|other| other.get().is_some()) {
-            return Ok(());
-        }
-        let data = self.first.read()?;
         for (rank, other) in self.ranks[1..].iter().zip(&self.others) {
             if other.get().is_none() {
                 // Nobody else fills it meanwhile: programs run one at a time.
-                let _ = other.set(upload(rank, &data)?);
+                let _ = other.set(self.first.on(&rank.driver)?);
             }
         }
         Ok(())
@@ -97,9 +93,13 @@ impl RanksBuffer {
             self.write(&whole)?;
         }
         if will_change {
-            self.others.iter_mut().for_each(|other| drop(other.take()));
+            self.forget_others();
         }
         Ok(&mut self.first)
+    }
+
+    fn forget_others(&mut self) {
+        self.others.iter_mut().for_each(|other| drop(other.take()));
     }
 
     /// The buffers of all devices that have one, in their order.
@@ -129,6 +129,10 @@ impl Buffer for RanksBuffer {
     }
 
     fn write(&mut self, data: &HostData) -> Result<(), BackendError> {
+        if self.first.table().is_some() {
+            // They may share its memory.
+            self.forget_others();
+        }
         for buffer in self.all_mut() {
             buffer.write(data)?;
         }

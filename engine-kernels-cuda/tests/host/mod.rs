@@ -159,6 +159,13 @@ impl HostDriver {
         self.shared.launches.load(Ordering::Relaxed)
     }
 
+    /// Bytes of page-locked memory that are allocated.
+    pub(crate) fn pinned_memory(&self) -> u64 {
+        let memory = lock(&self.shared.memory);
+        let pinned = memory.live.values().filter(|(_, is_pinned)| *is_pinned);
+        pinned.map(|(bytes, _)| *bytes as u64).sum()
+    }
+
     /// Bytes that are allocated.
     pub(crate) fn used_memory(&self) -> u64 {
         lock(&self.shared.memory).used
