@@ -122,6 +122,17 @@ fn threads_change_no_byte() {
 }
 
 #[test]
+fn tensor_cores_change_nothing_where_there_are_none() {
+    let desk = Desk::with_table();
+    let weights = |flags: &[&str]| {
+        let fit = [&["fit", "t.csv", "-w", "ws", "-q", "--force"], &SHORT[..]].concat();
+        desk.done(&[&fit[..], flags].concat());
+        desk.read(WEIGHTS)
+    };
+    assert!(weights(&[]) == weights(&["--tensor-cores"]));
+}
+
+#[test]
 fn device_is_the_processor_unless_given() {
     let desk = Desk::with_table();
     for device in ["cpu", "auto", "CPU"] {
