@@ -132,6 +132,9 @@ impl CudaExecutable {
         let nodes = self.program.nodes().iter();
         let traces = nodes.filter_map(|node| Some(node.op.as_any().downcast_ref::<RecordSum>()?.trace));
         self.traces = traces.collect();
+        // A number that is recorded twice is summed once.
+        self.traces.sort_unstable_by_key(|trace| trace.index());
+        self.traces.dedup();
         self.parts = parts;
         self
     }

@@ -11,8 +11,8 @@ use crate::error::CudaError;
 use crate::memory::Memory;
 use crate::options::CudaOptions;
 
-/// Bytes of a table that are packed at a time.
-const CHUNK: usize = 64 << 20;
+/// Bytes of a table that are packed at a time: a processor's cache holds them while column after column is written into them.
+const CHUNK: usize = 1 << 20;
 
 /// Where a sub-column's code lies in a packed row; `Place` of `batch.cu`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
