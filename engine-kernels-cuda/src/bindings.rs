@@ -15,11 +15,14 @@ pub(crate) struct Bindings {
 impl Bindings {
     pub(crate) fn new(share: Share, resources: &[&CudaBuffer], inputs: &[DevicePtr], rings: &Rings) -> Self {
         let of_resource = |buffer: &&CudaBuffer| match (buffer.numbers(), buffer.table()) {
-            (Some(numbers), _) => numbers,
-            (None, Some(table)) => (table.rows(), table.codes.rows()),
-            (None, None) => buffer.words().unwrap_or((0, 0)),
+            (Some(numbers), _) => [numbers, (0, 0)],
+            (None, Some(table)) => [
+                (table.rows(), table.codes.rows()),
+                (table.places(), table.stride as usize),
+            ],
+            (None, None) => [buffer.words().unwrap_or((0, 0)), (0, 0)],
         };
-        let resources = resources.iter().map(of_resource);
+        let resources = resources.iter().flat_map(of_resource);
         let inputs = inputs.iter().map(|input| (*input, 0));
         let rings = rings.all().map(|(_, ring)| (ring.address, ring.steps as usize));
         Self {

@@ -175,3 +175,27 @@ fn a_table_that_would_fill_the_device_leaves_room() {
         drop(buffer);
     }
 }
+
+#[test]
+fn a_recording_does_not_serve_another_table_at_the_same_place() {
+    let backend = resident();
+    let program = reading(Reading::Sequential, 2);
+    let mut executable = backend.compile(&program, 5).expect("a program");
+    let run = Run {
+        steps: 3,
+        ..Run::evaluate(5)
+    };
+    // Rows of four bytes, then of eight, which need as much memory once it is rounded up: it is likely the same.
+    for cardinality in [200usize, 70_000, 200] {
+        let column = |s: usize| CodeColumn::from_codes(cardinality, (0..15).map(|r| (7 * r + s) as u32));
+        let table = Arc::new(CodeTable::new(vec![column(1), column(2)], 15).expect("a table"));
+        let mut buffer = backend
+            .upload(HostData::Codes(Arc::clone(&table)))
+            .expect("a buffer");
+        executable.run(&run, &mut [buffer.as_mut()], &[]).expect("a run");
+        let want = (10..15)
+            .flat_map(|row| [table.get(row, 0), table.get(row, 1)])
+            .collect();
+        assert_eq!(executable.output("codes").expect("codes"), HostData::U32(want));
+    }
+}
