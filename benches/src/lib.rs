@@ -18,7 +18,7 @@ use criterion::Criterion;
 
 use engine_core::argn::{FlatModel, ModelSize, ModelUnits, Objective, initialise};
 use engine_core::backend::{Backend, BackendError, Buffer, Executable, HostData, Run};
-use engine_core::ir::{Program, ResourceKind};
+use engine_core::ir::{Program, ResourceKind, SampleSpec, fold_inference, sample_program};
 use engine_core::random::{Purpose, Stream};
 use engine_core::schema::{CodeColumn, CodeTable, SubColumnName};
 use engine_cpu::{CpuBackend, CpuOptions};
@@ -150,8 +150,17 @@ impl Bound {
     /// # Errors
     /// What the backend says.
     pub fn run(&mut self, run: &Run) -> Result<(), BackendError> {
-        let mut bound: Vec<&mut dyn Buffer> = self.resources.iter_mut().map(AsMut::as_mut).collect();
-        self.executable.run(run, &mut bound, &[])
+        let Self {
+            executable,
+            resources,
+        } = self;
+        let mut bound: Vec<&mut dyn Buffer> = resources.iter_mut().map(AsMut::as_mut).collect();
+        executable.run(run, &mut bound, &[])
+    }
+
+    /// The resources, in the order of the program.
+    pub fn resources(&mut self) -> Vec<&mut dyn Buffer> {
+        self.resources.iter_mut().map(AsMut::as_mut).collect()
     }
 
     /// Waits until the device has done everything: a backend may return from a run before it has ended.
@@ -171,4 +180,37 @@ pub fn objective(batch: usize) -> Objective {
         micro_batches: 1,
         flexible: true,
     }
+}
+
+/// The program that draws `rows` rows of a model, and its folded arena on the device.
+///
+/// # Errors
+/// What the core or the backend says.
+pub fn sampler(
+    backend: &dyn Backend,
+    model: &FlatModel,
+    rows: usize,
+) -> Result<(Box<dyn Executable>, Box<dyn Buffer>), Box<dyn std::error::Error>> {
+    let order: Vec<usize> = (0..model.columns().len()).collect();
+    let folded = fold_inference(&model.forward()?, &order)?;
+    let mut params = backend.upload(HostData::F32(initialise(model.layout(), 1)))?;
+    let mut arena = backend.upload(HostData::F32(vec![0.0; folded.model.len]))?;
+    let mut prepare = backend.compile(&folded.prepare, 1)?;
+    let mut resources: Vec<&mut dyn Buffer> = Vec::new();
+    let (mut params, mut places) = (Some(params.as_mut()), Some(arena.as_mut()));
+    for resource in folded.prepare.resources() {
+        let bound = if resource.name == "folded" {
+            &mut places
+        } else {
+            &mut params
+        };
+        resources.push(bound.take().ok_or("a resource twice")?);
+    }
+    prepare.run(&Run::evaluate(1), &mut resources, &[])?;
+    let spec = SampleSpec {
+        draws: folded.model.sub_columns_of(&order),
+        ..SampleSpec::default()
+    };
+    let program = sample_program(&folded.model, spec)?;
+    Ok((backend.compile(&program, rows)?, arena))
 }

@@ -67,7 +67,11 @@ impl WgpuBackend {
 }
 
 impl WgpuBackend {
-    fn executable(&self, program: &Program, max_rows: usize) -> Result<WgpuExecutable, BackendError> {
+    pub(crate) fn executable(
+        &self,
+        program: &Program,
+        max_rows: usize,
+    ) -> Result<WgpuExecutable, BackendError> {
         WgpuExecutable::new(&self.gpu, program, max_rows, self.half_tables)
     }
 }

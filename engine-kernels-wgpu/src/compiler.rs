@@ -19,6 +19,7 @@ use crate::step::MAX_OPTIMIZERS;
 /// A kernel that is ready to be launched.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
+    pub(crate) entry: &'static str,
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) bindings: Vec<Binding>,
     pub(crate) grid: Grid,
@@ -194,6 +195,7 @@ impl<'a> Compiler<'a> {
             return Err(self.gpu.limit(what, kernel.turns as u64, longest as u64));
         }
         Ok(Dispatch {
+            entry: kernel.entry,
             pipeline: self.gpu.pipeline(&kernel)?,
             bindings: kernel.bindings,
             grid,

@@ -21,16 +21,16 @@ const STEPS_PER_SUBMISSION: u32 = 16;
 /// A program compiled for a wgpu device.
 #[derive(Debug)]
 pub(crate) struct WgpuExecutable {
-    gpu: Arc<Gpu>,
+    pub(crate) gpu: Arc<Gpu>,
     program: Program,
     plan: MemoryPlan,
     max_rows: usize,
-    work: Vec<Work>,
+    pub(crate) work: Vec<Work>,
     checks: Vec<CodeCheck>,
     optimizers: Vec<AdamW>,
     slots: Vec<wgpu::Buffer>,
     steps: StepBuffer,
-    bound: Bound,
+    pub(crate) bound: Bound,
     /// Stamps of the resources that kernels were prepared for.
     prepared: Vec<Option<u64>>,
     last: Option<Run>,
@@ -48,20 +48,20 @@ struct StepBuffer {
 
 /// Bind groups of the work, made for the resources of the last run.
 #[derive(Debug, Default)]
-struct Bound {
+pub(crate) struct Bound {
     resources: Vec<Option<wgpu::Buffer>>,
-    groups: Vec<Option<wgpu::BindGroup>>,
+    pub(crate) groups: Vec<Option<wgpu::BindGroup>>,
 }
 
 /// Commands on their way to the device.
-struct Recorder<'g> {
+pub(crate) struct Recorder<'g> {
     gpu: &'g Gpu,
     pass: Option<wgpu::ComputePass<'static>>,
     encoder: Option<wgpu::CommandEncoder>,
 }
 
 impl<'g> Recorder<'g> {
-    fn new(gpu: &'g Gpu) -> Self {
+    pub(crate) fn new(gpu: &'g Gpu) -> Self {
         Self {
             gpu,
             pass: None,
@@ -89,7 +89,7 @@ impl<'g> Recorder<'g> {
     }
 
     /// Sends what was recorded.
-    fn submit(&mut self) {
+    pub(crate) fn submit(&mut self) {
         self.pass = None;
         if let Some(encoder) = self.encoder.take() {
             self.gpu.queue.submit([encoder.finish()]);
@@ -356,7 +356,7 @@ impl WgpuExecutable {
         Ok(())
     }
 
-    fn launch(
+    pub(crate) fn launch(
         &self,
         recorder: &mut Recorder<'_>,
         dispatch: &Dispatch,

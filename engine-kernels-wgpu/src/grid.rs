@@ -29,12 +29,17 @@ pub(crate) enum Grid {
         /// Lanes of a row.
         lanes: usize,
     },
-    /// A workgroup for each tile, and for each 64 rows where tiles are rows by columns.
+    /// A workgroup for each tile of 64 rows of the batch.
+    RowTiles {
+        /// Number of tiles of a block of rows.
+        count: usize,
+    },
+    /// So many workgroups for each of so many tiles.
     Tiles {
         /// Number of tiles.
         count: usize,
-        /// Whether their rows are those of the batch.
-        of_rows: bool,
+        /// Workgroups of a tile.
+        each: usize,
     },
     /// So many workgroups.
     Workgroups(usize),
@@ -56,11 +61,8 @@ impl Grid {
                 let rows = rows.saturating_sub(first).min(block);
                 [(rows * lanes).div_ceil(64) as u64, 1, 1]
             }
-            Self::Tiles { count, of_rows } => {
-                let [x, z, _] = folded(count, most);
-                let y = if of_rows { rows.div_ceil(64) as u64 } else { 1 };
-                [x, y, z]
-            }
+            Self::RowTiles { count } => tiles(count, rows.div_ceil(64), most),
+            Self::Tiles { count, each } => tiles(count, each, most),
             Self::Workgroups(count) => [count as u64, 1, 1],
         }
     }
@@ -73,6 +75,12 @@ fn folded(count: usize, most: u32) -> [u64; 3] {
     [count.div_ceil(y), y, 1]
 }
 
+/// Tiles along x, then z; y counts the workgroups of a tile.
+fn tiles(count: usize, each: usize, most: u32) -> [u64; 3] {
+    let [x, z, _] = folded(count, most);
+    [x, each as u64, z]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,12 +91,10 @@ mod tests {
         assert_eq!(Grid::Elements { width: 3 }.size(0, 65_535), [0, 1, 1]);
         let [x, y, z] = Grid::Elements { width: 1000 }.size(1 << 20, 65_535);
         assert!(x <= 65_535 && x * y * z * 256 >= 1000 << 20);
-        let tiles = Grid::Tiles {
-            count: 200_000,
-            of_rows: true,
-        };
+        let tiles = Grid::RowTiles { count: 200_000 };
         let [x, y, z] = tiles.size(130, 65_535);
         assert!(x <= 65_535 && x * z >= 200_000 && y == 3);
+        assert_eq!(Grid::Tiles { count: 7, each: 4 }.size(0, 65_535), [7, 4, 1]);
         let block = Grid::Blocks {
             first: 100,
             rows: 50,

@@ -37,6 +37,7 @@ impl Shader {
                 LANES,
                 TILE,
                 include_str!("shaders/linear/ordered.wgsl"),
+                include_str!("shaders/linear/ordered_grad.wgsl"),
             ],
             Self::Optimizer => &[STEP, include_str!("shaders/optimizer.wgsl")],
             Self::Privacy => &[STEP, include_str!("shaders/privacy.wgsl")],

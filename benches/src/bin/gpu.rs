@@ -22,10 +22,9 @@ use engine_api::{
     Device, FittedTabularArgn, SampleOptions, TabularArgn, TrainReport, Workspace, silent, stages,
 };
 use engine_api::{ModelState, TrainSettings};
-use engine_benches::{Bound, CENSUS, model, objective, quick, sized, table};
-use engine_core::argn::{FlatModel, ModelSize, initialise};
-use engine_core::backend::{Backend, Buffer, Executable, HostData, Run};
-use engine_core::ir::{SampleSpec, fold_inference, sample_program};
+use engine_benches::{Bound, CENSUS, model, objective, quick, sampler, sized, table};
+use engine_core::argn::ModelSize;
+use engine_core::backend::{Backend, Run};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -191,36 +190,10 @@ fn training_rows(setting: &Setting, backend: &dyn Backend) -> Outcome<Figure> {
     })
 }
 
-/// The program that draws rows of a model, and its folded arena on the device.
-fn sampler(backend: &dyn Backend, model: &FlatModel) -> Outcome<(Box<dyn Executable>, Box<dyn Buffer>)> {
-    let order: Vec<usize> = (0..model.columns().len()).collect();
-    let folded = fold_inference(&model.forward()?, &order)?;
-    let mut params = backend.upload(HostData::F32(initialise(model.layout(), 1)))?;
-    let mut arena = backend.upload(HostData::F32(vec![0.0; folded.model.len]))?;
-    let mut prepare = backend.compile(&folded.prepare, 1)?;
-    let mut resources: Vec<&mut dyn Buffer> = Vec::new();
-    let (mut params, mut places) = (Some(params.as_mut()), Some(arena.as_mut()));
-    for resource in folded.prepare.resources() {
-        let bound = if resource.name == "folded" {
-            &mut places
-        } else {
-            &mut params
-        };
-        resources.push(bound.take().ok_or("a resource twice")?);
-    }
-    prepare.run(&Run::evaluate(1), &mut resources, &[])?;
-    let spec = SampleSpec {
-        draws: folded.model.sub_columns_of(&order),
-        ..SampleSpec::default()
-    };
-    let program = sample_program(&folded.model, spec)?;
-    Ok((backend.compile(&program, DRAWN_ROWS)?, arena))
-}
-
 /// Codes a second that are made and stay on the device.
 fn codes(setting: &Setting, backend: &dyn Backend) -> Outcome<Figure> {
     let model = model(ModelSize::Medium, &CENSUS);
-    let (mut executable, mut arena) = sampler(backend, &model)?;
+    let (mut executable, mut arena) = sampler(backend, &model, DRAWN_ROWS)?;
     let steps = sized(64, 1);
     let mut draw = |_| -> Outcome<f64> {
         let run = Run {

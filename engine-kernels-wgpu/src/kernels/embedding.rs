@@ -5,7 +5,7 @@ use engine_core::backend::BackendError;
 use engine_core::ir::ops::embedding::{Embedding, EmbeddingGrad, EmbeddingSqNorm, embedding_groups};
 use engine_core::ir::{Node, ParamView};
 
-use super::{TILE_COLUMNS, TILE_ROWS, offsets, op_of, pieces, tile_turns};
+use super::{TILE_COLUMNS, TILE_ROWS, offsets, op_of, pieces, push_sliced};
 use crate::compiler::Compiler;
 use crate::grid::Grid;
 use crate::kernel::Kernel;
@@ -90,22 +90,13 @@ fn tiles(tables: &[ParamView]) -> Vec<EmbeddingTile> {
 
 fn embedding_grad(op: &EmbeddingGrad, node: &Node, cx: &mut Compiler<'_>) -> Result<(), BackendError> {
     let tiles = tiles(&op.tables);
+    cx.check_codes(node.inputs[0], cardinalities(&op.tables), false);
     let kernel = Kernel::new(Shader::Embedding, "embedding_grad")
-        .size("TILES", tiles.len())
-        .turns(2 * tile_turns(cx.max_rows))
         .reads(0, cx.descriptor(&tiles)?)
         .reads(1, cx.value(node.inputs[0]))
         .reads(2, cx.value(node.inputs[1]))
         .writes(3, cx.resource(op.grads));
-    cx.check_codes(node.inputs[0], cardinalities(&op.tables), false);
-    let count = tiles.len();
-    cx.push(
-        kernel,
-        Grid::Tiles {
-            count,
-            of_rows: false,
-        },
-    )
+    push_sliced(kernel, "embedding_grad_join", tiles.len(), 4, cx)
 }
 
 fn embedding_sq_norm(op: &EmbeddingSqNorm, node: &Node, cx: &mut Compiler<'_>) -> Result<(), BackendError> {

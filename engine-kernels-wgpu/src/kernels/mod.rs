@@ -14,6 +14,8 @@ use engine_core::backend::BackendError;
 use engine_core::ir::{Groups, Node};
 
 use crate::compiler::Compiler;
+use crate::grid::Grid;
+use crate::kernel::{Kernel, Source};
 
 /// Names of the ops that have a kernel.
 pub const KERNELS: &[&str] = engine_core::ir::ops::OP_NAMES;
@@ -65,12 +67,68 @@ fn pieces(len: usize, size: usize) -> impl Iterator<Item = u32> {
     (0..len).step_by(size).map(|first| first as u32)
 }
 
-/// Rows, columns and terms of a tile, as in `shaders/prelude/tile.wgsl`.
+/// Rows, columns, terms and threads of a tile, as in `shaders/prelude/tile.wgsl`.
 const TILE_ROWS: usize = 64;
 const TILE_COLUMNS: usize = 32;
-const TILE_DEPTH: usize = 16;
+const TILE_DEPTH: usize = 32;
+const TILE_THREADS: usize = 128;
 
-/// Turns of a thread that multiplies tiles over so many terms: each term is loaded and multiplied.
+/// Turns of a thread that adds up so many terms: those of its loops over a load, its products included.
 fn tile_turns(terms: usize) -> usize {
     terms.div_ceil(TILE_DEPTH) * 2 * TILE_DEPTH
+}
+
+/// Least rows of a slice, and workgroups that keep a device busy.
+const SLICE_ROWS: usize = 128;
+const BUSY: usize = 1024;
+
+/// Workgroups that share the rows of a batch where few tiles sum over many rows. It depends on the program alone, so that results do
+/// not depend on the device.
+fn slices(tiles: usize, max_rows: usize) -> usize {
+    let most = max_rows.div_ceil(SLICE_ROWS);
+    BUSY.div_ceil(tiles.max(1)).min(most).max(1)
+}
+
+/// Adds a kernel whose tiles sum over the rows of the batch, and where several workgroups share these the one that joins what they
+/// leave: another entry point with the same bindings, of which `room` is the number of the one added here.
+fn push_sliced(
+    kernel: Kernel,
+    join: &'static str,
+    tiles: usize,
+    room: u32,
+    cx: &mut Compiler<'_>,
+) -> Result<(), BackendError> {
+    let slices = slices(tiles, cx.max_rows);
+    let words = if slices > 1 {
+        slices * tiles * 16 * TILE_THREADS
+    } else {
+        0
+    };
+    let sums = kernel
+        .size("TILES", tiles)
+        .size("SLICES", slices)
+        .writes(room, Source::Own(cx.scratch(words)?))
+        .turns(tile_turns(cx.max_rows.div_ceil(slices)));
+    let joins = Kernel {
+        entry: join,
+        ..sums.clone()
+    }
+    .turns(slices);
+    cx.push(
+        sums,
+        Grid::Tiles {
+            count: tiles,
+            each: slices,
+        },
+    )?;
+    if slices > 1 {
+        cx.push(
+            joins,
+            Grid::Tiles {
+                count: tiles,
+                each: 4,
+            },
+        )?;
+    }
+    Ok(())
 }

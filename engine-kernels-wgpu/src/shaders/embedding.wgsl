@@ -45,11 +45,34 @@ struct Tile {
 @group(1) @binding(2) var<storage, read> grad_output: array<f32>;
 @group(1) @binding(3) var<storage, read_write> grads: array<f32>;
 
-// Codes of the rows at hand, counted from the first code of the tile.
-var<workgroup> relative: array<u32, TILE_DEPTH>;
+@group(1) @binding(4) var<storage, read_write> room: array<vec4<f32>>;
 
-// The product of one-hot codes and gradients: every sum is one thread's, so it has one order, and no atomics are needed. Rows are
-// not multiplied where none of them has a code of the tile.
+// Codes of the rows at hand, counted from the first code of the tile, and the gradients of the rows that have one.
+var<workgroup> relative: array<u32, TILE_DEPTH>;
+var<workgroup> signal: array<f32, 1024>;
+// Sums of the tile: features of a code stand together.
+var<workgroup> totals: array<f32, 2048>;
+
+fn load_signal(tile: Tile, first: u32, b: u32, feature: u32) {
+    var value = 0.0;
+    if relative[b] < TILE_ROWS && feature < tile.width {
+        value = grad_output[(first + b) * tile.output_stride + tile.output + feature];
+    }
+    signal[b * TILE_COLUMNS + feature - tile.first_feature] = value;
+}
+
+fn add_to_grads(tile: Tile, thread: u32, i: u32, values: vec4<f32>) {
+    let code = tile.first_code + block_row(thread) + i;
+    for (var j = 0u; j < 4u; j++) {
+        let feature = tile.first_feature + block_column(thread) + j;
+        if code < tile.cardinality && feature < tile.width {
+            grads[tile.table + code * tile.width + feature] += values[j];
+        }
+    }
+}
+
+// Sums of a tile over a slice of the rows: each is one thread's, which adds the rows in their order, so no atomics are needed. A
+// thread has one feature and a quarter of the codes.
 @compute @workgroup_size(128)
 fn embedding_grad(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -61,51 +84,63 @@ fn embedding_grad(
         return;
     }
     let tile = tiles[number];
-    let b = thread / 8u;
-    let n = thread % 8u;
-    var sums: Sums;
-    for (var first = 0u; first < run.rows; first += TILE_DEPTH) {
+    let column = thread % 32u;
+    let quarter = thread / 32u;
+    for (var code = quarter * 16u; code < quarter * 16u + 16u; code++) {
+        totals[code * TILE_COLUMNS + column] = 0.0;
+    }
+    let end = slice_start(group.y + 1u);
+    for (var first = slice_start(group.y); first < end; first += TILE_DEPTH) {
+        workgroupBarrier();
         if thread < TILE_DEPTH {
             // Rows that do not exist lie outside of every tile.
             var code = 0xffffffffu;
-            if first + thread < run.rows {
+            if first + thread < end {
                 code = tile_codes[(first + thread) * tile.sub_columns + tile.sub_column] - tile.first_code;
             }
             relative[thread] = code;
         }
         workgroupBarrier();
-        var any = false;
-        for (var i = 0u; i < TILE_DEPTH; i++) {
-            any = any || relative[i] < TILE_ROWS;
-        }
-        if any {
-            for (var j = 0u; j < 8u; j++) {
-                left[b * TILE_ROWS + n * 8u + j] = select(0.0, 1.0, relative[b] == n * 8u + j);
-            }
-            for (var j = 0u; j < 4u; j++) {
-                let feature = tile.first_feature + n * 4u + j;
-                var value = 0.0;
-                if feature < tile.width && first + b < run.rows {
-                    value = grad_output[(first + b) * tile.output_stride + tile.output + feature];
-                }
-                right[b * TILE_COLUMNS + n * 4u + j] = value;
-            }
+        let feature = tile.first_feature + column;
+        for (var i = 0u; i < 8u; i++) {
+            load_signal(tile, first, quarter + 4u * i, feature);
         }
         workgroupBarrier();
-        if any {
-            multiply(thread, &sums);
+        for (var b = 0u; b < TILE_DEPTH; b++) {
+            let code = relative[b];
+            if code / 16u == quarter {
+                totals[code * TILE_COLUMNS + column] += signal[b * TILE_COLUMNS + column];
+            }
         }
-        workgroupBarrier();
     }
+    workgroupBarrier();
     for (var i = 0u; i < 4u; i++) {
-        let code = tile.first_code + block_row(thread) + i;
-        for (var j = 0u; j < 4u; j++) {
-            let feature = tile.first_feature + block_column(thread) + j;
-            if code < tile.cardinality && feature < tile.width {
-                grads[tile.table + code * tile.width + feature] += sums[i][j];
-            }
+        let at = (block_row(thread) + i) * TILE_COLUMNS + block_column(thread);
+        let values = vec4<f32>(totals[at], totals[at + 1u], totals[at + 2u], totals[at + 3u]);
+        if SLICES > 1u {
+            room[room_place(group.y, number, i, thread)] = values;
+        } else {
+            add_to_grads(tile, thread, i, values);
         }
     }
+}
+
+// Adds what the slices left; y counts the rows of a thread's block.
+@compute @workgroup_size(128)
+fn embedding_grad_join(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let number = tile_number(group, groups);
+    if number >= TILES {
+        return;
+    }
+    var total = vec4<f32>();
+    for (var slice = 0u; slice < SLICES; slice++) {
+        total += room[room_place(slice, number, group.y, thread)];
+    }
+    add_to_grads(tiles[number], thread, group.y, total);
 }
 
 // First feature of each sub-column, and their number at the end.

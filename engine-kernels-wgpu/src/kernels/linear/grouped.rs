@@ -10,7 +10,7 @@ use engine_core::ir::ops::linear::{
 use crate::compiler::Compiler;
 use crate::grid::Grid;
 use crate::kernel::Kernel;
-use crate::kernels::{TILE_COLUMNS, TILE_ROWS, op_of, pieces, tile_turns};
+use crate::kernels::{TILE_COLUMNS, TILE_ROWS, op_of, pieces, push_sliced, tile_turns};
 use crate::shaders::Shader;
 
 pub(super) fn make(node: &Node, cx: &mut Compiler<'_>) -> Result<bool, BackendError> {
@@ -86,7 +86,7 @@ fn grouped_linear(op: &GroupedLinear, node: &Node, cx: &mut Compiler<'_>) -> Res
         .reads(2, cx.value(node.inputs[0]))
         .writes(3, cx.value(node.outputs[0]));
     let count = tiles.len();
-    cx.push(kernel, Grid::Tiles { count, of_rows: true })
+    cx.push(kernel, Grid::RowTiles { count })
 }
 
 fn grouped_linear_grad_input(
@@ -111,7 +111,7 @@ fn grouped_linear_grad_input(
         .reads(2, cx.value(node.inputs[0]))
         .writes(3, cx.value(node.outputs[0]));
     let count = tiles.len();
-    cx.push(kernel, Grid::Tiles { count, of_rows: true })
+    cx.push(kernel, Grid::RowTiles { count })
 }
 
 fn grouped_linear_grad_params(
@@ -134,20 +134,11 @@ fn grouped_linear_grad_params(
         }
     }
     let kernel = Kernel::new(Shader::GroupedLinear, "grouped_linear_grad_params")
-        .size("TILES", tiles.len())
-        .turns(tile_turns(cx.max_rows))
         .reads(0, cx.descriptor(&tiles)?)
         .reads(1, cx.value(node.inputs[0]))
         .reads(2, cx.value(node.inputs[1]))
         .writes(3, cx.resource(op.grads));
-    let count = tiles.len();
-    cx.push(
-        kernel,
-        Grid::Tiles {
-            count,
-            of_rows: false,
-        },
-    )
+    push_sliced(kernel, "grouped_linear_grad_params_join", tiles.len(), 4, cx)
 }
 
 /// `Group` in `shaders/linear/grouped.wgsl`.

@@ -11,7 +11,7 @@ use crate::compiler::Compiler;
 use crate::grid::Grid;
 use crate::kernel::{Kernel, Source};
 use crate::kernels::activation::with_dropout;
-use crate::kernels::{TILE_COLUMNS, TILE_ROWS, offsets, op_of, pieces, tile_turns};
+use crate::kernels::{TILE_COLUMNS, TILE_ROWS, offsets, op_of, pieces, push_sliced, tile_turns};
 use crate::shaders::Shader;
 
 pub(super) fn make(node: &Node, cx: &mut Compiler<'_>) -> Result<bool, BackendError> {
@@ -135,7 +135,7 @@ fn ordered_linear(op: &OrderedLinear, node: &Node, cx: &mut Compiler<'_>) -> Res
         .reads(5, cx.resource(op.params))
         .writes(6, cx.value(node.outputs[0]));
     let count = tiles.len();
-    cx.push(kernel, Grid::Tiles { count, of_rows: true })
+    cx.push(kernel, Grid::RowTiles { count })
 }
 
 /// Tiles of the features of all columns, then, if asked for, of those of the sub-columns, column by column.
@@ -193,7 +193,7 @@ fn ordered_linear_grad_input(
         .writes(5, cx.value(node.outputs[0]))
         .writes(6, siblings);
     let count = tiles.len();
-    cx.push(kernel, Grid::Tiles { count, of_rows: true })
+    cx.push(kernel, Grid::RowTiles { count })
 }
 
 fn ordered_linear_grad_params(
@@ -217,21 +217,12 @@ fn ordered_linear_grad_params(
         }
     }
     let kernel = kernel("ordered_linear_grad_params", spec, node.inputs[2], cx)?
-        .size("TILES", tiles.len())
-        .turns(tile_turns(cx.max_rows))
         .reads(0, cx.descriptor(&tiles)?)
         .reads(3, cx.value(node.inputs[0]))
         .reads(4, cx.value(node.inputs[1]))
         .reads(5, cx.value(node.inputs[3]))
         .writes(6, cx.resource(op.grads));
-    let count = tiles.len();
-    cx.push(
-        kernel,
-        Grid::Tiles {
-            count,
-            of_rows: false,
-        },
-    )
+    push_sliced(kernel, "ordered_linear_grad_params_join", tiles.len(), 7, cx)
 }
 
 fn ordered_linear_sq_norm(

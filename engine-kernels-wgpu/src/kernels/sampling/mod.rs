@@ -15,8 +15,11 @@ use crate::shaders::Shader;
 use parts::parts;
 use plan::Plan;
 
-/// Bytes of scratch memory at most; where a batch needs more, it is drawn in several blocks of rows.
-const SCRATCH_BYTES: u64 = 256 << 20;
+/// Bytes of scratch memory at most, so that caches hold it; where a batch needs more, it is drawn in several blocks of rows.
+const SCRATCH_BYTES: u64 = 32 << 20;
+/// Rows of a workgroup, and bytes of its memory that do not depend on the model.
+const GROUP_ROWS: usize = 4;
+const GROUP_BYTES: usize = 1024;
 
 pub(super) fn make(node: &Node, cx: &mut Compiler<'_>) -> Result<bool, BackendError> {
     if let Some(op) = op_of::<FoldTables>(node) {
@@ -34,16 +37,26 @@ fn row_words(op: &OrderedSample) -> usize {
     (op.model.hidden + 2 * op.model.cardinalities.max_width()).max(1)
 }
 
-/// Rows that are drawn together.
-fn block_rows(op: &OrderedSample, cx: &Compiler<'_>) -> Result<usize, BackendError> {
+/// Words of a workgroup's own memory in which its rows are drawn; `None` where they do not fit, or where several dispatches share them.
+fn local_words(op: &OrderedSample, parts: usize, cx: &Compiler<'_>) -> Option<usize> {
+    let words = GROUP_ROWS * row_words(op);
+    let most = cx.gpu.limits.max_compute_workgroup_storage_size as usize;
+    (parts == 1 && 4 * words + GROUP_BYTES <= most).then_some(words)
+}
+
+/// Rows that are drawn together; `scratch` says whether they need scratch memory.
+fn block_rows(op: &OrderedSample, scratch: bool, cx: &Compiler<'_>) -> Result<usize, BackendError> {
+    let largest_grid = GROUP_ROWS * cx.gpu.limits.max_compute_workgroups_per_dimension as usize;
+    let most = cx.max_rows.clamp(1, largest_grid);
     let needed = 4 * row_words(op) as u64;
     let allowed = cx.gpu.largest_buffer().min(SCRATCH_BYTES);
     match (allowed / needed) as usize {
+        _ if !scratch => Ok(most),
         0 => {
             let what = "the scratch memory of a row, in bytes,".to_owned();
             Err(cx.gpu.limit(what, needed, allowed))
         }
-        most => Ok(cx.max_rows.clamp(1, most)),
+        rows => Ok(most.min(rows)),
     }
 }
 
@@ -106,21 +119,24 @@ fn results(op: &OrderedSample, node: &Node, cx: &Compiler<'_>) -> Result<Vec<Sou
 }
 
 fn ordered_sample(op: &OrderedSample, node: &Node, cx: &mut Compiler<'_>) -> Result<(), BackendError> {
-    let rows = block_rows(op, cx)?;
     let parts = parts(op, cx.gpu.longest_loop()).map_err(|needed| {
         let what = "drawing one sub-column, in turns of a loop,".to_owned();
         cx.gpu.limit(what, needed as u64, cx.gpu.longest_loop() as u64)
     })?;
+    let local = local_words(op, parts.len(), cx);
+    let rows = block_rows(op, local.is_none(), cx)?;
     let (given, first_uniform) = given(op, node, cx)?;
     let mut kernel = Kernel::new(Shader::Sampling, "ordered_sample")
         .constant("HALF", u32::from(cx.half_tables).into())
+        .size("LOCAL_WORDS", local.unwrap_or(1))
         .reads(0, cx.descriptor(&Plan::new(op, first_uniform).words)?)
         .reads(1, folded(op, cx)?)
         .reads(2, given);
     for (number, result) in (3..).zip(results(op, node, cx)?) {
         kernel = kernel.writes(number, result);
     }
-    let kernel = kernel.writes(7, Source::Own(cx.scratch(rows * row_words(op))?));
+    let scratch = if local.is_some() { 0 } else { rows * row_words(op) };
+    let kernel = kernel.writes(7, Source::Own(cx.scratch(scratch)?));
     if let Some(cells) = op.cells_input() {
         cx.check_codes(
             node.inputs[cells],

@@ -94,6 +94,10 @@ pub(super) fn parts(op: &OrderedSample, most: usize) -> Result<Vec<Part>, usize>
     };
     let begin =
         FIXED_TURNS + turns(op.model.hidden) + turns(sub_columns) + turns(2 * op.model.cardinalities.total());
+    let all = begin + (0..sub_columns).map(known).sum::<usize>();
+    if all + op.draws.iter().map(|s| draw(op, *s)).sum::<usize>() <= most {
+        return Ok(vec![Part::new(0..sub_columns, 0..op.draws.len(), true)]);
+    }
     let looked_up = cut(sub_columns, begin, most, known)?;
     let drawn = cut(op.draws.len(), 0, most, |k| draw(op, op.draws[k]))?;
     let looked_up = looked_up.into_iter().enumerate();

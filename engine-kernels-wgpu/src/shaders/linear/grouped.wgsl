@@ -23,16 +23,26 @@ struct Tile {
 @group(1) @binding(2) var<storage, read> x: array<f32>;
 @group(1) @binding(3) var<storage, read_write> y: array<f32>;
 
-// Loads sixteen columns of 64 rows of a matrix whose rows lie `stride` apart.
-fn load_rows(thread: u32, first_row: u32, start: u32, stride: u32, column: u32, width: u32) {
-    let row = first_row + thread / 2u;
-    for (var j = thread % 2u * 8u; j < thread % 2u * 8u + 8u; j++) {
-        var value = 0.0;
-        if row < run.rows && column + j < width {
-            value = x[row * stride + start + column + j];
-        }
-        left[j * TILE_ROWS + thread / 2u] = value;
-    }
+// Column `at` of four rows of `x`.
+fn x_rows(at: u32, row: u32, stride: u32) -> vec4<f32> {
+    let last = run.rows - 1u;
+    return vec4<f32>(
+        x[at + min(row, last) * stride],
+        x[at + min(row + 1u, last) * stride],
+        x[at + min(row + 2u, last) * stride],
+        x[at + min(row + 3u, last) * stride],
+    );
+}
+
+// Four numbers of `params` that lie `stride` apart, from number `first` of `count`.
+fn params_along(at: u32, first: u32, count: u32, stride: u32) -> vec4<f32> {
+    let last = count - 1u;
+    return vec4<f32>(
+        params[at + min(first, last) * stride],
+        params[at + min(first + 1u, last) * stride],
+        params[at + min(first + 2u, last) * stride],
+        params[at + min(first + 3u, last) * stride],
+    );
 }
 
 // Tiles of rows by outputs.
@@ -49,20 +59,31 @@ fn grouped_linear(
     let tile = tiles[number];
     let first_row = group.y * TILE_ROWS;
     let depth = select(tile.inputs, 0u, tile.passes == 1u);
+    let quad = thread / 32u;
     var sums: Sums;
     for (var k = 0u; k < depth; k += TILE_DEPTH) {
-        load_rows(thread, first_row, tile.input, tile.input_stride, k, depth);
-        let n = tile.first_output + thread / 4u;
-        for (var j = thread % 4u * 4u; j < thread % 4u * 4u + 4u; j++) {
-            var value = 0.0;
-            if n < tile.outputs && k + j < depth {
-                value = params[tile.weight + n * tile.inputs + k + j];
-            }
-            right[j * TILE_COLUMNS + thread / 4u] = value;
-        }
+        let own = k + thread % 32u;
+        let exists = own < depth;
+        let input = min(own, depth - 1u);
+        let row = first_row + 4u * quad;
+        let x0 = x_rows(tile.input + input, row, tile.input_stride);
+        let x1 = x_rows(tile.input + input, row + 16u, tile.input_stride);
+        let x2 = x_rows(tile.input + input, row + 32u, tile.input_stride);
+        let x3 = x_rows(tile.input + input, row + 48u, tile.input_stride);
+        let output = tile.first_output + 4u * quad;
+        let w0 = params_along(tile.weight + input, output, tile.outputs, tile.inputs);
+        let w1 = params_along(tile.weight + input, output + 16u, tile.outputs, tile.inputs);
         workgroupBarrier();
-        multiply(thread, &sums);
+        let l = thread % 32u * LEFT_STRIDE + quad;
+        left[l] = select(vec4<f32>(), x0, exists);
+        left[l + 4u] = select(vec4<f32>(), x1, exists);
+        left[l + 8u] = select(vec4<f32>(), x2, exists);
+        left[l + 12u] = select(vec4<f32>(), x3, exists);
+        let r = thread % 32u * RIGHT_STRIDE + quad;
+        right[r] = select(vec4<f32>(), w0, exists);
+        right[r + 4u] = select(vec4<f32>(), w1, exists);
         workgroupBarrier();
+        multiply(thread, min(depth - k, TILE_DEPTH), &sums);
     }
     for (var i = 0u; i < 4u; i++) {
         let row = first_row + block_row(thread) + i;
@@ -96,21 +117,32 @@ fn grouped_linear_grad_input(
     let tile = tiles[number];
     let first_row = group.y * TILE_ROWS;
     let depth = select(tile.outputs, 0u, tile.passes == 1u);
+    let quad = thread / 32u;
+    let input = tile.first_input + thread % 8u * 4u;
     var sums: Sums;
     for (var n = 0u; n < depth; n += TILE_DEPTH) {
-        load_rows(thread, first_row, tile.output, tile.output_stride, n, depth);
+        let own = n + thread % 32u;
+        let exists = own < depth;
+        let at = tile.output + min(own, depth - 1u);
+        let row = first_row + 4u * quad;
+        let x0 = x_rows(at, row, tile.output_stride);
+        let x1 = x_rows(at, row + 16u, tile.output_stride);
+        let x2 = x_rows(at, row + 32u, tile.output_stride);
+        let x3 = x_rows(at, row + 48u, tile.output_stride);
         let output = n + thread / 8u;
-        for (var j = thread % 8u * 4u; j < thread % 8u * 4u + 4u; j++) {
-            let input = tile.first_input + j;
-            var value = 0.0;
-            if output < depth && input < tile.inputs {
-                value = params[tile.weight + output * tile.inputs + input];
-            }
-            right[thread / 8u * TILE_COLUMNS + j] = value;
-        }
+        let w0 = params_along(tile.weight + min(output, depth - 1u) * tile.inputs, input, tile.inputs, 1u);
+        let w1 = params_along(tile.weight + min(output + 16u, depth - 1u) * tile.inputs, input, tile.inputs, 1u);
         workgroupBarrier();
-        multiply(thread, &sums);
+        let l = thread % 32u * LEFT_STRIDE + quad;
+        left[l] = select(vec4<f32>(), x0, exists);
+        left[l + 4u] = select(vec4<f32>(), x1, exists);
+        left[l + 8u] = select(vec4<f32>(), x2, exists);
+        left[l + 12u] = select(vec4<f32>(), x3, exists);
+        let r = thread / 8u * RIGHT_STRIDE + thread % 8u;
+        right[r] = select(vec4<f32>(), w0, output < depth);
+        right[r + 16u * RIGHT_STRIDE] = select(vec4<f32>(), w1, output + 16u < depth);
         workgroupBarrier();
+        multiply(thread, min(depth - n, TILE_DEPTH), &sums);
     }
     for (var i = 0u; i < 4u; i++) {
         let row = first_row + block_row(thread) + i;
@@ -132,8 +164,51 @@ fn grouped_linear_grad_input(
 @group(1) @binding(1) var<storage, read> grad_x: array<f32>;
 @group(1) @binding(2) var<storage, read> grad_output: array<f32>;
 @group(1) @binding(3) var<storage, read_write> grads: array<f32>;
+@group(1) @binding(4) var<storage, read_write> room: array<vec4<f32>>;
 
-// Tiles of outputs by inputs; behind the last input stands a one, whose column is the gradient of the bias.
+// Four outputs' gradients in one row.
+fn outputs_of(tile: Tile, row: u32, n: u32) -> vec4<f32> {
+    let at = min(row, run.rows - 1u) * tile.output_stride + tile.output;
+    let last = tile.outputs - 1u;
+    return vec4<f32>(
+        grad_output[at + min(n, last)],
+        grad_output[at + min(n + 1u, last)],
+        grad_output[at + min(n + 2u, last)],
+        grad_output[at + min(n + 3u, last)],
+    );
+}
+
+// Four inputs in one row; behind the last stands a one.
+fn inputs_of(tile: Tile, row: u32, k: u32) -> vec4<f32> {
+    let at = min(row, run.rows - 1u) * tile.input_stride + tile.input;
+    // A group without inputs has its bias alone: any number of the row does in place of an input.
+    let last = max(tile.inputs, 1u) - 1u;
+    let values = vec4<f32>(
+        grad_x[at + min(k, last)],
+        grad_x[at + min(k + 1u, last)],
+        grad_x[at + min(k + 2u, last)],
+        grad_x[at + min(k + 3u, last)],
+    );
+    return select(values, vec4<f32>(1.0), vec4<u32>(k, k + 1u, k + 2u, k + 3u) == vec4<u32>(tile.inputs));
+}
+
+// Adds row `i` of a thread's block of sums to the gradients.
+fn add_to_grads(tile: Tile, thread: u32, i: u32, values: vec4<f32>) {
+    let n = tile.first_output + block_row(thread) + i;
+    if n >= tile.outputs {
+        return;
+    }
+    for (var j = 0u; j < 4u; j++) {
+        let k = tile.first_input + block_column(thread) + j;
+        if k < tile.inputs {
+            grads[tile.weight + n * tile.inputs + k] += values[j];
+        } else if k == tile.inputs {
+            grads[tile.bias + n] += values[j];
+        }
+    }
+}
+
+// Tiles of outputs by inputs, the column of ones being the gradient of the bias, for a slice of the rows.
 @compute @workgroup_size(128)
 fn grouped_linear_grad_params(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -145,44 +220,56 @@ fn grouped_linear_grad_params(
         return;
     }
     let tile = grad_tiles[number];
+    let end = slice_start(group.y + 1u);
+    let n = tile.first_output + thread % 16u * 4u;
+    let k = tile.first_input + thread % 8u * 4u;
     var sums: Sums;
-    for (var first = 0u; first < run.rows; first += TILE_DEPTH) {
-        let b = thread / 8u;
-        let row = first + b;
-        for (var j = thread % 8u * 8u; j < thread % 8u * 8u + 8u; j++) {
-            let n = tile.first_output + j;
-            var value = 0.0;
-            if row < run.rows && n < tile.outputs {
-                value = grad_output[row * tile.output_stride + tile.output + n];
-            }
-            left[b * TILE_ROWS + j] = value;
-        }
-        for (var j = thread % 8u * 4u; j < thread % 8u * 4u + 4u; j++) {
-            let k = tile.first_input + j;
-            var value = select(0.0, 1.0, k == tile.inputs);
-            if row < run.rows && k < tile.inputs {
-                value = grad_x[row * tile.input_stride + tile.input + k];
-            }
-            right[b * TILE_COLUMNS + j] = value;
-        }
+    for (var first = slice_start(group.y); first < end; first += TILE_DEPTH) {
+        let b = first + thread / 16u;
+        let d0 = outputs_of(tile, b, n);
+        let d1 = outputs_of(tile, b + 8u, n);
+        let d2 = outputs_of(tile, b + 16u, n);
+        let d3 = outputs_of(tile, b + 24u, n);
+        let row = first + thread / 8u;
+        let x0 = inputs_of(tile, row, k);
+        let x1 = inputs_of(tile, row + 16u, k);
         workgroupBarrier();
-        multiply(thread, &sums);
+        let l = thread / 16u * LEFT_STRIDE + thread % 16u;
+        left[l] = select(vec4<f32>(), d0, b < end);
+        left[l + 8u * LEFT_STRIDE] = select(vec4<f32>(), d1, b + 8u < end);
+        left[l + 16u * LEFT_STRIDE] = select(vec4<f32>(), d2, b + 16u < end);
+        left[l + 24u * LEFT_STRIDE] = select(vec4<f32>(), d3, b + 24u < end);
+        let r = thread / 8u * RIGHT_STRIDE + thread % 8u;
+        right[r] = select(vec4<f32>(), x0, row < end);
+        right[r + 16u * RIGHT_STRIDE] = select(vec4<f32>(), x1, row + 16u < end);
         workgroupBarrier();
+        multiply(thread, min(end - first, TILE_DEPTH), &sums);
     }
     for (var i = 0u; i < 4u; i++) {
-        let n = tile.first_output + block_row(thread) + i;
-        for (var j = 0u; j < 4u; j++) {
-            let k = tile.first_input + block_column(thread) + j;
-            if n >= tile.outputs {
-                continue;
-            }
-            if k < tile.inputs {
-                grads[tile.weight + n * tile.inputs + k] += sums[i][j];
-            } else if k == tile.inputs {
-                grads[tile.bias + n] += sums[i][j];
-            }
+        if SLICES > 1u {
+            room[room_place(group.y, number, i, thread)] = sums[i];
+        } else {
+            add_to_grads(tile, thread, i, sums[i]);
         }
     }
+}
+
+// Adds what the slices left; y counts the rows of a thread's block.
+@compute @workgroup_size(128)
+fn grouped_linear_grad_params_join(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let number = tile_number(group, groups);
+    if number >= TILES {
+        return;
+    }
+    var total = vec4<f32>();
+    for (var slice = 0u; slice < SLICES; slice++) {
+        total += room[room_place(slice, number, group.y, thread)];
+    }
+    add_to_grads(grad_tiles[number], thread, group.y, total);
 }
 
 // One group with a layer. `NormGroup` of kernels/linear/grouped.rs has the same fields.

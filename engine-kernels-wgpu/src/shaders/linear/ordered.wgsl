@@ -123,6 +123,41 @@ fn weight_column(layer: Layer, position: u32) -> u32 {
 @group(1) @binding(5) var<storage, read> params: array<f32>;
 @group(1) @binding(6) var<storage, read_write> y: array<f32>;
 
+// Which units of the rows and blocks of sixteen positions at hand are kept.
+var<workgroup> kept: array<u32, 192>;
+
+// The input at a position that a layer sees, in four rows.
+fn input_rows(layer: Layer, row: u32, position: u32) -> vec4<f32> {
+    let last = run.rows - 1u;
+    let rows = min(vec4<u32>(row, row + 1u, row + 2u, row + 3u), vec4<u32>(last));
+    let count = seen(layer.own);
+    if position < count {
+        let at = rows * FEATURES + seen_feature(layer.own, position);
+        return vec4<f32>(columns[at.x], columns[at.y], columns[at.z], columns[at.w]);
+    }
+    let at = rows * SUB_FEATURES + (layer.siblings + position - count);
+    return vec4<f32>(sub_columns[at.x], sub_columns[at.y], sub_columns[at.z], sub_columns[at.w]);
+}
+
+// Four outputs' weights in one column of the weight.
+fn weights_of(layer: Layer, output: u32, column: u32) -> vec4<f32> {
+    let last = layer.outputs - 1u;
+    let outputs = min(vec4<u32>(output, output + 1u, output + 2u, output + 3u), vec4<u32>(last));
+    let at = outputs * layer.inputs + (layer.weight + column);
+    return vec4<f32>(params[at.x], params[at.y], params[at.z], params[at.w]);
+}
+
+// Factors of one position in four rows; a row has two blocks in `kept`.
+fn factors_of_rows(first: u32, position: u32) -> vec4<f32> {
+    let at = first * 2u + position % 32u / 16u;
+    return vec4<f32>(
+        kept_factor(kept[at], position),
+        kept_factor(kept[at + 2u], position),
+        kept_factor(kept[at + 4u], position),
+        kept_factor(kept[at + 6u], position),
+    );
+}
+
 // Tiles of rows by outputs.
 @compute @workgroup_size(128)
 fn ordered_linear(
@@ -138,28 +173,34 @@ fn ordered_linear(
     let layer = layers[tile.layer];
     let first_row = group.y * TILE_ROWS;
     let depth = seen(layer.own) + layer.sibling_width;
+    let quad = thread / 32u;
     var sums: Sums;
     for (var k = 0u; k < depth; k += TILE_DEPTH) {
-        let row = first_row + thread / 2u;
-        let words = dropout_words(row, tile.layer, k / 16u);
-        for (var j = thread % 2u * 8u; j < thread % 2u * 8u + 8u; j++) {
-            var value = 0.0;
-            if row < run.rows && k + j < depth {
-                value = input_at(layer, row, k + j) * dropout_factor(words[j / 4u], j);
-            }
-            left[j * TILE_ROWS + thread / 2u] = value;
-        }
-        let n = tile.first_output + thread / 4u;
-        for (var j = thread % 4u * 4u; j < thread % 4u * 4u + 4u; j++) {
-            var value = 0.0;
-            if n < layer.outputs && k + j < depth {
-                value = params[layer.weight + n * layer.inputs + weight_column(layer, k + j)];
-            }
-            right[j * TILE_COLUMNS + thread / 4u] = value;
-        }
+        let own = k + thread % 32u;
+        let exists = own < depth;
+        let position = min(own, depth - 1u);
+        let row = first_row + 4u * quad;
+        let x0 = input_rows(layer, row, position);
+        let x1 = input_rows(layer, row + 16u, position);
+        let x2 = input_rows(layer, row + 32u, position);
+        let x3 = input_rows(layer, row + 48u, position);
+        let column = weight_column(layer, position);
+        let output = tile.first_output + 4u * quad;
+        let w0 = weights_of(layer, output, column);
+        let w1 = weights_of(layer, output + 16u, column);
+        // Random numbers are found while the numbers come.
+        kept[thread] = kept_units(first_row + thread / 2u, tile.layer, k / 16u + thread % 2u);
         workgroupBarrier();
-        multiply(thread, &sums);
+        let l = thread % 32u * LEFT_STRIDE + quad;
+        left[l] = select(vec4<f32>(), x0 * factors_of_rows(4u * quad, own), exists);
+        left[l + 4u] = select(vec4<f32>(), x1 * factors_of_rows(4u * quad + 16u, own), exists);
+        left[l + 8u] = select(vec4<f32>(), x2 * factors_of_rows(4u * quad + 32u, own), exists);
+        left[l + 12u] = select(vec4<f32>(), x3 * factors_of_rows(4u * quad + 48u, own), exists);
+        let r = thread % 32u * RIGHT_STRIDE + quad;
+        right[r] = select(vec4<f32>(), w0, exists);
+        right[r + 4u] = select(vec4<f32>(), w1, exists);
         workgroupBarrier();
+        multiply(thread, min(depth - k, TILE_DEPTH), &sums);
     }
     for (var i = 0u; i < 4u; i++) {
         let row = first_row + block_row(thread) + i;
@@ -167,182 +208,6 @@ fn ordered_linear(
             let n = tile.first_output + block_column(thread) + j;
             if row < run.rows && n < layer.outputs {
                 y[row * OUTPUTS + layer.output + n] = sums[i][j] + params[layer.bias + n];
-            }
-        }
-    }
-}
-
-@group(1) @binding(3) var<storage, read> input_params: array<f32>;
-@group(1) @binding(4) var<storage, read> input_grad_output: array<f32>;
-@group(1) @binding(5) var<storage, read_write> grad_columns: array<f32>;
-@group(1) @binding(6) var<storage, read_write> grad_sub_columns: array<f32>;
-
-// Random words of the positions of a tile: three blocks for each of 64 rows.
-var<workgroup> tile_words: array<vec4<u32>, 192>;
-
-// Position of a feature among those that a layer sees, HIDDEN where it sees it not.
-fn position_of(layer: Layer, tile: Tile, feature: u32) -> u32 {
-    if tile.of_siblings == 0u {
-        return place_of(layer.own, feature);
-    }
-    let within = feature - layer.siblings;
-    return seen(layer.own) + select(HIDDEN, within, within < layer.sibling_width);
-}
-
-// How many features of the tile a layer sees; they stand at neighbouring positions from that of the first.
-fn seen_in_tile(layer: Layer, tile: Tile, end: u32) -> u32 {
-    if tile.of_siblings == 1u {
-        let seen_end = min(end, layer.siblings + layer.sibling_width);
-        return max(seen_end, tile.first) - tile.first;
-    }
-    let before = place_of(layer.own, tile.first) & ~HIDDEN;
-    if end == FEATURES {
-        return seen(layer.own) - before;
-    }
-    return (place_of(layer.own, end) & ~HIDDEN) - before;
-}
-
-// Tiles of rows by features: the sums over the outputs of a layer are masked by its dropout, then added to those of the others.
-@compute @workgroup_size(128)
-fn ordered_linear_grad_input(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
-) {
-    let number = tile_number(group, groups);
-    if number >= TILES {
-        return;
-    }
-    let tile = tiles[number];
-    let first_row = group.y * TILE_ROWS;
-    let end = min(tile.first + TILE_COLUMNS, tile.end);
-    var totals: Sums;
-    for (var s = tile.from_layer; s < tile.to_layer; s++) {
-        let layer = layers[s];
-        let count = seen_in_tile(layer, tile, end);
-        if count == 0u {
-            continue;
-        }
-        let first_block = (position_of(layer, tile, tile.first) & ~HIDDEN) / 16u;
-        if THRESHOLD > 0u {
-            for (var i = thread; i < 192u; i += 128u) {
-                tile_words[i] = dropout_words(first_row + i / 3u, s, first_block + i % 3u);
-            }
-        }
-        var sums: Sums;
-        for (var n = 0u; n < layer.outputs; n += TILE_DEPTH) {
-            let row = first_row + thread / 2u;
-            for (var j = thread % 2u * 8u; j < thread % 2u * 8u + 8u; j++) {
-                var value = 0.0;
-                if row < run.rows && n + j < layer.outputs {
-                    value = input_grad_output[row * OUTPUTS + layer.output + n + j];
-                }
-                left[j * TILE_ROWS + thread / 2u] = value;
-            }
-            for (var j = thread % 8u * 4u; j < thread % 8u * 4u + 4u; j++) {
-                let output = n + thread / 8u;
-                let feature = tile.first + j;
-                var value = 0.0;
-                if output < layer.outputs && feature < end {
-                    if (position_of(layer, tile, feature) & HIDDEN) == 0u {
-                        let column = select(feature, FEATURES + feature - layer.siblings, tile.of_siblings == 1u);
-                        value = input_params[layer.weight + output * layer.inputs + column];
-                    }
-                }
-                right[thread / 8u * TILE_COLUMNS + j] = value;
-            }
-            workgroupBarrier();
-            multiply(thread, &sums);
-            workgroupBarrier();
-        }
-        for (var j = 0u; j < 4u; j++) {
-            let feature = min(tile.first + block_column(thread) + j, end - 1u);
-            let position = position_of(layer, tile, feature) & ~HIDDEN;
-            for (var i = 0u; i < 4u; i++) {
-                var factor = 1.0;
-                if THRESHOLD > 0u {
-                    let block = min(position / 16u - first_block, 2u);
-                    let words = tile_words[(block_row(thread) + i) * 3u + block];
-                    factor = dropout_factor(words[position % 16u / 4u], position);
-                }
-                totals[i][j] += sums[i][j] * factor;
-            }
-        }
-        // The words are read until here.
-        workgroupBarrier();
-    }
-    for (var i = 0u; i < 4u; i++) {
-        let row = first_row + block_row(thread) + i;
-        for (var j = 0u; j < 4u; j++) {
-            let feature = tile.first + block_column(thread) + j;
-            if row >= run.rows || feature >= end {
-                continue;
-            }
-            if tile.of_siblings == 1u {
-                grad_sub_columns[row * SUB_FEATURES + feature] = totals[i][j];
-            } else {
-                grad_columns[row * FEATURES + feature] = totals[i][j];
-            }
-        }
-    }
-}
-
-@group(1) @binding(5) var<storage, read> params_grad_output: array<f32>;
-@group(1) @binding(6) var<storage, read_write> grads: array<f32>;
-
-// Tiles of outputs by positions; behind the last position stands a one, whose column is the gradient of the bias.
-@compute @workgroup_size(128)
-fn ordered_linear_grad_params(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
-) {
-    let number = tile_number(group, groups);
-    if number >= TILES {
-        return;
-    }
-    let tile = tiles[number];
-    let layer = layers[tile.layer];
-    let depth = seen(layer.own) + layer.sibling_width;
-    if tile.first > depth {
-        return;
-    }
-    var sums: Sums;
-    for (var first = 0u; first < run.rows; first += TILE_DEPTH) {
-        let b = thread / 8u;
-        let row = first + b;
-        for (var j = thread % 8u * 8u; j < thread % 8u * 8u + 8u; j++) {
-            let n = tile.first_output + j;
-            var value = 0.0;
-            if row < run.rows && n < layer.outputs {
-                value = params_grad_output[row * OUTPUTS + layer.output + n];
-            }
-            left[b * TILE_ROWS + j] = value;
-        }
-        let words = dropout_words(row, tile.layer, (tile.first + thread % 8u * 4u) / 16u);
-        for (var j = thread % 8u * 4u; j < thread % 8u * 4u + 4u; j++) {
-            let position = tile.first + j;
-            var value = select(0.0, 1.0, position == depth);
-            if row < run.rows && position < depth {
-                value = input_at(layer, row, position) * dropout_factor(words[position % 16u / 4u], position);
-            }
-            right[b * TILE_COLUMNS + j] = value;
-        }
-        workgroupBarrier();
-        multiply(thread, &sums);
-        workgroupBarrier();
-    }
-    for (var i = 0u; i < 4u; i++) {
-        let n = tile.first_output + block_row(thread) + i;
-        for (var j = 0u; j < 4u; j++) {
-            let position = tile.first + block_column(thread) + j;
-            if n >= layer.outputs {
-                continue;
-            }
-            if position < depth {
-                grads[layer.weight + n * layer.inputs + weight_column(layer, position)] += sums[i][j];
-            } else if position == depth {
-                grads[layer.bias + n] += sums[i][j];
             }
         }
     }

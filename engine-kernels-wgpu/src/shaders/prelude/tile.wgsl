@@ -1,8 +1,10 @@
-// Products of matrices in tiles of 64 by 32: 128 threads, 16 terms at a time, a block of 4 by 4 sums for each thread.
+// Products of matrices in tiles of 64 by 32: 128 threads, 32 terms at a time, a block of 4 by 4 sums for each thread. Terms are
+// loaded all at once before the first is used, because a load takes as long as a hundred products; where a row, a column or a
+// term does not exist, one that does is loaded instead of branching.
 
 const TILE_ROWS: u32 = 64u;
 const TILE_COLUMNS: u32 = 32u;
-const TILE_DEPTH: u32 = 16u;
+const TILE_DEPTH: u32 = 32u;
 
 // Number of tiles; the last workgroups of a folded grid have none.
 override TILES: u32 = 1u;
@@ -12,9 +14,12 @@ fn tile_number(group: vec3<u32>, groups: vec3<u32>) -> u32 {
     return group.z * groups.x + group.x;
 }
 
-// Term k of row m lies at `k * TILE_ROWS + m`, of column n at `k * TILE_COLUMNS + n`.
-var<workgroup> left: array<f32, 1024>;
-var<workgroup> right: array<f32, 512>;
+// Four rows (of `left`) or columns (of `right`) of one term stand together, those of the next term so many places on: an odd
+// number, against conflicts of banks.
+const LEFT_STRIDE: u32 = 17u;
+const RIGHT_STRIDE: u32 = 9u;
+var<workgroup> left: array<vec4<f32>, 544>;
+var<workgroup> right: array<vec4<f32>, 288>;
 
 alias Sums = array<vec4<f32>, 4>;
 
@@ -27,17 +32,44 @@ fn block_column(thread: u32) -> u32 {
     return thread % 8u * 4u;
 }
 
-// Adds the products of the terms that were loaded. Barriers before and after are the caller's.
-fn multiply(thread: u32, sums: ptr<function, Sums>) {
-    let m = block_row(thread);
-    let n = block_column(thread);
-    for (var k = 0u; k < TILE_DEPTH; k++) {
-        let l = k * TILE_ROWS + m;
-        let r = k * TILE_COLUMNS + n;
-        let row = vec4<f32>(right[r], right[r + 1u], right[r + 2u], right[r + 3u]);
-        (*sums)[0] += left[l] * row;
-        (*sums)[1] += left[l + 1u] * row;
-        (*sums)[2] += left[l + 2u] * row;
-        (*sums)[3] += left[l + 3u] * row;
+// Adds the products of the first `terms` terms; those up to the next multiple of four must be zero. Barriers before and after are
+// the caller's.
+fn multiply(thread: u32, terms: u32, sums: ptr<function, Sums>) {
+    var l = thread / 8u;
+    var r = thread % 8u;
+    var s0 = (*sums)[0];
+    var s1 = (*sums)[1];
+    var s2 = (*sums)[2];
+    var s3 = (*sums)[3];
+    for (var k = 0u; k < terms; k += 4u) {
+        for (var i = 0u; i < 4u; i++) {
+            let rows = left[l + i * LEFT_STRIDE];
+            let columns = right[r + i * RIGHT_STRIDE];
+            s0 += rows.x * columns;
+            s1 += rows.y * columns;
+            s2 += rows.z * columns;
+            s3 += rows.w * columns;
+        }
+        l += 4u * LEFT_STRIDE;
+        r += 4u * RIGHT_STRIDE;
     }
+    (*sums)[0] = s0;
+    (*sums)[1] = s1;
+    (*sums)[2] = s2;
+    (*sums)[3] = s3;
+}
+
+// Workgroups that share the rows of the batch where sums run over them; each leaves its part in `room`, and a kernel of its own
+// adds the parts in their order.
+override SLICES: u32 = 1u;
+
+// First row of a slice, a multiple of TILE_DEPTH, at most the number of rows.
+fn slice_start(slice: u32) -> u32 {
+    let blocks = (run.rows + TILE_DEPTH - 1u) / TILE_DEPTH;
+    return min((blocks + SLICES - 1u) / SLICES * TILE_DEPTH * slice, run.rows);
+}
+
+// Where a thread leaves row `i` of its block of sums.
+fn room_place(slice: u32, number: u32, i: u32, thread: u32) -> u32 {
+    return ((slice * TILES + number) * 4u + i) * 128u + thread;
 }

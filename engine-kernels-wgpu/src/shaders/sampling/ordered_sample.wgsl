@@ -19,7 +19,7 @@ fn draw(l: Lane, sub: SubColumn, first: u32, u: f32) -> u32 {
     let end = min(start + stretch, count);
     var own = 0.0;
     for (var v = start; v < end; v++) {
-        own += scratch[first + v];
+        own += word(first + v);
     }
     partial[l.thread] = own;
     workgroupBarrier();
@@ -35,11 +35,11 @@ fn draw(l: Lane, sub: SubColumn, first: u32, u: f32) -> u32 {
     var last = NONE;
     own = 0.0;
     for (var v = start; v < end; v++) {
-        own += scratch[first + v];
+        own += word(first + v);
         if found == NONE && cumulative + own > u * total {
             found = v;
         }
-        if scratch[first + v] > 0.0 {
+        if word(first + v) > 0.0 {
             last = NONE - 1u - v;
         }
     }
@@ -62,7 +62,7 @@ fn cell_of(row: u32, s: u32) -> u32 {
 fn begin(l: Lane) {
     let count = plan[SUB_COLUMNS];
     for (var j = plan[SPAN_START] + l.lane; j < plan[SPAN_END]; j += LANES) {
-        scratch[l.hidden + j] = folded(j);
+        set_word(l.hidden + j, folded(j));
     }
     for (var i = l.lane; i < plan[PROBS_WIDTH]; i += LANES) {
         reported_probs[l.row * plan[PROBS_WIDTH] + i] = 0.0;
@@ -107,16 +107,16 @@ fn draw_next(l: Lane, k: u32) {
     let sums = fill_probs(l, sub);
     if sub.probs != NONE {
         for (var v = l.lane; v < code_count(l, sub); v += LANES) {
-            reported_probs[l.row * plan[PROBS_WIDTH] + sub.probs + v] = scratch[l.probs + v];
+            reported_probs[l.row * plan[PROBS_WIDTH] + sub.probs + v] = word(l.probs + v);
         }
     }
     let weights = apply_rules(l, s, sub);
     if sub.weights != NONE {
         for (var v = l.lane; v < code_count(l, sub); v += LANES) {
-            reported_weights[l.row * plan[WEIGHTS_WIDTH] + sub.weights + v] = scratch[weights + v];
+            reported_weights[l.row * plan[WEIGHTS_WIDTH] + sub.weights + v] = word(weights + v);
         }
     }
-    storageBarrier();
+    sync_rows();
     let drawn = draw(l, sub, weights, uniform_of(l.row, s));
     if is_needed {
         let code = select(cell, drawn, cell == CELL_DRAWN);
@@ -128,17 +128,18 @@ fn draw_next(l: Lane, k: u32) {
         }
     }
     // The logarithm is of the units before the code is seen.
-    storageBarrier();
+    sync_rows();
     if is_needed {
         contribute(l, sub, select(cell, drawn, cell == CELL_DRAWN), plan[i + 1u], plan[i + 2u]);
     }
-    storageBarrier();
+    sync_rows();
 }
 
 @compute @workgroup_size(64)
 fn ordered_sample(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let place = group.x * 4u + thread / LANES;
-    let hidden = place * (plan[HIDDEN] + 2u * plan[WIDEST]);
+    let slot = select(place, thread / LANES, LOCAL_WORDS > 1u);
+    let hidden = slot * (plan[HIDDEN] + 2u * plan[WIDEST]);
     let probs = hidden + plan[HIDDEN];
     let row = part.first_row + place;
     let exists = place < part.rows && row < run.rows;
@@ -149,7 +150,7 @@ fn ordered_sample(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
         }
         look_up_known(l);
     }
-    storageBarrier();
+    sync_rows();
     for (var k = part.first_draw; k < part.end_draw; k++) {
         draw_next(l, k);
     }

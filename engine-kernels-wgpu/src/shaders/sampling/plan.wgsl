@@ -12,6 +12,31 @@
 @group(1) @binding(6) var<storage, read_write> log_probs: array<f32>;
 @group(1) @binding(7) var<storage, read_write> scratch: array<f32>;
 
+// Words that the four rows of a workgroup need, where they lie in its own memory; 1 where they lie in `scratch`.
+override LOCAL_WORDS: u32 = 1u;
+var<workgroup> local: array<f32, LOCAL_WORDS>;
+
+fn word(i: u32) -> f32 {
+    if LOCAL_WORDS > 1u {
+        return local[i];
+    }
+    return scratch[i];
+}
+
+fn set_word(i: u32, value: f32) {
+    if LOCAL_WORDS > 1u {
+        local[i] = value;
+    } else {
+        scratch[i] = value;
+    }
+}
+
+// Makes what the lanes of a row have written visible to each other.
+fn sync_rows() {
+    storageBarrier();
+    workgroupBarrier();
+}
+
 // 1 where the folded model is in half precision.
 override HALF: u32 = 0u;
 
@@ -161,7 +186,7 @@ fn any_row(thread: u32, holds: bool) -> bool {
 fn contribute(l: Lane, sub: SubColumn, code: u32, start: u32, end: u32) {
     let hidden = plan[HIDDEN];
     for (var j = start + l.lane; j < end; j += LANES) {
-        var sum = scratch[l.hidden + j];
+        var sum = word(l.hidden + j);
         if sub.embedding == NONE {
             sum += folded(sub.table + code * hidden + j);
         } else {
@@ -171,13 +196,13 @@ fn contribute(l: Lane, sub: SubColumn, code: u32, start: u32, end: u32) {
             }
             sum += folded(sub.table + sub.embedding_width * hidden + j);
         }
-        scratch[l.hidden + j] = sum;
+        set_word(l.hidden + j, sum);
     }
 }
 
 // A hidden unit after the relu.
 fn unit(l: Lane, sub: SubColumn, k: u32) -> f32 {
-    return max(scratch[l.hidden + sub.hidden + k], 0.0);
+    return max(word(l.hidden + sub.hidden + k), 0.0);
 }
 
 fn logit(l: Lane, sub: SubColumn, code: u32) -> f32 {
@@ -205,20 +230,20 @@ fn code_count(l: Lane, sub: SubColumn) -> u32 {
 fn sum_codes(l: Lane, sub: SubColumn, first: u32) -> f32 {
     var sum = 0.0;
     for (var v = l.lane; v < code_count(l, sub); v += LANES) {
-        sum += scratch[first + v];
+        sum += word(first + v);
     }
     return sum_lanes(l.thread, sum);
 }
 
 fn divide_codes(l: Lane, sub: SubColumn, first: u32, by: f32) {
     for (var v = l.lane; v < code_count(l, sub); v += LANES) {
-        scratch[first + v] /= by;
+        set_word(first + v, word(first + v) / by);
     }
 }
 
 fn fill_weights(l: Lane, sub: SubColumn, value: f32) {
     for (var v = l.lane; v < code_count(l, sub); v += LANES) {
-        scratch[l.weights + v] = value;
+        set_word(l.weights + v, value);
     }
 }
 
@@ -228,12 +253,12 @@ fn fill_probs(l: Lane, sub: SubColumn) -> vec2<f32> {
     var largest = LOWEST;
     for (var v = l.lane; v < count; v += LANES) {
         let value = logit(l, sub, v);
-        scratch[l.probs + v] = value;
+        set_word(l.probs + v, value);
         largest = max(largest, value);
     }
     largest = max_lanes(l.thread, largest);
     for (var v = l.lane; v < count; v += LANES) {
-        scratch[l.probs + v] = exp_accurate(scratch[l.probs + v] - largest);
+        set_word(l.probs + v, exp_accurate(word(l.probs + v) - largest));
     }
     let sum = sum_codes(l, sub, l.probs);
     divide_codes(l, sub, l.probs, sum);

@@ -1,0 +1,318 @@
+// The gradients of the ordered linear layer; behind ordered.wgsl.
+
+@group(1) @binding(3) var<storage, read> input_params: array<f32>;
+@group(1) @binding(4) var<storage, read> input_grad_output: array<f32>;
+@group(1) @binding(5) var<storage, read_write> grad_columns: array<f32>;
+@group(1) @binding(6) var<storage, read_write> grad_sub_columns: array<f32>;
+
+// Position of a feature among those that a layer sees, HIDDEN where it sees it not.
+fn position_of(layer: Layer, tile: Tile, feature: u32) -> u32 {
+    if tile.of_siblings == 0u {
+        return place_of(layer.own, feature);
+    }
+    let within = feature - layer.siblings;
+    return seen(layer.own) + select(HIDDEN, within, within < layer.sibling_width);
+}
+
+// Positions of four features of a tile.
+fn positions_of(layer: Layer, tile: Tile, feature: u32, end: u32) -> vec4<u32> {
+    let last = end - 1u;
+    return vec4<u32>(
+        position_of(layer, tile, min(feature, last)),
+        position_of(layer, tile, min(feature + 1u, last)),
+        position_of(layer, tile, min(feature + 2u, last)),
+        position_of(layer, tile, min(feature + 3u, last)),
+    );
+}
+
+// How many features of the tile a layer sees; they stand at neighbouring positions from that of the first.
+fn seen_in_tile(layer: Layer, tile: Tile, end: u32) -> u32 {
+    if tile.of_siblings == 1u {
+        let seen_end = min(end, layer.siblings + layer.sibling_width);
+        return max(seen_end, tile.first) - tile.first;
+    }
+    let before = place_of(layer.own, tile.first) & ~HIDDEN;
+    if end == FEATURES {
+        return seen(layer.own) - before;
+    }
+    return (place_of(layer.own, end) & ~HIDDEN) - before;
+}
+
+// The gradient of one output in four rows.
+fn grad_rows(at: u32, row: u32) -> vec4<f32> {
+    let rows = min(vec4<u32>(row, row + 1u, row + 2u, row + 3u), vec4<u32>(run.rows - 1u)) * OUTPUTS + at;
+    return vec4<f32>(
+        input_grad_output[rows.x],
+        input_grad_output[rows.y],
+        input_grad_output[rows.z],
+        input_grad_output[rows.w],
+    );
+}
+
+// Weights of one output in four columns of the weight.
+fn weights_at(at: vec4<u32>) -> vec4<f32> {
+    return vec4<f32>(input_params[at.x], input_params[at.y], input_params[at.z], input_params[at.w]);
+}
+
+// Factors of four positions in one row, which has three blocks in `kept`.
+fn factors_of_positions(row: u32, first_block: u32, positions: vec4<u32>) -> vec4<f32> {
+    let at = row * 3u + min(positions / 16u - first_block, vec4<u32>(2u));
+    return vec4<f32>(
+        kept_factor(kept[at.x], positions.x),
+        kept_factor(kept[at.y], positions.y),
+        kept_factor(kept[at.z], positions.z),
+        kept_factor(kept[at.w], positions.w),
+    );
+}
+
+// Tiles of rows by features: the sums over the outputs of a layer are masked by its dropout, then added to those of the others.
+@compute @workgroup_size(128)
+fn ordered_linear_grad_input(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let number = tile_number(group, groups);
+    if number >= TILES {
+        return;
+    }
+    let tile = tiles[number];
+    let first_row = group.y * TILE_ROWS;
+    let end = min(tile.first + TILE_COLUMNS, tile.end);
+    let quad = thread / 32u;
+    let feature = tile.first + thread % 8u * 4u;
+    let features = min(vec4<u32>(feature, feature + 1u, feature + 2u, feature + 3u), vec4<u32>(end - 1u));
+    var totals: Sums;
+    for (var s = tile.from_layer; s < tile.to_layer; s++) {
+        let layer = layers[s];
+        if seen_in_tile(layer, tile, end) == 0u {
+            continue;
+        }
+        let positions = positions_of(layer, tile, feature, end);
+        let is_seen = (positions & vec4<u32>(HIDDEN)) == vec4<u32>(0u);
+        let first_block = (position_of(layer, tile, tile.first) & ~HIDDEN) / 16u;
+        // Hidden features are not read: where they are siblings, their weights may lie outside.
+        let own_column = select(features, FEATURES + features - layer.siblings, vec4<bool>(tile.of_siblings == 1u));
+        let weight = layer.weight + select(vec4<u32>(0u), own_column, is_seen);
+        var sums: Sums;
+        for (var n = 0u; n < layer.outputs; n += TILE_DEPTH) {
+            let own = n + thread % 32u;
+            let at = layer.output + min(own, layer.outputs - 1u);
+            let row = first_row + 4u * quad;
+            let d0 = grad_rows(at, row);
+            let d1 = grad_rows(at, row + 16u);
+            let d2 = grad_rows(at, row + 32u);
+            let d3 = grad_rows(at, row + 48u);
+            let output = n + thread / 8u;
+            let w0 = weights_at(weight + min(output, layer.outputs - 1u) * layer.inputs);
+            let w1 = weights_at(weight + min(output + 16u, layer.outputs - 1u) * layer.inputs);
+            if n == 0u && THRESHOLD > 0u {
+                // The bits of the layer before are read no more behind the barrier at the end of its turn.
+                for (var i = thread; i < 192u; i += 128u) {
+                    kept[i] = kept_units(first_row + i / 3u, s, first_block + i % 3u);
+                }
+            }
+            workgroupBarrier();
+            let l = thread % 32u * LEFT_STRIDE + quad;
+            let exists = own < layer.outputs;
+            left[l] = select(vec4<f32>(), d0, exists);
+            left[l + 4u] = select(vec4<f32>(), d1, exists);
+            left[l + 8u] = select(vec4<f32>(), d2, exists);
+            left[l + 12u] = select(vec4<f32>(), d3, exists);
+            let r = thread / 8u * RIGHT_STRIDE + thread % 8u;
+            right[r] = select(vec4<f32>(), w0, is_seen & vec4<bool>(output < layer.outputs));
+            right[r + 16u * RIGHT_STRIDE] = select(vec4<f32>(), w1, is_seen & vec4<bool>(output + 16u < layer.outputs));
+            workgroupBarrier();
+            multiply(thread, min(layer.outputs - n, TILE_DEPTH), &sums);
+        }
+        for (var i = 0u; i < 4u; i++) {
+            var factors = vec4<f32>(1.0);
+            if THRESHOLD > 0u {
+                factors = factors_of_positions(block_row(thread) + i, first_block, positions & vec4<u32>(~HIDDEN));
+            }
+            totals[i] += sums[i] * factors;
+        }
+        workgroupBarrier();
+    }
+    for (var i = 0u; i < 4u; i++) {
+        let row = first_row + block_row(thread) + i;
+        for (var j = 0u; j < 4u; j++) {
+            let own = feature + j;
+            if row >= run.rows || own >= end {
+                continue;
+            }
+            if tile.of_siblings == 1u {
+                grad_sub_columns[row * SUB_FEATURES + own] = totals[i][j];
+            } else {
+                grad_columns[row * FEATURES + own] = totals[i][j];
+            }
+        }
+    }
+}
+
+@group(1) @binding(5) var<storage, read> params_grad_output: array<f32>;
+@group(1) @binding(6) var<storage, read_write> grads: array<f32>;
+@group(1) @binding(7) var<storage, read_write> room: array<vec4<f32>>;
+
+// Four outputs' gradients in one row.
+fn outputs_of(layer: Layer, row: u32, n: u32) -> vec4<f32> {
+    let at = min(row, run.rows - 1u) * OUTPUTS + layer.output;
+    let last = layer.outputs - 1u;
+    return vec4<f32>(
+        params_grad_output[at + min(n, last)],
+        params_grad_output[at + min(n + 1u, last)],
+        params_grad_output[at + min(n + 2u, last)],
+        params_grad_output[at + min(n + 3u, last)],
+    );
+}
+
+// Where four neighbouring positions of a layer are read: features of columns, or of sub-columns where `of_siblings`.
+struct Places {
+    features: vec4<u32>,
+    of_siblings: vec4<bool>,
+}
+
+fn places_of(layer: Layer, position: u32, depth: u32) -> Places {
+    let count = seen(layer.own);
+    let positions = min(vec4<u32>(position, position + 1u, position + 2u, position + 3u), vec4<u32>(max(depth, 1u) - 1u));
+    let of_siblings = positions >= vec4<u32>(count);
+    // A position behind the columns' gives some feature that is not used.
+    let seen_positions = min(positions, vec4<u32>(max(count, 1u) - 1u));
+    let features = vec4<u32>(
+        seen_feature(layer.own, seen_positions.x),
+        seen_feature(layer.own, seen_positions.y),
+        seen_feature(layer.own, seen_positions.z),
+        seen_feature(layer.own, seen_positions.w),
+    );
+    return Places(select(features, layer.siblings + positions - count, of_siblings), of_siblings);
+}
+
+fn input_or_sibling(row: u32, feature: u32, of_siblings: bool) -> f32 {
+    if of_siblings {
+        return sub_columns[row * SUB_FEATURES + feature];
+    }
+    return columns[row * FEATURES + feature];
+}
+
+// The inputs of four positions in one row.
+fn inputs_at(places: Places, b: u32) -> vec4<f32> {
+    let row = min(b, run.rows - 1u);
+    if any(places.of_siblings) {
+        return vec4<f32>(
+            input_or_sibling(row, places.features.x, places.of_siblings.x),
+            input_or_sibling(row, places.features.y, places.of_siblings.y),
+            input_or_sibling(row, places.features.z, places.of_siblings.z),
+            input_or_sibling(row, places.features.w, places.of_siblings.w),
+        );
+    }
+    let at = row * FEATURES + places.features;
+    return vec4<f32>(columns[at.x], columns[at.y], columns[at.z], columns[at.w]);
+}
+
+// Four inputs as the layer sees them in one of the 32 rows of `kept`: dropped out, and a one behind the last position.
+fn dropped(inputs: vec4<f32>, row: u32, position: u32, depth: u32) -> vec4<f32> {
+    let positions = vec4<u32>(position, position + 1u, position + 2u, position + 3u);
+    let bits = kept[row * 2u + position % 32u / 16u];
+    let factors = vec4<f32>(
+        kept_factor(bits, position),
+        kept_factor(bits, position + 1u),
+        kept_factor(bits, position + 2u),
+        kept_factor(bits, position + 3u),
+    );
+    return select(inputs * factors, vec4<f32>(1.0), positions == vec4<u32>(depth));
+}
+
+// Adds row `i` of a thread's block of sums to the gradients.
+fn add_to_grads(layer: Layer, tile: Tile, depth: u32, thread: u32, i: u32, values: vec4<f32>) {
+    let n = tile.first_output + block_row(thread) + i;
+    if n >= layer.outputs {
+        return;
+    }
+    for (var j = 0u; j < 4u; j++) {
+        let position = tile.first + block_column(thread) + j;
+        if position < depth {
+            grads[layer.weight + n * layer.inputs + weight_column(layer, position)] += values[j];
+        } else if position == depth {
+            grads[layer.bias + n] += values[j];
+        }
+    }
+}
+
+// Tiles of outputs by positions, the column of ones being the gradient of the bias, for a slice of the rows.
+@compute @workgroup_size(128)
+fn ordered_linear_grad_params(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let number = tile_number(group, groups);
+    if number >= TILES {
+        return;
+    }
+    let tile = tiles[number];
+    let layer = layers[tile.layer];
+    let depth = seen(layer.own) + layer.sibling_width;
+    if tile.first > depth {
+        return;
+    }
+    let end = slice_start(group.y + 1u);
+    let n = tile.first_output + thread % 16u * 4u;
+    let position = tile.first + thread % 8u * 4u;
+    let places = places_of(layer, position, depth);
+    var sums: Sums;
+    for (var first = slice_start(group.y); first < end; first += TILE_DEPTH) {
+        let b = first + thread / 16u;
+        let d0 = outputs_of(layer, b, n);
+        let d1 = outputs_of(layer, b + 8u, n);
+        let d2 = outputs_of(layer, b + 16u, n);
+        let d3 = outputs_of(layer, b + 24u, n);
+        let row = thread / 8u;
+        let x0 = inputs_at(places, first + row);
+        let x1 = inputs_at(places, first + row + 16u);
+        if thread < 64u {
+            kept[thread] = kept_units(first + thread / 2u, tile.layer, tile.first / 16u + thread % 2u);
+        }
+        workgroupBarrier();
+        let l = thread / 16u * LEFT_STRIDE + thread % 16u;
+        left[l] = select(vec4<f32>(), d0, b < end);
+        left[l + 8u * LEFT_STRIDE] = select(vec4<f32>(), d1, b + 8u < end);
+        left[l + 16u * LEFT_STRIDE] = select(vec4<f32>(), d2, b + 16u < end);
+        left[l + 24u * LEFT_STRIDE] = select(vec4<f32>(), d3, b + 24u < end);
+        let r = row * RIGHT_STRIDE + thread % 8u;
+        right[r] = select(vec4<f32>(), dropped(x0, row, position, depth), first + row < end);
+        right[r + 16u * RIGHT_STRIDE] = select(vec4<f32>(), dropped(x1, row + 16u, position, depth), first + row + 16u < end);
+        workgroupBarrier();
+        multiply(thread, min(end - first, TILE_DEPTH), &sums);
+    }
+    for (var i = 0u; i < 4u; i++) {
+        if SLICES > 1u {
+            room[room_place(group.y, number, i, thread)] = sums[i];
+        } else {
+            add_to_grads(layer, tile, depth, thread, i, sums[i]);
+        }
+    }
+}
+
+// Adds what the slices left; y counts the rows of a thread's block.
+@compute @workgroup_size(128)
+fn ordered_linear_grad_params_join(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let number = tile_number(group, groups);
+    if number >= TILES {
+        return;
+    }
+    let tile = tiles[number];
+    let layer = layers[tile.layer];
+    let depth = seen(layer.own) + layer.sibling_width;
+    if tile.first > depth {
+        return;
+    }
+    var total = vec4<f32>();
+    for (var slice = 0u; slice < SLICES; slice++) {
+        total += room[room_place(slice, number, group.y, thread)];
+    }
+    add_to_grads(layer, tile, depth, thread, group.y, total);
+}
