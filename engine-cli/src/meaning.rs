@@ -21,7 +21,8 @@ pub(crate) fn device(common: &CommonArgs) -> Result<Device, Failure> {
     let device = common.device.parse::<Device>()?;
     Ok(device
         .with_threads(common.threads)
-        .with_tensor_cores(common.tensor_cores))
+        .with_tensor_cores(common.tensor_cores)
+        .with_half_tables(common.half_tables))
 }
 
 pub(crate) fn reading(table: &TableArgs) -> ReadOptions {

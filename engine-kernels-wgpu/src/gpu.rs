@@ -50,14 +50,11 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The limits that are asked for: those that every device has, with the largest buffers and workgroup memory that this one allows.
+/// The limits that are asked for: those that every device has, with the largest buffers that this one allows.
 fn wanted_limits(adapter: &AdapterDescription, has: &wgpu::Limits) -> Result<wgpu::Limits, WgpuError> {
     let wanted = wgpu::Limits {
         max_storage_buffer_binding_size: has.max_storage_buffer_binding_size,
         max_buffer_size: has.max_buffer_size,
-        max_compute_workgroup_storage_size: has
-            .max_compute_workgroup_storage_size
-            .max(wgpu::Limits::defaults().max_compute_workgroup_storage_size),
         ..wgpu::Limits::defaults()
     }
     .using_alignment(has.clone());

@@ -50,6 +50,7 @@ impl Shader {
                 include_str!("shaders/sampling/plan.wgsl"),
                 include_str!("shaders/sampling/rules.wgsl"),
                 include_str!("shaders/sampling/ordered_sample.wgsl"),
+                include_str!("shaders/sampling/pack.wgsl"),
             ],
             Self::Softmax => &[STEP, LANES, MATH, include_str!("shaders/softmax.wgsl")],
         }

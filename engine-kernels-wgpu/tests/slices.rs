@@ -47,7 +47,11 @@ fn slices_of_a_batch_add_up_to_its_gradient() {
     let backend = backend(&WgpuOptions::default());
     let model = model(ModelSize::Small, &CARDINALITIES);
     let program = training_step(&model);
-    let dispatches = |rows| backend.dispatches(&program, rows).expect("a program that compiles");
+    let dispatches = |rows| {
+        backend
+            .dispatches(&program, rows)
+            .expect("a program that compiles")
+    };
     // Three kernels have their sums joined: those of the gradients of grouped, ordered and embedding layers.
     assert_eq!(dispatches(700), dispatches(64) + 3);
     let table = table(&CARDINALITIES, 2_800);
@@ -63,6 +67,9 @@ fn slices_of_a_batch_add_up_to_its_gradient() {
             .sum();
         assert!(norm > 0.0, "{rows} rows: the gradient is zero");
         let distance = (off / norm).sqrt();
-        assert!(distance < 1e-5, "{rows} rows: the gradient is off by {distance:e}");
+        assert!(
+            distance < 1e-5,
+            "{rows} rows: the gradient is off by {distance:e}"
+        );
     }
 }

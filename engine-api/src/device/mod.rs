@@ -27,6 +27,8 @@ pub struct Device {
     threads: Option<NonZeroUsize>,
     /// Whether products run on tensor cores.
     tensor_cores: bool,
+    /// Whether a wgpu device keeps the tables that rows are drawn from in half precision.
+    half_tables: bool,
 }
 
 impl Device {
@@ -35,6 +37,7 @@ impl Device {
         choice: Choice::Cpu,
         threads: None,
         tensor_cores: false,
+        half_tables: false,
     };
 
     /// The same device with another number of threads; it changes the speed, never a result.
@@ -44,10 +47,18 @@ impl Device {
     }
 
     /// The same device with the products of the linear layers on tensor cores, where it has them (`cuda`, compute capability 8.0 or more): their
-    /// factors are rounded to TF32, ten bits behind the point. Other devices stay as they are.
+    /// factors are rounded to TF32, ten bits behind the point. An older GPU, and another that `auto` finds, stays as it is; `cpu` and `wgpu` cannot be
+    /// opened then.
     #[must_use]
     pub fn with_tensor_cores(self, tensor_cores: bool) -> Self {
         Self { tensor_cores, ..self }
+    }
+
+    /// The same device, with the tables that rows are drawn from in half precision: half the memory, and probabilities that are off by
+    /// about a thousandth. Only wgpu has it; another device cannot be opened then, and where `auto` finds another it has no effect.
+    #[must_use]
+    pub fn with_half_tables(self, half_tables: bool) -> Self {
+        Self { half_tables, ..self }
     }
 
     /// Opens the device; `auto` the first that can be opened and is no driver in software. While it is in use, whoever opens it
@@ -67,12 +78,27 @@ impl Device {
         Ok(backend)
     }
 
+    /// Why the device cannot be what it was asked to be.
+    fn refusal(&self) -> Option<&'static str> {
+        match self.choice {
+            Choice::Cpu | Choice::Cuda(_) if self.half_tables => Some("only wgpu keeps tables in half precision"),
+            Choice::Cpu | Choice::Wgpu(_) if self.tensor_cores => Some("only cuda multiplies on tensor cores"),
+            _ => None,
+        }
+    }
+
     fn open_anew(&self) -> Result<Arc<dyn Backend>, EngineError> {
+        if let Some(reason) = self.refusal() {
+            return Err(EngineError::Device {
+                device: self.to_string(),
+                reason: reason.to_owned(),
+            });
+        }
         match &self.choice {
             Choice::Auto => self.open_first(),
             Choice::Cpu => cpu::open(self.threads),
             Choice::Cuda(gpus) => cuda::open(gpus, self.tensor_cores),
-            Choice::Wgpu(which) => wgpu::open(which.as_deref()),
+            Choice::Wgpu(which) => wgpu::open(which.as_deref(), self.half_tables),
         }
     }
 
@@ -82,7 +108,7 @@ impl Device {
         for backend in BACKENDS.iter().filter(|b| b.built) {
             let opened = match backend.name {
                 "cuda" => cuda::open(&Gpus::Numbers(vec![0]), self.tensor_cores),
-                "wgpu" => wgpu::open_hardware(),
+                "wgpu" => wgpu::open_hardware(self.half_tables),
                 _ => cpu::open(self.threads),
             };
             match opened {
@@ -152,6 +178,18 @@ mod tests {
         let device = Device::CPU.with_threads(NonZeroUsize::new(3));
         assert_eq!(device.open().unwrap().device().parallelism, 3);
         assert_eq!(devices().unwrap().last().unwrap().backend, "cpu");
+    }
+
+    #[test]
+    fn what_a_device_never_has_is_refused() {
+        for (device, reason) in [
+            (Device::CPU.with_half_tables(true), "only wgpu keeps tables in half precision"),
+            (Device::CPU.with_tensor_cores(true), "only cuda multiplies on tensor cores"),
+        ] {
+            let error = device.open().err().unwrap().to_string();
+            assert_eq!(error, format!("the device cpu cannot be used: {reason}"));
+        }
+        assert!(Device::default().with_half_tables(true).refusal().is_none());
     }
 
     #[test]

@@ -15,7 +15,10 @@ mod built {
     use crate::EngineError;
 
     /// Opens the best adapter, or the one of this number or name.
-    pub(in crate::device) fn open(which: Option<&str>) -> Result<Arc<dyn Backend>, EngineError> {
+    pub(in crate::device) fn open(
+        which: Option<&str>,
+        half_tables: bool,
+    ) -> Result<Arc<dyn Backend>, EngineError> {
         let adapter = match which.map(|w| (w, w.parse())) {
             None => AdapterChoice::Best,
             Some((_, Ok(index))) => AdapterChoice::Index(index),
@@ -23,6 +26,7 @@ mod built {
         };
         let options = WgpuOptions {
             adapter,
+            half_tables,
             ..WgpuOptions::default()
         };
         match WgpuBackend::new(&options) {
@@ -36,11 +40,11 @@ mod built {
     }
 
     /// Opens the best adapter, if it is not one in software.
-    pub(in crate::device) fn open_hardware() -> Result<Arc<dyn Backend>, EngineError> {
+    pub(in crate::device) fn open_hardware(half_tables: bool) -> Result<Arc<dyn Backend>, EngineError> {
         if adapters().iter().all(|a| a.is_software()) {
             return Err(failed(None, "there is no adapter but in software".to_owned()));
         }
-        open(None)
+        open(None, half_tables)
     }
 
     /// All adapters by their numbers.
@@ -64,11 +68,11 @@ mod not_built {
     use crate::EngineError;
     use crate::device::choice::not_built;
 
-    pub(in crate::device) fn open(_: Option<&str>) -> Result<Arc<dyn Backend>, EngineError> {
+    pub(in crate::device) fn open(_: Option<&str>, _: bool) -> Result<Arc<dyn Backend>, EngineError> {
         Err(not_built("wgpu"))
     }
 
-    pub(in crate::device) fn open_hardware() -> Result<Arc<dyn Backend>, EngineError> {
+    pub(in crate::device) fn open_hardware(_: bool) -> Result<Arc<dyn Backend>, EngineError> {
         Err(not_built("wgpu"))
     }
 

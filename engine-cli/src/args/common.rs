@@ -22,6 +22,9 @@ pub(crate) struct CommonArgs {
     /// Multiply on tensor cores where the device has them (cuda): faster for wide models, with factors rounded to TF32
     #[arg(long, global = true)]
     pub(crate) tensor_cores: bool,
+    /// Keep the tables that rows are drawn from in half precision, on wgpu: half the memory, probabilities off by about a thousandth
+    #[arg(long, global = true)]
+    pub(crate) half_tables: bool,
     /// Print nothing but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,

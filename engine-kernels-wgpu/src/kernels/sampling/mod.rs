@@ -5,7 +5,7 @@ mod plan;
 
 use engine_core::backend::BackendError;
 use engine_core::ir::Node;
-use engine_core::ir::ops::sampling::{FoldTables, OrderedSample};
+use engine_core::ir::ops::sampling::{FoldTables, FoldedSubColumn, OrderedSample};
 
 use super::op_of;
 use crate::compiler::{Compiler, Work};
@@ -17,9 +17,8 @@ use plan::Plan;
 
 /// Bytes of scratch memory at most, so that caches hold it; where a batch needs more, it is drawn in several blocks of rows.
 const SCRATCH_BYTES: u64 = 32 << 20;
-/// Rows of a workgroup, and bytes of its memory that do not depend on the model.
+/// Rows of a workgroup.
 const GROUP_ROWS: usize = 4;
-const GROUP_BYTES: usize = 1024;
 
 pub(super) fn make(node: &Node, cx: &mut Compiler<'_>) -> Result<bool, BackendError> {
     if let Some(op) = op_of::<FoldTables>(node) {
@@ -37,21 +36,13 @@ fn row_words(op: &OrderedSample) -> usize {
     (op.model.hidden + 2 * op.model.cardinalities.max_width()).max(1)
 }
 
-/// Words of a workgroup's own memory in which its rows are drawn; `None` where they do not fit, or where several dispatches share them.
-fn local_words(op: &OrderedSample, parts: usize, cx: &Compiler<'_>) -> Option<usize> {
-    let words = GROUP_ROWS * row_words(op);
-    let most = cx.gpu.limits.max_compute_workgroup_storage_size as usize;
-    (parts == 1 && 4 * words + GROUP_BYTES <= most).then_some(words)
-}
-
-/// Rows that are drawn together; `scratch` says whether they need scratch memory.
-fn block_rows(op: &OrderedSample, scratch: bool, cx: &Compiler<'_>) -> Result<usize, BackendError> {
+/// Rows that are drawn together.
+fn block_rows(op: &OrderedSample, cx: &Compiler<'_>) -> Result<usize, BackendError> {
     let largest_grid = GROUP_ROWS * cx.gpu.limits.max_compute_workgroups_per_dimension as usize;
     let most = cx.max_rows.clamp(1, largest_grid);
     let needed = 4 * row_words(op) as u64;
     let allowed = cx.gpu.largest_buffer().min(SCRATCH_BYTES);
     match (allowed / needed) as usize {
-        _ if !scratch => Ok(most),
         0 => {
             let what = "the scratch memory of a row, in bytes,".to_owned();
             Err(cx.gpu.limit(what, needed, allowed))
@@ -83,23 +74,28 @@ fn given(op: &OrderedSample, node: &Node, cx: &mut Compiler<'_>) -> Result<(Sour
     Ok((Source::Own(buffer), words))
 }
 
-/// The folded model as the kernel reads it.
+/// The folded model as the kernel reads it, packed anew when its contents change.
 fn folded(op: &OrderedSample, cx: &mut Compiler<'_>) -> Result<Source, BackendError> {
-    if !cx.half_tables {
-        return Ok(cx.resource(op.folded));
-    }
-    let words = op.model.len.div_ceil(2);
-    let halves = cx.scratch(words)?;
-    let kernel = Kernel::new(Shader::Sampling, "pack_half")
-        .size("LENGTH", op.model.len)
+    let len = op.model.len;
+    let words = if cx.half_tables { len.div_ceil(2) } else { len };
+    let packed = cx.scratch(words)?;
+    let head =
+        |sub: &FoldedSubColumn| [sub.head_weight, sub.hidden.len(), sub.cardinality, 0].map(|n| n as u32);
+    let mut heads: Vec<[u32; 4]> = op.model.sub_columns.iter().map(head).collect();
+    heads.sort_unstable();
+    let kernel = Kernel::new(Shader::Sampling, "pack_model")
+        .constant("HALF", u32::from(cx.half_tables).into())
+        .size("LENGTH", len)
+        .size("HEADS", heads.len())
         .reads(0, cx.resource(op.folded))
-        .writes(1, Source::Own(halves.clone()));
+        .writes(1, Source::Own(packed.clone()))
+        .reads(2, cx.descriptor(&heads)?);
     let dispatch = cx.dispatch(kernel, Grid::Fixed { elements: words })?;
     cx.work.push(Work::Prepare {
         dispatch,
         resource: op.folded.index(),
     });
-    Ok(Source::Own(halves))
+    Ok(Source::Own(packed))
 }
 
 /// Codes, probabilities, weights, logarithms; what is not asked for is bound to a buffer that nobody reads, each to its own.
@@ -123,20 +119,17 @@ fn ordered_sample(op: &OrderedSample, node: &Node, cx: &mut Compiler<'_>) -> Res
         let what = "drawing one sub-column, in turns of a loop,".to_owned();
         cx.gpu.limit(what, needed as u64, cx.gpu.longest_loop() as u64)
     })?;
-    let local = local_words(op, parts.len(), cx);
-    let rows = block_rows(op, local.is_none(), cx)?;
+    let rows = block_rows(op, cx)?;
     let (given, first_uniform) = given(op, node, cx)?;
     let mut kernel = Kernel::new(Shader::Sampling, "ordered_sample")
         .constant("HALF", u32::from(cx.half_tables).into())
-        .size("LOCAL_WORDS", local.unwrap_or(1))
         .reads(0, cx.descriptor(&Plan::new(op, first_uniform).words)?)
         .reads(1, folded(op, cx)?)
         .reads(2, given);
     for (number, result) in (3..).zip(results(op, node, cx)?) {
         kernel = kernel.writes(number, result);
     }
-    let scratch = if local.is_some() { 0 } else { rows * row_words(op) };
-    let kernel = kernel.writes(7, Source::Own(cx.scratch(scratch)?));
+    let kernel = kernel.writes(7, Source::Own(cx.scratch(rows * row_words(op))?));
     if let Some(cells) = op.cells_input() {
         cx.check_codes(
             node.inputs[cells],

@@ -19,7 +19,7 @@ fn draw(l: Lane, sub: SubColumn, first: u32, u: f32) -> u32 {
     let end = min(start + stretch, count);
     var own = 0.0;
     for (var v = start; v < end; v++) {
-        own += word(first + v);
+        own += scratch[first + v];
     }
     partial[l.thread] = own;
     workgroupBarrier();
@@ -35,11 +35,11 @@ fn draw(l: Lane, sub: SubColumn, first: u32, u: f32) -> u32 {
     var last = NONE;
     own = 0.0;
     for (var v = start; v < end; v++) {
-        own += word(first + v);
+        own += scratch[first + v];
         if found == NONE && cumulative + own > u * total {
             found = v;
         }
-        if word(first + v) > 0.0 {
+        if scratch[first + v] > 0.0 {
             last = NONE - 1u - v;
         }
     }
@@ -62,7 +62,7 @@ fn cell_of(row: u32, s: u32) -> u32 {
 fn begin(l: Lane) {
     let count = plan[SUB_COLUMNS];
     for (var j = plan[SPAN_START] + l.lane; j < plan[SPAN_END]; j += LANES) {
-        set_word(l.hidden + j, folded(j));
+        scratch[l.hidden + j] = folded(j);
     }
     for (var i = l.lane; i < plan[PROBS_WIDTH]; i += LANES) {
         reported_probs[l.row * plan[PROBS_WIDTH] + i] = 0.0;
@@ -107,16 +107,16 @@ fn draw_next(l: Lane, k: u32) {
     let sums = fill_probs(l, sub);
     if sub.probs != NONE {
         for (var v = l.lane; v < code_count(l, sub); v += LANES) {
-            reported_probs[l.row * plan[PROBS_WIDTH] + sub.probs + v] = word(l.probs + v);
+            reported_probs[l.row * plan[PROBS_WIDTH] + sub.probs + v] = scratch[l.probs + v];
         }
     }
     let weights = apply_rules(l, s, sub);
     if sub.weights != NONE {
         for (var v = l.lane; v < code_count(l, sub); v += LANES) {
-            reported_weights[l.row * plan[WEIGHTS_WIDTH] + sub.weights + v] = word(weights + v);
+            reported_weights[l.row * plan[WEIGHTS_WIDTH] + sub.weights + v] = scratch[weights + v];
         }
     }
-    sync_rows();
+    storageBarrier();
     let drawn = draw(l, sub, weights, uniform_of(l.row, s));
     if is_needed {
         let code = select(cell, drawn, cell == CELL_DRAWN);
@@ -128,18 +128,17 @@ fn draw_next(l: Lane, k: u32) {
         }
     }
     // The logarithm is of the units before the code is seen.
-    sync_rows();
+    storageBarrier();
     if is_needed {
         contribute(l, sub, select(cell, drawn, cell == CELL_DRAWN), plan[i + 1u], plan[i + 2u]);
     }
-    sync_rows();
+    storageBarrier();
 }
 
 @compute @workgroup_size(64)
 fn ordered_sample(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let place = group.x * 4u + thread / LANES;
-    let slot = select(place, thread / LANES, LOCAL_WORDS > 1u);
-    let hidden = slot * (plan[HIDDEN] + 2u * plan[WIDEST]);
+    let hidden = place * (plan[HIDDEN] + 2u * plan[WIDEST]);
     let probs = hidden + plan[HIDDEN];
     let row = part.first_row + place;
     let exists = place < part.rows && row < run.rows;
@@ -150,27 +149,8 @@ fn ordered_sample(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
         }
         look_up_known(l);
     }
-    sync_rows();
+    storageBarrier();
     for (var k = part.first_draw; k < part.end_draw; k++) {
         draw_next(l, k);
-    }
-}
-
-override LENGTH: u32 = 1u;
-
-@group(1) @binding(0) var<storage, read> whole: array<f32>;
-@group(1) @binding(1) var<storage, read_write> halves: array<u32>;
-
-// Two numbers in each word, rounded to half precision.
-@compute @workgroup_size(256)
-fn pack_half(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
-) {
-    let i = element(group, groups, thread);
-    if 2u * i < LENGTH {
-        let second = select(0.0, whole[2u * i + 1u], 2u * i + 1u < LENGTH);
-        halves[i] = pack2x16float(vec2<f32>(whole[2u * i], second));
     }
 }

@@ -2,7 +2,7 @@
 // probabilities of the draw at hand lie in its own stretch of the scratch memory.
 
 @group(1) @binding(0) var<storage, read> plan: array<u32>;
-// Numbers of the folded model by their bits, or two of half precision in a word.
+// The folded model as `pack_model` leaves it: numbers by their bits, or two of half precision in a word.
 @group(1) @binding(1) var<storage, read> folded_words: array<u32>;
 // Cells `[rows, sub-columns]`, uniform numbers, or both one after the other.
 @group(1) @binding(2) var<storage, read> given: array<u32>;
@@ -11,31 +11,6 @@
 @group(1) @binding(5) var<storage, read_write> reported_weights: array<f32>;
 @group(1) @binding(6) var<storage, read_write> log_probs: array<f32>;
 @group(1) @binding(7) var<storage, read_write> scratch: array<f32>;
-
-// Words that the four rows of a workgroup need, where they lie in its own memory; 1 where they lie in `scratch`.
-override LOCAL_WORDS: u32 = 1u;
-var<workgroup> local: array<f32, LOCAL_WORDS>;
-
-fn word(i: u32) -> f32 {
-    if LOCAL_WORDS > 1u {
-        return local[i];
-    }
-    return scratch[i];
-}
-
-fn set_word(i: u32, value: f32) {
-    if LOCAL_WORDS > 1u {
-        local[i] = value;
-    } else {
-        scratch[i] = value;
-    }
-}
-
-// Makes what the lanes of a row have written visible to each other.
-fn sync_rows() {
-    storageBarrier();
-    workgroupBarrier();
-}
 
 // 1 where the folded model is in half precision.
 override HALF: u32 = 0u;
@@ -186,7 +161,7 @@ fn any_row(thread: u32, holds: bool) -> bool {
 fn contribute(l: Lane, sub: SubColumn, code: u32, start: u32, end: u32) {
     let hidden = plan[HIDDEN];
     for (var j = start + l.lane; j < end; j += LANES) {
-        var sum = word(l.hidden + j);
+        var sum = scratch[l.hidden + j];
         if sub.embedding == NONE {
             sum += folded(sub.table + code * hidden + j);
         } else {
@@ -196,26 +171,29 @@ fn contribute(l: Lane, sub: SubColumn, code: u32, start: u32, end: u32) {
             }
             sum += folded(sub.table + sub.embedding_width * hidden + j);
         }
-        set_word(l.hidden + j, sum);
+        scratch[l.hidden + j] = sum;
     }
 }
 
 // A hidden unit after the relu.
 fn unit(l: Lane, sub: SubColumn, k: u32) -> f32 {
-    return max(word(l.hidden + sub.hidden + k), 0.0);
+    return max(scratch[l.hidden + sub.hidden + k], 0.0);
 }
 
+// Weights of a code lie as far apart as there are codes.
 fn logit(l: Lane, sub: SubColumn, code: u32) -> f32 {
-    let weight = sub.head_weight + code * sub.width;
+    let weight = sub.head_weight + code;
+    let n = sub.cardinality;
     var sums = vec4<f32>(folded(sub.head_bias + code), 0.0, 0.0, 0.0);
     var k = 0u;
     while k + 4u <= sub.width {
-        let w = vec4<f32>(folded(weight + k), folded(weight + k + 1u), folded(weight + k + 2u), folded(weight + k + 3u));
+        let at = weight + k * n;
+        let w = vec4<f32>(folded(at), folded(at + n), folded(at + 2u * n), folded(at + 3u * n));
         sums += w * vec4<f32>(unit(l, sub, k), unit(l, sub, k + 1u), unit(l, sub, k + 2u), unit(l, sub, k + 3u));
         k += 4u;
     }
     while k < sub.width {
-        sums.x += folded(weight + k) * unit(l, sub, k);
+        sums.x += folded(weight + k * n) * unit(l, sub, k);
         k += 1u;
     }
     return (sums.x + sums.y) + (sums.z + sums.w);
@@ -230,20 +208,20 @@ fn code_count(l: Lane, sub: SubColumn) -> u32 {
 fn sum_codes(l: Lane, sub: SubColumn, first: u32) -> f32 {
     var sum = 0.0;
     for (var v = l.lane; v < code_count(l, sub); v += LANES) {
-        sum += word(first + v);
+        sum += scratch[first + v];
     }
     return sum_lanes(l.thread, sum);
 }
 
 fn divide_codes(l: Lane, sub: SubColumn, first: u32, by: f32) {
     for (var v = l.lane; v < code_count(l, sub); v += LANES) {
-        set_word(first + v, word(first + v) / by);
+        scratch[first + v] /= by;
     }
 }
 
 fn fill_weights(l: Lane, sub: SubColumn, value: f32) {
     for (var v = l.lane; v < code_count(l, sub); v += LANES) {
-        set_word(l.weights + v, value);
+        scratch[l.weights + v] = value;
     }
 }
 
@@ -253,12 +231,12 @@ fn fill_probs(l: Lane, sub: SubColumn) -> vec2<f32> {
     var largest = LOWEST;
     for (var v = l.lane; v < count; v += LANES) {
         let value = logit(l, sub, v);
-        set_word(l.probs + v, value);
+        scratch[l.probs + v] = value;
         largest = max(largest, value);
     }
     largest = max_lanes(l.thread, largest);
     for (var v = l.lane; v < count; v += LANES) {
-        set_word(l.probs + v, exp_accurate(word(l.probs + v) - largest));
+        scratch[l.probs + v] = exp_accurate(scratch[l.probs + v] - largest);
     }
     let sum = sum_codes(l, sub, l.probs);
     divide_codes(l, sub, l.probs, sum);

@@ -46,7 +46,7 @@ fn balance(l: Lane, sub: SubColumn) {
         let knots = first + 2u + plan[first + 1u] * (plan[first] + 1u);
         for (var v = l.lane; v < select(sub.cardinality, 0u, group == NONE); v += LANES) {
             let pieces = knots + (group * sub.cardinality + v) * PIECES * PIECE_WORDS;
-            set_word(l.probs + v, interpolate(word(l.probs + v), pieces));
+            scratch[l.probs + v] = interpolate(scratch[l.probs + v], pieces);
         }
     }
     let sum = sum_codes(l, sub, l.probs);
@@ -58,13 +58,13 @@ fn apply_temperature(l: Lane, sub: SubColumn) {
     let count = code_count(l, sub);
     var largest = 0.0;
     for (var v = l.lane; v < count; v += LANES) {
-        largest = max(largest, word(l.weights + v));
+        largest = max(largest, scratch[l.weights + v]);
     }
     let top = ln_accurate(max_lanes(l.thread, largest));
     for (var v = l.lane; v < count; v += LANES) {
-        let w = word(l.weights + v);
+        let w = scratch[l.weights + v];
         let e = exp_accurate((ln_accurate(w) - top) / number(TEMPERATURE));
-        set_word(l.weights + v, select(e, 0.0, w <= 0.0));
+        scratch[l.weights + v] = select(e, 0.0, w <= 0.0);
     }
     let sum = sum_codes(l, sub, l.weights);
     divide_codes(l, sub, l.weights, sum);
@@ -74,7 +74,7 @@ fn apply_temperature(l: Lane, sub: SubColumn) {
 fn mass_above(l: Lane, sub: SubColumn, bits: u32) -> f32 {
     var mass = 0.0;
     for (var v = l.lane; v < code_count(l, sub); v += LANES) {
-        let w = word(l.weights + v);
+        let w = scratch[l.weights + v];
         mass += select(0.0, w, bitcast<u32>(w) > bits);
     }
     return sum_lanes(l.thread, mass);
@@ -95,24 +95,24 @@ fn apply_top_p(l: Lane, sub: SubColumn) {
     }
     let above = mass_above(l, sub, high);
     let least = bitcast<f32>(high);
-    sync_rows();
+    storageBarrier();
     for (var v = l.lane; v < code_count(l, sub); v += LANES) {
-        let w = word(l.weights + v);
+        let w = scratch[l.weights + v];
         var keeps = w >= least;
         if w == least && w > 0.0 {
             // Equal codes are taken in their order.
             var before = above;
             for (var i = 0u; i < v; i++) {
-                before += select(0.0, w, abs(word(l.weights + i)) == w);
+                before += select(0.0, w, abs(scratch[l.weights + i]) == w);
             }
             keeps = before <= number(TOP_P);
         }
         // What is left out is marked by its sign, because other lanes still look at it.
-        set_word(l.weights + v, select(-w, w, keeps));
+        scratch[l.weights + v] = select(-w, w, keeps);
     }
-    sync_rows();
+    storageBarrier();
     for (var v = l.lane; v < code_count(l, sub); v += LANES) {
-        set_word(l.weights + v, max(word(l.weights + v), 0.0));
+        scratch[l.weights + v] = max(scratch[l.weights + v], 0.0);
     }
     let kept = sum_codes(l, sub, l.weights);
     if kept > 0.0 {
@@ -126,7 +126,7 @@ fn apply_top_p(l: Lane, sub: SubColumn) {
 fn open_mass(l: Lane, sub: SubColumn, first: u32) -> f32 {
     var mass = 0.0;
     for (var v = l.lane; v < code_count(l, sub); v += LANES) {
-        mass += select(0.0, word(first + v), number(sub.is_fixed + v) < 0.0);
+        mass += select(0.0, scratch[first + v], number(sub.is_fixed + v) < 0.0);
     }
     return sum_lanes(l.thread, mass);
 }
@@ -142,23 +142,23 @@ fn fix_probabilities(l: Lane, sub: SubColumn) {
     let probs_mass = open_mass(l, sub, l.probs);
     let first = select(l.weights, l.probs, weights_mass == 0.0 && probs_mass > 0.0);
     for (var v = l.lane; v < code_count(l, sub); v += LANES) {
-        set_word(l.weights + v, word(first + v) + FIXED_FLOOR);
+        scratch[l.weights + v] = scratch[first + v] + FIXED_FLOOR;
     }
     let mass = open_mass(l, sub, l.weights);
     let remainder = max(1.0 - sub.fixed_total, 0.0);
     for (var v = l.lane; v < code_count(l, sub); v += LANES) {
         let fixed_to = number(sub.is_fixed + v);
-        let w = word(l.weights + v);
-        set_word(l.weights + v, select(fixed_to, w * remainder / mass, fixed_to < 0.0));
+        let w = scratch[l.weights + v];
+        scratch[l.weights + v] = select(fixed_to, w * remainder / mass, fixed_to < 0.0);
     }
 }
 
 // NaN becomes 1, negative 0, above one 1.
 fn repair(l: Lane, sub: SubColumn) {
     for (var v = l.lane; v < code_count(l, sub); v += LANES) {
-        let w = word(l.weights + v);
+        let w = scratch[l.weights + v];
         let is_nan = (bitcast<u32>(w) & 0x7fffffffu) > 0x7f800000u;
-        set_word(l.weights + v, select(clamp(w, 0.0, 1.0), 1.0, is_nan));
+        scratch[l.weights + v] = select(clamp(w, 0.0, 1.0), 1.0, is_nan);
     }
 }
 
@@ -170,7 +170,7 @@ fn apply_rules(l: Lane, s: u32, sub: SubColumn) -> u32 {
         return l.probs;
     }
     for (var v = l.lane; v < code_count(l, sub); v += LANES) {
-        set_word(l.weights + v, word(l.probs + v));
+        scratch[l.weights + v] = scratch[l.probs + v];
     }
     if flag(HAS_TEMPERATURE) {
         apply_temperature(l, sub);
