@@ -89,13 +89,15 @@ fn slices(tiles: usize, max_rows: usize) -> usize {
     BUSY.div_ceil(tiles.max(1)).min(most).max(1)
 }
 
+/// Number of the binding `room` in `shaders/prelude/tile.wgsl`.
+const ROOM: u32 = 7;
+
 /// Adds a kernel whose tiles sum over the rows of the batch, and where several workgroups share these the one that joins what they
-/// leave: another entry point with the same bindings, of which `room` is the number of the one added here.
+/// leave: another entry point with the same bindings. Room for what they leave is bound here.
 fn push_sliced(
     kernel: Kernel,
     join: &'static str,
     tiles: usize,
-    room: u32,
     cx: &mut Compiler<'_>,
 ) -> Result<(), BackendError> {
     let slices = slices(tiles, cx.max_rows);
@@ -107,7 +109,7 @@ fn push_sliced(
     let sums = kernel
         .size("TILES", tiles)
         .size("SLICES", slices)
-        .writes(room, Source::Own(cx.scratch(words)?))
+        .writes(ROOM, Source::Own(cx.scratch(words)?))
         .turns(tile_turns(cx.max_rows.div_ceil(slices)));
     let joins = Kernel {
         entry: join,

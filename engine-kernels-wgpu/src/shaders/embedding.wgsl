@@ -45,8 +45,6 @@ struct Tile {
 @group(1) @binding(2) var<storage, read> grad_output: array<f32>;
 @group(1) @binding(3) var<storage, read_write> grads: array<f32>;
 
-@group(1) @binding(4) var<storage, read_write> room: array<vec4<f32>>;
-
 // Codes of the rows at hand, counted from the first code of the tile, and the gradients of the rows that have one.
 var<workgroup> relative: array<u32, TILE_DEPTH>;
 var<workgroup> signal: array<f32, 1024>;
@@ -136,11 +134,7 @@ fn embedding_grad_join(
     if number >= TILES {
         return;
     }
-    var total = vec4<f32>();
-    for (var slice = 0u; slice < SLICES; slice++) {
-        total += room[room_place(slice, number, group.y, thread)];
-    }
-    add_to_grads(tiles[number], thread, group.y, total);
+    add_to_grads(tiles[number], thread, group.y, joined(number, group.y, thread));
 }
 
 // First feature of each sub-column, and their number at the end.

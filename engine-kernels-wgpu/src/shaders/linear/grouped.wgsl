@@ -74,14 +74,8 @@ fn grouped_linear(
         let w0 = params_along(tile.weight + input, output, tile.outputs, tile.inputs);
         let w1 = params_along(tile.weight + input, output + 16u, tile.outputs, tile.inputs);
         workgroupBarrier();
-        let l = thread % 32u * LEFT_STRIDE + quad;
-        left[l] = select(vec4<f32>(), x0, exists);
-        left[l + 4u] = select(vec4<f32>(), x1, exists);
-        left[l + 8u] = select(vec4<f32>(), x2, exists);
-        left[l + 12u] = select(vec4<f32>(), x3, exists);
-        let r = thread % 32u * RIGHT_STRIDE + quad;
-        right[r] = select(vec4<f32>(), w0, exists);
-        right[r + 4u] = select(vec4<f32>(), w1, exists);
+        store_rows(thread, x0, x1, x2, x3, exists);
+        store_columns(thread, w0, w1, exists);
         workgroupBarrier();
         multiply(thread, min(depth - k, TILE_DEPTH), &sums);
     }
@@ -133,14 +127,8 @@ fn grouped_linear_grad_input(
         let w0 = params_along(tile.weight + min(output, depth - 1u) * tile.inputs, input, tile.inputs, 1u);
         let w1 = params_along(tile.weight + min(output + 16u, depth - 1u) * tile.inputs, input, tile.inputs, 1u);
         workgroupBarrier();
-        let l = thread % 32u * LEFT_STRIDE + quad;
-        left[l] = select(vec4<f32>(), x0, exists);
-        left[l + 4u] = select(vec4<f32>(), x1, exists);
-        left[l + 8u] = select(vec4<f32>(), x2, exists);
-        left[l + 12u] = select(vec4<f32>(), x3, exists);
-        let r = thread / 8u * RIGHT_STRIDE + thread % 8u;
-        right[r] = select(vec4<f32>(), w0, output < depth);
-        right[r + 16u * RIGHT_STRIDE] = select(vec4<f32>(), w1, output + 16u < depth);
+        store_rows(thread, x0, x1, x2, x3, exists);
+        store_terms_of_columns(thread, w0, w1, depth - n);
         workgroupBarrier();
         multiply(thread, min(depth - n, TILE_DEPTH), &sums);
     }
@@ -164,7 +152,6 @@ fn grouped_linear_grad_input(
 @group(1) @binding(1) var<storage, read> grad_x: array<f32>;
 @group(1) @binding(2) var<storage, read> grad_output: array<f32>;
 @group(1) @binding(3) var<storage, read_write> grads: array<f32>;
-@group(1) @binding(4) var<storage, read_write> room: array<vec4<f32>>;
 
 // Four outputs' gradients in one row.
 fn outputs_of(tile: Tile, row: u32, n: u32) -> vec4<f32> {
@@ -234,14 +221,8 @@ fn grouped_linear_grad_params(
         let x0 = inputs_of(tile, row, k);
         let x1 = inputs_of(tile, row + 16u, k);
         workgroupBarrier();
-        let l = thread / 16u * LEFT_STRIDE + thread % 16u;
-        left[l] = select(vec4<f32>(), d0, b < end);
-        left[l + 8u * LEFT_STRIDE] = select(vec4<f32>(), d1, b + 8u < end);
-        left[l + 16u * LEFT_STRIDE] = select(vec4<f32>(), d2, b + 16u < end);
-        left[l + 24u * LEFT_STRIDE] = select(vec4<f32>(), d3, b + 24u < end);
-        let r = thread / 8u * RIGHT_STRIDE + thread % 8u;
-        right[r] = select(vec4<f32>(), x0, row < end);
-        right[r + 16u * RIGHT_STRIDE] = select(vec4<f32>(), x1, row + 16u < end);
+        store_terms_of_rows(thread, d0, d1, d2, d3, end - first);
+        store_terms_of_columns(thread, x0, x1, end - first);
         workgroupBarrier();
         multiply(thread, min(end - first, TILE_DEPTH), &sums);
     }
@@ -265,11 +246,7 @@ fn grouped_linear_grad_params_join(
     if number >= TILES {
         return;
     }
-    var total = vec4<f32>();
-    for (var slice = 0u; slice < SLICES; slice++) {
-        total += room[room_place(slice, number, group.y, thread)];
-    }
-    add_to_grads(grad_tiles[number], thread, group.y, total);
+    add_to_grads(grad_tiles[number], thread, group.y, joined(number, group.y, thread));
 }
 
 // One group with a layer. `NormGroup` of kernels/linear/grouped.rs has the same fields.

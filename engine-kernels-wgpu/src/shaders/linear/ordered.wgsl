@@ -191,14 +191,15 @@ fn ordered_linear(
         // Random numbers are found while the numbers come.
         kept[thread] = kept_units(first_row + thread / 2u, tile.layer, k / 16u + thread % 2u);
         workgroupBarrier();
-        let l = thread % 32u * LEFT_STRIDE + quad;
-        left[l] = select(vec4<f32>(), x0 * factors_of_rows(4u * quad, own), exists);
-        left[l + 4u] = select(vec4<f32>(), x1 * factors_of_rows(4u * quad + 16u, own), exists);
-        left[l + 8u] = select(vec4<f32>(), x2 * factors_of_rows(4u * quad + 32u, own), exists);
-        left[l + 12u] = select(vec4<f32>(), x3 * factors_of_rows(4u * quad + 48u, own), exists);
-        let r = thread % 32u * RIGHT_STRIDE + quad;
-        right[r] = select(vec4<f32>(), w0, exists);
-        right[r + 4u] = select(vec4<f32>(), w1, exists);
+        store_rows(
+            thread,
+            x0 * factors_of_rows(4u * quad, own),
+            x1 * factors_of_rows(4u * quad + 16u, own),
+            x2 * factors_of_rows(4u * quad + 32u, own),
+            x3 * factors_of_rows(4u * quad + 48u, own),
+            exists,
+        );
+        store_columns(thread, w0, w1, exists);
         workgroupBarrier();
         multiply(thread, min(depth - k, TILE_DEPTH), &sums);
     }

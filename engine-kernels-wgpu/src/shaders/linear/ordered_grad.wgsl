@@ -113,15 +113,10 @@ fn ordered_linear_grad_input(
                 }
             }
             workgroupBarrier();
-            let l = thread % 32u * LEFT_STRIDE + quad;
-            let exists = own < layer.outputs;
-            left[l] = select(vec4<f32>(), d0, exists);
-            left[l + 4u] = select(vec4<f32>(), d1, exists);
-            left[l + 8u] = select(vec4<f32>(), d2, exists);
-            left[l + 12u] = select(vec4<f32>(), d3, exists);
-            let r = thread / 8u * RIGHT_STRIDE + thread % 8u;
-            right[r] = select(vec4<f32>(), w0, is_seen & vec4<bool>(output < layer.outputs));
-            right[r + 16u * RIGHT_STRIDE] = select(vec4<f32>(), w1, is_seen & vec4<bool>(output + 16u < layer.outputs));
+            store_rows(thread, d0, d1, d2, d3, own < layer.outputs);
+            let w0_seen = select(vec4<f32>(), w0, is_seen);
+            let w1_seen = select(vec4<f32>(), w1, is_seen);
+            store_terms_of_columns(thread, w0_seen, w1_seen, layer.outputs - n);
             workgroupBarrier();
             multiply(thread, min(layer.outputs - n, TILE_DEPTH), &sums);
         }
@@ -152,7 +147,6 @@ fn ordered_linear_grad_input(
 
 @group(1) @binding(5) var<storage, read> params_grad_output: array<f32>;
 @group(1) @binding(6) var<storage, read_write> grads: array<f32>;
-@group(1) @binding(7) var<storage, read_write> room: array<vec4<f32>>;
 
 // Four outputs' gradients in one row.
 fn outputs_of(layer: Layer, row: u32, n: u32) -> vec4<f32> {
@@ -273,14 +267,10 @@ fn ordered_linear_grad_params(
             kept[thread] = kept_units(first + thread / 2u, tile.layer, tile.first / 16u + thread % 2u);
         }
         workgroupBarrier();
-        let l = thread / 16u * LEFT_STRIDE + thread % 16u;
-        left[l] = select(vec4<f32>(), d0, b < end);
-        left[l + 8u * LEFT_STRIDE] = select(vec4<f32>(), d1, b + 8u < end);
-        left[l + 16u * LEFT_STRIDE] = select(vec4<f32>(), d2, b + 16u < end);
-        left[l + 24u * LEFT_STRIDE] = select(vec4<f32>(), d3, b + 24u < end);
-        let r = row * RIGHT_STRIDE + thread % 8u;
-        right[r] = select(vec4<f32>(), dropped(x0, row, position, depth), first + row < end);
-        right[r + 16u * RIGHT_STRIDE] = select(vec4<f32>(), dropped(x1, row + 16u, position, depth), first + row + 16u < end);
+        store_terms_of_rows(thread, d0, d1, d2, d3, end - first);
+        let u0 = dropped(x0, row, position, depth);
+        let u1 = dropped(x1, row + 16u, position, depth);
+        store_terms_of_columns(thread, u0, u1, end - first);
         workgroupBarrier();
         multiply(thread, min(end - first, TILE_DEPTH), &sums);
     }
@@ -310,9 +300,5 @@ fn ordered_linear_grad_params_join(
     if tile.first > depth {
         return;
     }
-    var total = vec4<f32>();
-    for (var slice = 0u; slice < SLICES; slice++) {
-        total += room[room_place(slice, number, group.y, thread)];
-    }
-    add_to_grads(layer, tile, depth, thread, group.y, total);
+    add_to_grads(layer, tile, depth, thread, group.y, joined(number, group.y, thread));
 }

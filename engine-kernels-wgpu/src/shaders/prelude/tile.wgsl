@@ -59,9 +59,45 @@ fn multiply(thread: u32, terms: u32, sums: ptr<function, Sums>) {
     (*sums)[3] = s3;
 }
 
+// Stores one term of sixteen rows, four from `quad` on and those 16, 32 and 48 further, where a warp has all terms of the tile.
+fn store_rows(thread: u32, x0: vec4<f32>, x1: vec4<f32>, x2: vec4<f32>, x3: vec4<f32>, exists: bool) {
+    let l = thread % 32u * LEFT_STRIDE + thread / 32u;
+    left[l] = select(vec4<f32>(), x0, exists);
+    left[l + 4u] = select(vec4<f32>(), x1, exists);
+    left[l + 8u] = select(vec4<f32>(), x2, exists);
+    left[l + 12u] = select(vec4<f32>(), x3, exists);
+}
+
+// Stores one term of eight columns likewise.
+fn store_columns(thread: u32, w0: vec4<f32>, w1: vec4<f32>, exists: bool) {
+    let r = thread % 32u * RIGHT_STRIDE + thread / 32u;
+    right[r] = select(vec4<f32>(), w0, exists);
+    right[r + 4u] = select(vec4<f32>(), w1, exists);
+}
+
+// Stores four rows of term `thread / 16` and of those 8, 16 and 24 further, of which there are `terms`.
+fn store_terms_of_rows(thread: u32, d0: vec4<f32>, d1: vec4<f32>, d2: vec4<f32>, d3: vec4<f32>, terms: u32) {
+    let k = thread / 16u;
+    let l = k * LEFT_STRIDE + thread % 16u;
+    left[l] = select(vec4<f32>(), d0, k < terms);
+    left[l + 8u * LEFT_STRIDE] = select(vec4<f32>(), d1, k + 8u < terms);
+    left[l + 16u * LEFT_STRIDE] = select(vec4<f32>(), d2, k + 16u < terms);
+    left[l + 24u * LEFT_STRIDE] = select(vec4<f32>(), d3, k + 24u < terms);
+}
+
+// Stores four columns of term `thread / 8` and of that 16 further, of which there are `terms`.
+fn store_terms_of_columns(thread: u32, w0: vec4<f32>, w1: vec4<f32>, terms: u32) {
+    let k = thread / 8u;
+    let r = k * RIGHT_STRIDE + thread % 8u;
+    right[r] = select(vec4<f32>(), w0, k < terms);
+    right[r + 16u * RIGHT_STRIDE] = select(vec4<f32>(), w1, k + 16u < terms);
+}
+
 // Workgroups that share the rows of the batch where sums run over them; each leaves its part in `room`, and a kernel of its own
 // adds the parts in their order.
 override SLICES: u32 = 1u;
+
+@group(1) @binding(7) var<storage, read_write> room: array<vec4<f32>>;
 
 // First row of a slice, a multiple of TILE_DEPTH, at most the number of rows.
 fn slice_start(slice: u32) -> u32 {
@@ -72,4 +108,13 @@ fn slice_start(slice: u32) -> u32 {
 // Where a thread leaves row `i` of its block of sums.
 fn room_place(slice: u32, number: u32, i: u32, thread: u32) -> u32 {
     return ((slice * TILES + number) * 4u + i) * 128u + thread;
+}
+
+// Row `i` of a thread's block of sums over all slices.
+fn joined(number: u32, i: u32, thread: u32) -> vec4<f32> {
+    var total = vec4<f32>();
+    for (var slice = 0u; slice < SLICES; slice++) {
+        total += room[room_place(slice, number, i, thread)];
+    }
+    return total;
 }
