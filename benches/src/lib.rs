@@ -182,6 +182,9 @@ pub fn objective(batch: usize) -> Objective {
     }
 }
 
+/// A program that draws rows, and the folded arena that it reads.
+pub type Sampler = (Box<dyn Executable>, Box<dyn Buffer>);
+
 /// The program that draws `rows` rows of a model, and its folded arena on the device.
 ///
 /// # Errors
@@ -190,7 +193,7 @@ pub fn sampler(
     backend: &dyn Backend,
     model: &FlatModel,
     rows: usize,
-) -> Result<(Box<dyn Executable>, Box<dyn Buffer>), Box<dyn std::error::Error>> {
+) -> Result<Sampler, Box<dyn std::error::Error>> {
     let order: Vec<usize> = (0..model.columns().len()).collect();
     let folded = fold_inference(&model.forward()?, &order)?;
     let mut params = backend.upload(HostData::F32(initialise(model.layout(), 1)))?;
