@@ -1,7 +1,7 @@
 //! Where the time of a training step and of a draw goes, kernel by kernel: a model of the census table's shape over random codes.
 //!
 //! ```text
-//! profile cuda | wgpu
+//! profile cuda [tensor-cores] | wgpu
 //! ```
 //! Backends are those whose features are built in.
 
@@ -69,12 +69,21 @@ impl Profiled for engine_kernels_wgpu::WgpuBackend {
 fn open(device: &str) -> Outcome<Box<dyn Profiled>> {
     match device {
         #[cfg(feature = "cuda")]
-        "cuda" => Ok(Box::new(engine_kernels_cuda::CudaBackend::open(0)?)),
+        "cuda" | "cuda tensor-cores" => {
+            let options = engine_kernels_cuda::CudaOptions {
+                tensor_cores: device != "cuda",
+                ..Default::default()
+            };
+            Ok(Box::new(engine_kernels_cuda::CudaBackend::open_with(0, options)?))
+        }
         #[cfg(feature = "wgpu")]
         "wgpu" => Ok(Box::new(engine_kernels_wgpu::WgpuBackend::new(
             &Default::default(),
         )?)),
-        _ => Err("usage: profile cuda | wgpu; backends are those whose features are built in".into()),
+        _ => Err(
+            "usage: profile cuda [tensor-cores] | wgpu; backends are those whose features are built in"
+                .into(),
+        ),
     }
 }
 
@@ -150,7 +159,7 @@ fn drawing(backend: &dyn Profiled, size: ModelSize) -> Outcome<()> {
 }
 
 fn begin() -> Outcome<()> {
-    let device = std::env::args().nth(1).unwrap_or_default();
+    let device = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
     let begun = Instant::now();
     let backend = open(&device)?;
     let seconds = begun.elapsed().as_secs_f64();

@@ -81,8 +81,12 @@ impl Device {
     /// Why the device cannot be what it was asked to be.
     fn refusal(&self) -> Option<&'static str> {
         match self.choice {
-            Choice::Cpu | Choice::Cuda(_) if self.half_tables => Some("only wgpu keeps tables in half precision"),
-            Choice::Cpu | Choice::Wgpu(_) if self.tensor_cores => Some("only cuda multiplies on tensor cores"),
+            Choice::Cpu | Choice::Cuda(_) if self.half_tables => {
+                Some("only wgpu keeps tables in half precision")
+            }
+            Choice::Cpu | Choice::Wgpu(_) if self.tensor_cores => {
+                Some("only cuda multiplies on tensor cores")
+            }
             _ => None,
         }
     }
@@ -183,8 +187,14 @@ mod tests {
     #[test]
     fn what_a_device_never_has_is_refused() {
         for (device, reason) in [
-            (Device::CPU.with_half_tables(true), "only wgpu keeps tables in half precision"),
-            (Device::CPU.with_tensor_cores(true), "only cuda multiplies on tensor cores"),
+            (
+                Device::CPU.with_half_tables(true),
+                "only wgpu keeps tables in half precision",
+            ),
+            (
+                Device::CPU.with_tensor_cores(true),
+                "only cuda multiplies on tensor cores",
+            ),
         ] {
             let error = device.open().err().unwrap().to_string();
             assert_eq!(error, format!("the device cpu cannot be used: {reason}"));
