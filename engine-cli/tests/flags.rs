@@ -122,14 +122,23 @@ fn threads_change_no_byte() {
 }
 
 #[test]
-fn tensor_cores_change_nothing_where_there_are_none() {
+fn what_a_device_never_has_is_refused() {
     let desk = Desk::with_table();
-    let weights = |flags: &[&str]| {
-        let fit = [&["fit", "t.csv", "-w", "ws", "-q", "--force"], &SHORT[..]].concat();
-        desk.done(&[&fit[..], flags].concat());
-        desk.read(WEIGHTS)
-    };
-    assert!(weights(&[]) == weights(&["--tensor-cores"]));
+    for (flag, reason) in [
+        ("--tensor-cores", "only cuda multiplies on tensor cores"),
+        ("--half-tables", "only wgpu keeps tables in half precision"),
+    ] {
+        let ended = desk.run(&["fit", "t.csv", "-w", "ws", flag]);
+        assert_eq!(ended.code, 1, "{}", ended.err);
+        assert!(
+            ended
+                .err
+                .contains(&format!("the device cpu cannot be used: {reason}")),
+            "{}",
+            ended.err
+        );
+        assert!(!desk.exists("ws"), "{flag}");
+    }
 }
 
 #[test]
