@@ -3,11 +3,12 @@
 
     ./setup.sh
     cargo build --release --bin argn --bin serve_rows
+    cargo build --release -p engine-benches --bin answer_rows
     python3 answers.py ../../examples/data/census.csv.gz --repeat 3 --out result.md --json result.json
 
 `argn` learns four fifths of the table. Both sides then answer from this same model: `weights.py` converts its weights, the peer reads the
-workspace. Each question is asked of `argn`, then of the peer, then again of `argn` and so on. `argn` is always timed as a whole process,
-with reading and writing; of the peer stand the call alone and the whole process. README.md says what each row measures.
+workspace. Each question is asked of `argn`, then of the peer, then again of `argn` and so on. Like is compared with like: the call alone, from rows in
+memory to the answer in memory with loading the model, and whole processes with reading and writing. README.md says what each row measures.
 """
 
 import argparse
@@ -43,6 +44,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seed-columns", default="age,education,sex", help="columns that are known when rows are drawn")
     parser.add_argument("--argn", type=Path, default=ROOT / "target" / "release" / "argn")
     parser.add_argument("--serve-rows", type=Path, help="the example program (default: beside argn)")
+    parser.add_argument("--answer-rows", type=Path, help="the program that times calls of the library (default: beside argn)")
     parser.add_argument("--peer-python", type=Path, default=HERE / ".venv" / "bin" / "python")
     parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
     parser.add_argument("--threads", type=int, default=2)
@@ -56,11 +58,12 @@ def parse_arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     arguments.parts = arguments.parts.split(",")
     arguments.serve_rows = arguments.serve_rows or arguments.argn.parent / "serve_rows"
+    arguments.answer_rows = arguments.answer_rows or arguments.argn.parent / "answer_rows"
     if unknown := [part for part in arguments.parts if part not in PARTS]:
         parser.error(f"unknown part: {unknown[0]}")
     needed = [arguments.table, arguments.argn]
     needed += [arguments.serve_rows] if "latency" in arguments.parts else []
-    needed += [arguments.peer_python] if "peer" in arguments.parts else []
+    needed += [arguments.peer_python, arguments.answer_rows] if "peer" in arguments.parts else []
     for path in needed:
         if not path.exists():
             parser.error(f"{path} does not exist (see README.md)")
@@ -206,6 +209,8 @@ class Job:
             found = {"load": os.getloadavg()[0]}
             for question, (ours, rows, more) in self.questions().items():
                 own = self.argn(*ours, "-w", self.workspace, "-o", self.file("answer-argn"))
+                command = [self.arguments.answer_rows, question, self.workspace, ours[2] if question == "sample" else ours[1]]
+                call = measure.run(command + list(more[1:]), self.environment).json()
                 command = [self.arguments.peer_python, HERE / "peer_answers.py", question, "--workspace", self.workspace]
                 command += ["--rows", rows, "--out", self.file("answer-peer"), *more]
                 command += ["--seed", self.seed + turn, "--threads", self.arguments.threads]
@@ -214,10 +219,10 @@ class Job:
                 # The peer makes a batch of each pattern of holes, so its time grows with the rows.
                 times = len(self.rows) / self.arguments.peer_impute_rows if question == "impute" else 1
                 found[question] = {
-                    "argn": own.wall,
-                    "argn_cpu": own.cpu,
-                    "peer": job["call"] * times,
-                    "peer_cpu": job["call_cpu"] * times,
+                    "argn_call": call["load"] + call["first"],
+                    "argn_again": statistics.median(call["further"]),
+                    "argn_process": own.wall,
+                    "peer_call": job["call"] * times,
                     "peer_process": run.wall + job["call"] * (times - 1),
                 }
                 found["versions"] = job["versions"]
@@ -231,29 +236,29 @@ class Job:
 
 # question, its words
 ROWS = (
-    ("proba", "probabilities of the target, {test:,} rows, s"),
-    ("sample", "sampling around seed data, {whole:,} rows, s"),
-    ("log-prob", "log-likelihood, {test:,} rows, s"),
-    ("impute", "imputation of a fifth of all cells, {whole:,} rows, s"),
+    ("proba", "probabilities of the target, {test:,} rows"),
+    ("sample", "sampling around seed data, {whole:,} rows"),
+    ("log-prob", "log-likelihood, {test:,} rows"),
+    ("impute", "imputation of a fifth of all cells, {whole:,} rows"),
 )
 
 
 def peer_table(turns: list[dict], sizes: dict) -> list[str]:
     lines = [
-        "| what | argn, whole process | peer, call alone | ratio | of processor time | peer, whole process | ratio |",
-        "|---|---|---|---|---|---|---|",
+        "| what | argn, call, s | the same, model loaded | peer, call | ratio | argn, whole process | peer, whole process | ratio |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for question, text in ROWS:
-        sides = ("argn", "argn_cpu", "peer", "peer_cpu", "peer_process")
+        sides = ("argn_call", "argn_again", "peer_call", "argn_process", "peer_process")
         of = {side: [turn[question][side] for turn in turns] for side in sides}
-        median = {side: statistics.median(values) for side, values in of.items()}
-        cells = [text.format(**sizes), spread(of["argn"], "{:.3f}")]
-        for side in ("peer", "peer_process"):
-            each = [theirs / ours for theirs, ours in zip(of[side], of["argn"], strict=True)]
-            cells.append(spread(of[side], "{:,.2f}"))
-            cells.append(f"**{median[side] / median['argn']:.1f}x** ({min(each):.1f} to {max(each):.1f})")
-            if side == "peer":
-                cells.append(f"{median['peer_cpu'] / median['argn_cpu']:.1f}x")
+        cells = [text.format(**sizes)]
+        for side in sides:
+            cells.append(spread(of[side], "{:,.2f}" if side.startswith("peer") else "{:.3f}"))
+            if side.startswith("peer"):
+                ours = of[side.replace("peer", "argn")]
+                each = [theirs / ours for theirs, ours in zip(of[side], ours, strict=True)]
+                ratio = statistics.median(of[side]) / statistics.median(ours)
+                cells.append(f"**{ratio:,.1f}x** ({min(each):,.1f} to {max(each):,.1f})")
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 

@@ -11,6 +11,8 @@ pub(crate) struct ScratchSize {
     pub lanes: usize,
     /// Plain numbers.
     pub numbers: usize,
+    /// Places in an arena.
+    pub places: usize,
 }
 
 impl ScratchSize {
@@ -18,6 +20,7 @@ impl ScratchSize {
         Self {
             lanes: self.lanes.max(other.lanes),
             numbers: self.numbers.max(other.numbers),
+            places: self.places.max(other.places),
         }
     }
 }
@@ -27,6 +30,7 @@ impl ScratchSize {
 pub(crate) struct Scratch {
     pub lanes: Vec<Lanes>,
     pub numbers: Vec<f32>,
+    pub places: Vec<usize>,
 }
 
 /// Buffers of all threads.
@@ -40,6 +44,7 @@ impl ScratchPool {
         let one = || Scratch {
             lanes: vec![Lanes::ZERO; size.lanes],
             numbers: vec![0.0; size.numbers],
+            places: vec![0; size.places],
         };
         Self {
             threads: (0..threads.max(1)).map(|_| Mutex::new(one())).collect(),

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Float64Type, Int64Type};
 
 use super::*;
 use crate::data::{ReadOptions, TableSource};
-use crate::{Level, Parity, Rebalance, SampleOptions, TabularArgn, silent};
+use crate::{ColumnOrder, Level, Parity, Rebalance, SampleOptions, TabularArgn, silent};
 
 const COLORS: [&str; 3] = ["red", "green", "blue"];
 
@@ -535,6 +535,18 @@ fn fairness_makes_the_target_alike_in_all_groups() {
     // The shape follows from the color in nearly every row, which is as far from parity as can be.
     assert!(gap(&plain) > 0.9, "{}", gap(&plain));
     assert!(gap(&options) < 0.1, "{}", gap(&options));
+    // Nothing but the target is drawn otherwise than without fairness.
+    let in_order = SampleOptions {
+        order: ColumnOrder::Given(["color", "size", "weight", "day", "shape"].map(str::to_owned).to_vec()),
+        ..plain.clone()
+    };
+    let (fair, in_order) = (
+        model().sample(&options).unwrap(),
+        model().sample(&in_order).unwrap(),
+    );
+    for name in ["color", "size", "weight", "day"] {
+        assert_eq!(column(&fair, name), column(&in_order, name), "{name}");
+    }
     let numeric = SampleOptions {
         fairness: Some(Parity {
             target: "size".to_owned(),

@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Isa, Kernel, WIDTH};
+use super::{Isa, Kernel, Tile, WIDTH};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Avx2;
@@ -80,10 +80,37 @@ fn split_exponent8(x: __m256) -> (__m256, __m256) {
     }
 }
 
+/// Transposes eight by eight numbers.
+#[inline(always)]
+fn transpose8(rows: [__m256; 8]) -> [__m256; 8] {
+    // SAFETY: see the module.
+    unsafe {
+        // Pairs of rows interleaved, then fours: lane l of `fours[4 g + c]` holds column 4 l + c of rows 4 g to 4 g + 3.
+        let (mut pairs, mut fours) = (rows, rows);
+        for i in 0..4 {
+            pairs[2 * i] = _mm256_unpacklo_ps(rows[2 * i], rows[2 * i + 1]);
+            pairs[2 * i + 1] = _mm256_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
+        }
+        for g in 0..2 {
+            for h in 0..2 {
+                let (a, b) = (pairs[4 * g + h], pairs[4 * g + 2 + h]);
+                fours[4 * g + 2 * h] = _mm256_shuffle_ps::<0b01_00_01_00>(a, b);
+                fours[4 * g + 2 * h + 1] = _mm256_shuffle_ps::<0b11_10_11_10>(a, b);
+            }
+        }
+        let mut columns = rows;
+        for c in 0..4 {
+            columns[c] = _mm256_permute2f128_ps::<0x20>(fours[c], fours[4 + c]);
+            columns[4 + c] = _mm256_permute2f128_ps::<0x31>(fours[c], fours[4 + c]);
+        }
+        columns
+    }
+}
+
 impl Isa for Avx2 {
     type V = [__m256; 2];
     type U = [__m256i; 2];
-    const TILE: usize = 3;
+    const TILE: Tile = Tile::SixByOne;
 
     #[inline(always)]
     fn splat(x: f32) -> Self::V {
@@ -171,7 +198,19 @@ impl Isa for Avx2 {
     }
     #[inline(always)]
     fn transpose(rows: &mut [Self::V; WIDTH]) {
-        super::transpose_in_memory::<Self>(rows);
+        // No closures here: they would not be compiled for this set.
+        let mut quarters = [[rows[0][0]; 8]; 4];
+        for (q, quarter) in quarters.iter_mut().enumerate() {
+            for (i, part) in quarter.iter_mut().enumerate() {
+                *part = rows[q % 2 * 8 + i][q / 2];
+            }
+            *quarter = transpose8(*quarter);
+        }
+        let [top_left, bottom_left, top_right, bottom_right] = quarters;
+        for j in 0..8 {
+            rows[j] = [top_left[j], bottom_left[j]];
+            rows[8 + j] = [top_right[j], bottom_right[j]];
+        }
     }
     #[inline(always)]
     fn splat_u(x: u32) -> Self::U {

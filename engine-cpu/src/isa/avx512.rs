@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Isa, Kernel, WIDTH};
+use super::{Isa, Kernel, Tile, WIDTH};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Avx512;
@@ -32,7 +32,7 @@ const ODD: __mmask16 = 0b1010_1010_1010_1010;
 impl Isa for Avx512 {
     type V = __m512;
     type U = __m512i;
-    const TILE: usize = 8;
+    const TILE: Tile = Tile::EightByTwo;
 
     #[inline(always)]
     fn splat(x: f32) -> Self::V {

@@ -16,6 +16,18 @@ use crate::lanes::Lanes;
 /// Lanes of a register value.
 pub(crate) const WIDTH: usize = 16;
 
+/// How many sums a product kernel keeps in registers at once: outputs by halves of a block. With its factors a tile must fit into the
+/// registers of the set, or sums are spilled to memory in the innermost loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tile {
+    /// 16 of 32 registers.
+    EightByTwo,
+    /// 12 of 16 registers, where a half takes two; two hold the other factor, one the weight.
+    SixByOne,
+    /// What any processor has.
+    TwoByTwo,
+}
+
 /// Operations on 16 single precision numbers or 16 words. Every method is a handful of instructions and must be inlined into
 /// the function that [`InstructionSet::dispatch`] compiles for the set.
 pub(crate) trait Isa: Copy + Send + Sync + 'static {
@@ -23,8 +35,8 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     type V: Copy;
     /// 16 words.
     type U: Copy;
-    /// Outputs that a product kernel keeps in registers at once, times two registers each.
-    const TILE: usize;
+    /// The sums that product kernels keep in registers.
+    const TILE: Tile;
 
     fn splat(x: f32) -> Self::V;
     fn load(from: &[f32; WIDTH]) -> Self::V;

@@ -1,6 +1,6 @@
 //! Plain Rust over arrays; the compiler vectorises it with whatever the target offers.
 
-use super::{Isa, WIDTH};
+use super::{Isa, Tile, WIDTH};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Portable;
@@ -16,7 +16,7 @@ fn zip<T: Copy>(mut a: [T; WIDTH], b: [T; WIDTH], f: impl Fn(T, T) -> T) -> [T; 
 impl Isa for Portable {
     type V = [f32; WIDTH];
     type U = [u32; WIDTH];
-    const TILE: usize = 2;
+    const TILE: Tile = Tile::TwoByTwo;
 
     #[inline(always)]
     fn splat(x: f32) -> Self::V {

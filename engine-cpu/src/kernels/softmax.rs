@@ -45,6 +45,24 @@ pub(super) fn softmax_lanes<I: Isa>(logits: &[Lanes], probs: &mut [Lanes]) -> La
     log_sums
 }
 
+/// The logarithms of the sums of exponentials, as [`softmax_lanes`] returns them.
+#[inline(always)]
+pub(super) fn log_sum_lanes<I: Isa>(logits: &[Lanes]) -> Lanes {
+    let mut log_sums = Lanes::ZERO;
+    for h in 0..2 {
+        let mut max = I::splat(f32::NEG_INFINITY);
+        for l in logits {
+            max = I::max(max, I::load(half(l, h)));
+        }
+        let mut sum = I::splat(0.0);
+        for l in logits {
+            sum = I::add(sum, exp::<I>(I::sub(I::load(half(l, h)), max)));
+        }
+        I::store(I::add(max, ln::<I>(sum)), half_mut(&mut log_sums, h));
+    }
+    log_sums
+}
+
 struct SoftmaxTask<'a> {
     groups: &'a Groups,
     logits: &'a [Lanes],

@@ -4,7 +4,7 @@ use super::super::loaded::LoadedModel;
 use super::super::plan::Plan;
 use super::super::{Cells, DrawSite, GenerateError};
 use super::ProbabilityOptions;
-use super::enumerate::{Combinations, Scorer, draw_uniforms, given_row, log_sum, row_scores};
+use super::enumerate::{Combinations, Scorer, draw_uniforms, given_row, log_sum};
 use crate::ir::ops::sampling::{Cell, Reports, SamplingRules};
 
 /// Rows that are scored at once.
@@ -83,9 +83,11 @@ impl LogProbQuery {
         };
         for first in (0..known.rows()).step_by(ROWS) {
             let rows = first..(first + ROWS).min(known.rows());
-            let words = rows
-                .flat_map(|row| given_row(known, row, |_| Cell::Hidden))
-                .collect();
+            let given = |word: &u32| match Cell::from_word(*word) {
+                Cell::Known(code) => Cell::Given(code).word(),
+                _ => Cell::Hidden.word(),
+            };
+            let words = known.words(rows).iter().map(given).collect();
             let given = match width {
                 0 => Cells::hidden(known.rows() - first, 0),
                 _ => Cells::from_words(model.sub_columns(), words),
@@ -105,17 +107,23 @@ impl LogProbQuery {
         let mut columns = vec![0.0; rows * width];
         for plan in &self.orders {
             let drawn = model.run_batches(plan, Some(given), None, rows, DrawSite::default())?;
-            by_order.push(row_scores(model, &drawn, given));
-            for row in 0..rows {
+            let mut scores = vec![0.0; rows];
+            for (row, score) in scores.iter_mut().enumerate() {
+                let logs = &drawn.log_probs[row * count..(row + 1) * count];
                 for (c, range) in model.columns().iter().enumerate() {
+                    // Logarithms of what is not given are 0; beside a null flag of 1 the other parts mean nothing.
                     let flag = model.null_flag(c).filter(|f| {
                         matches!(given.get(row, *f), Cell::Given(_)) && drawn.codes[row * count + f] == 1
                     });
-                    let counted = range.clone().filter(|s| flag.is_none_or(|f| f == *s));
-                    let sum: f64 = counted.map(|s| f64::from(drawn.log_probs[row * count + s])).sum();
+                    let sum: f64 = match flag {
+                        Some(flag) => f64::from(logs[flag]),
+                        None => logs[range.clone()].iter().map(|l| f64::from(*l)).sum(),
+                    };
+                    *score += sum;
                     columns[row * width + c] += sum / self.orders.len() as f64;
                 }
             }
+            by_order.push(scores);
         }
         let orders = (self.orders.len() as f64).ln();
         answer

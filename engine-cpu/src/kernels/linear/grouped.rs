@@ -179,6 +179,7 @@ impl CpuKernel for GroupedLinearGradParams {
         ScratchSize {
             numbers: self.groups.layers_present().map(numbers).max().unwrap_or(0),
             lanes: 0,
+            ..ScratchSize::default()
         }
     }
 

@@ -231,7 +231,7 @@ impl CpuKernel for Ordered<OrderedLinear> {
     fn scratch(&self) -> ScratchSize {
         ScratchSize {
             lanes: widest_input(&self.op.spec),
-            numbers: 0,
+            ..ScratchSize::default()
         }
     }
 
@@ -339,7 +339,7 @@ impl CpuKernel for Ordered<OrderedLinearGradInput> {
     fn scratch(&self) -> ScratchSize {
         ScratchSize {
             lanes: widest_input(&self.op.spec),
-            numbers: 0,
+            ..ScratchSize::default()
         }
     }
 
@@ -464,6 +464,7 @@ impl CpuKernel for Ordered<OrderedLinearGradParams> {
         ScratchSize {
             lanes: widest_input(&self.op.spec),
             numbers,
+            ..ScratchSize::default()
         }
     }
 
@@ -539,7 +540,7 @@ impl CpuKernel for Ordered<OrderedLinearSqNorm> {
     fn scratch(&self) -> ScratchSize {
         ScratchSize {
             lanes: widest_input(&self.op.spec),
-            numbers: 0,
+            ..ScratchSize::default()
         }
     }
 

@@ -3,13 +3,13 @@
 //! No closure may stand between a kernel and an intrinsic: closures are functions of their own, and the compiler does not inline
 //! instructions of a set into a function that was not compiled for it.
 //!
-//! All three keep a tile of sums in registers: `TILE` outputs (or inputs, or features) by two registers. Weights are read as
-//! they lie in the arena, `[outputs, inputs]` row-major; nothing is packed.
+//! All three keep a tile of sums in registers: up to `TILE` outputs (or inputs, or features) by one or both halves of a block, as many as
+//! leave registers for the factors. Weights are read as they lie in the arena, `[outputs, inputs]` row-major; nothing is packed.
 
 // Tiles are indexed by constants, so that the compiler keeps them in registers; iterators over them hide that.
 #![allow(clippy::needless_range_loop)]
 
-use crate::isa::{Isa, WIDTH, half, half_mut};
+use crate::isa::{Isa, Tile, WIDTH, half, half_mut};
 use crate::lanes::{LANES, Lanes};
 
 /// A run of weight columns that meets consecutive inputs.
@@ -21,17 +21,62 @@ pub(crate) struct Span {
     pub width: usize,
 }
 
-type Pair<I> = [<I as Isa>::V; 2];
-
 #[inline(always)]
-fn load_pair<I: Isa>(lanes: &Lanes) -> Pair<I> {
-    [I::load(half(lanes, 0)), I::load(half(lanes, 1))]
+fn load_halves<I: Isa, const M: usize>(lanes: &Lanes, first: usize) -> [I::V; M] {
+    let mut halves = [I::splat(0.0); M];
+    for m in 0..M {
+        halves[m] = I::load(half(lanes, first + m));
+    }
+    halves
 }
 
 #[inline(always)]
-fn store_pair<I: Isa>(v: Pair<I>, lanes: &mut Lanes) {
-    I::store(v[0], half_mut(lanes, 0));
-    I::store(v[1], half_mut(lanes, 1));
+fn store_halves<I: Isa, const M: usize>(v: [I::V; M], lanes: &mut Lanes, first: usize) {
+    for m in 0..M {
+        I::store(v[m], half_mut(lanes, first + m));
+    }
+}
+
+/// Splits `$length` outputs into tiles and calls `$tile::<I, outputs, halves>(first output, first half)` for each: as many as the registers
+/// of the set hold, the rest in smaller ones.
+macro_rules! in_tiles {
+    ($set:ident, $length:expr, |$n:ident, $h:ident, $outputs:ident, $halves:ident| $tile:expr) => {{
+        let mut $n = 0;
+        macro_rules! tiles {
+            ($size:literal by 2) => {
+                while $length - $n >= $size {
+                    const $outputs: usize = $size;
+                    const $halves: usize = 2;
+                    let $h = 0;
+                    $tile;
+                    $n += $size;
+                }
+            };
+            ($size:literal by 1) => {
+                while $length - $n >= $size {
+                    const $outputs: usize = $size;
+                    const $halves: usize = 1;
+                    for $h in 0..2 {
+                        $tile;
+                    }
+                    $n += $size;
+                }
+            };
+        }
+        match $set::TILE {
+            Tile::EightByTwo => {
+                tiles!(8 by 2);
+                tiles!(4 by 2);
+            }
+            Tile::SixByOne => {
+                tiles!(6 by 1);
+                tiles!(4 by 1);
+            }
+            Tile::TwoByTwo => {}
+        }
+        tiles!(2 by 2);
+        tiles!(1 by 2);
+    }};
 }
 
 /// `out[n] = bias[n] + sum over inputs i of weight[n, column of i] x[i]`
@@ -44,39 +89,24 @@ pub(crate) fn forward<I: Isa>(
     bias: &[f32],
     out: &mut [Lanes],
 ) {
-    let mut n = 0;
-    macro_rules! tiles {
-        ($size:literal) => {
-            while out.len() - n >= $size {
-                let weight = &weight[n * stride..];
-                let (bias, out) = (&bias[n..n + $size], &mut out[n..n + $size]);
-                forward_tile::<I, $size>(x, spans, weight, stride, bias, out);
-                n += $size;
-            }
-        };
-    }
-    if I::TILE >= 8 {
-        tiles!(8);
-        tiles!(4);
-    } else if I::TILE == 3 {
-        tiles!(3);
-    }
-    tiles!(2);
-    tiles!(1);
+    in_tiles!(I, out.len(), |n, h, N, M| {
+        let (bias, out) = (&bias[n..n + N], &mut out[n..n + N]);
+        forward_tile::<I, N, M>((x, h), spans, &weight[n * stride..], stride, bias, out);
+    });
 }
 
 #[inline(always)]
-fn forward_tile<I: Isa, const N: usize>(
-    x: &[Lanes],
+fn forward_tile<I: Isa, const N: usize, const M: usize>(
+    (x, h): (&[Lanes], usize),
     spans: &[Span],
     weight: &[f32],
     stride: usize,
     bias: &[f32],
     out: &mut [Lanes],
 ) {
-    let mut sums = [[I::splat(0.0); 2]; N];
+    let mut sums = [[I::splat(0.0); M]; N];
     for n in 0..N {
-        sums[n] = [I::splat(bias[n]); 2];
+        sums[n] = [I::splat(bias[n]); M];
     }
     let mut position = 0;
     for span in spans {
@@ -86,16 +116,18 @@ fn forward_tile<I: Isa, const N: usize>(
             rows[n] = &weight[n * stride + span.column..][..span.width];
         }
         for (i, x) in x.iter().enumerate() {
-            let x = load_pair::<I>(x);
+            let x = load_halves::<I, M>(x, h);
             for n in 0..N {
                 let w = I::splat(rows[n][i]);
-                sums[n] = [I::mul_add(w, x[0], sums[n][0]), I::mul_add(w, x[1], sums[n][1])];
+                for m in 0..M {
+                    sums[n][m] = I::mul_add(w, x[m], sums[n][m]);
+                }
             }
         }
         position += span.width;
     }
     for (sum, out) in sums.into_iter().zip(out) {
-        store_pair::<I>(sum, out);
+        store_halves::<I, M>(sum, out, h);
     }
 }
 
@@ -108,47 +140,32 @@ pub(super) fn backward<I: Isa>(
     column: usize,
     out: &mut [Lanes],
 ) {
-    let mut k = 0;
-    macro_rules! tiles {
-        ($size:literal) => {
-            while out.len() - k >= $size {
-                backward_tile::<I, $size>(grad, weight, stride, column + k, &mut out[k..k + $size]);
-                k += $size;
-            }
-        };
-    }
-    if I::TILE >= 8 {
-        tiles!(8);
-        tiles!(4);
-    } else if I::TILE == 3 {
-        tiles!(3);
-    }
-    tiles!(2);
-    tiles!(1);
+    in_tiles!(I, out.len(), |k, h, N, M| {
+        backward_tile::<I, N, M>((grad, h), weight, stride, column + k, &mut out[k..k + N]);
+    });
 }
 
 #[inline(always)]
-fn backward_tile<I: Isa, const N: usize>(
-    grad: &[Lanes],
+fn backward_tile<I: Isa, const N: usize, const M: usize>(
+    (grad, h): (&[Lanes], usize),
     weight: &[f32],
     stride: usize,
     column: usize,
     out: &mut [Lanes],
 ) {
-    let mut sums: [Pair<I>; N] = [[I::splat(0.0); 2]; N];
+    let mut sums = [[I::splat(0.0); M]; N];
     for (n, grad) in grad.iter().enumerate() {
         let row = &weight[n * stride + column..][..N];
-        let grad = load_pair::<I>(grad);
+        let grad = load_halves::<I, M>(grad, h);
         for k in 0..N {
             let w = I::splat(row[k]);
-            sums[k] = [
-                I::mul_add(w, grad[0], sums[k][0]),
-                I::mul_add(w, grad[1], sums[k][1]),
-            ];
+            for m in 0..M {
+                sums[k][m] = I::mul_add(w, grad[m], sums[k][m]);
+            }
         }
     }
     for (sum, out) in sums.into_iter().zip(out) {
-        store_pair::<I>(sum, out);
+        store_halves::<I, M>(sum, out, h);
     }
 }
 
@@ -189,16 +206,16 @@ pub(super) fn outer<I: Isa>(
 ) {
     let mut f = 0;
     macro_rules! tiles {
-        ($size:literal) => {
+        ($size:literal by $registers:literal) => {
             while features.len() - f >= $size {
                 let (features, sums) = (
                     &features[f..f + $size],
                     &mut sums[f * stride..(f + $size) * stride],
                 );
                 let mut a = 0;
-                while a + 2 * WIDTH <= stride {
-                    outer_tile::<I, $size, 2>(features, across, stride, a, rows, sums);
-                    a += 2 * WIDTH;
+                while a + $registers * WIDTH <= stride {
+                    outer_tile::<I, $size, $registers>(features, across, stride, a, rows, sums);
+                    a += $registers * WIDTH;
                 }
                 if a < stride {
                     outer_tile::<I, $size, 1>(features, across, stride, a, rows, sums);
@@ -207,14 +224,19 @@ pub(super) fn outer<I: Isa>(
             }
         };
     }
-    if I::TILE >= 8 {
-        tiles!(8);
-        tiles!(4);
-    } else if I::TILE == 3 {
-        tiles!(3);
+    match I::TILE {
+        Tile::EightByTwo => {
+            tiles!(8 by 2);
+            tiles!(4 by 2);
+        }
+        Tile::SixByOne => {
+            tiles!(6 by 1);
+            tiles!(4 by 1);
+        }
+        Tile::TwoByTwo => {}
     }
-    tiles!(2);
-    tiles!(1);
+    tiles!(2 by 2);
+    tiles!(1 by 2);
 }
 
 #[inline(always)]
@@ -269,11 +291,11 @@ const SQUARES_AT_ONCE: usize = 64;
 /// `out[row] += x[row]^2`
 #[inline(always)]
 pub(super) fn add_squares<I: Isa>(x: &[Lanes], out: &mut Lanes) {
-    let mut sums = load_pair::<I>(out);
+    let mut sums = load_halves::<I, 2>(out, 0);
     for part in x.chunks(SQUARES_AT_ONCE) {
         let mut squares = [I::splat(0.0); 2];
         for x in part {
-            let x = load_pair::<I>(x);
+            let x = load_halves::<I, 2>(x, 0);
             squares = [
                 I::mul_add(x[0], x[0], squares[0]),
                 I::mul_add(x[1], x[1], squares[1]),
@@ -281,5 +303,5 @@ pub(super) fn add_squares<I: Isa>(x: &[Lanes], out: &mut Lanes) {
         }
         sums = [I::add(sums[0], squares[0]), I::add(sums[1], squares[1])];
     }
-    store_pair::<I>(sums, out);
+    store_halves::<I, 2>(sums, out, 0);
 }

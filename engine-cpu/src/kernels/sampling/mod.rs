@@ -1,19 +1,23 @@
 //! Folding and ancestral sampling: one task draws all sub-columns of a block of rows without leaving its scratch memory.
 
+mod rules;
+mod seen;
+
 use std::ops::Range;
 
 use engine_core::backend::BackendError;
 use engine_core::ir::Op;
-use engine_core::ir::ops::sampling::{
-    Cell, Contribution, FoldTables, FoldedSubColumn, OrderedSample, SamplingRules, rules,
-};
+use engine_core::ir::ops::sampling::{Cell, FoldTables, OrderedSample};
 use engine_core::random::Stream;
 
 use super::embedding::CodeCheck;
 use super::linear::{Span, forward};
-use super::softmax::softmax_lanes;
+use super::softmax::{log_sum_lanes, softmax_lanes};
+use rules::{draw_by_rules, draw_lanes, forbid};
+use seen::{Seen, rectified_units};
+
 use super::{Context, CpuKernel, Value, as_op, block_of};
-use crate::isa::{Isa, Kernel, WIDTH, half, half_mut, uniform_lanes};
+use crate::isa::{Isa, Kernel, WIDTH, uniform_lanes};
 use crate::lanes::{CodeLanes, LANES, Lanes, valid};
 use crate::scratch::ScratchSize;
 use crate::shared::Shared;
@@ -72,9 +76,11 @@ struct Draws<'a> {
     uniforms: Uniforms<'a>,
     check: &'a CodeCheck,
     results: Results<'a>,
-    /// Hidden units, `[LANES, hidden]`.
+    /// What the known and drawn codes of each row add to hidden units.
+    seen: Seen<'a>,
+    /// Hidden units of one draw, row by row.
     hidden: &'a mut [f32],
-    /// Units of one draw, feature-major.
+    /// The same rectified, feature-major.
     units: &'a mut [Lanes],
     /// Logits and probabilities of one draw, feature-major.
     probs: &'a mut [Lanes],
@@ -82,13 +88,9 @@ struct Draws<'a> {
     row: &'a mut [f32],
 }
 
-/// What follows from the order of the draws.
+/// Where the results of each sub-column are reported.
 struct Places {
-    /// Hidden units that the draws from each number on need; the last is empty.
-    spans: Vec<Range<usize>>,
-    /// Where the probabilities of each sub-column are reported.
     probs: Vec<Option<Range<usize>>>,
-    /// Where its weights are.
     weights: Vec<Option<Range<usize>>>,
 }
 
@@ -102,18 +104,7 @@ impl Places {
             }
             places
         };
-        // Backwards, so that each span extends the one after it.
-        let mut spans = vec![0..0; op.draws.len() + 1];
-        for (k, s) in op.draws.iter().enumerate().rev() {
-            let (own, after) = (&op.model.sub_columns[*s].hidden, spans[k + 1].clone());
-            spans[k] = if after.is_empty() {
-                own.clone()
-            } else {
-                after.start.min(own.start)..after.end.max(own.end)
-            };
-        }
         Self {
-            spans,
             probs: of(&op.reports.probs),
             weights: of(&op.reports.weights),
         }
@@ -125,25 +116,35 @@ impl Kernel for Draws<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(mut self) {
-        let (op, hidden, places) = (self.op, self.op.model.hidden, self.places);
-        let all = places.spans[0].clone();
-        for row in self.hidden.chunks_exact_mut(hidden.max(1)) {
-            row[all.clone()].copy_from_slice(&self.folded[all.clone()]);
-        }
         self.results.codes.fill(CodeLanes::ZERO);
         self.results.probs.fill(Lanes::ZERO);
         self.results.weights.fill(Lanes::ZERO);
         self.results.log_probs.fill(Lanes::ZERO);
-        self.look_up_known::<I>(&all);
-        for (k, s) in op.draws.iter().copied().enumerate() {
-            let reported = places.probs[s].is_some() || places.weights[s].is_some();
-            if !reported && !(0..self.rows).any(|lane| self.is_needed(s, lane)) {
+        self.seen.counts.fill([0; 2]);
+        self.look_up_known();
+        for s in self.op.draws.iter().copied() {
+            let reported = self.places.probs[s].is_some() || self.places.weights[s].is_some();
+            let (mut needed, mut drawn) = (reported, reported);
+            for lane in 0..self.rows {
+                let cell = self.cell(s, lane);
+                drawn |= cell == Cell::Drawn;
+                needed |= matches!(cell, Cell::Drawn | Cell::Given(_));
+            }
+            if !needed {
                 continue;
             }
-            let sub = &op.model.sub_columns[s];
-            let log_sums = self.probabilities::<I>(sub);
-            let drawn = self.choose::<I>(s);
-            self.take::<I>(s, &drawn, &log_sums, &places.spans[k + 1]);
+            let sub = &self.op.model.sub_columns[s];
+            self.logits::<I>(s, reported);
+            let (logits, probs) = self.probs.split_at_mut(sub.cardinality);
+            if drawn {
+                let log_sums = softmax_lanes::<I>(logits, &mut probs[..sub.cardinality]);
+                let codes = self.choose::<I>(s);
+                self.take(s, &codes, &log_sums);
+            } else {
+                // Given codes ask for no draw.
+                let log_sums = log_sum_lanes::<I>(logits);
+                self.take(s, &CodeLanes::ZERO, &log_sums);
+            }
         }
     }
 }
@@ -164,9 +165,9 @@ impl Draws<'_> {
         }
     }
 
-    /// Passes codes through and adds what known ones contribute to the hidden units of all draws.
+    /// Passes codes through; all draws see the known ones.
     #[inline(always)]
-    fn look_up_known<I: Isa>(&mut self, span: &Range<usize>) {
+    fn look_up_known(&mut self) {
         if self.cells.is_none() {
             return;
         }
@@ -178,25 +179,40 @@ impl Draws<'_> {
                 };
                 let code = self.check.checked(code, s, sub.cardinality);
                 self.results.codes[s].0[lane] = code as u32;
-                if matches!(cell, Cell::Known(_)) && !span.is_empty() {
-                    self.contribute::<I>(sub, lane, code, span);
+                if matches!(cell, Cell::Known(_)) {
+                    self.seen.add(self.op, lane, s, code);
                 }
             }
         }
     }
 
-    /// Fills `probs` with the softmax of the predictor over the rectified hidden units; returns the logarithms of the sums of
-    /// exponentials.
+    /// Fills the front of `probs` with the logits of a sub-column: the predictor over the rectified hidden units of all rows, or of those
+    /// that need them.
     #[inline(always)]
-    fn probabilities<I: Isa>(&mut self, sub: &FoldedSubColumn) -> Lanes {
-        let (width, hidden) = (sub.hidden.len(), self.op.model.hidden);
-        let units = &mut self.units[..width];
-        gather_units::<I>(&self.hidden[sub.hidden.start..], hidden, units);
+    fn logits<I: Isa>(&mut self, s: usize, of_all: bool) {
+        let sub = &self.op.model.sub_columns[s];
+        let width = sub.hidden.len();
+        let stride = width.next_multiple_of(WIDTH);
+        for lane in 0..self.rows {
+            if of_all || self.is_needed(s, lane) {
+                let to = &mut self.hidden[lane * stride..(lane + 1) * stride];
+                self.seen
+                    .sum::<I>(self.op, self.folded, lane, sub.hidden.start, to);
+            }
+        }
+        let units = &mut self.units[..stride];
+        rectified_units::<I>(self.hidden, stride, units);
         let weight = &self.folded[sub.head_weight..][..sub.cardinality * width];
         let bias = &self.folded[sub.head_bias..][..sub.cardinality];
-        let (logits, probs) = self.probs.split_at_mut(sub.cardinality);
-        forward::<I>(units, &[Span { column: 0, width }], weight, width, bias, logits);
-        softmax_lanes::<I>(logits, &mut probs[..sub.cardinality])
+        let logits = &mut self.probs[..sub.cardinality];
+        forward::<I>(
+            &units[..width],
+            &[Span { column: 0, width }],
+            weight,
+            width,
+            bias,
+            logits,
+        );
     }
 
     /// Draws a code for every row, needed or not, and reports what it is drawn from.
@@ -226,10 +242,9 @@ impl Draws<'_> {
         codes
     }
 
-    /// Takes the drawn or given codes of the rows that need one, and adds what they contribute to the hidden units of later draws.
+    /// Takes the drawn or given codes of the rows that need one; later draws see them.
     #[inline(always)]
-    fn take<I: Isa>(&mut self, s: usize, drawn: &CodeLanes, log_sums: &Lanes, span: &Range<usize>) {
-        let sub = &self.op.model.sub_columns[s];
+    fn take(&mut self, s: usize, drawn: &CodeLanes, log_sums: &Lanes) {
         for lane in 0..self.rows {
             let code = match self.cell(s, lane) {
                 Cell::Drawn => drawn.0[lane] as usize,
@@ -240,151 +255,9 @@ impl Draws<'_> {
             if self.op.reports.log_probs {
                 self.results.log_probs[s].0[lane] = self.probs[code].0[lane] - log_sums.0[lane];
             }
-            if !span.is_empty() {
-                self.contribute::<I>(sub, lane, code, span);
-            }
+            self.seen.add(self.op, lane, s, code);
         }
     }
-
-    /// Adds what a code of one row contributes to the hidden units in `span`.
-    #[inline(always)]
-    fn contribute<I: Isa>(&mut self, sub: &FoldedSubColumn, lane: usize, code: usize, span: &Range<usize>) {
-        let hidden = self.op.model.hidden;
-        let to = &mut self.hidden[lane * hidden + span.start..lane * hidden + span.end];
-        let row = |offset: usize| &self.folded[offset + span.start..offset + span.end];
-        match sub.contribution {
-            Contribution::Table { offset } => add_scaled::<I>(row(offset + code * hidden), None, to),
-            Contribution::Factored {
-                embedding,
-                width,
-                offset,
-            } => {
-                for k in 0..width {
-                    let factor = self.folded[embedding + code * width + k];
-                    add_scaled::<I>(row(offset + k * hidden), Some(factor), to);
-                }
-                add_scaled::<I>(row(offset + width * hidden), None, to);
-            }
-        }
-    }
-}
-
-/// Rectified hidden units of one draw, from rows `stride` apart to feature-major.
-#[inline(always)]
-fn gather_units<I: Isa>(hidden: &[f32], stride: usize, units: &mut [Lanes]) {
-    let width = units.len();
-    let whole = width / WIDTH * WIDTH;
-    for first in (0..whole).step_by(WIDTH) {
-        for h in 0..2 {
-            let mut rows = [I::splat(0.0); WIDTH];
-            for (l, row) in rows.iter_mut().enumerate() {
-                if let Some(from) = hidden[(h * WIDTH + l) * stride + first..].first_chunk() {
-                    *row = I::max(I::splat(0.0), I::load(from));
-                }
-            }
-            I::transpose(&mut rows);
-            for (unit, row) in units[first..first + WIDTH].iter_mut().zip(rows) {
-                I::store(row, half_mut(unit, h));
-            }
-        }
-    }
-    for (k, unit) in units.iter_mut().enumerate().skip(whole) {
-        for lane in 0..LANES {
-            let h = hidden[lane * stride + k];
-            unit.0[lane] = if h < 0.0 { 0.0 } else { h };
-        }
-    }
-}
-
-/// `to += from`, or `to += factor from`.
-#[inline(always)]
-fn add_scaled<I: Isa>(from: &[f32], factor: Option<f32>, to: &mut [f32]) {
-    let (from, from_tail) = from.as_chunks::<WIDTH>();
-    let (to, to_tail) = to.as_chunks_mut::<WIDTH>();
-    let scale = I::splat(factor.unwrap_or(1.0));
-    for (from, to) in from.iter().zip(to) {
-        I::store(I::mul_add(I::load(from), scale, I::load(to)), to);
-    }
-    for (from, to) in from_tail.iter().zip(to_tail) {
-        *to += factor.unwrap_or(1.0) * from;
-    }
-}
-
-/// Forbids codes in all rows. A row that would lose all its mass goes through the rules one by one.
-fn forbid(probs: &mut [Lanes], rules: &SamplingRules, s: usize, row: &mut [f32]) {
-    let forbidden = |code: usize| rules.fixed_of(s).iter().any(|f| f.code as usize == code);
-    let mut left = [0.0f32; LANES];
-    for (_, p) in probs.iter().enumerate().filter(|(code, _)| !forbidden(*code)) {
-        left.iter_mut().zip(&p.0).for_each(|(left, p)| *left += p);
-    }
-    for (lane, left) in left.into_iter().enumerate() {
-        if left == 0.0 {
-            apply_rules(probs, rules, (s, &[]), lane, row);
-        } else {
-            rules
-                .fixed_of(s)
-                .iter()
-                .for_each(|f| probs[f.code as usize].0[lane] = 0.0);
-        }
-    }
-}
-
-/// Applies all rules to one row of the probabilities, in place; `codes` are those of the row so far.
-fn apply_rules(
-    probs: &mut [Lanes],
-    rules: &SamplingRules,
-    (s, codes): (usize, &[CodeLanes]),
-    lane: usize,
-    row: &mut [f32],
-) {
-    let row = &mut row[..probs.len()];
-    row.iter_mut().zip(probs.iter()).for_each(|(w, p)| *w = p.0[lane]);
-    rules.balance(s, row, |s| codes[s].0[lane]);
-    rules.apply(s, row);
-    probs.iter_mut().zip(row.iter()).for_each(|(p, w)| p.0[lane] = *w);
-}
-
-fn draw_by_rules(
-    probs: &mut [Lanes],
-    rules: &SamplingRules,
-    (s, codes): (usize, &[CodeLanes]),
-    uniforms: &Lanes,
-    row: &mut [f32],
-) -> CodeLanes {
-    let mut drawn = CodeLanes::ZERO;
-    for lane in 0..LANES {
-        apply_rules(probs, rules, (s, codes), lane, row);
-        drawn.0[lane] = rules::draw(&row[..probs.len()], f64::from(uniforms.0[lane])) as u32;
-    }
-    drawn
-}
-
-/// The inverse CDF along the rows: counts the cumulative weights that are at most `uniform * total`.
-#[inline(always)]
-fn draw_lanes<I: Isa>(probs: &[Lanes], uniforms: &Lanes) -> CodeLanes {
-    let mut codes = CodeLanes::ZERO;
-    for h in 0..2 {
-        let mut total = I::splat(0.0);
-        for p in probs {
-            total = I::add(total, I::load(half(p, h)));
-        }
-        let target = I::mul(I::load(half(uniforms, h)), total);
-        let (mut cumulative, mut count) = (I::splat(0.0), I::splat_u(0));
-        for p in probs {
-            cumulative = I::add(cumulative, I::load(half(p, h)));
-            count = I::count_le(cumulative, target, count);
-        }
-        let mut lanes = [0; WIDTH];
-        I::store_u(count, &mut lanes);
-        codes.0[h * WIDTH..(h + 1) * WIDTH].copy_from_slice(&lanes);
-    }
-    for lane in 0..LANES {
-        // Rounding can push the target to the very end, behind the last code that has any weight.
-        if codes.0[lane] as usize >= probs.len() {
-            codes.0[lane] = probs.iter().rposition(|p| p.0[lane] > 0.0).unwrap_or(0) as u32;
-        }
-    }
-    codes
 }
 
 impl CpuKernel for OrderedSample {
@@ -392,7 +265,8 @@ impl CpuKernel for OrderedSample {
         let cardinality = self.model.cardinalities.max_width();
         ScratchSize {
             lanes: self.widest() + 2 * cardinality,
-            numbers: LANES * self.model.hidden + cardinality,
+            numbers: LANES * self.widest() + cardinality,
+            places: LANES * self.model.sub_columns.len(),
         }
     }
 
@@ -410,7 +284,7 @@ impl CpuKernel for OrderedSample {
         let mut reports = [0, 1, 2].map(|i| slot(i).map_or_else(Vec::new, |slot| cx.take_numbers(slot)));
         let to_codes = Shared::new(&mut codes);
         let to_reports = reports.each_mut().map(|r| Shared::new(r));
-        let (check, places, widest) = (CodeCheck::new(), Places::new(self), self.widest());
+        let (check, reported, widest) = (CodeCheck::new(), Places::new(self), self.widest());
         cx.parallel(cx.blocks(), |block| {
             // SAFETY: each task writes its own block.
             let part = |i: usize| unsafe { to_reports[i].part(block * widths[i]..(block + 1) * widths[i]) };
@@ -432,9 +306,11 @@ impl CpuKernel for OrderedSample {
             let cells = cells.map(|c| block_of(c, block, count));
             scratch.with(|s| {
                 let (units, probs) = s.lanes.split_at_mut(widest);
-                let (hidden, row) = s.numbers.split_at_mut(LANES * self.model.hidden);
+                let (hidden, row) = s.numbers.split_at_mut(LANES * widest);
+                let (places, counts) = (&mut s.places[..LANES * count], &mut [[0; 2]; LANES]);
+                let seen = Seen { places, counts };
                 let (folded, rows, check) = (&folded, valid(all_rows, block), &check);
-                let (op, places) = (self, &places);
+                let (op, places) = (self, &reported);
                 set.dispatch(Draws {
                     op,
                     places,
@@ -444,6 +320,7 @@ impl CpuKernel for OrderedSample {
                     uniforms,
                     check,
                     results,
+                    seen,
                     hidden,
                     units,
                     probs,
@@ -467,7 +344,7 @@ const REPORTS: [&str; 3] = ["probs", "weights", "log_probs"];
 
 /// What the kernel asks of its op.
 trait Extent {
-    /// Most hidden units of a sub-column.
+    /// Most hidden units of a sub-column, in whole registers.
     fn widest(&self) -> usize;
 
     /// Columns of each of [`REPORTS`].
@@ -477,7 +354,7 @@ trait Extent {
 impl Extent for OrderedSample {
     fn widest(&self) -> usize {
         let widths = self.model.sub_columns.iter().map(|s| s.hidden.len());
-        widths.max().unwrap_or(0)
+        widths.max().unwrap_or(0).next_multiple_of(WIDTH)
     }
 
     fn report_widths(&self) -> [usize; 3] {
