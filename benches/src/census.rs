@@ -67,7 +67,7 @@ impl Census {
     /// When the table cannot be analysed.
     pub fn analyze(&self) -> TableStats {
         let (table, types) = (self.table(), self.types());
-        let part = analyze_partition(&table, &types, Part::Training, 0).expect("an analysis");
+        let part = analyze_partition(&table, &types, Part::Training, 0, Compat::Native).expect("an analysis");
         reduce(
             &[part],
             &types,

@@ -221,7 +221,7 @@ fn types_and_stats(protection: Protection) -> (EncodingTypes, String) {
     let types: EncodingTypes = columns
         .map(|c| (c.name.to_owned(), default_encoding(&c.values)))
         .collect();
-    let partial = analyze_partition(&table, &types, Part::Training, 0).unwrap();
+    let partial = analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap();
     let stats = reduce(
         &[partial],
         &types,

@@ -374,7 +374,7 @@ fn statistics_of_subjects(all: &Sequences, encoding: EncodingType) -> TableStats
         .with_subjects(&all.subjects)
         .unwrap();
     let types: EncodingTypes = [("x".to_owned(), encoding)].into_iter().collect();
-    let part = encode::analyze_partition(&table, &types, Part::Training, 0).unwrap();
+    let part = encode::analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap();
     encode::reduce(
         &[part],
         &types,

@@ -78,7 +78,7 @@ impl Rows {
         let table = Table::new(vec![column], rows).unwrap();
         let table = table.with_subjects(&self.subjects).unwrap();
         let types: EncodingTypes = [("x".to_owned(), encoding)].into_iter().collect();
-        let part = encode::analyze_partition(&table, &types, Part::Training, 0).unwrap();
+        let part = encode::analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap();
         let keys = TableKeys::default();
         encode::reduce(&[part], &types, Protection::On, Compat::Native, keys, 3).unwrap()
     }

@@ -13,6 +13,7 @@ mod error;
 mod iso;
 mod number;
 mod parquet;
+mod parquet_pages;
 mod sink;
 mod source;
 mod table_format;

@@ -23,6 +23,7 @@ use parquet::file::writer::SerializedFileWriter;
 use rayon::prelude::*;
 
 use super::error::DataError;
+use super::parquet_pages;
 use crate::files::{self, AtomicFile, FileError};
 
 /// Cells of a row group, which a writer holds in memory before they are on the disk, and how many rows that is at least and
@@ -68,6 +69,17 @@ impl ParquetTable {
         self.metadata.metadata().file_metadata().num_rows().max(0) as u64
     }
 
+    /// Refuses pages that would need more memory than their bytes can ask for.
+    fn check_pages(&self, mask: &ProjectionMask) -> Result<(), DataError> {
+        let file = files::open(&self.path)?;
+        let groups = self.metadata.metadata().row_groups().iter();
+        let chunks = groups.flat_map(|group| group.columns().iter().enumerate());
+        let mut chunks = chunks.filter(|(leaf, _)| mask.leaf_included(*leaf));
+        chunks
+            .try_for_each(|(_, chunk)| guarded(|| parquet_pages::check(&file, chunk)))
+            .map_err(|source| read_error(&self.path, source))
+    }
+
     /// Reads the columns at `columns` (places in the schema, rising) in batches of at most `batch_rows` rows.
     ///
     /// # Errors
@@ -80,6 +92,7 @@ impl ParquetTable {
         let file: File = files::open(&self.path)?;
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
         let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
+        self.check_pages(&mask)?;
         let builder = builder.with_projection(mask).with_batch_size(batch_rows);
         let reader: ParquetRecordBatchReader =
             guarded(|| builder.build()).map_err(|source| read_error(&self.path, source))?;
@@ -268,6 +281,8 @@ fn system_error(error: ParquetError) -> Result<io::Error, ParquetError> {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::{ArrayRef, StringArray};
+
     use super::*;
 
     #[test]
@@ -281,5 +296,35 @@ mod tests {
              parts contradict each other)"
         );
         assert_eq!(guarded(|| Ok(5)).unwrap(), 5);
+    }
+
+    #[test]
+    fn a_page_that_claims_to_unpack_to_more_than_it_can_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.parquet");
+        // A megabyte of texts in the first page, so that its size takes four bytes.
+        let texts = (0..3_000).map(|i| format!("{:a>700}", i));
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
+        let batch = RecordBatch::try_from_iter([("text", texts)]).unwrap();
+        let mut writer = ParquetWriter::create(&path, batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        writer.finish().unwrap();
+        let read = || -> Result<usize, DataError> {
+            let batches = ParquetTable::open(&path)?.batches(&[0], 1_000)?;
+            batches.map(|batch| batch.map(|b| b.num_rows())).sum()
+        };
+        assert_eq!(read().unwrap(), 3_000);
+
+        let table = ParquetTable::open(&path).unwrap();
+        let (start, _) = table.metadata.metadata().row_group(0).column(0).byte_range();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let header = &mut bytes[start as usize..];
+        // Two fields of whole numbers, the type and the size.
+        assert_eq!((header[0], header[2]), (0x15, 0x15));
+        assert!(header[3..6].iter().all(|b| b & 0x80 != 0) && header[6] & 0x80 == 0);
+        header[6] = 0x7F;
+        std::fs::write(&path, bytes).unwrap();
+        let error = read().unwrap_err().to_string();
+        assert!(error.contains("claims to unpack to 13"), "{error}");
     }
 }

@@ -537,7 +537,11 @@ fn fairness_makes_the_target_alike_in_all_groups() {
     assert!(gap(&options) < 0.1, "{}", gap(&options));
     // Nothing but the target is drawn otherwise than without fairness.
     let in_order = SampleOptions {
-        order: ColumnOrder::Given(["color", "size", "weight", "day", "shape"].map(str::to_owned).to_vec()),
+        order: ColumnOrder::Given(
+            ["color", "size", "weight", "day", "shape"]
+                .map(str::to_owned)
+                .to_vec(),
+        ),
         ..plain.clone()
     };
     let (fair, in_order) = (

@@ -346,7 +346,10 @@ fn order(
         imputed: options.impute.iter().filter_map(|name| place(name)).collect(),
         // A model of any order draws sensitive columns where they stand, before the target in any case: all columns but the target then
         // keep the draws that they have without fairness. A model of one order can only be asked for groups that come first.
-        sensitive: fairness.map_or_else(Vec::new, |f| if flexible { Vec::new() } else { f.sensitive.clone() }),
+        sensitive: fairness.map_or_else(
+            Vec::new,
+            |f| if flexible { Vec::new() } else { f.sensitive.clone() },
+        ),
         target: fairness.map(|f| f.target),
     };
     let order = request.order(answers.columns.len());

@@ -75,8 +75,8 @@ pub fn analyze_explained(
             let batch = TableBatch::encoded_as(&batch?, &types)?;
             let table = batch.table()?;
             let counted = match options.stats_budget {
-                None => analyze_partition(&table, &types, *part, first_row),
-                Some(_) => analyze_private(&table, &types, *part, first_row),
+                None => analyze_partition(&table, &types, *part, first_row, options.compat),
+                Some(_) => analyze_private(&table, &types, *part, first_row, options.compat),
             };
             let counted = counted.map_err(of_table)?;
             match partials.last_mut() {

@@ -1,7 +1,7 @@
 //! What every encoding does, once its statistics are known.
 
 use super::stats::Cardinalities;
-use super::{EncodeError, Positions, RareReplacement};
+use super::{Compat, EncodeError, Positions, RareReplacement};
 use crate::schema::{CodeColumn, Column, DecodedValues};
 
 /// Where a column is encoded: what its random draws depend on.
@@ -13,6 +13,8 @@ pub(crate) struct EncodeSite<'a> {
     pub(crate) first_row: u64,
     /// Index of the column in the statistics.
     pub(crate) column: u32,
+    /// Whose rules say what a text means as a number or a date.
+    pub(crate) compat: Compat,
     /// Subject of each row, where rows name one.
     pub(crate) subjects: Option<&'a [u32]>,
 }

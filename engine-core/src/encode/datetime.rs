@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::EncodeError;
 use super::calendar::{self, DAY, Form, SECOND, date_of, days_in_month, days_of};
 use super::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite};
 use super::dates::Dates;
@@ -14,6 +13,7 @@ use super::partial::Misfits;
 use super::protection::ColumnProtection;
 use super::stats::Cardinalities;
 use super::support::{EXTREMES, Extremes, Spread, Support};
+use super::{Compat, EncodeError};
 use crate::schema::{CodeColumn, Column, DecodedValues};
 
 /// Names of the parts.
@@ -195,10 +195,11 @@ pub(super) fn extremes(sorted: &[(i64, Option<u32>)]) -> Extremes<Written> {
 /// those of the rows, if rows name any.
 pub(crate) fn analyze(
     column: &Column<'_>,
+    compat: Compat,
     subjects: Option<&[u32]>,
     first_row: u64,
 ) -> Result<DatetimePartial, EncodeError> {
-    let instants = Instants::read(column, first_row)?;
+    let instants = Instants::read(column, compat, first_row)?;
     if instants.out_of_range > 0 {
         let rows = instants.out_of_range;
         tracing::warn!(
@@ -401,7 +402,7 @@ impl ColumnEncoding for DatetimeStats {
     }
 
     fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError> {
-        let instants = Instants::read(column, site.first_row)?;
+        let instants = Instants::read(column, site.compat, site.first_row)?;
         let rows = instants.micros.len();
         let stand = Stand::new(instants.valid.as_deref(), site);
         let (min, max) = self.bounds();

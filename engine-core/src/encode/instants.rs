@@ -5,7 +5,7 @@ use super::dates::Dates;
 use super::error::shorten;
 use super::numeric::{NumberValues, Numbers};
 use super::partial::Misfits;
-use super::{EncodeError, EncodingType};
+use super::{Compat, EncodeError, EncodingType};
 use crate::schema::{Column, TextValues, TimeUnit, Values};
 
 /// A column as instants, within the years 1 to 9999 where valid.
@@ -26,8 +26,8 @@ impl Instants {
     ///
     /// # Errors
     /// [`EncodeError::WrongValues`] for booleans, [`EncodeError::Infinite`] for infinite numbers,
-    /// [`EncodeError::ShortYear`] for texts whose year has two digits.
-    pub(crate) fn read(column: &Column<'_>, first_row: u64) -> Result<Self, EncodeError> {
+    /// [`EncodeError::ShortYear`] for texts whose year has two digits, which mostlyai-engine guesses.
+    pub(crate) fn read(column: &Column<'_>, compat: Compat, first_row: u64) -> Result<Self, EncodeError> {
         let mut misfits = None;
         let parsed: Vec<Option<i64>> = match column.values {
             Values::Null(rows) => vec![None; rows],
@@ -41,11 +41,11 @@ impl Instants {
             Values::Date(days) => days.iter().map(|&d| i64::from(d).checked_mul(DAY)).collect(),
             Values::Timestamp { ticks, unit, .. } => ticks.iter().map(|&t| micros_of(t, unit)).collect(),
             Values::Text(texts) => {
-                let (parsed, counted) = read_texts(column, texts, first_row)?;
+                let (parsed, counted) = read_texts(column, (texts, compat), first_row)?;
                 misfits = Some(counted);
                 parsed
             }
-            _ => of_numbers(&Numbers::read(column, first_row)?),
+            _ => of_numbers(&Numbers::read(column, compat, first_row)?),
         };
         let (first, last) = (days_of(1, 1, 1) * DAY, days_of(10_000, 1, 1) * DAY);
         let mut out_of_range = 0;
@@ -93,12 +93,14 @@ fn of_numbers(numbers: &Numbers<'_>) -> Vec<Option<i64>> {
 
 fn read_texts(
     column: &Column<'_>,
-    texts: TextValues<'_>,
+    (texts, compat): (TextValues<'_>, Compat),
     first_row: u64,
 ) -> Result<(Vec<Option<i64>>, Misfits), EncodeError> {
     let text = |row: usize| column.is_valid(row).then(|| texts.get(row));
     let dates = Dates::read((0..texts.len()).map(text));
-    if let Some(row) = dates.first_short_year() {
+    if compat == Compat::Native
+        && let Some(row) = dates.first_short_year()
+    {
         return Err(EncodeError::ShortYear {
             column: column.name.to_owned(),
             row: first_row + row as u64,

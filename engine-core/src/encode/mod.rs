@@ -13,7 +13,7 @@
 //! let table = Table::new(vec![ages], 3)?;
 //! let types = table.columns().iter().map(|c| (c.name.to_owned(), default_encoding(&c.values))).collect();
 //!
-//! let part = encode::analyze_partition(&table, &types, Part::Training, 0)?;
+//! let part = encode::analyze_partition(&table, &types, Part::Training, 0, Compat::Native)?;
 //! let stats = encode::reduce(&[part], &types, Protection::Off, Compat::Native, TableKeys::default(), 1)?;
 //! let codes = encode::encode(&table, &stats, 1, 0)?;
 //! assert_eq!(codes.columns()[0].to_vec(), [1, 2, 1]);

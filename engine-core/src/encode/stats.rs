@@ -13,7 +13,7 @@ use super::datetime_relative::RelativeStats;
 use super::json::to_json;
 use super::lat_long::LatLongStats;
 use super::numeric::{BinnedStats, DigitStats, DiscreteStats};
-use super::{EncodeError, EncodingType};
+use super::{Compat, EncodeError, EncodingType};
 use crate::schema::SubColumnName;
 
 /// Number of codes by sub-column name (`cat`, `E1`, `year`), in model order.
@@ -91,6 +91,8 @@ pub enum ColumnStats {
     Modelled {
         /// Whether value protection was on; `None` where the requested encoding does not record it.
         value_protection: Option<bool>,
+        /// By whose rules numbers or dates are read from texts; `Reference` also where there are none to read.
+        texts: Compat,
         /// What the encoding needs.
         values: EncodingStats,
         /// The column's name in the model.
@@ -310,6 +312,9 @@ struct RawColumn {
     encoding_type: EncodingType,
     #[serde(default)]
     value_protection: Option<bool>,
+    /// Files of others do not have it.
+    #[serde(default = "Compat::reference")]
+    texts: Compat,
 }
 
 fn stats_error(key: &str, error: &serde_json::Error) -> EncodeError {
@@ -354,6 +359,7 @@ fn read_column(name: &str, column: Map<String, Value>) -> Result<ColumnStats, En
         })?;
     Ok(ColumnStats::Modelled {
         value_protection: head.value_protection,
+        texts: head.texts,
         values,
         place: read_part(name, &column)?,
     })
@@ -365,6 +371,8 @@ struct WrittenColumn<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     value_protection: Option<bool>,
     encoding_type: EncodingType,
+    #[serde(skip_serializing_if = "Compat::is_reference")]
+    texts: Compat,
     #[serde(flatten)]
     values: Option<&'a EncodingStats>,
     #[serde(flatten)]
@@ -377,16 +385,19 @@ impl Serialize for ColumnStats {
             Self::Empty(encoding_type) => WrittenColumn {
                 value_protection: None,
                 encoding_type: *encoding_type,
+                texts: Compat::Reference,
                 values: None,
                 place: None,
             },
             Self::Modelled {
                 value_protection,
+                texts,
                 values,
                 place,
             } => WrittenColumn {
                 value_protection: *value_protection,
                 encoding_type: values.encoding_type(),
+                texts: *texts,
                 values: Some(values),
                 place: Some(place),
             },

@@ -19,7 +19,8 @@ pub type EncodingTypes = IndexMap<String, EncodingType>;
 
 /// Statistics of a part of a table; `first_row` is the row of the whole table that its first row is. Where
 /// the rows name subjects ([`Table::with_subjects`]), value protection counts these and not the rows; a
-/// number must then mean the same subject in all parts.
+/// number must then mean the same subject in all parts. `compat` says what a text means as a number or a date, and must be that of
+/// [`reduce`]: by our rules it is one from end to end, with a year of four digits.
 ///
 /// # Errors
 /// [`EncodeError::MissingColumn`], [`EncodeError::Unsupported`], [`EncodeError::NoSubjects`],
@@ -30,12 +31,13 @@ pub fn analyze_partition(
     types: &EncodingTypes,
     part: Part,
     first_row: u64,
+    compat: Compat,
 ) -> Result<PartialStats, EncodeError> {
     let counting = match table.subjects() {
         None => Counting::Rows,
         Some(_) => Counting::Subjects,
     };
-    count(table, types, part, first_row, counting)
+    count(table, types, part, first_row, (counting, compat))
 }
 
 /// Statistics of a part of a table for [`reduce_private`](super::reduce_private): as [`analyze_partition`],
@@ -48,9 +50,10 @@ pub fn analyze_private(
     types: &EncodingTypes,
     part: Part,
     first_row: u64,
+    compat: Compat,
 ) -> Result<PartialStats, EncodeError> {
     match table.subjects() {
-        None => count(table, types, part, first_row, Counting::Budget),
+        None => count(table, types, part, first_row, (Counting::Budget, compat)),
         Some(_) => Err(EncodeError::BudgetOfSubjects),
     }
 }
@@ -60,10 +63,10 @@ fn count(
     types: &EncodingTypes,
     part: Part,
     first_row: u64,
-    counting: Counting,
+    (counting, compat): (Counting, Compat),
 ) -> Result<PartialStats, EncodeError> {
     let columns = types.par_iter().map(|(name, &encoding)| {
-        let values = analyze_column(table, name, encoding, counting, first_row)?;
+        let values = analyze_column(table, name, encoding, (counting, compat), first_row)?;
         let partial = ColumnPartial {
             encoding_type: encoding,
             values,
@@ -84,7 +87,7 @@ fn analyze_column(
     table: &Table<'_>,
     name: &str,
     encoding: EncodingType,
-    counting: Counting,
+    (counting, compat): (Counting, Compat),
     first_row: u64,
 ) -> Result<PartialValues, EncodeError> {
     if !encoding.is_supported() {
@@ -105,16 +108,19 @@ fn analyze_column(
     match encoding {
         _ if table.rows() == 0 => Ok(PartialValues::Empty),
         EncodingType::Character => Ok(PartialValues::Character(character::analyze(column, subjects))),
-        EncodingType::Datetime => datetime::analyze(column, subjects, first_row).map(PartialValues::Datetime),
+        EncodingType::Datetime => {
+            datetime::analyze(column, compat, subjects, first_row).map(PartialValues::Datetime)
+        }
         EncodingType::DatetimeRelative => {
-            datetime_relative::analyze(column, subjects.unwrap_or_default(), first_row)
+            datetime_relative::analyze(column, compat, subjects.unwrap_or_default(), first_row)
                 .map(PartialValues::DatetimeRelative)
         }
         EncodingType::LatLong => Ok(PartialValues::LatLong(lat_long::analyze(
             column, subjects, first_row,
         ))),
         _ if encoding.is_numeric() => {
-            numeric::analyze(column, encoding, counting, subjects, first_row).map(PartialValues::Numeric)
+            numeric::analyze(column, encoding, (counting, compat), subjects, first_row)
+                .map(PartialValues::Numeric)
         }
         _ => Ok(PartialValues::Categorical(categorical::analyze(column, subjects))),
     }
@@ -144,6 +150,7 @@ pub fn reduce(
         };
         let stats = ColumnStats::Modelled {
             value_protection: encoding.records_protection().then_some(protection.is_on()),
+            texts: texts_of(&of_column, compat),
             values,
             place,
         };
@@ -160,6 +167,17 @@ pub fn reduce(
         keys,
         value_protection_epsilon_spent: None,
     })
+}
+
+/// Whose rules say what the texts of a column mean: that is noted where numbers or dates were read from texts.
+pub(super) fn texts_of(partials: &[&ColumnPartial], compat: Compat) -> Compat {
+    let from_texts = partials.iter().any(|p| match &p.values {
+        PartialValues::Numeric(values) => values.misfits.is_some(),
+        PartialValues::Datetime(values) => values.misfits.is_some(),
+        PartialValues::DatetimeRelative(values) => values.misfits.is_some(),
+        _ => false,
+    });
+    if from_texts { compat } else { Compat::Reference }
 }
 
 /// The statistics of a column in all parts.
@@ -264,6 +282,10 @@ pub fn encode(
 ) -> Result<CodeTable, EncodeError> {
     let modelled: Vec<_> = stats.modelled().collect();
     let encoded = modelled.par_iter().map(|&(index, name, values, _)| {
+        let compat = match &stats.columns[index] {
+            ColumnStats::Modelled { texts, .. } => *texts,
+            ColumnStats::Empty(_) => Compat::Reference,
+        };
         let column = table.column(name).ok_or_else(|| EncodeError::MissingColumn {
             column: name.to_owned(),
         })?;
@@ -271,6 +293,7 @@ pub fn encode(
             seed,
             first_row,
             column: index as u32,
+            compat,
             subjects: table.subjects(),
         };
         values.encoding().encode(column, site)

@@ -5,7 +5,7 @@ use super::*;
 use crate::argn::FlatModel;
 use crate::backend::Run;
 use crate::encode::{
-    BinnedStats, CategoricalStats, ColumnStats, DiscreteStats, EncodingStats, EncodingType, Place,
+    BinnedStats, CategoricalStats, ColumnStats, Compat, DiscreteStats, EncodingStats, EncodingType, Place,
     RareReplacement, SequenceLengths, TableKeys, TableStats,
 };
 use crate::fixtures::{mixed_model, model, pair_model, random_params, random_table};
@@ -356,6 +356,7 @@ fn a_model_without_columns_gives_rows_without_cells() {
 fn modelled(values: EncodingStats) -> ColumnStats {
     ColumnStats::Modelled {
         value_protection: Some(true),
+        texts: Compat::Reference,
         values,
         place: Place {
             processor: "tgt".to_owned(),

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 pub use parts::RelativeParts;
 use parts::{MOST_WEEKS, NAMES, OF_DATES, PARTS, Ranges, SECONDS, START, STEP, start_parts, step_parts};
 
-use super::EncodeError;
 use super::calendar::{DAY, Form, SECOND, days_of};
 use super::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite};
 use super::datetime::{Written, extremes, instant, join, text};
@@ -20,6 +19,7 @@ use super::protection::ColumnProtection;
 use super::stats::Cardinalities;
 use super::strings::FastMap;
 use super::support::{Extremes, Spread, Support};
+use super::{Compat, EncodeError};
 use crate::schema::{CodeColumn, Column, DecodedValues};
 
 /// A column as steps from row to row. A null row is where its subject was before, or where it is first seen.
@@ -78,10 +78,11 @@ pub(crate) struct RelativePartial {
 /// Counts a column of dates of subjects. `first_row` is the row of the whole table that the first row is.
 pub(crate) fn analyze(
     column: &Column<'_>,
+    compat: Compat,
     subjects: &[u32],
     first_row: u64,
 ) -> Result<RelativePartial, EncodeError> {
-    let instants = Instants::read(column, first_row)?;
+    let instants = Instants::read(column, compat, first_row)?;
     let steps = Steps::of(&instants, subjects);
     let mut partial = RelativePartial::nothing();
     let (mut years, mut weeks) = (Vec::new(), Vec::new());
@@ -362,7 +363,7 @@ impl ColumnEncoding for RelativeStats {
         let subjects = site.subjects.ok_or_else(|| EncodeError::NoSubjects {
             column: column.name.to_owned(),
         })?;
-        let instants = Instants::read(column, site.first_row)?;
+        let instants = Instants::read(column, site.compat, site.first_row)?;
         let Steps { starts, steps } = Steps::of(&instants, subjects);
         let Ranges { least, greatest } = self.ranges();
         let default_start = self.default_start();

@@ -57,7 +57,7 @@ pub(crate) fn reduce(
     protection: &ColumnProtection,
 ) -> EncodingStats {
     let summary = Summary::of(partials, protection);
-    let resolved = match (encoding, summary.choice()) {
+    let resolved = match (encoding, summary.choice(protection)) {
         (EncodingType::NumericAuto, Reason::FewValues { .. }) => EncodingType::NumericDiscrete,
         (EncodingType::NumericAuto, Reason::FewDigits { .. }) => EncodingType::NumericDigit,
         (EncodingType::NumericAuto, _) => EncodingType::NumericBinned,
@@ -103,15 +103,15 @@ pub(crate) fn choice(partials: &[&NumericPartial], protection: &ColumnProtection
     if partials.is_empty() {
         return Reason::NoRows;
     }
-    Summary::of(partials, protection).choice()
+    Summary::of(partials, protection).choice(protection)
 }
 
 impl Summary {
-    fn choice(&self) -> Reason {
+    fn choice(&self, protection: &ColumnProtection) -> Reason {
         let digits = self.digits_in_use;
         if self.share > DISCRETE_SHARE {
             Reason::FewValues { share: self.share }
-        } else if digits <= FEW_DIGITS && self.digits_are_all() {
+        } else if digits <= FEW_DIGITS && (self.digits_are_all() || !protection.is_detailed()) {
             Reason::FewDigits { digits }
         } else {
             Reason::ManyDigits { digits }

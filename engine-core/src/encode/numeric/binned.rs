@@ -128,7 +128,7 @@ impl ColumnEncoding for BinnedStats {
     }
 
     fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError> {
-        let numbers = Numbers::read(column, site.first_row)?;
+        let numbers = Numbers::read(column, site.compat, site.first_row)?;
         let null = code_of(&self.codes, NULL).unwrap_or(0);
         let (least, greatest) = (code_of(&self.codes, LEAST), code_of(&self.codes, GREATEST));
         let by_row = (0..numbers.len()).map(|row| match numbers.get(row) {

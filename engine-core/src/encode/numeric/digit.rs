@@ -131,7 +131,7 @@ impl ColumnEncoding for DigitStats {
     }
 
     fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError> {
-        let numbers = Numbers::read(column, site.first_row)?;
+        let numbers = Numbers::read(column, site.compat, site.first_row)?;
         let rows = numbers.len();
         let stand = Stand::new(numbers.valid.as_deref(), site);
         let places: Vec<(u8, u8)> = self

@@ -95,7 +95,7 @@ impl ColumnEncoding for DiscreteStats {
     }
 
     fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError> {
-        let numbers = Numbers::read(column, site.first_row)?;
+        let numbers = Numbers::read(column, site.compat, site.first_row)?;
         let null = code_of(&self.codes, NULL).unwrap_or(0);
         let known = self.numbers().into_iter().zip(0u32..);
         let codes: FastMap<(bool, u64), u32> = known

@@ -13,7 +13,7 @@ use crate::encode::log_histogram;
 use crate::encode::partial::{Counting, Misfits};
 use crate::encode::strings::float_text;
 use crate::encode::support::{Extremes, Spread, Support};
-use crate::encode::{EncodeError, EncodingType};
+use crate::encode::{Compat, EncodeError, EncodingType};
 use crate::schema::Column;
 
 /// From this many distinct values on in one part the automatic choice does not consider discrete numbers.
@@ -191,11 +191,11 @@ impl<'a, T: Countable> Rows<'a, T> {
 pub(crate) fn analyze(
     column: &Column<'_>,
     encoding: EncodingType,
-    counting: Counting,
+    (counting, compat): (Counting, Compat),
     subjects: Option<&[u32]>,
     first_row: u64,
 ) -> Result<NumericPartial, EncodeError> {
-    let mut numbers = Numbers::read(column, first_row)?;
+    let mut numbers = Numbers::read(column, compat, first_row)?;
     if numbers.nans > 0 {
         tracing::info!(column = column.name, rows = numbers.nans, "NaN is taken as null");
     }

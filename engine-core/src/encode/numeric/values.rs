@@ -6,7 +6,7 @@ use super::decimal::POWERS;
 use crate::encode::error::shorten;
 use crate::encode::partial::Misfits;
 use crate::encode::strings::{NULL_INDEX, decimal_text, intern};
-use crate::encode::{EncodeError, calendar};
+use crate::encode::{Compat, EncodeError, calendar};
 use crate::schema::{Column, TextValues, Values};
 
 /// A column of whole numbers or of floats.
@@ -69,12 +69,12 @@ impl Number {
 }
 
 impl<'a> Numbers<'a> {
-    /// Reads the numbers of a column: booleans as 0 and 1, of texts the first number in them, of dates the
-    /// year. `first_row` is the row of the whole table that the first row is.
+    /// Reads the numbers of a column: booleans as 0 and 1, of dates the year; a text is a number from end to end or none, or the first
+    /// number in it counts as in mostlyai-engine. `first_row` is the row of the whole table that the first row is.
     ///
     /// # Errors
     /// [`EncodeError::Infinite`].
-    pub(crate) fn read(column: &Column<'a>, first_row: u64) -> Result<Self, EncodeError> {
+    pub(crate) fn read(column: &Column<'a>, compat: Compat, first_row: u64) -> Result<Self, EncodeError> {
         let mut numbers = match column.values {
             Values::Null(rows) => Self::of(NumberValues::Int(vec![0; rows].into())),
             Values::Boolean(v) => Self::ints((0..v.len()).map(|row| v.get(row))),
@@ -94,7 +94,7 @@ impl<'a> Numbers<'a> {
             Values::Decimal { unscaled, scale } => Self::of(decimals(column, unscaled, scale)),
             Values::Date(days) => Self::ints(days.iter().map(|&d| calendar::date_of(i64::from(d)).0)),
             Values::Timestamp { .. } => years(column),
-            Values::Text(texts) => read_texts(column, texts, first_row),
+            Values::Text(values) => read_texts(column, (values, compat), first_row),
         };
         numbers.take_out_nulls(column, first_row)?;
         Ok(numbers)
@@ -211,14 +211,22 @@ fn years<'a>(column: &Column<'a>) -> Numbers<'a> {
     }))
 }
 
-fn read_texts<'a>(column: &Column<'_>, texts: TextValues<'_>, first_row: u64) -> Numbers<'a> {
+fn read_texts<'a>(
+    column: &Column<'_>,
+    (texts, compat): (TextValues<'_>, Compat),
+    first_row: u64,
+) -> Numbers<'a> {
+    let number_of = match compat {
+        Compat::Native => whole,
+        Compat::Reference => extract,
+    };
     let mut valid = Vec::with_capacity(texts.len());
     let mut numbers = Vec::with_capacity(texts.len());
     let mut misfits = Misfits::default();
     for row in 0..texts.len() {
         let present = column.is_valid(row);
         let number = present
-            .then(|| extract(texts.get(row)).and_then(Number::parse))
+            .then(|| number_of(texts.get(row)).and_then(Number::parse))
             .flatten();
         if present && number.is_none() {
             misfits.add(first_row + row as u64, || shorten(texts.get(row)));
@@ -227,11 +235,11 @@ fn read_texts<'a>(column: &Column<'_>, texts: TextValues<'_>, first_row: u64) ->
         valid.push(number.is_some());
         numbers.push(number.unwrap_or(Number::Int(0)));
     }
-    let whole = |number: &Number| match number {
+    let int = |number: &Number| match number {
         Number::Int(v) => Some(*v),
         Number::Float(_) => None,
     };
-    let values = match numbers.iter().map(whole).collect::<Option<Vec<i64>>>() {
+    let values = match numbers.iter().map(int).collect::<Option<Vec<i64>>>() {
         Some(ints) => NumberValues::Int(ints.into()),
         None => NumberValues::Float(numbers.iter().map(|n| n.as_f64()).collect()),
     };
@@ -241,6 +249,19 @@ fn read_texts<'a>(column: &Column<'_>, texts: TextValues<'_>, first_row: u64) ->
         nans: 0,
         misfits: Some(misfits),
     }
+}
+
+/// The number that a text is: that of [`extract`], perhaps after a plus or before a last point. One that is too large for a float is
+/// none.
+fn whole(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let digits = match text.strip_prefix('+') {
+        Some(rest) if !rest.starts_with('-') => rest,
+        _ => text,
+    };
+    let number = extract(digits)?;
+    let is_whole = digits.strip_suffix('.').unwrap_or(digits) == number || digits == number;
+    (is_whole && Number::parse(number)?.as_f64().is_finite()).then_some(number)
 }
 
 /// The first number in a text: an optional minus, digits, optionally a point with digits, optionally an
@@ -319,16 +340,48 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_text_is_a_number_or_none_is_in_it() {
+        for (text, number) in [
+            ("5", Some(5.0)),
+            (" -1.5 ", Some(-1.5)),
+            ("+5", Some(5.0)),
+            ("+.5", Some(0.5)),
+            ("5.", Some(5.0)),
+            ("1e5", Some(100_000.0)),
+            ("007", Some(7.0)),
+            ("$5", None),
+            ("5 %", None),
+            ("1,234", None),
+            ("1.234,5", None),
+            ("1.2.3", None),
+            ("1..", None),
+            ("+-5", None),
+            ("--5", None),
+            ("0x1F", None),
+            ("1_000", None),
+            ("2024-02-29", None),
+            ("1e400", None),
+            ("nan", None),
+            ("+", None),
+            (".", None),
+            ("", None),
+        ] {
+            let read = whole(text).and_then(Number::parse).map(Number::as_f64);
+            assert_eq!(read, number, "{text:?}");
+        }
+    }
+
+    #[test]
     fn nan_is_null_and_infinity_an_error() {
         let column = |values| Column {
             name: "x",
             values: Values::Float64(values),
             validity: None,
         };
-        let numbers = Numbers::read(&column(&[1.0, f64::NAN]), 0).unwrap();
+        let numbers = Numbers::read(&column(&[1.0, f64::NAN]), Compat::Native, 0).unwrap();
         assert_eq!((numbers.get(0), numbers.get(1)), (Some(Number::Float(1.0)), None));
         assert_eq!(numbers.nans, 1);
-        let error = Numbers::read(&column(&[1.0, f64::NEG_INFINITY]), 40).unwrap_err();
+        let error = Numbers::read(&column(&[1.0, f64::NEG_INFINITY]), Compat::Native, 40).unwrap_err();
         assert_eq!(
             error.to_string(),
             "column \"x\", row 42: the value is infinite, which a numeric encoding cannot hold; replace it by a number \
@@ -344,10 +397,10 @@ mod tests {
             validity: None,
         };
         let unscaled = [120, -5, 10_i128.pow(25)];
-        let numbers = Numbers::read(&column(&unscaled, 2), 0).unwrap();
+        let numbers = Numbers::read(&column(&unscaled, 2), Compat::Native, 0).unwrap();
         let read: Vec<f64> = (0..3).map(|row| numbers.number(row).as_f64()).collect();
         assert_eq!(read, [1.2, -0.05, 1e23]);
-        let whole = Numbers::read(&column(&[7], 0), 0).unwrap();
+        let whole = Numbers::read(&column(&[7], 0), Compat::Native, 0).unwrap();
         assert_eq!(whole.get(0), Some(Number::Int(7)));
     }
 }

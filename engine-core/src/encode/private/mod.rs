@@ -10,8 +10,8 @@ pub(crate) use release::{Noisy, Release};
 
 use super::partial::{Counting, Part, PartialStats, PartialValues, check_fit};
 use super::stats::{ColumnStats, EncodingStats, SequenceLengths, TableKeys, TableStats};
-use super::table::{parts_of_column, places};
-use super::{EncodeError, EncodingType, EncodingTypes, numeric};
+use super::table::{parts_of_column, places, texts_of};
+use super::{Compat, EncodeError, EncodingType, EncodingTypes, numeric};
 use crate::privacy::{Mechanism, PrivacyLedger, RandomWords};
 
 /// How much privacy the statistics of a table may cost, all together.
@@ -113,10 +113,12 @@ pub fn reduce_private(
         let mut release = Release::new(Some(name), (share, delta), random, &mut ledger);
         let domain = budget.domains.get(name).map(Vec::as_slice);
         let parts = parts_of_column(partials, name, encoding)?;
+        let texts = texts_of(&parts, Compat::Native);
         let parts: Vec<&PartialValues> = parts.into_iter().map(|part| &part.values).collect();
         let values = release_column(&parts, encoding, domain, training + validation, &mut release)?;
         let stats = ColumnStats::Modelled {
             value_protection: encoding.records_protection().then_some(true),
+            texts,
             values,
             place,
         };

@@ -182,7 +182,7 @@ fn ancient_dates_are_dates_like_any_other() {
 fn what_is_no_date_is_refused() {
     let words = texts(&some(&["soon", "later", "2020-01-01"]));
     let types = types(Datetime);
-    let partial = analyze_partition(&words.table(), &types, Part::Training, 0).unwrap();
+    let partial = analyze_partition(&words.table(), &types, Part::Training, 0, Compat::Reference).unwrap();
     let error = reduce(
         &[partial],
         &types,
@@ -203,9 +203,35 @@ fn what_is_no_date_is_refused() {
         validity: None,
     };
     let table = Table::new(vec![flags], 2).unwrap();
-    let error = analyze_partition(&table, &types, Part::Training, 0).unwrap_err();
+    let error = analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap_err();
     assert_eq!(
         error.to_string(),
         "column \"x\": the encoding TABULAR_DATETIME cannot hold booleans; use TABULAR_CATEGORICAL"
     );
+}
+
+#[test]
+fn years_of_two_digits_are_guessed_by_the_rules_of_the_reference_only() {
+    let words = texts(&some(&["05/06/23", "07/08/68", "09/10/69"]));
+    let stats = analyze(texts(&some(&["05/06/23", "07/08/68", "09/10/69"])), Datetime);
+    assert_eq!(
+        there_and_back(&words, &stats),
+        ["2023-05-06", "2068-07-08", "1969-09-10"]
+    );
+    let types = types(Datetime);
+    let error = analyze_partition(&words.table(), &types, Part::Training, 0, Compat::Native).unwrap_err();
+    assert!(
+        error.to_string().starts_with(
+            "column \"x\", row 1: the year of \"05/06/23\" has two digits, which does not tell the century"
+        ),
+        "{error}"
+    );
+    // The statistics say by whose rules texts are read later on.
+    let long = texts(&some(&["2023-05-06", "1969-09-10"]));
+    let native = analyze_by(Compat::Native, &[long], Datetime, Protection::Off);
+    assert!(matches!(
+        encode(&words.table(), &native, 1, 0),
+        Err(EncodeError::ShortYear { row: 0, .. })
+    ));
+    assert!(encode(&words.table(), &stats, 1, 0).is_ok());
 }

@@ -27,7 +27,7 @@ impl Rows {
 
     fn analyze(&self, protection: Protection) -> TableStats {
         let types = types(DatetimeRelative);
-        let partial = analyze_partition(&self.table(), &types, Part::Training, 0).unwrap();
+        let partial = analyze_partition(&self.table(), &types, Part::Training, 0, Compat::Reference).unwrap();
         let stats = reduce(
             &[partial],
             &types,
@@ -283,7 +283,7 @@ fn without_subjects_nothing_is_done() {
     let table = rows.dates.table();
     let types = types(DatetimeRelative);
     assert_eq!(
-        analyze_partition(&table, &types, Part::Training, 0).unwrap_err(),
+        analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap_err(),
         wanted
     );
     assert_eq!(encode(&table, &stats, 1, 0).unwrap_err(), wanted);

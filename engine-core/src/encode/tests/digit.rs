@@ -116,7 +116,7 @@ fn unsigned_numbers_beyond_the_range_saturate() {
     };
     let table = Table::new(vec![column], 2).unwrap();
     let types = types(NumericDigit);
-    let partial = analyze_partition(&table, &types, Part::Training, 0).unwrap();
+    let partial = analyze_partition(&table, &types, Part::Training, 0, Compat::Reference).unwrap();
     let stats = reduce(
         &[partial],
         &types,

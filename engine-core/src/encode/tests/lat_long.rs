@@ -63,6 +63,7 @@ fn what_is_no_place_is_null() {
         &types,
         Part::Training,
         0,
+        Compat::Reference,
     )
     .unwrap();
     let error = reduce(

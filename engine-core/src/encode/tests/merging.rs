@@ -17,7 +17,9 @@ fn partials(parts: &[Owned], encoding: EncodingType) -> Vec<PartialStats> {
     let mut first_row = 0;
     let mut all = Vec::new();
     for part in parts {
-        all.push(analyze_partition(&part.table(), &types, Part::Training, first_row).unwrap());
+        all.push(
+            analyze_partition(&part.table(), &types, Part::Training, first_row, Compat::Native).unwrap(),
+        );
         first_row += part.rows as u64;
     }
     all
@@ -130,7 +132,7 @@ proptest! {
     #[test]
     fn any_text_is_read_as_a_number_or_not(text in "\\PC{0,12}|[-0-9.eE+,$ ]{0,25}") {
         let column = texts(&[Some(text.as_str())]);
-        match Numbers::read(&column.column(), 0) {
+        match Numbers::read(&column.column(), Compat::Native, 0) {
             Ok(numbers) => prop_assert_eq!(numbers.len(), 1),
             Err(error) => {
                 let is_infinite = matches!(error, EncodeError::Infinite { .. });
@@ -142,8 +144,16 @@ proptest! {
 
 #[test]
 fn parts_of_other_columns_or_purposes_do_not_merge() {
-    let one =
-        |encoding, part| analyze_partition(&ints(&[Some(1)]).table(), &types(encoding), part, 0).unwrap();
+    let one = |encoding, part| {
+        analyze_partition(
+            &ints(&[Some(1)]).table(),
+            &types(encoding),
+            part,
+            0,
+            Compat::Native,
+        )
+        .unwrap()
+    };
     let mut numbers = one(EncodingType::NumericDigit, Part::Training);
     let unequal = EncodeError::UnequalParts {
         column: "x".to_owned(),

@@ -111,20 +111,22 @@ pub(super) fn types(encoding: EncodingType) -> EncodingTypes {
     IndexMap::from([("x".to_owned(), encoding)])
 }
 
-/// Statistics of a column in some parts.
+/// Statistics of a column in some parts, by the reference's rules.
 pub(super) fn analyze_parts(parts: &[Owned], encoding: EncodingType, protection: Protection) -> TableStats {
+    analyze_by(Compat::Reference, parts, encoding, protection)
+}
+
+/// Statistics of a column in some parts by these rules.
+pub(super) fn analyze_by(
+    compat: Compat,
+    parts: &[Owned],
+    encoding: EncodingType,
+    protection: Protection,
+) -> TableStats {
     let types = types(encoding);
-    let partial = |part: &Owned| analyze_partition(&part.table(), &types, Part::Training, 0).unwrap();
+    let partial = |part: &Owned| analyze_partition(&part.table(), &types, Part::Training, 0, compat).unwrap();
     let partials: Vec<PartialStats> = parts.iter().map(partial).collect();
-    reduce(
-        &partials,
-        &types,
-        protection,
-        Compat::Reference,
-        TableKeys::default(),
-        1,
-    )
-    .unwrap()
+    reduce(&partials, &types, protection, compat, TableKeys::default(), 1).unwrap()
 }
 
 /// Statistics of a column in one part, without protection.

@@ -66,7 +66,14 @@ fn discrete_numbers_know_their_precision() {
         validity: None,
     };
     let table = Table::new(vec![column], 3).unwrap();
-    let partial = analyze_partition(&table, &types(NumericDiscrete), Part::Training, 0).unwrap();
+    let partial = analyze_partition(
+        &table,
+        &types(NumericDiscrete),
+        Part::Training,
+        0,
+        Compat::Reference,
+    )
+    .unwrap();
     let stats = reduce(
         &[partial],
         &types(NumericDiscrete),
@@ -300,7 +307,7 @@ fn decoding_rounds_down_to_the_precision() {
 fn values_that_hold_no_number_are_refused() {
     let words = texts(&[Some("ten"), Some("eleven"), Some("12"), None, Some("thirteen")]);
     let types = types(NumericDigit);
-    let partial = analyze_partition(&words.table(), &types, Part::Training, 100).unwrap();
+    let partial = analyze_partition(&words.table(), &types, Part::Training, 100, Compat::Reference).unwrap();
     let error = reduce(
         &[partial],
         &types,
@@ -320,5 +327,72 @@ fn values_that_hold_no_number_are_refused() {
     assert_eq!(
         there_and_back(&texts(&[Some("12"), Some("?")]), &stats),
         ["12", "null"]
+    );
+}
+
+#[test]
+fn a_number_in_a_text_counts_by_the_rules_of_the_reference_only() {
+    let prices = texts(&some(&["$5", "7", " 8.5 ", "7", "9 EUR", "6", "1,234"]));
+    let by = |compat| {
+        analyze_by(
+            compat,
+            std::slice::from_ref(&prices),
+            NumericDiscrete,
+            Protection::Off,
+        )
+    };
+    let (native, reference) = (by(Compat::Native), by(Compat::Reference));
+    assert_eq!(
+        there_and_back(&prices, &native),
+        ["null", "7.0", "8.5", "7.0", "null", "6.0", "null"]
+    );
+    assert_eq!(
+        there_and_back(&prices, &reference),
+        ["5.0", "7.0", "8.5", "7.0", "9.0", "6.0", "1.0"]
+    );
+    // The file says which rules hold; one of others says nothing.
+    assert_eq!(entry(&native)["texts"], "native");
+    assert!(entry(&reference).get("texts").is_none());
+    for stats in [native, reference] {
+        let again = TableStats::from_json(&stats.to_json().unwrap()).unwrap();
+        assert_eq!(again, stats);
+        assert_eq!(there_and_back(&prices, &again), there_and_back(&prices, &stats));
+    }
+    // Over half of the values are no numbers.
+    let table = texts(&some(&["$5", "$7", "8"]));
+    let types = types(NumericDigit);
+    let partial = analyze_partition(&table.table(), &types, Part::Training, 0, Compat::Native).unwrap();
+    let (keys, none) = (TableKeys::default(), Protection::Off);
+    let error = reduce(&[partial], &types, none, Compat::Native, keys, 1).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "column \"x\", row 1: \"$5\" is not a number, like 2 of 3 values of the column; the encoding \
+         TABULAR_NUMERIC_DIGIT does not fit, use TABULAR_CATEGORICAL"
+    );
+    // Columns that are numbers already need no rule.
+    let numbers = analyze_by(
+        Compat::Native,
+        &[ints(&some(&[1, 2]))],
+        NumericDiscrete,
+        Protection::Off,
+    );
+    assert!(entry(&numbers).get("texts").is_none());
+}
+
+#[test]
+fn numbers_beyond_all_digits_get_bins_but_by_the_rules_of_the_reference() {
+    let column = floats(&some(&[1e19, 2e19, 3e19, 1e19]));
+    let chosen = |compat| {
+        let stats = analyze_by(
+            compat,
+            std::slice::from_ref(&column),
+            NumericAuto,
+            Protection::Fixed(0),
+        );
+        stats.columns["x"].encoding_type()
+    };
+    assert_eq!(
+        (chosen(Compat::Native), chosen(Compat::Reference)),
+        (NumericBinned, NumericDigit)
     );
 }

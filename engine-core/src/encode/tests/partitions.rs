@@ -49,7 +49,7 @@ fn of_subjects(
             let dates = owned(&rows.iter().map(|row| row.0).collect::<Vec<_>>(), Data::Micros);
             let subjects: Vec<u32> = rows.iter().map(|row| row.1).collect();
             let table = dates.table().with_subjects(&subjects).unwrap();
-            analyze_partition(&table, &types, Part::Training, 0).unwrap()
+            analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap()
         })
         .collect();
     let mut stats = reduce(
@@ -160,7 +160,7 @@ proptest! {
         let (left, right) = merged!(dates.map(|rows| {
             let column = owned(&rows.iter().map(|row| row.0).collect::<Vec<_>>(), Data::Micros);
             let subjects: Vec<u32> = rows.iter().map(|row| row.1).collect();
-            encode::datetime_relative::analyze(&column.column(), &subjects, 0).unwrap()
+            encode::datetime_relative::analyze(&column.column(), Compat::Native, &subjects, 0).unwrap()
         }));
         prop_assert_eq!(left, right);
     }

@@ -15,14 +15,14 @@ fn budget(epsilon: f64, delta: f64) -> StatsBudget {
 
 fn released(column: &Owned, encoding: EncodingType, budget: &StatsBudget) -> (TableStats, PrivacyLedger) {
     let types = types(encoding);
-    let partial = analyze_private(&column.table(), &types, Part::Training, 0).unwrap();
+    let partial = analyze_private(&column.table(), &types, Part::Training, 0, Compat::Native).unwrap();
     let mut random = SystemRandom::default();
     reduce_private(&[partial], &types, budget, TableKeys::default(), &mut random).unwrap()
 }
 
 fn refused(column: &Owned, encoding: EncodingType, budget: &StatsBudget) -> String {
     let types = types(encoding);
-    let partial = analyze_private(&column.table(), &types, Part::Training, 0).unwrap();
+    let partial = analyze_private(&column.table(), &types, Part::Training, 0, Compat::Native).unwrap();
     let mut random = SystemRandom::default();
     let result = reduce_private(&[partial], &types, budget, TableKeys::default(), &mut random);
     result.unwrap_err().to_string()
@@ -66,7 +66,7 @@ fn the_ledger_adds_up_to_the_budget() {
                     .insert(name.clone(), vec!["1".to_owned(), "2".to_owned()]);
             }
         }
-        let partial = analyze_private(&table, &types, Part::Training, 0).unwrap();
+        let partial = analyze_private(&table, &types, Part::Training, 0, Compat::Native).unwrap();
         let mut random = SystemRandom::default();
         let (stats, ledger) =
             reduce_private(&[partial], &types, &budget, TableKeys::default(), &mut random).unwrap();
@@ -160,7 +160,7 @@ fn unusable_budgets_are_refused() {
         assert!(refused(&column, NumericDigit, &budget(epsilon, delta)).contains("of the statistics is"));
     }
     let types = types(NumericDigit);
-    let partial = analyze_partition(&column.table(), &types, Part::Training, 0).unwrap();
+    let partial = analyze_partition(&column.table(), &types, Part::Training, 0, Compat::Native).unwrap();
     let mut random = SystemRandom::default();
     let result = reduce_private(
         &[partial],
@@ -171,7 +171,7 @@ fn unusable_budgets_are_refused() {
     );
     assert_eq!(result.unwrap_err(), EncodeError::PartsWithoutBudget);
     let table = column.table().with_subjects(&[1]).unwrap();
-    let result = analyze_private(&table, &types, Part::Training, 0);
+    let result = analyze_private(&table, &types, Part::Training, 0, Compat::Native);
     assert_eq!(result.unwrap_err(), EncodeError::BudgetOfSubjects);
 }
 
@@ -231,7 +231,14 @@ impl RandomWords for Empty {
 #[test]
 fn without_randomness_nothing_is_released() {
     let types = types(NumericDigit);
-    let partial = analyze_private(&ints(&[Some(1)]).table(), &types, Part::Training, 0).unwrap();
+    let partial = analyze_private(
+        &ints(&[Some(1)]).table(),
+        &types,
+        Part::Training,
+        0,
+        Compat::Native,
+    )
+    .unwrap();
     let result = reduce_private(
         &[partial],
         &types,

@@ -210,7 +210,7 @@ proptest! {
         let types = types(EncodingType::DatetimeRelative);
         let dates = owned(&values, Data::Micros);
         let table = dates.table().with_subjects(&subjects).unwrap();
-        let partial = analyze_partition(&table, &types, Part::Training, 0).unwrap();
+        let partial = analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap();
         let stats = reduce(&[partial], &types, Protection::Off, Compat::Native, TableKeys::default(), 1).unwrap();
         prop_assert_eq!(&TableStats::from_json(&stats.to_json().unwrap()).unwrap(), &stats);
         let codes = encode(&table, &stats, 3, 0).unwrap();
@@ -227,7 +227,7 @@ proptest! {
         let dates = instants(&[&values[..], &[None]].concat());
         let types = types(EncodingType::DatetimeRelative);
         let table = dates.table().with_subjects(&[1, 1, 1, 2, 2]).unwrap();
-        let partial = analyze_partition(&table, &types, Part::Training, 0).unwrap();
+        let partial = analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap();
         let stats = reduce(&[partial], &types, Protection::Off, Compat::Native, TableKeys::default(), 1).unwrap();
         let subs = stats.sub_columns();
         let any_code = |(row, s): (usize, usize)| code[row * subs.len() + s] % subs[s].cardinality as u32;
@@ -255,7 +255,7 @@ proptest! {
         let run = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
-                let partial = analyze_partition(&table, &types, Part::Training, 0).unwrap();
+                let partial = analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap();
                 let stats = reduce(&[partial], &types, Protection::On, Compat::Native, TableKeys::default(), seed).unwrap();
                 let codes = encode(&table, &stats, seed, 7).unwrap();
                 let decoded = decode(&codes, &stats, Positions::Random { seed, first_row: 7 }).unwrap();

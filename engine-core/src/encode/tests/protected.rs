@@ -10,7 +10,7 @@ fn protected(column: &Owned, encoding: EncodingType, compat: Compat, subjects: O
         None => column.table(),
         Some(subjects) => column.table().with_subjects(subjects).unwrap(),
     };
-    let partial = analyze_partition(&table, &types, Part::Training, 0).unwrap();
+    let partial = analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap();
     reduce(
         &[partial],
         &types,
@@ -211,7 +211,7 @@ fn subjects_count_instead_of_rows() {
     let parts = [0..500, 500..1_060].map(|rows: std::ops::Range<usize>| {
         let part = ints(&numbers[rows.clone()]);
         let table = part.table().with_subjects(&subjects[rows]).unwrap();
-        analyze_partition(&table, &types, Part::Training, 0).unwrap()
+        analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap()
     });
     let stats = reduce(
         &parts,

@@ -115,7 +115,7 @@ fn columns_take_their_places() {
     ]
     .into_iter()
     .collect();
-    let partial = analyze_partition(&table, &types, Part::Validation, 0).unwrap();
+    let partial = analyze_partition(&table, &types, Part::Validation, 0, Compat::Reference).unwrap();
     let stats = reduce(
         &[partial],
         &types,
@@ -172,6 +172,7 @@ fn unsupported_encodings_say_so() {
         &types(EncodingType::LanguageText),
         Part::Training,
         0,
+        Compat::Native,
     )
     .unwrap_err();
     let column = "x".to_owned();

@@ -9,7 +9,7 @@ fn native(column: &Owned, protection: Protection, subjects: Option<&[u32]>) -> T
         table = table.with_subjects(subjects).unwrap();
     }
     let types = types(NumericBinned);
-    let partial = analyze_partition(&table, &types, Part::Training, 0).unwrap();
+    let partial = analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap();
     reduce(
         &[partial],
         &types,
@@ -149,8 +149,9 @@ fn parts_agree_with_the_whole() {
         })
         .collect();
     let types = types(NumericBinned);
-    let part =
-        |rows: &[Option<f64>]| analyze_partition(&floats(rows).table(), &types, Part::Training, 0).unwrap();
+    let part = |rows: &[Option<f64>]| {
+        analyze_partition(&floats(rows).table(), &types, Part::Training, 0, Compat::Native).unwrap()
+    };
     let all = |partials: &[PartialStats]| {
         reduce(
             partials,

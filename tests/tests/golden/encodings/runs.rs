@@ -75,7 +75,13 @@ impl Run {
                 });
                 let mask: Vec<bool> = mask.collect();
                 let rows = filter_record_batch(input, &BooleanArray::from(mask))?;
-                partials.push(encode::analyze_partition(&table(&rows)?, types, part, 0)?);
+                partials.push(encode::analyze_partition(
+                    &table(&rows)?,
+                    types,
+                    part,
+                    0,
+                    Compat::Reference,
+                )?);
             }
         }
         Ok(encode::reduce(

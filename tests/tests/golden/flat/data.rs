@@ -68,7 +68,13 @@ fn analysed(case: &Case) -> Outcome<TableStats> {
     let mut partials = Vec::new();
     for part in [Part::Training, Part::Validation] {
         let rows = part_of(case, part)?;
-        partials.push(encode::analyze_partition(&table(&rows)?, &types, part, 0)?);
+        partials.push(encode::analyze_partition(
+            &table(&rows)?,
+            &types,
+            part,
+            0,
+            Compat::Reference,
+        )?);
     }
     Ok(encode::reduce(
         &partials,

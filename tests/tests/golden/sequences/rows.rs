@@ -110,7 +110,13 @@ fn statistics(case: &Case) -> Outcome {
     for part in [Part::Training, Part::Validation] {
         let (rows, subjects) = target.part(part)?;
         let table = table(&rows)?.with_subjects(&subjects)?;
-        partials.push(encode::analyze_partition(&table, &target.types, part, 0)?);
+        partials.push(encode::analyze_partition(
+            &table,
+            &target.types,
+            part,
+            0,
+            Compat::Reference,
+        )?);
     }
     let stats = encode::reduce(
         &partials,
