@@ -142,6 +142,11 @@ impl LoadedModel {
         self.flexible
     }
 
+    /// The column of a sub-column; panics when there is none.
+    pub(super) fn column_of(&self, sub_column: usize) -> usize {
+        self.folded.sub_columns[sub_column].column
+    }
+
     /// The sub-column that says, by code 1, that a column is null; its other sub-columns then mean nothing.
     pub(super) fn null_flag(&self, column: usize) -> Option<usize> {
         self.null_flags[column]

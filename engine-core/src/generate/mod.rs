@@ -32,6 +32,7 @@
 //! ```
 
 mod batching;
+mod calibration;
 mod cells;
 mod error;
 mod fairness;
@@ -46,6 +47,7 @@ mod rules;
 mod shares;
 
 pub use batching::{BatchDevice, batch_heuristic, batch_sizes};
+pub use calibration::calibrate_biases;
 pub use cells::Cells;
 pub use error::GenerateError;
 pub use fairness::{Fairness, estimate_parity};

@@ -1,0 +1,219 @@
+//! Calibration: the last step of a training. It moves the biases of the predictors until each code is predicted as often as it occurs.
+//!
+//! A bias that minimises the loss makes the mean probability of its code the code's share. Training minimises the loss under dropout,
+//! and generation has none: the mean of a model's predictions is then a little off, which is what the marginals of generated rows
+//! show first.
+
+use std::sync::Arc;
+
+use super::loaded::LoadedModel;
+use super::plan::{DrawSite, Plan};
+use super::{Cells, GenerateError};
+use crate::argn::FlatModel;
+use crate::backend::Backend;
+use crate::ir::ops::sampling::{Cell, Reports, SamplingRules};
+use crate::random::{Purpose, Stream};
+use crate::schema::CodeTable;
+
+/// Rounds of moving all biases.
+const ROUNDS: usize = 3;
+/// Random column orders beside the trained one, in which rows are drawn unless they are asked for otherwise. It weighs as much as all of
+/// them.
+const RANDOM_ORDERS: usize = 3;
+/// Rows that are looked at: at most, and as many as have this many codes.
+const MOST_ROWS: usize = 16_384;
+const MOST_CODES: usize = 1 << 22;
+/// Probabilities that are held at once.
+const NUMBERS: usize = 1 << 22;
+/// Occurrences that are added to those that are counted and to those that are expected, so that rare codes move little.
+const PRIOR: f64 = 4.0;
+/// The most that a bias moves in a round.
+const MOST_STEP: f64 = 1.0;
+/// Tells these orders apart from those of batches, generation and probabilities.
+const SITE: u32 = 3;
+
+/// Codes of some rows of a table, with the orders in which they are predicted.
+struct Sample {
+    cells: Cells,
+    /// Column orders with their weights, which sum to 1.
+    orders: Vec<(Vec<usize>, f64)>,
+}
+
+/// Moves the biases of the predictors of a trained model until its mean predictions of the training rows, given the columns before in the
+/// trained order and in random ones, are the shares of the codes. `None` when the validation rows do not get more likely by it.
+///
+/// # Errors
+/// [`GenerateError::ParameterCount`] when the parameters are another model's; otherwise the device fails.
+pub fn calibrate_biases(
+    backend: &Arc<dyn Backend>,
+    (model, params): (&FlatModel, &[f32]),
+    flexible: bool,
+    (training, validation): (&CodeTable, &CodeTable),
+    seed: u64,
+) -> Result<Option<Vec<f32>>, GenerateError> {
+    let columns = model.columns().len();
+    let orders = orders(columns, flexible, seed);
+    let sample = |table| Sample {
+        cells: given(table),
+        orders: orders.clone(),
+    };
+    let (training, validation) = (sample(training), sample(validation));
+    let load = |params: &[f32]| LoadedModel::new(Arc::clone(backend), model, params, flexible);
+    let mut calibrated = params.to_vec();
+    let mut before = None;
+    for _ in 0..ROUNDS {
+        let loaded = load(&calibrated)?;
+        if before.is_none() {
+            before = Some(validation.log_likelihood(&loaded)?);
+        }
+        let steps = training.steps(&loaded)?;
+        for ((name, _), steps) in model.sub_columns().iter().zip(steps) {
+            let bias = format!("predictors.predictors.{name}.bias");
+            let bias = model.layout().find(&bias).map(|p| p.view.range());
+            for (bias, step) in calibrated[bias.unwrap_or(0..0)].iter_mut().zip(steps) {
+                *bias += step as f32;
+            }
+        }
+    }
+    let after = validation.log_likelihood(&load(&calibrated)?)?;
+    let before = before.unwrap_or(f64::INFINITY);
+    tracing::info!(
+        before,
+        after,
+        "log-likelihood of validation rows before and after calibration"
+    );
+    Ok((after > before && calibrated.iter().all(|p| p.is_finite())).then_some(calibrated))
+}
+
+/// The trained order, and for a model of any order random ones.
+fn orders(columns: usize, flexible: bool, seed: u64) -> Vec<(Vec<usize>, f64)> {
+    let trained: Vec<usize> = (0..columns).collect();
+    if !flexible {
+        return vec![(trained, 1.0)];
+    }
+    let stream = Stream::new(seed, Purpose::Order, SITE);
+    let random = |k: usize| {
+        let mut order = trained.clone();
+        order.sort_by_key(|c| {
+            let [a, b, ..] = stream.block(k as u32, 0, *c as u32);
+            (a, b)
+        });
+        (order, 0.5 / RANDOM_ORDERS as f64)
+    };
+    let random: Vec<_> = (0..RANDOM_ORDERS).map(random).collect();
+    [(trained, 0.5)].into_iter().chain(random).collect()
+}
+
+/// Rows from all over the table, all codes given.
+fn given(table: &CodeTable) -> Cells {
+    let width = table.columns().len();
+    let most = MOST_ROWS.min(MOST_CODES / width.max(1)).max(1);
+    let rows = table.rows().min(most);
+    let mut cells = Cells::drawn(rows, width);
+    for row in 0..rows {
+        let from = (row as u64 * table.rows() as u64 / rows as u64) as usize;
+        for (s, codes) in table.columns().iter().enumerate() {
+            cells.set(row, s, Cell::Given(codes.get(from)));
+        }
+    }
+    cells
+}
+
+impl Sample {
+    /// Mean log-likelihood of a row over all orders.
+    fn log_likelihood(&self, model: &LoadedModel) -> Result<f64, GenerateError> {
+        let reports = || Reports {
+            log_probs: true,
+            ..Reports::default()
+        };
+        let mut sum = 0.0;
+        for (order, weight) in &self.orders {
+            let plan = model.plan(order, SamplingRules::default(), reports())?;
+            let drawn = model.run(&plan, &self.cells, DrawSite::default())?;
+            let logs = drawn
+                .log_probs
+                .chunks_exact(model.sub_columns().max(1))
+                .enumerate();
+            let counted = logs.flat_map(|(row, logs)| {
+                let counts =
+                    move |(s, log): (usize, &f32)| self.counts(model, row, s).then(|| f64::from(*log));
+                logs.iter().enumerate().filter_map(counts)
+            });
+            sum += weight * counted.sum::<f64>();
+        }
+        Ok(sum / self.cells.rows().max(1) as f64)
+    }
+
+    /// How far each bias moves, by sub-column.
+    fn steps(&self, model: &LoadedModel) -> Result<Vec<Vec<f64>>, GenerateError> {
+        let width = model.sub_columns();
+        let zeros = || {
+            (0..width)
+                .map(|s| vec![0.0; model.cardinality(s)])
+                .collect::<Vec<_>>()
+        };
+        let (mut counted, mut expected) = (zeros(), zeros());
+        for row in 0..self.cells.rows() {
+            for s in (0..width).filter(|s| self.counts(model, row, *s)) {
+                if let Cell::Given(code) = self.cells.get(row, s) {
+                    counted[s][code as usize] += 1.0;
+                }
+            }
+        }
+        for (order, weight) in &self.orders {
+            let reports = Reports {
+                probs: (0..width).collect(),
+                ..Reports::default()
+            };
+            let plan = model.plan(order, SamplingRules::default(), reports)?;
+            self.expect(model, &plan, *weight, &mut expected)?;
+        }
+        let step = |(counted, expected): (&f64, &f64)| {
+            ((counted + PRIOR) / (expected + PRIOR))
+                .ln()
+                .clamp(-MOST_STEP, MOST_STEP)
+        };
+        let of_sub_column =
+            |(counted, expected): (&Vec<f64>, &Vec<f64>)| counted.iter().zip(expected).map(step).collect();
+        Ok(counted.iter().zip(&expected).map(of_sub_column).collect())
+    }
+
+    /// Adds how often each code is expected.
+    fn expect(
+        &self,
+        model: &LoadedModel,
+        plan: &Plan,
+        weight: f64,
+        expected: &mut [Vec<f64>],
+    ) -> Result<(), GenerateError> {
+        let (rows, width) = (self.cells.rows(), model.sub_columns());
+        let numbers: usize = expected.iter().map(Vec::len).sum();
+        let chunk = (NUMBERS / numbers.max(1)).max(1);
+        for first in (0..rows).step_by(chunk) {
+            let words = self.cells.words(first..(first + chunk).min(rows)).to_vec();
+            let cells = Cells::from_words(width, words);
+            let drawn = model.run(plan, &cells, DrawSite::default())?;
+            for (row, probs) in drawn.probs.chunks_exact(numbers.max(1)).enumerate() {
+                let mut rest = probs;
+                for (s, expected) in expected.iter_mut().enumerate() {
+                    let (of_sub_column, after) = rest.split_at(expected.len());
+                    rest = after;
+                    if self.counts(model, first + row, s) {
+                        let pairs = expected.iter_mut().zip(of_sub_column);
+                        pairs.for_each(|(sum, p)| *sum += weight * f64::from(*p));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a code means anything: beside a null flag of 1 only the flag does.
+    fn counts(&self, model: &LoadedModel, row: usize, s: usize) -> bool {
+        let column = model.column_of(s);
+        match model.null_flag(column).filter(|flag| *flag != s) {
+            Some(flag) => self.cells.get(row, flag) != Cell::Given(1),
+            None => true,
+        }
+    }
+}
