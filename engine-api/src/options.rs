@@ -124,6 +124,8 @@ pub struct TrainSettings {
     pub micro_batches: Option<usize>,
     /// Whether the model learns the order of its columns only, instead of any order.
     pub fixed_order: bool,
+    /// Whether the biases of the predictors are calibrated at the end, so that generated rows have the marginals of the table.
+    pub calibrate: bool,
     /// What happens to a model that is there already.
     pub state: ModelState,
     /// Where it runs.
@@ -140,6 +142,7 @@ impl Default for TrainSettings {
             batch_size: None,
             micro_batches: None,
             fixed_order: false,
+            calibrate: true,
             state: ModelState::default(),
             device: Device::default(),
         }

@@ -113,6 +113,7 @@ pub(crate) fn training(train: &TrainArgs, common: &CommonArgs) -> Result<TrainSe
         max_minutes: train.max_minutes.unwrap_or(default.max_minutes),
         batch_size: train.batch_size.map(Into::into),
         fixed_order: train.fixed_order,
+        calibrate: !train.no_calibration,
         device: device(common)?,
         ..default
     })

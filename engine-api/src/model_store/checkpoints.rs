@@ -35,7 +35,7 @@ impl Checkpoints {
 
 impl CheckpointSink for Checkpoints {
     fn save_best(&mut self, params: &[f32]) -> Result<(), SinkError> {
-        let bytes = to_safetensors(&self.params, params)?;
+        let bytes = to_safetensors(&self.params, params, false)?;
         Ok(files::write_atomically(&self.weights, &bytes)?)
     }
 

@@ -12,4 +12,4 @@ pub use configs::{BATCH_SCALE, ModelConfigs, TrainingFacts};
 pub use stored_model::StoredModel;
 pub(crate) use stored_model::{Analysis, default_format, load_stats};
 pub(crate) use training_state::{read_counters, read_state};
-pub(crate) use weights::from_safetensors;
+pub(crate) use weights::{from_safetensors, is_calibrated, to_safetensors};

@@ -10,8 +10,15 @@ use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
 use crate::EngineError;
 
-/// The parameters of an arena as a safetensors file.
-pub(crate) fn to_safetensors(layout: &ParamLayout, params: &[f32]) -> Result<Vec<u8>, SafeTensorError> {
+/// Key of the metadata that calibrated weights carry.
+const CALIBRATED: &str = "calibrated";
+
+/// The parameters of an arena as a safetensors file, which says whether they are calibrated.
+pub(crate) fn to_safetensors(
+    layout: &ParamLayout,
+    params: &[f32],
+    calibrated: bool,
+) -> Result<Vec<u8>, SafeTensorError> {
     let little_endian = little_endian(params);
     let mut tensors = Vec::with_capacity(layout.params().len());
     for param in layout.params() {
@@ -22,7 +29,15 @@ pub(crate) fn to_safetensors(layout: &ParamLayout, params: &[f32]) -> Result<Vec
             TensorView::new(Dtype::F32, param.shape.clone(), bytes)?,
         ));
     }
-    safetensors::serialize(tensors, None)
+    let metadata = calibrated.then(|| HashMap::from([(CALIBRATED.to_owned(), "true".to_owned())]));
+    safetensors::serialize(tensors, metadata)
+}
+
+/// Whether a safetensors file says that its weights are calibrated.
+pub(crate) fn is_calibrated(bytes: &[u8]) -> bool {
+    let metadata = SafeTensors::read_metadata(bytes).ok();
+    let metadata = metadata.and_then(|(_, metadata)| metadata.metadata().clone());
+    metadata.is_some_and(|metadata| metadata.contains_key(CALIBRATED))
 }
 
 /// Numbers as little-endian bytes, which on nearly every machine they are already.

@@ -4,26 +4,29 @@ use std::fs;
 use std::sync::Arc;
 
 use engine_core::argn::FlatModel;
+use engine_core::backend::Backend;
 use engine_core::encode::{Part, TableStats};
+use engine_core::generate::calibrate_biases;
 use engine_core::schema::CodeTable;
 use engine_core::train::{
-    BackgroundSink, Plan, Start, TableSize, TrainError, TrainOptions, TrainReport, TrainState, Training,
-    data_points,
+    BackgroundSink, Plan, Start, StopReason, TableSize, TrainError, TrainOptions, TrainReport, TrainState,
+    Training, data_points,
 };
 
 use super::codes::read_codes;
 use super::parts::part_files;
 use crate::event::{Event, Stage, Watch};
-use crate::files::{FileError, remove_leftovers};
+use crate::files::{FileError, remove_leftovers, write_atomically};
 use crate::model_store::{
-    BATCH_SCALE, Checkpoints, ModelConfigs, TrainingFacts, from_safetensors, load_stats, read_state,
+    BATCH_SCALE, Checkpoints, ModelConfigs, TrainingFacts, from_safetensors, is_calibrated, load_stats,
+    read_state, to_safetensors,
 };
 use crate::options::{ModelState, TrainSettings};
 use crate::workspace::{Workspace, remove_folder, store, write_json};
 use crate::{EngineError, Layout};
 
 /// Trains a model on the codes of the workspace, in `ModelStore/model-data/`. The best model by validation loss is stored
-/// whenever it gets better, and at the end of each epoch all that a resumption needs.
+/// whenever it gets better, and at the end of each epoch all that a resumption needs. When the training is over, that model is calibrated.
 ///
 /// Whoever watches may stop it: the step under way is finished, and what is stored can be sampled and resumed.
 ///
@@ -39,12 +42,13 @@ pub fn train(
     let layout = workspace.layout(Stage::Train)?;
     let stats = load_stats(workspace)?;
     let backend = settings.device.open()?;
-    let (training, validation) = tables(workspace, layout, &stats)?;
+    let tables = tables(workspace, layout, &stats)?;
+    let (training, validation) = (&tables.0, &tables.1);
     let folder = layout.model_data();
     if folder.is_dir() {
         remove_leftovers(&folder)?;
     }
-    let begin = Beginning::of(workspace, layout, &stats, settings, &training)?;
+    let begin = Beginning::of(workspace, layout, &stats, settings, training)?;
     fs::create_dir_all(&folder).map_err(|e| FileError::new(&folder, "make", e))?;
     let table = TableSize {
         training_rows: training.rows(),
@@ -85,8 +89,8 @@ pub fn train(
     let training = Training {
         backend: backend.as_ref(),
         model,
-        training,
-        validation,
+        training: Arc::clone(training),
+        validation: Arc::clone(validation),
         options,
     };
     let report = training.run(begin.start, &mut checkpoints, &mut |progress| {
@@ -95,7 +99,32 @@ pub fn train(
     checkpoints
         .finish()
         .map_err(|source| TrainError::Sink { source })?;
+    if settings.calibrate && report.reason != StopReason::Cancelled {
+        calibrate(layout, &backend, (model, flexible), (&tables.0, &tables.1), seed)?;
+    }
     Ok(report)
+}
+
+/// Calibrates the stored weights, once: those that are calibrated say so.
+fn calibrate(
+    layout: &Layout,
+    backend: &Arc<dyn Backend>,
+    (model, flexible): (&FlatModel, bool),
+    tables: (&CodeTable, &CodeTable),
+    seed: u64,
+) -> Result<(), EngineError> {
+    let path = layout.weights();
+    let bytes = fs::read(&path).map_err(|e| FileError::new(&path, "read", e))?;
+    if is_calibrated(&bytes) {
+        return Ok(());
+    }
+    let params = from_safetensors(&path, &bytes, model.layout())?;
+    let calibrated = calibrate_biases(backend, (model, &params), flexible, tables, seed)?;
+    let params = calibrated.unwrap_or(params);
+    let bytes = to_safetensors(model.layout(), &params, true).map_err(|source| TrainError::Sink {
+        source: source.into(),
+    })?;
+    Ok(write_atomically(&path, &bytes)?)
 }
 
 fn tables(

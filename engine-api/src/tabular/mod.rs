@@ -111,6 +111,13 @@ impl TabularArgnBuilder {
         self
     }
 
+    /// Whether the biases of the predictors are calibrated at the end, so that generated rows have the marginals of the table; they are by
+    /// default.
+    pub fn calibrate(mut self, calibrate: bool) -> Self {
+        self.argn.options.train.calibrate = calibrate;
+        self
+    }
+
     /// Encoding of a column; the others follow from their types.
     pub fn encoding(mut self, column: impl Into<String>, encoding: EncodingType) -> Self {
         self.argn.options.split.encodings.insert(column.into(), encoding);

@@ -25,6 +25,9 @@ pub(crate) struct TrainArgs {
     /// Learn the columns in their own order only: a little faster, but rows can be drawn in no other order
     #[arg(long)]
     pub(crate) fixed_order: bool,
+    /// Keep the weights as the training leaves them, instead of moving the biases until every value is predicted as often as it occurs
+    #[arg(long)]
+    pub(crate) no_calibration: bool,
 }
 
 /// What happens to a model that is already there.

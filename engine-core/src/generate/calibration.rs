@@ -217,3 +217,67 @@ impl Sample {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{mixed_model, random_params, random_table};
+    use crate::reference::ReferenceBackend;
+
+    #[test]
+    fn calibration_makes_mean_predictions_the_shares_of_the_codes() {
+        let (backend, seed): (Arc<dyn crate::backend::Backend>, u64) = (Arc::new(ReferenceBackend), 3);
+        let model = mixed_model();
+        let params = random_params(model.layout().len(), 5);
+        let rows = |seed| random_table(&model, 400, seed);
+        let (training, validation) = (rows(1), rows(2));
+        let new = calibrate_biases(&backend, (&model, &params), false, (&training, &validation), seed);
+        let new = new.unwrap().expect("random parameters are far from calibrated");
+        let biases = |name: &str| name.starts_with("predictors.predictors.") && name.ends_with(".bias");
+        for param in model.layout().params().iter().filter(|p| !biases(&p.name)) {
+            assert_eq!(
+                new[param.view.range()],
+                params[param.view.range()],
+                "{}",
+                param.name
+            );
+        }
+        // How far the shares of codes are from what is predicted of the same rows, summed over all codes.
+        let distance = |params: &[f32]| {
+            let loaded = LoadedModel::new(Arc::clone(&backend), &model, params, false).unwrap();
+            let width = loaded.sub_columns();
+            let order: Vec<usize> = (0..loaded.columns().len()).collect();
+            let plan = loaded
+                .plan(&order, SamplingRules::default(), Reports::all(width))
+                .unwrap();
+            let mut cells = Cells::drawn(400, width);
+            for row in 0..400 {
+                (0..width).for_each(|s| cells.set(row, s, Cell::Given(training.get(row, s))));
+            }
+            let drawn = loaded.run(&plan, &cells, DrawSite::default()).unwrap();
+            let (mut sum, mut offset) = (0.0, 0);
+            let total: usize = (0..width).map(|s| loaded.cardinality(s)).sum();
+            for s in 0..width {
+                for code in 0..loaded.cardinality(s) {
+                    let expected: f32 = drawn.probs.iter().skip(offset + code).step_by(total).sum();
+                    let counted = (0..400)
+                        .filter(|row| training.get(*row, s) as usize == code)
+                        .count();
+                    sum += (f64::from(expected) - counted as f64).abs();
+                }
+                offset += loaded.cardinality(s);
+            }
+            sum
+        };
+        assert!(
+            distance(&new) < 0.2 * distance(&params),
+            "{} of {}",
+            distance(&new),
+            distance(&params)
+        );
+        // What is calibrated stays as it is: the validation rows do not get more likely once more by much, and never less.
+        let again =
+            calibrate_biases(&backend, (&model, &new), false, (&training, &validation), seed).unwrap();
+        assert!(again.is_none_or(|again| distance(&again) <= distance(&new)));
+    }
+}

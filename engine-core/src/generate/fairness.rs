@@ -12,6 +12,10 @@ use crate::ir::ops::sampling::{Cell, Knots, Parity, Reports, SamplingRules, inte
 /// Rows that are drawn of the whole model, and of each group.
 const ROWS: usize = 15_000;
 const ROWS_OF_GROUP: usize = 5_000;
+/// Most draws of the whole model, and rows of a group among them that are enough. What is known of a group's rows when the target is drawn
+/// is what generation knows then; a smaller group is drawn given its codes, which the order of the columns makes a little different.
+const MOST_DRAWS: usize = 8;
+const ENOUGH: usize = 1_000;
 /// Most rounds in which the shares of a group are brought closer to those of all rows, and the distance that is close enough.
 const ROUNDS: usize = 6;
 const CLOSE: f64 = 1e-3;
@@ -91,14 +95,14 @@ impl Fairness {
         })
     }
 
-    /// What the estimate draws: rows, and the codes that they are given; first of the whole model, then of each group.
+    /// What the reference draws for its estimate: rows, and the codes that they are given; first of the whole model, then of each group.
     pub fn samples(&self) -> Vec<(usize, Option<&[u32]>)> {
         let of_groups = self.groups.iter().map(|g| (ROWS_OF_GROUP, Some(&g[..])));
         [(ROWS, None)].into_iter().chain(of_groups).collect()
     }
 }
 
-/// Estimates the transform: draws rows of the whole model and of each group in `order`, under the rules of the generation, and
+/// Estimates the transform: draws rows of the whole model, and of groups that are rare among them, in `order`, under the rules of the generation, and
 /// compares how the probabilities of the target are distributed; then brings the shares of its codes in each group close to those of all
 /// rows.
 ///
@@ -130,28 +134,45 @@ pub fn estimate_parity(
         seed,
         first_row: FIRST_ROW,
     };
-    let mut samples = Vec::new();
-    for (rows, group) in fairness.samples() {
-        let drawn = match group {
-            None => model.run_free(&plan, rows, site)?,
-            Some(codes) => {
-                let mut cells = Cells::drawn(rows, model.sub_columns());
-                for row in 0..rows {
-                    for (s, code) in sensitive.iter().zip(codes) {
-                        cells.set(row, *s, Cell::Known(*code));
-                    }
-                }
-                model.run(&plan, &cells, site)?
+    let (width, cardinality) = (model.sub_columns(), model.cardinality(target));
+    let (mut all, mut by_group) = (Vec::new(), vec![Vec::new(); fairness.groups.len()]);
+    for _ in 0..MOST_DRAWS {
+        let drawn = model.run_free(&plan, ROWS, site)?;
+        site.first_row += ROWS as u64;
+        let rows = drawn
+            .codes
+            .chunks_exact(width)
+            .zip(drawn.probs.chunks_exact(cardinality));
+        for (codes, probs) in rows {
+            let is_of = |group: &Vec<u32>| sensitive.iter().zip(group).all(|(s, code)| codes[*s] == *code);
+            if let Some(group) = fairness.groups.iter().position(is_of) {
+                by_group[group].extend_from_slice(probs);
             }
-        };
-        site.first_row += rows as u64;
-        samples.push(drawn.probs);
+        }
+        all.extend(drawn.probs);
+        if by_group
+            .iter()
+            .all(|probs| probs.len() >= ROWS_OF_GROUP * cardinality)
+        {
+            break;
+        }
     }
-    let by_group = samples.split_off(1);
+    for (probs, codes) in by_group.iter_mut().zip(&fairness.groups) {
+        if probs.len() >= ENOUGH * cardinality {
+            continue;
+        }
+        let mut cells = Cells::drawn(ROWS_OF_GROUP, width);
+        for row in 0..ROWS_OF_GROUP {
+            for (s, code) in sensitive.iter().zip(codes) {
+                cells.set(row, *s, Cell::Known(*code));
+            }
+        }
+        *probs = model.run(&plan, &cells, site)?.probs;
+        site.first_row += ROWS_OF_GROUP as u64;
+    }
     let groups = fairness.groups.clone();
-    let cardinality = model.cardinality(target);
     let mut parity = Parity {
-        marginal: Knots::of_codes(&samples[0], cardinality),
+        marginal: Knots::of_codes(&all, cardinality),
         by_group: by_group
             .iter()
             .map(|probs| Knots::of_codes(probs, cardinality))
@@ -160,7 +181,7 @@ pub fn estimate_parity(
         sensitive,
         groups,
     };
-    let shares = means(samples[0].chunks_exact(cardinality), cardinality);
+    let shares = means(all.chunks_exact(cardinality), cardinality);
     for (group, probs) in by_group.iter().enumerate() {
         match_shares(&mut parity, group, probs, &shares);
     }
