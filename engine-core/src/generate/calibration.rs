@@ -4,10 +4,11 @@
 //! and generation has none: the mean of a model's predictions is then a little off, which is what the marginals of generated rows
 //! show first.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::loaded::LoadedModel;
-use super::plan::{DrawSite, Plan};
+use super::plan::DrawSite;
 use super::{Cells, GenerateError};
 use crate::argn::FlatModel;
 use crate::backend::Backend;
@@ -16,15 +17,16 @@ use crate::random::{Purpose, Stream};
 use crate::schema::CodeTable;
 
 /// Rounds of moving all biases.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
 /// Random column orders beside the trained one, in which rows are drawn unless they are asked for otherwise. It weighs as much as all of
 /// them.
-const RANDOM_ORDERS: usize = 3;
-/// Rows that are looked at: at most, and as many as have this many codes.
-const MOST_ROWS: usize = 16_384;
-const MOST_CODES: usize = 1 << 22;
+const RANDOM_ORDERS: usize = 2;
+/// Rows that are looked at: at most, and as many as have this many codes. Fewer would have shares of their own: those of 16,384 rows are as
+/// far from the table's as the predictions that are to be mended.
+const MOST_ROWS: usize = 1 << 18;
+const MOST_CODES: usize = 1 << 24;
 /// Probabilities that are held at once.
-const NUMBERS: usize = 1 << 22;
+const NUMBERS: usize = 1 << 20;
 /// Occurrences that are added to those that are counted and to those that are expected, so that rare codes move little.
 const PRIOR: f64 = 4.0;
 /// The most that a bias moves in a round.
@@ -40,7 +42,8 @@ struct Sample {
 }
 
 /// Moves the biases of the predictors of a trained model until its mean predictions of the training rows, given the columns before in the
-/// trained order and in random ones, are the shares of the codes. `None` when the validation rows do not get more likely by it.
+/// trained order and in random ones, are the shares of the codes. Sub-columns whose mean predictions in the trained order do not get
+/// closer keep their biases. `None` when the validation rows do not get more likely by it.
 ///
 /// # Errors
 /// [`GenerateError::ParameterCount`] when the parameters are another model's; otherwise the device fails.
@@ -59,24 +62,30 @@ pub fn calibrate_biases(
     };
     let (training, validation) = (sample(training), sample(validation));
     let load = |params: &[f32]| LoadedModel::new(Arc::clone(backend), model, params, flexible);
+    let biases = model.sub_columns().iter().map(|(name, _)| {
+        let bias = format!("predictors.predictors.{name}.bias");
+        model.layout().find(&bias).map_or(0..0, |p| p.view.range())
+    });
+    let biases: Vec<Range<usize>> = biases.collect();
+    let first = load(params)?;
+    let counted = training.counted(&first);
+    let before = validation.log_likelihood(&first)?;
+    let distances = training.distances(&first, &counted)?;
     let mut calibrated = params.to_vec();
-    let mut before = None;
     for _ in 0..ROUNDS {
         let loaded = load(&calibrated)?;
-        if before.is_none() {
-            before = Some(validation.log_likelihood(&loaded)?);
+        for (bias, steps) in biases.iter().zip(training.steps(&loaded, &counted)?) {
+            let biases = calibrated[bias.clone()].iter_mut();
+            biases.zip(steps).for_each(|(bias, step)| *bias += step as f32);
         }
-        let steps = training.steps(&loaded)?;
-        for ((name, _), steps) in model.sub_columns().iter().zip(steps) {
-            let bias = format!("predictors.predictors.{name}.bias");
-            let bias = model.layout().find(&bias).map(|p| p.view.range());
-            for (bias, step) in calibrated[bias.unwrap_or(0..0)].iter_mut().zip(steps) {
-                *bias += step as f32;
-            }
+    }
+    let closer = training.distances(&load(&calibrated)?, &counted)?;
+    for (bias, (now, then)) in biases.iter().zip(closer.into_iter().zip(distances)) {
+        if now >= then {
+            calibrated[bias.clone()].copy_from_slice(&params[bias.clone()]);
         }
     }
     let after = validation.log_likelihood(&load(&calibrated)?)?;
-    let before = before.unwrap_or(f64::INFINITY);
     tracing::info!(
         before,
         after,
@@ -102,6 +111,11 @@ fn orders(columns: usize, flexible: bool, seed: u64) -> Vec<(Vec<usize>, f64)> {
     };
     let random: Vec<_> = (0..RANDOM_ORDERS).map(random).collect();
     [(trained, 0.5)].into_iter().chain(random).collect()
+}
+
+fn zeros(model: &LoadedModel) -> Vec<Vec<f64>> {
+    let cardinalities = (0..model.sub_columns()).map(|s| model.cardinality(s));
+    cardinalities.map(|v| vec![0.0; v]).collect()
 }
 
 /// Rows from all over the table, all codes given.
@@ -144,34 +158,42 @@ impl Sample {
         Ok(sum / self.cells.rows().max(1) as f64)
     }
 
-    /// How far each bias moves, by sub-column.
-    fn steps(&self, model: &LoadedModel) -> Result<Vec<Vec<f64>>, GenerateError> {
-        let width = model.sub_columns();
-        let zeros = || {
-            (0..width)
-                .map(|s| vec![0.0; model.cardinality(s)])
-                .collect::<Vec<_>>()
-        };
-        let (mut counted, mut expected) = (zeros(), zeros());
+    /// How often each code occurs, by sub-column.
+    fn counted(&self, model: &LoadedModel) -> Vec<Vec<f64>> {
+        let mut counted = zeros(model);
         for row in 0..self.cells.rows() {
-            for s in (0..width).filter(|s| self.counts(model, row, *s)) {
-                if let Cell::Given(code) = self.cells.get(row, s) {
-                    counted[s][code as usize] += 1.0;
+            for (s, counted) in counted.iter_mut().enumerate() {
+                match self.cells.get(row, s) {
+                    Cell::Given(code) if self.counts(model, row, s) => counted[code as usize] += 1.0,
+                    _ => {}
                 }
             }
         }
+        counted
+    }
+
+    /// How far the codes that are expected in the trained order are from those that occur, by sub-column.
+    fn distances(&self, model: &LoadedModel, counted: &[Vec<f64>]) -> Result<Vec<f64>, GenerateError> {
+        let mut expected = zeros(model);
+        for (order, _) in self.orders.iter().take(1) {
+            self.expect(model, order, 1.0, &mut expected)?;
+        }
+        let distance = |(counted, expected): (&Vec<f64>, &Vec<f64>)| {
+            let pairs = counted.iter().zip(expected);
+            pairs.map(|(counted, expected)| (counted - expected).abs()).sum()
+        };
+        Ok(counted.iter().zip(&expected).map(distance).collect())
+    }
+
+    /// How far each bias moves, by sub-column.
+    fn steps(&self, model: &LoadedModel, counted: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, GenerateError> {
+        let mut expected = zeros(model);
         for (order, weight) in &self.orders {
-            let reports = Reports {
-                probs: (0..width).collect(),
-                ..Reports::default()
-            };
-            let plan = model.plan(order, SamplingRules::default(), reports)?;
-            self.expect(model, &plan, *weight, &mut expected)?;
+            self.expect(model, order, *weight, &mut expected)?;
         }
         let step = |(counted, expected): (&f64, &f64)| {
-            ((counted + PRIOR) / (expected + PRIOR))
-                .ln()
-                .clamp(-MOST_STEP, MOST_STEP)
+            let step = ((counted + PRIOR) / (expected + PRIOR)).ln();
+            step.clamp(-MOST_STEP, MOST_STEP)
         };
         let of_sub_column =
             |(counted, expected): (&Vec<f64>, &Vec<f64>)| counted.iter().zip(expected).map(step).collect();
@@ -182,17 +204,22 @@ impl Sample {
     fn expect(
         &self,
         model: &LoadedModel,
-        plan: &Plan,
+        order: &[usize],
         weight: f64,
         expected: &mut [Vec<f64>],
     ) -> Result<(), GenerateError> {
+        let reports = Reports {
+            probs: (0..model.sub_columns()).collect(),
+            ..Reports::default()
+        };
+        let plan = model.plan(order, SamplingRules::default(), reports)?;
         let (rows, width) = (self.cells.rows(), model.sub_columns());
         let numbers: usize = expected.iter().map(Vec::len).sum();
         let chunk = (NUMBERS / numbers.max(1)).max(1);
         for first in (0..rows).step_by(chunk) {
             let words = self.cells.words(first..(first + chunk).min(rows)).to_vec();
             let cells = Cells::from_words(width, words);
-            let drawn = model.run(plan, &cells, DrawSite::default())?;
+            let drawn = model.run(&plan, &cells, DrawSite::default())?;
             for (row, probs) in drawn.probs.chunks_exact(numbers.max(1)).enumerate() {
                 let mut rest = probs;
                 for (s, expected) in expected.iter_mut().enumerate() {
