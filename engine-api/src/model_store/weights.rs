@@ -106,3 +106,25 @@ pub(crate) fn from_safetensors(
         None => Ok(arena),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engine_core::argn::{FlatModel, ModelSize, ModelUnits, initialise};
+    use engine_core::schema::SubColumnName;
+
+    use super::*;
+
+    #[test]
+    fn weights_say_whether_they_are_calibrated() {
+        let sub_columns = vec![(SubColumnName::new("tgt", 0, 0, "cat"), 5)];
+        let units = ModelUnits::flat(ModelSize::Small, &sub_columns);
+        let model = FlatModel::new(sub_columns, &units, None).unwrap();
+        let (layout, params) = (model.layout(), initialise(model.layout(), 1));
+        for calibrated in [false, true] {
+            let bytes = to_safetensors(layout, &params, calibrated).unwrap();
+            assert_eq!(is_calibrated(&bytes), calibrated);
+            assert_eq!(from_safetensors(Path::new("w"), &bytes, layout).unwrap(), params);
+        }
+        assert!(!is_calibrated(b"no weights"));
+    }
+}
