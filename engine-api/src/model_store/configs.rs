@@ -31,6 +31,9 @@ pub struct TrainingFacts {
     pub seed: u64,
     /// [`BATCH_SCALE`].
     pub batch_scale: f64,
+    /// Whether the weights are calibrated when the training is over.
+    #[serde(default)]
+    pub calibrate: bool,
     /// Sizes of batches and the first learning rate.
     #[serde(flatten)]
     pub plan: Plan,

@@ -72,6 +72,7 @@ pub fn train(
         let facts = TrainingFacts {
             seed,
             batch_scale: BATCH_SCALE,
+            calibrate: settings.calibrate,
             plan,
         };
         write_json(&layout.model_store().join(store::TRAINING), &facts)?;
@@ -99,7 +100,9 @@ pub fn train(
     checkpoints
         .finish()
         .map_err(|source| TrainError::Sink { source })?;
-    if settings.calibrate && report.reason != StopReason::Cancelled {
+    // A resumed training ends as it was begun.
+    let calibrates = TrainingFacts::load(workspace)?.is_some_and(|facts| facts.calibrate);
+    if calibrates && report.reason != StopReason::Cancelled {
         calibrate(layout, &backend, (model, flexible), (&tables.0, &tables.1), seed)?;
     }
     Ok(report)

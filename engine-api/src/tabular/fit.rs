@@ -1,11 +1,11 @@
 //! Fit: split, analyze, encode and train in one go.
 
-use engine_core::train::TrainReport;
+use engine_core::train::{StopReason, TrainReport};
 
 use crate::EngineError;
 use crate::data::TableSource;
 use crate::event::{Stage, Watch};
-use crate::model_store::read_counters;
+use crate::model_store::{TrainingFacts, is_calibrated, read_counters};
 use crate::options::{AnalyzeOptions, EncodeOptions, FitOptions, ModelState, TrainSettings};
 use crate::stages;
 use crate::workspace::{Workspace, store};
@@ -57,7 +57,18 @@ pub fn fit(
 fn is_finished(workspace: &Workspace) -> Result<bool, EngineError> {
     let layout = workspace.layout(Stage::Train)?;
     match read_counters(&layout.training_state())? {
-        Some(counters) => Ok(counters.finished.is_some()),
+        Some(counters) => match counters.finished {
+            None => Ok(false),
+            Some(StopReason::Cancelled) => Ok(true),
+            // Killed before its weights were calibrated it is not over.
+            Some(_) => {
+                let calibrates = TrainingFacts::load(workspace)?.is_some_and(|facts| facts.calibrate);
+                Ok(!calibrates
+                    || workspace
+                        .weights()?
+                        .is_some_and(|weights| is_calibrated(&weights)))
+            }
+        },
         None => Ok(workspace.has_model() && workspace.store_text(store::TRAINING)?.is_none()),
     }
 }

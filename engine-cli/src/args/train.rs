@@ -25,7 +25,7 @@ pub(crate) struct TrainArgs {
     /// Learn the columns in their own order only: a little faster, but rows can be drawn in no other order
     #[arg(long)]
     pub(crate) fixed_order: bool,
-    /// Keep the weights as the training leaves them, instead of moving the biases until every value is predicted as often as it occurs
+    /// Leave out the last step, which moves biases until values are predicted as often as they occur
     #[arg(long)]
     pub(crate) no_calibration: bool,
 }

@@ -171,8 +171,17 @@ fn parts_of_other_columns_or_purposes_do_not_merge() {
 #[test]
 fn numbers_beyond_the_digits_are_binned() {
     let huge: Vec<Option<f64>> = (1..300).map(|n| Some(f64::from(n) * 1e300)).collect();
-    let stats = analyze(floats(&huge), EncodingType::NumericAuto);
+    let by = |compat| {
+        let column = [floats(&huge)];
+        analyze_by(compat, &column, EncodingType::NumericAuto, Protection::Off)
+    };
+    let stats = by(Compat::Native);
     assert_eq!(entry(&stats)["encoding_type"], "TABULAR_NUMERIC_BINNED");
+    // The reference has no digits for them and does not notice.
+    assert_eq!(
+        entry(&by(Compat::Reference))["encoding_type"],
+        "TABULAR_NUMERIC_DIGIT"
+    );
     let back = there_and_back(&floats(&huge), &stats);
     assert!(
         back.iter()

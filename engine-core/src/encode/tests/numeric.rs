@@ -378,21 +378,3 @@ fn a_number_in_a_text_counts_by_the_rules_of_the_reference_only() {
     );
     assert!(entry(&numbers).get("texts").is_none());
 }
-
-#[test]
-fn numbers_beyond_all_digits_get_bins_but_by_the_rules_of_the_reference() {
-    let column = floats(&some(&[1e19, 2e19, 3e19, 1e19]));
-    let chosen = |compat| {
-        let stats = analyze_by(
-            compat,
-            std::slice::from_ref(&column),
-            NumericAuto,
-            Protection::Fixed(0),
-        );
-        stats.columns["x"].encoding_type()
-    };
-    assert_eq!(
-        (chosen(Compat::Native), chosen(Compat::Reference)),
-        (NumericBinned, NumericDigit)
-    );
-}
