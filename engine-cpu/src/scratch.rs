@@ -30,7 +30,7 @@ impl ScratchSize {
 pub(crate) struct Scratch {
     pub lanes: Vec<Lanes>,
     pub numbers: Vec<f32>,
-    pub places: Vec<usize>,
+    pub places: Vec<u64>,
 }
 
 /// Buffers of all threads.

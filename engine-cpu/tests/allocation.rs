@@ -13,6 +13,9 @@ use engine_cpu::{CpuBackend, CpuOptions};
 
 struct Counting;
 
+/// Runs of which the one with the fewest allocations counts.
+const RUNS: usize = 5;
+
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
 // SAFETY: every call is handed on to the system's allocator unchanged.
@@ -72,9 +75,13 @@ fn allocations_of(size: ModelSize, steps: u32) -> usize {
         ..Run::evaluate(50)
     };
     executable.run(&run, &mut bound, &[]).expect("a run");
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
-    executable.run(&run, &mut bound, &[]).expect("a run");
-    ALLOCATIONS.load(Ordering::Relaxed) - before
+    // Threads that start or wake up meanwhile may allocate too; a step that does so, does so in each run.
+    let of_run = |_| {
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        executable.run(&run, &mut bound, &[]).expect("a run");
+        ALLOCATIONS.load(Ordering::Relaxed) - before
+    };
+    (0..RUNS).map(of_run).min().unwrap_or(0)
 }
 
 #[test]

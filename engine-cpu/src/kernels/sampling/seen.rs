@@ -9,7 +9,7 @@ use crate::lanes::{LANES, Lanes};
 /// them that its own units need, so that nothing but the sums of one draw is ever written.
 pub(super) struct Seen<'a> {
     /// `[LANES, sub-columns]`: rows of tables from the front, factored codes as `[sub-column, code]` in one number from the back.
-    pub(super) places: &'a mut [usize],
+    pub(super) places: &'a mut [u64],
     /// How many of each, by row.
     pub(super) counts: &'a mut [[usize; 2]; LANES],
 }
@@ -25,12 +25,12 @@ impl Seen<'_> {
         let [tables, factored] = &mut self.counts[lane];
         match op.model.sub_columns[s].contribution {
             Contribution::Table { offset } => {
-                of_lane[*tables] = offset + code * op.model.hidden;
+                of_lane[*tables] = (offset + code * op.model.hidden) as u64;
                 *tables += 1;
             }
             Contribution::Factored { .. } => {
                 *factored += 1;
-                of_lane[count - *factored] = s << CODE_BITS | code;
+                of_lane[count - *factored] = (s as u64) << CODE_BITS | code as u64;
             }
         }
     }
@@ -70,13 +70,13 @@ impl Seen<'_> {
 
 /// `to = folded[at ..] + sum over places of folded[place + at ..]`
 #[inline(always)]
-fn sum_rows<I: Isa, const REGISTERS: usize>(folded: &[f32], places: &[usize], at: usize, to: &mut [f32]) {
+fn sum_rows<I: Isa, const REGISTERS: usize>(folded: &[f32], places: &[u64], at: usize, to: &mut [f32]) {
     let mut sums = [I::splat(0.0); REGISTERS];
     for (r, sum) in sums.iter_mut().enumerate() {
         *sum = load_padded::<I>(folded, at + r * WIDTH);
     }
     for place in places {
-        let row = &folded[place + at..];
+        let row = &folded[*place as usize + at..];
         if let Some(row) = row.get(..REGISTERS * WIDTH) {
             for (sum, row) in sums.iter_mut().zip(row.as_chunks().0) {
                 *sum = I::add(*sum, I::load(row));
@@ -94,8 +94,8 @@ fn sum_rows<I: Isa, const REGISTERS: usize>(folded: &[f32], places: &[usize], at
 
 /// Adds an embedding row times its table.
 #[inline(always)]
-fn add_factored<I: Isa>(op: &OrderedSample, folded: &[f32], entry: usize, start: usize, to: &mut [f32]) {
-    let (s, code) = (entry >> CODE_BITS, entry & ((1 << CODE_BITS) - 1));
+fn add_factored<I: Isa>(op: &OrderedSample, folded: &[f32], entry: u64, start: usize, to: &mut [f32]) {
+    let (s, code) = ((entry >> CODE_BITS) as usize, entry as u32 as usize);
     let Contribution::Factored {
         embedding,
         width,
