@@ -17,7 +17,7 @@ const ROWS: u32 = 777;
 
 /// Share of their norm by which gradients may be off. A factor is off by 2⁻¹¹ of itself at most; what the rows of a batch bring to a gradient
 /// cancels for the most part, and their errors do not: an H100 is off by 0.005 (small) to 0.015 (large). A factor in the wrong place is off by 1.
-const MOST: f64 = 64.0 / 2048.0;
+const MOST: f64 = 32.0 / 2048.0;
 
 fn open(tensor_cores: bool) -> Result<CudaBackend, CudaError> {
     let options = CudaOptions {
