@@ -49,7 +49,7 @@ pub use engine_core::privacy::{LedgerEntry, Mechanism, Neighbours, PrivacyLedger
 pub use engine_core::train::{Progress, ProgressMessage, StopReason, TrainError, TrainReport};
 pub use error::EngineError;
 pub use event::{Event, Stage, Watch, silent};
-pub use model_store::StoredModel;
+pub use model_store::{ColumnSummary, ModelSummary, StoredModel};
 pub use options::{
     AnalyzeOptions, ColumnOrder, EncodeOptions, FitOptions, ModelState, Parity, Rebalance, SampleOptions,
     SplitOptions, TrainSettings,
@@ -61,7 +61,5 @@ pub use questions::{
 };
 pub use sampling::{SampleBatches, SampleOptionsBuilder};
 pub use seed::draw_seed;
-pub use tabular::{
-    ColumnSummary, FitReport, FittedTabularArgn, ModelSummary, TabularArgn, TabularArgnBuilder, fit,
-};
+pub use tabular::{FitReport, FittedTabularArgn, TabularArgn, TabularArgnBuilder, fit};
 pub use workspace::{Layout, Marker, WORKSPACE_VERSION, Workspace};

@@ -13,7 +13,7 @@ use super::csv::CsvFormatter;
 use super::error::DataError;
 use super::parquet::ParquetWriter;
 use super::source::PathFormat;
-use super::table_format::TableFormat;
+use super::written::TableFormat;
 use crate::files::{AtomicFile, FileError};
 
 /// A table being written batch by batch: `.csv`, `.csv.gz` or `.parquet` by its ending, or CSV to standard output for

@@ -13,7 +13,7 @@ use arrow::datatypes::{
 use super::csv::{CsvBatches, CsvTable, RawRows};
 use super::error::{DataError, check_names, list_names, shorten};
 use super::parquet::ParquetTable;
-use super::table_format::{Role, SourceFormat, TableFormat};
+use super::written::{Role, SourceFormat, TableFormat};
 
 /// Most cells of a record batch, unless a row has more.
 const MOST_CELLS: usize = 1 << 21;

@@ -4,6 +4,7 @@ mod checkpoints;
 mod configs;
 mod progress_file;
 mod stored_model;
+mod summary;
 mod training_state;
 mod weights;
 
@@ -11,5 +12,7 @@ pub use checkpoints::Checkpoints;
 pub use configs::{BATCH_SCALE, ModelConfigs, TrainingFacts};
 pub use stored_model::StoredModel;
 pub(crate) use stored_model::{Analysis, default_format, load_stats};
+pub(crate) use summary::summaries;
+pub use summary::{ColumnSummary, ModelSummary};
 pub(crate) use training_state::{read_counters, read_state};
 pub(crate) use weights::{from_safetensors, is_calibrated, to_safetensors};

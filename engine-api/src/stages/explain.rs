@@ -8,7 +8,7 @@ use engine_core::encode::{EncodingType, Explanation, TableStats};
 
 use super::split::{comes_back, encoding_of_type};
 use crate::data::{ColumnFormat, DataError, TableBatch, TableFormat};
-use crate::tabular::{ColumnSummary, summaries};
+use crate::model_store::{ColumnSummary, summaries};
 
 /// A column of the model, explained.
 #[derive(Debug, Clone, PartialEq)]

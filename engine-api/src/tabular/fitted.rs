@@ -9,11 +9,10 @@ use arrow::datatypes::SchemaRef;
 use tempfile::TempDir;
 
 use super::fit::{FitReport, fit};
-use super::summary::ModelSummary;
 use crate::data::{DataError, TableSink, TableSource};
 use crate::event::Watch;
 use crate::files::FileError;
-use crate::model_store::StoredModel;
+use crate::model_store::{ModelSummary, StoredModel};
 use crate::options::{FitOptions, SampleOptions};
 use crate::questions::Answers;
 use crate::sampling::{SampleBatches, write_batches};

@@ -2,7 +2,6 @@
 
 mod fit;
 mod fitted;
-mod summary;
 #[cfg(test)]
 mod tests;
 
@@ -14,8 +13,6 @@ use engine_core::encode::{Compat, EncodingType, Protection, StatsBudget};
 
 pub use fit::{FitReport, fit};
 pub use fitted::FittedTabularArgn;
-pub(crate) use summary::summaries;
-pub use summary::{ColumnSummary, ModelSummary};
 
 use crate::data::{ReadOptions, TableSource};
 use crate::event::Watch;

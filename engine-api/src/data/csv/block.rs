@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 
-use super::super::error::{DataError, check_names};
 use super::input::CsvInput;
+use crate::data::error::{DataError, check_names};
 
 /// A block ends early once its text is this large, so that no column's text passes 32-bit offsets.
 const BLOCK_BYTES: usize = 64 << 20;

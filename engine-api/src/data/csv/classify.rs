@@ -1,7 +1,7 @@
 //! What one field of a CSV file could be, by its bytes alone.
 
-use super::super::date_form::{DateShape, date_shape};
-use super::super::iso::{self, TimeShape};
+use crate::data::written::iso::{self, TimeShape};
+use crate::data::written::{DateShape, date_shape};
 
 /// What a field could be. Spaces around it do not count.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -7,16 +7,14 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use rayon::prelude::*;
 
-use super::super::error::DataError;
-use super::super::source::ReadOptions;
-use super::super::table_format::{
-    ColumnFormat, CsvDialect, Role, SourceFormat, TABLE_FORMAT_VERSION, TableFormat,
-};
 use super::block::{Block, BlockReader};
 use super::dialect::{find_quotes, sniff_delimiter};
 use super::input::CsvInput;
 use super::raw::RawRows;
 use super::scan::{ColumnScan, Found};
+use crate::data::error::DataError;
+use crate::data::source::ReadOptions;
+use crate::data::written::{ColumnFormat, CsvDialect, Role, SourceFormat, TABLE_FORMAT_VERSION, TableFormat};
 
 /// How much of the beginning is looked at for delimiter and quotes.
 const SAMPLE_BYTES: u64 = 1 << 16;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
-use super::super::error::DataError;
+use crate::data::error::DataError;
 use crate::files::{self, FileError};
 
 /// Text up to this size is kept in memory between the passes.

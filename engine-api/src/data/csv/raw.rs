@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::super::error::DataError;
 use super::input::CsvInput;
+use crate::data::error::DataError;
 
 /// Rows of CSV as they are written. What counts as a field or a row is what the reader of values holds for one.
 pub(crate) struct RawRows {

@@ -10,13 +10,13 @@ use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, SchemaRef, TimestampMicrosecondType};
 use rayon::prelude::*;
 
-use super::super::date_form::DateForm;
-use super::super::error::{DataError, shorten};
-use super::super::iso;
-use super::super::table_format::{Role, WrittenForm};
 use super::block::{Block, BlockReader};
 use super::classify::{boolean, integer, is_not_a_number, trim};
 use super::infer::CsvTable;
+use crate::data::error::{DataError, shorten};
+use crate::data::written::DateForm;
+use crate::data::written::iso;
+use crate::data::written::{Role, WrittenForm};
 
 /// Record batches of a CSV file, without the excluded columns.
 pub(crate) struct CsvBatches {

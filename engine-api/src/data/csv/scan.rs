@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use arrow::datatypes::{DataType, TimeUnit};
 
-use super::super::date_form::DateScan;
-use super::super::error::shorten;
-use super::super::table_format::{
-    BooleanWords, ColumnFormat, ExponentForm, ExponentUse, NumberForm, TimeForm, WrittenForm,
-};
 use super::classify::{Casing, ExponentShape, NumberShape, Token, classify, trim};
 use super::notes::TextNotes;
-use crate::data::iso::TimeShape;
+use crate::data::error::shorten;
+use crate::data::written::DateScan;
+use crate::data::written::iso::TimeShape;
+use crate::data::written::{
+    BooleanWords, ColumnFormat, ExponentForm, ExponentUse, NumberForm, TimeForm, WrittenForm,
+};
 
 /// Kinds of values that a column has shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -11,13 +11,11 @@ use arrow::datatypes::{
 };
 use rayon::prelude::*;
 
-use super::super::date_form::DateForm;
-use super::super::error::DataError;
-use super::super::iso;
-use super::super::number::{plain_form, write_f32, write_f64};
-use super::super::table_format::{
-    BooleanWords, ColumnFormat, NumberForm, TableFormat, TimeForm, WrittenForm,
-};
+use crate::data::error::DataError;
+use crate::data::written::DateForm;
+use crate::data::written::iso;
+use crate::data::written::{BooleanWords, ColumnFormat, NumberForm, TableFormat, TimeForm, WrittenForm};
+use crate::data::written::{plain_form, write_f32, write_f64};
 
 /// Rows that are formatted as one piece of work.
 const CHUNK_ROWS: usize = 4_096;

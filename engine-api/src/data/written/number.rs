@@ -12,7 +12,7 @@ const POWERS_OF_TEN: [f64; 16] = [
 ];
 
 /// The form of numbers that come without one: as Python writes them.
-pub(super) fn plain_form() -> NumberForm {
+pub(in crate::data) fn plain_form() -> NumberForm {
     let exponent = ExponentForm {
         used: ExponentUse::Extreme,
         upper: false,
@@ -134,7 +134,7 @@ fn shown_decimals(listed: &[u8], needed: i32) -> i32 {
 }
 
 /// Writes a finite number in `form`.
-pub(super) fn write_f64(value: f64, form: &NumberForm, out: &mut Vec<u8>) {
+pub(in crate::data) fn write_f64(value: f64, form: &NumberForm, out: &mut Vec<u8>) {
     if form.exponent.is_none() && write_scaled(value, form, out) {
         return;
     }
@@ -147,7 +147,7 @@ pub(super) fn write_f64(value: f64, form: &NumberForm, out: &mut Vec<u8>) {
 }
 
 /// Writes a finite number of single precision in `form`.
-pub(super) fn write_f32(value: f32, form: &NumberForm, out: &mut Vec<u8>) {
+pub(in crate::data) fn write_f32(value: f32, form: &NumberForm, out: &mut Vec<u8>) {
     let digits = Digits::parse(zmij::Buffer::new().format_finite(value.abs()).as_bytes());
     write_digits(f64::from(value), digits, form, out);
 }

@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
 use super::date_form::DateForm;
-use super::error::{DataError, list_names};
+use crate::data::error::{DataError, list_names};
 use crate::files::{self, FileError};
 
 /// Version of the JSON form that this program writes, and the newest that it reads.

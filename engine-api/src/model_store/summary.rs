@@ -3,8 +3,8 @@
 use engine_core::encode::{ColumnStats, EncodingStats, TableStats};
 use serde::Serialize;
 
+use super::stored_model::StoredModel;
 use crate::data::{Role, TableFormat};
-use crate::model_store::StoredModel;
 
 /// A column and how it is encoded.
 #[derive(Debug, Clone, PartialEq, Serialize)]

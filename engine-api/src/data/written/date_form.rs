@@ -33,15 +33,15 @@ impl DateOrder {
 
 /// What one text that begins with such a date says of its column's form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct DateShape {
+pub(in crate::data) struct DateShape {
     /// Character between the parts.
-    pub(super) separator: u8,
+    pub(in crate::data) separator: u8,
     /// Orders in which it is a day of the calendar, as [`DateOrder::ALL`].
-    pub(super) orders: [bool; 3],
+    pub(in crate::data) orders: [bool; 3],
     /// Whether a part below 10 has a zero before it.
-    pub(super) padded: bool,
+    pub(in crate::data) padded: bool,
     /// Whether a part below 10 has none.
-    pub(super) bare: bool,
+    pub(in crate::data) bare: bool,
 }
 
 /// The parts of a text that begins with a date, as they stand in it, the character between them, and what follows.
@@ -96,7 +96,7 @@ fn digits(text: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// What a text that begins with a date not in ISO form says, and the text with the date in that form.
-pub(super) fn date_shape(text: &[u8]) -> Option<(DateShape, Vec<u8>)> {
+pub(in crate::data) fn date_shape(text: &[u8]) -> Option<(DateShape, Vec<u8>)> {
     let parts = Parts::of(text)?;
     let isos = DateOrder::ALL.map(|order| parts.iso(order).filter(|iso| iso::parse_date(iso).is_some()));
     let iso = isos.iter().flatten().next()?;
@@ -112,7 +112,7 @@ pub(super) fn date_shape(text: &[u8]) -> Option<(DateShape, Vec<u8>)> {
 
 /// What the dates of a column have shown.
 #[derive(Debug, Default)]
-pub(super) struct DateScan {
+pub(in crate::data) struct DateScan {
     /// Whether dates in ISO form were seen.
     iso: bool,
     seen: Option<DateShape>,
@@ -121,12 +121,12 @@ pub(super) struct DateScan {
 
 impl DateScan {
     /// Takes note of a date in ISO form.
-    pub(super) fn add_iso(&mut self) {
+    pub(in crate::data) fn add_iso(&mut self) {
         self.iso = true;
     }
 
     /// Takes note of another date.
-    pub(super) fn add(&mut self, shape: DateShape) {
+    pub(in crate::data) fn add(&mut self, shape: DateShape) {
         let seen = self.seen.get_or_insert(shape);
         self.mixed |= seen.separator != shape.separator;
         for (all, one) in seen.orders.iter_mut().zip(shape.orders) {
@@ -138,7 +138,7 @@ impl DateScan {
 
     /// The form of all dates, `Ok(None)` for ISO; an error when there are several, or when day and month cannot be told
     /// apart.
-    pub(super) fn form(&self) -> Result<Option<DateForm>, ()> {
+    pub(in crate::data) fn form(&self) -> Result<Option<DateForm>, ()> {
         let Some(seen) = self.seen else { return Ok(None) };
         let mut orders = DateOrder::ALL
             .into_iter()
@@ -158,13 +158,13 @@ impl DateScan {
 
 impl DateForm {
     /// A text that begins with a date in this form, with the date in ISO form.
-    pub(super) fn to_iso(self, text: &[u8]) -> Option<Vec<u8>> {
+    pub(in crate::data) fn to_iso(self, text: &[u8]) -> Option<Vec<u8>> {
         let parts = Parts::of(text).filter(|parts| parts.separator == self.separator as u8)?;
         Some([&parts.iso(self.order)?, parts.rest].concat())
     }
 
     /// Rewrites the date in ISO form at `start`; one of more than ten characters stays.
-    pub(super) fn rewrite(self, start: usize, out: &mut Vec<u8>) {
+    pub(in crate::data) fn rewrite(self, start: usize, out: &mut Vec<u8>) {
         let Some(&[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2]) = out.get(start..start + 10) else {
             return;
         };

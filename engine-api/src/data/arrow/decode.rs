@@ -14,9 +14,9 @@ use engine_core::schema::{DecodedColumn, DecodedValues};
 use rayon::prelude::*;
 
 use crate::data::error::DataError;
-use crate::data::iso;
-use crate::data::number::{plain_form, write_f64};
-use crate::data::table_format::{ColumnFormat, TableFormat, TimeForm};
+use crate::data::written::iso;
+use crate::data::written::{ColumnFormat, TableFormat, TimeForm};
+use crate::data::written::{plain_form, write_f64};
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 

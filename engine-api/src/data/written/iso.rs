@@ -4,25 +4,25 @@ use super::table_format::TimeForm;
 
 const SECONDS_PER_DAY: i64 = 86_400;
 /// Length of `YYYY-MM-DD`.
-pub(super) const DATE_LENGTH: usize = 10;
+pub(in crate::data) const DATE_LENGTH: usize = 10;
 
 /// How one date with a time of day was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TimeShape<'a> {
+pub(in crate::data) struct TimeShape<'a> {
     /// `T` or a space.
-    pub(super) separator: u8,
+    pub(in crate::data) separator: u8,
     /// Whether there are seconds.
-    pub(super) seconds: bool,
+    pub(in crate::data) seconds: bool,
     /// Number of decimals of the seconds.
-    pub(super) decimals: u8,
+    pub(in crate::data) decimals: u8,
     /// What follows the time: nothing, `Z`, or an offset.
-    pub(super) zone: &'a [u8],
+    pub(in crate::data) zone: &'a [u8],
     /// Whether the time of day is midnight as written.
-    pub(super) midnight: bool,
+    pub(in crate::data) midnight: bool,
 }
 
 /// Days since 1970-01-01 of a date in the proleptic Gregorian calendar.
-pub(super) fn days_from_date(year: i64, month: u32, day: u32) -> i64 {
+pub(in crate::data) fn days_from_date(year: i64, month: u32, day: u32) -> i64 {
     let year = year - i64::from(month <= 2);
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
@@ -31,7 +31,7 @@ pub(super) fn days_from_date(year: i64, month: u32, day: u32) -> i64 {
 }
 
 /// Year, month and day of a number of days since 1970-01-01.
-pub(super) fn date_from_days(days: i64) -> (i64, u32, u32) {
+pub(in crate::data) fn date_from_days(days: i64) -> (i64, u32, u32) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -48,7 +48,7 @@ pub(super) fn date_from_days(days: i64) -> (i64, u32, u32) {
 }
 
 /// Days since 1970-01-01 of `YYYY-MM-DD` from the year 1 on; `None` when it is something else or no day of the calendar.
-pub(super) fn parse_date(text: &[u8]) -> Option<i32> {
+pub(in crate::data) fn parse_date(text: &[u8]) -> Option<i32> {
     let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else {
         return None;
     };
@@ -61,7 +61,7 @@ pub(super) fn parse_date(text: &[u8]) -> Option<i32> {
 
 /// Microseconds since 1970-01-01 00:00 (UTC when there is a zone) of `YYYY-MM-DD`, `T` or a space, `HH:MM[:SS[.f]]` and
 /// a zone or none, with the way it was written. Decimals beyond the sixth are cut off.
-pub(super) fn parse_date_time(text: &[u8]) -> Option<(i64, TimeShape<'_>)> {
+pub(in crate::data) fn parse_date_time(text: &[u8]) -> Option<(i64, TimeShape<'_>)> {
     let (date, rest) = text.split_at_checked(10)?;
     let days = parse_date(date)?;
     let &[separator @ (b'T' | b' '), h1, h2, b':', m1, m2, ref rest @ ..] = rest else {
@@ -107,7 +107,7 @@ fn parse_fraction(text: &[u8]) -> Option<(i64, u8, &[u8])> {
 }
 
 /// Minutes east of UTC of a zone: `Z`, `UTC` or `+HH[[:]MM]`, with a space before it or none.
-pub(super) fn parse_zone(zone: &[u8]) -> Option<i32> {
+pub(in crate::data) fn parse_zone(zone: &[u8]) -> Option<i32> {
     let zone = zone.strip_prefix(b" ").unwrap_or(zone);
     if matches!(zone, b"Z" | b"UTC") {
         return Some(0);
@@ -128,7 +128,7 @@ pub(super) fn parse_zone(zone: &[u8]) -> Option<i32> {
 }
 
 /// Writes `YYYY-MM-DD`; a year outside 0..=9999 takes the room that it needs.
-pub(super) fn write_date(days: i64, out: &mut Vec<u8>) {
+pub(in crate::data) fn write_date(days: i64, out: &mut Vec<u8>) {
     let (year, month, day) = date_from_days(days);
     if (0..=9_999).contains(&year) {
         push_two(year as u32 / 100, out);
@@ -143,7 +143,7 @@ pub(super) fn write_date(days: i64, out: &mut Vec<u8>) {
 }
 
 /// Writes an instant, given as whole seconds since 1970-01-01 00:00 and nanoseconds, in `form`.
-pub(super) fn write_date_time(
+pub(in crate::data) fn write_date_time(
     seconds: i64,
     nanos: u32,
     form: &TimeForm,

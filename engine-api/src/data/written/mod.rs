@@ -1,0 +1,15 @@
+//! How a table was written: its dialect and the form of each column's values, found when it is read, stored with the model, and
+//! used again when rows are written.
+
+mod date_form;
+pub(in crate::data) mod iso;
+mod number;
+mod table_format;
+
+pub use date_form::{DateForm, DateOrder};
+pub(in crate::data) use date_form::{DateScan, DateShape, date_shape};
+pub(in crate::data) use number::{plain_form, write_f32, write_f64};
+pub use table_format::{
+    BooleanWords, ColumnFormat, CsvDialect, ExponentForm, ExponentUse, NumberForm, Role, SourceFormat,
+    TABLE_FORMAT_VERSION, TableFormat, TimeForm, WrittenForm,
+};
