@@ -2,7 +2,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine_benches::{CENSUS, Data, OpCase, criterion, model, numbers_mut};
-use engine_core::argn::ModelSize;
+use engine_core::argn::{Model, ModelSize};
 use engine_core::ir::ops::optimizer::AdamW;
 
 fn adamw(c: &mut Criterion) {

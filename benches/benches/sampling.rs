@@ -6,7 +6,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine_benches::{
     CENSUS, Data, OpCase, criterion, model, numbers, numbers_mut, random_numbers, sized, words_mut,
 };
-use engine_core::argn::ModelSize;
+use engine_core::argn::{Model, ModelSize};
 use engine_core::ir::ops::sampling::{
     Contribution, FoldTables, FoldedModel, OrderedSample, Reports, SampleInputs, SamplingRules, rules,
 };

@@ -4,7 +4,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use engine_benches::{
     Bound, CENSUS, CENSUS_ROWS, backends, criterion, model, objective, report, sized, table,
 };
-use engine_core::argn::ModelSize;
+use engine_core::argn::{Model, ModelSize};
 use engine_core::backend::{Backend, Run};
 use engine_core::conformance;
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use criterion::Criterion;
 
-use engine_core::argn::{FlatModel, ModelSize, ModelUnits, Objective, initialise};
+use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits, Objective, initialise};
 use engine_core::backend::{Backend, BackendError, Buffer, Executable, HostData, Run};
 use engine_core::ir::{Program, ResourceKind, SampleSpec, fold_inference, sample_program};
 use engine_core::random::{Purpose, Stream};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::argn::{FlatModel, ModelUnits, Units};
+use crate::argn::{FlatModel, Model, ModelUnits, Units, names};
 use crate::random::{Purpose, Stream};
 use crate::schema::{CodeColumn, CodeTable, SubColumnName};
 
@@ -18,14 +18,14 @@ pub(crate) fn model(columns: &[(&[Sub], Option<usize>)]) -> FlatModel {
             let name = SubColumnName::new("tgt", c, c, &format!("s{i}"));
             units
                 .0
-                .insert(format!("embedder@{name}"), Units::Width(*embedding));
+                .insert(names::embedding_width(&name), Units::Width(*embedding));
             units
                 .0
-                .insert(format!("regressor@{name}"), Units::Widths(layers.to_vec()));
+                .insert(names::regressor_widths(&name), Units::Widths(layers.to_vec()));
             sub_columns.push((name, *cardinality));
         }
         if let Some(width) = compressed {
-            let column = format!("column_embedder@tgt:t{c}/c{c}");
+            let column = names::compressor_width(&format!("tgt:t{c}/c{c}"));
             units.0.insert(column, Units::Width(*width));
         }
     }

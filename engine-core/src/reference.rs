@@ -228,6 +228,7 @@ fn device_error(error: InterpretError) -> BackendError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::argn::Model as _;
     use crate::fixtures::{pair_model, related_table};
 
     #[test]

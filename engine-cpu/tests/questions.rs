@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use engine_core::argn::{FlatModel, ModelSize, ModelUnits, initialise};
+use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits, initialise};
 use engine_core::generate::{
     Cells, DrawSite, Joint, JointQuery, LoadedModel, LogProbQuery, LogProbs, ProbabilityOptions,
 };

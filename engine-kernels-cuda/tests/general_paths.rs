@@ -5,7 +5,7 @@ mod host;
 
 use std::sync::Arc;
 
-use engine_core::argn::{FlatModel, ModelSize, ModelUnits, Objective, initialise};
+use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits, Objective, initialise};
 use engine_core::backend::{Backend, Buffer, HostData, Run};
 use engine_core::generate::{Cells, DrawSite, LoadedModel};
 use engine_core::ir::ops::sampling::{Reports, SamplingRules};

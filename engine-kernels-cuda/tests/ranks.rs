@@ -5,7 +5,7 @@ mod host;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use engine_core::argn::{FlatModel, ModelSize, ModelUnits, Objective, initialise};
+use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits, Objective, initialise};
 use engine_core::backend::{Backend, BackendError, Buffer, HostData, Run};
 use engine_core::conformance;
 use engine_core::ir::ResourceKind;

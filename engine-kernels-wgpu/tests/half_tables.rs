@@ -6,7 +6,7 @@
 mod common;
 
 use common::{backend, model};
-use engine_core::argn::{ModelSize, initialise};
+use engine_core::argn::{Model, ModelSize, initialise};
 use engine_core::backend::{Backend, Buffer, HostData, Run};
 use engine_core::ir::ops::sampling::{Cell, Reports, SampleInputs};
 use engine_core::ir::{Program, SampleSpec, fold_inference, sample_program};

@@ -73,7 +73,8 @@ impl ModelConfigs {
             .map(|rows| empirical_probabilities(stats, &[rows]))
             .transpose()?;
         let biases = probabilities.map(|p| empirical_biases(&p));
-        Ok(FlatModel::new(sub_columns, &self.model_units, biases.as_deref())?)
+        let model = FlatModel::new(sub_columns, &self.model_units, biases.as_deref())?;
+        Ok(model.with_order(self.enable_flexible_generation.into()))
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use engine_core::argn::FlatModel;
+use engine_core::argn::{FlatModel, Model};
 use engine_core::encode::{EncodeError, Positions, TableStats, decode};
 use engine_core::schema::{CodeColumn, CodeTable, DecodedValues};
 use engine_core::train::ProgressMessage;

@@ -109,7 +109,7 @@ pub(crate) fn from_safetensors(
 
 #[cfg(test)]
 mod tests {
-    use engine_core::argn::{FlatModel, ModelSize, ModelUnits, initialise};
+    use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits, initialise};
     use engine_core::schema::SubColumnName;
 
     use super::*;

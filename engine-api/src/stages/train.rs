@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use engine_core::argn::FlatModel;
+use engine_core::argn::{FlatModel, Model};
 use engine_core::backend::Backend;
 use engine_core::encode::{Part, TableStats};
 use engine_core::generate::calibrate_biases;

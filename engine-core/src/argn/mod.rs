@@ -1,10 +1,15 @@
 //! TabularARGN (Tiwald et al. 2025, "TabularARGN: A flexible and efficient auto-regressive framework for generating high-fidelity
-//! synthetic data", arXiv 2501.12012): sizes of the layers and the flat model as programs.
+//! synthetic data", arXiv 2501.12012): sizes of the layers and the models as programs.
+//!
+//! [`Model`] is what the rest of the engine knows of a model; each kind ([`ModelKind`]) is a folder here.
 
 mod flat;
 mod initialise;
+mod model;
+pub(crate) mod names;
 mod sizes;
 
-pub use flat::{DROPOUT_RATE, FlatModel, ModelError, Objective};
+pub use flat::{DROPOUT_RATE, FlatModel, Objective};
 pub use initialise::{empirical_biases, initialise};
+pub use model::{Model, ModelError, ModelKind, ModelParts};
 pub use sizes::{ModelSize, ModelUnits, SizeError, Units};

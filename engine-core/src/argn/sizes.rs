@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use thiserror::Error;
 
+use super::names;
 use crate::schema::SubColumnName;
 
 /// Size of a model.
@@ -149,7 +150,7 @@ impl ModelUnits {
         let mut units = IndexMap::new();
         let embedding = |(_, cardinality): &(SubColumnName, usize)| size.embedding(*cardinality);
         for sub in sub_columns {
-            units.insert(format!("embedder@{}", sub.0), Units::Width(embedding(sub)));
+            units.insert(names::embedding_width(&sub.0), Units::Width(embedding(sub)));
         }
         let mut total = 0;
         for column in sub_columns.chunk_by(|a, b| a.0.column() == b.0.column()) {
@@ -158,10 +159,7 @@ impl ModelUnits {
             if sub_columns.len() > COMPRESS_ABOVE {
                 width = size.compressed(column.len(), input);
                 if column.len() > 2 {
-                    units.insert(
-                        format!("column_embedder@{}", column[0].0.column()),
-                        Units::Width(width),
-                    );
+                    units.insert(names::compressor_width(column[0].0.column()), Units::Width(width));
                 }
             }
             total += width;
@@ -170,7 +168,7 @@ impl ModelUnits {
             let mut siblings = 0;
             for sub in column {
                 let widths = size.regressor(total + siblings, sub.1);
-                units.insert(format!("regressor@{}", sub.0), Units::Widths(widths));
+                units.insert(names::regressor_widths(&sub.0), Units::Widths(widths));
                 siblings += embedding(sub);
             }
         }

@@ -1,7 +1,7 @@
 //! Flat models for the cases of folding and sampling and for whole programs.
 
 use super::dice::Dice;
-use crate::argn::{FlatModel, ModelError, ModelSize, ModelUnits, initialise};
+use crate::argn::{FlatModel, Model as _, ModelError, ModelSize, ModelUnits, initialise};
 use crate::schema::SubColumnName;
 
 /// A flat model with what its cases need.

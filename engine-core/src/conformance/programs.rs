@@ -7,7 +7,7 @@ use super::case::{Case, CaseError, Rule, rows};
 use super::cases::batch::table;
 use super::dice::Dice;
 use super::models::{Model, small};
-use crate::argn::Objective;
+use crate::argn::{Model as _, Objective};
 use crate::backend::{HostData, Run};
 use crate::ir::ops::sampling::{OrderedSample, Reports};
 use crate::ir::{

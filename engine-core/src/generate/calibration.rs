@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::loaded::LoadedModel;
 use super::plan::DrawSite;
 use super::{Cells, GenerateError};
-use crate::argn::FlatModel;
+use crate::argn::Model;
 use crate::backend::Backend;
 use crate::ir::ops::sampling::{Cell, Reports, SamplingRules};
 use crate::random::{Purpose, Stream};
@@ -49,7 +49,7 @@ struct Sample {
 /// [`GenerateError::ParameterCount`] when the parameters are another model's; otherwise the device fails.
 pub fn calibrate_biases(
     backend: &Arc<dyn Backend>,
-    (model, params): (&FlatModel, &[f32]),
+    (model, params): (&dyn Model, &[f32]),
     flexible: bool,
     (training, validation): (&CodeTable, &CodeTable),
     seed: u64,
@@ -62,11 +62,7 @@ pub fn calibrate_biases(
     };
     let (training, validation) = (sample(training), sample(validation));
     let load = |params: &[f32]| LoadedModel::new(Arc::clone(backend), model, params, flexible);
-    let biases = model.sub_columns().iter().map(|(name, _)| {
-        let bias = format!("predictors.predictors.{name}.bias");
-        model.layout().find(&bias).map_or(0..0, |p| p.view.range())
-    });
-    let biases: Vec<Range<usize>> = biases.collect();
+    let biases: Vec<Range<usize>> = model.predictor_biases().iter().map(|b| b.range()).collect();
     let first = load(params)?;
     let counted = training.counted(&first);
     let before = validation.log_likelihood(&first)?;
@@ -260,8 +256,13 @@ mod tests {
         let (training, validation) = (rows(1), rows(2));
         let new = calibrate_biases(&backend, (&model, &params), false, (&training, &validation), seed);
         let new = new.unwrap().expect("random parameters are far from calibrated");
-        let biases = |name: &str| name.starts_with("predictors.predictors.") && name.ends_with(".bias");
-        for param in model.layout().params().iter().filter(|p| !biases(&p.name)) {
+        let biases = model.predictor_biases();
+        for param in model
+            .layout()
+            .params()
+            .iter()
+            .filter(|p| !biases.contains(&p.view))
+        {
             assert_eq!(
                 new[param.view.range()],
                 params[param.view.range()],

@@ -7,7 +7,7 @@ use super::loaded::LoadedModel;
 use super::order::GenerationOrder;
 use super::plan::{DrawSite, Plan};
 use super::{Cells, GenerateError};
-use crate::argn::FlatModel;
+use crate::argn::Model;
 use crate::backend::Backend;
 use crate::ir::ops::sampling::{FixedProbability, Parity, Reports, SamplingRules};
 use crate::schema::CodeTable;
@@ -88,7 +88,7 @@ impl Generator {
     /// [`GenerateError`] says which option or parameter is wrong, or why the device fails.
     pub fn new(
         backend: Arc<dyn Backend>,
-        model: &FlatModel,
+        model: &dyn Model,
         params: &[f32],
         options: &GenerateOptions,
     ) -> Result<Self, GenerateError> {

@@ -5,10 +5,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::plan::{DrawSite, Drawn, Plan};
 use super::{Cells, GenerateError};
-use crate::argn::FlatModel;
+use crate::argn::Model;
 use crate::backend::{Backend, BackendError, Buffer, HostData, Run};
 use crate::ir::ops::sampling::{Cell, FoldedModel, Reports, SampleInputs, SamplingRules};
-use crate::ir::{FoldError, Folded, fold_inference, sample_program};
+use crate::ir::{FoldError, Folded, ParamView, fold_inference, sample_program};
 use crate::resident::{Compiled, Resident};
 use crate::schema::{CodeColumn, CodeTable};
 
@@ -66,7 +66,7 @@ impl LoadedModel {
     /// [`GenerateError::ParameterCount`] when the parameters are another model's; otherwise the device fails.
     pub fn new(
         backend: Arc<dyn Backend>,
-        model: &FlatModel,
+        model: &dyn Model,
         params: &[f32],
         flexible: bool,
     ) -> Result<Self, GenerateError> {
@@ -77,7 +77,7 @@ impl LoadedModel {
     /// [`Self::new`], fastest where columns are drawn in `layout`.
     pub(super) fn laid_out(
         backend: Arc<dyn Backend>,
-        model: &FlatModel,
+        model: &dyn Model,
         params: &[f32],
         flexible: bool,
         layout: &[usize],
@@ -426,7 +426,7 @@ fn columns_of(folded: &FoldedModel) -> Vec<Range<usize>> {
 }
 
 /// The sub-columns called `nan`, by column.
-fn null_flags(model: &FlatModel, folded: &FoldedModel) -> Vec<Option<usize>> {
+fn null_flags(model: &dyn Model, folded: &FoldedModel) -> Vec<Option<usize>> {
     let mut flags = vec![None; model.columns().len()];
     for (s, (name, _)) in model.sub_columns().iter().enumerate() {
         if name.sub() == "nan" {
@@ -437,14 +437,11 @@ fn null_flags(model: &FlatModel, folded: &FoldedModel) -> Vec<Option<usize>> {
 }
 
 /// The most frequent code of each sub-column, by the bias of its predictor.
-fn fillers(model: &FlatModel, params: &[f32]) -> Vec<u32> {
-    let layout = model.layout();
-    let filler = |name: &crate::schema::SubColumnName| {
-        let bias = format!("predictors.predictors.{name}.bias");
-        let bias = layout.params().iter().find(|p| p.name == bias);
-        let values = bias.map_or(&[][..], |p| &params[p.view.range()]);
+fn fillers(model: &dyn Model, params: &[f32]) -> Vec<u32> {
+    let filler = |bias: ParamView| {
+        let values = &params[bias.range()];
         let best = (0..values.len()).max_by(|a, b| values[*a].total_cmp(&values[*b]).then(b.cmp(a)));
         best.unwrap_or(0) as u32
     };
-    model.sub_columns().iter().map(|(name, _)| filler(name)).collect()
+    model.predictor_biases().into_iter().map(filler).collect()
 }

@@ -6,7 +6,7 @@
 //!
 //! ```no_run
 //! use std::sync::Arc;
-//! use engine_core::argn::FlatModel;
+//! use engine_core::argn::Model;
 //! use engine_core::backend::Backend;
 //! use engine_core::generate::{Cells, GenerateError, JointQuery, LoadedModel, ProbabilityOptions};
 //! use engine_core::schema::CodeTable;
@@ -14,7 +14,7 @@
 //! /// Probabilities of the last column's codes given all others, `[rows, codes]`.
 //! fn last_column(
 //!     backend: Arc<dyn Backend>,
-//!     model: &FlatModel,
+//!     model: &dyn Model,
 //!     params: &[f32],
 //!     rows: &CodeTable,
 //! ) -> Result<Vec<f64>, GenerateError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::loaded::LoadedModel;
 use super::plan::DrawSite;
 use super::{Cells, GenerateError};
-use crate::argn::FlatModel;
+use crate::argn::Model;
 use crate::backend::Backend;
 use crate::ir::ops::sampling::{Reports, SamplingRules};
 use crate::schema::CodeTable;
@@ -43,7 +43,7 @@ pub struct Replay {
 /// [`GenerateError::ReplayLength`] when a matrix does not fit; other variants as in [`super::Generator::new`].
 pub fn replay(
     backend: Arc<dyn Backend>,
-    (model, params): (&FlatModel, &[f32]),
+    (model, params): (&dyn Model, &[f32]),
     order: &[usize],
     rules: SamplingRules,
     inputs: ReplayInputs<'_>,

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::*;
-use crate::argn::FlatModel;
+use crate::argn::{FlatModel, Model};
 use crate::backend::Run;
 use crate::encode::{
     BinnedStats, CategoricalStats, ColumnStats, Compat, DiscreteStats, EncodingStats, EncodingType, Place,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::argn::Objective;
+use crate::argn::{Model as _, Objective};
 use crate::backend::Run;
 use crate::fixtures::{mixed_model, random_params, random_table};
 use crate::ir::{Interpreter, LossWeight, Program, RefBuffer, Resource, ResourceKind, Tensor, differentiate};

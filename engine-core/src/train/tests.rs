@@ -2,7 +2,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::*;
-use crate::argn::{FlatModel, Objective, initialise};
+use crate::argn::{FlatModel, Model, Objective, initialise};
 use crate::backend::{HostData, Run};
 use crate::fixtures::{mixed_model, model, pair_model, random_table, related_table};
 use crate::ir::Program;

@@ -12,7 +12,7 @@ use super::schedule::Plateau;
 use super::session::{Limits, Session};
 use super::state::{Counters, StopReason, TrainState};
 use super::stopping::EarlyStopping;
-use crate::argn::{FlatModel, initialise};
+use crate::argn::{FlatModel, Model, initialise};
 use crate::backend::Backend;
 use crate::schema::CodeTable;
 

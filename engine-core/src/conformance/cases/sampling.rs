@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::argn::Model as _;
 use crate::backend::Run;
 use crate::conformance::case::{Case, CaseError, Rule, Setup, rows};
 use crate::conformance::dice::Dice;

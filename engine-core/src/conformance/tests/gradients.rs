@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::argn::Model as _;
 use crate::backend::Run;
 use crate::conformance::case::rows;
 use crate::conformance::cases::embedding::tables;

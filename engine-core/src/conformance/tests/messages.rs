@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::argn::{FlatModel, ModelSize, ModelUnits, Objective};
+use crate::argn::{FlatModel, Model, ModelSize, ModelUnits, Objective};
 use crate::backend::HostData;
 use crate::conformance::case::{reference_buffers, rows};
 use crate::conformance::cases::linear::{Columns, grouped};

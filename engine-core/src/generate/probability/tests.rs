@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::enumerate::Combinations;
 use super::*;
-use crate::argn::{FlatModel, ModelUnits, Units};
+use crate::argn::{FlatModel, Model, ModelUnits, Units, names};
 use crate::fixtures::random_params;
 use crate::generate::{Cells, GenerateError, LoadedModel};
 use crate::ir::ops::sampling::{Cell, FixedProbability};
@@ -22,10 +22,10 @@ fn small_model(flag: &str) -> FlatModel {
     for (c, subs) in columns.iter().enumerate() {
         for (sub, cardinality) in *subs {
             let name = SubColumnName::new("tgt", c, c, sub);
-            units.0.insert(format!("embedder@{name}"), Units::Width(3));
+            units.0.insert(names::embedding_width(&name), Units::Width(3));
             units
                 .0
-                .insert(format!("regressor@{name}"), Units::Widths(vec![6]));
+                .insert(names::regressor_widths(&name), Units::Widths(vec![6]));
             sub_columns.push((name, *cardinality));
         }
     }

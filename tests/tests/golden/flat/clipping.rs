@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use engine_core::argn::Model;
 use engine_core::ir::ops::embedding::EmbeddingGrad;
 use engine_core::ir::ops::linear::{GroupedLinearGradParams, Layer, OrderedLinearGradParams};
 use engine_core::ir::{LossWeight, Node, ParamView, Program, differentiate};

@@ -1,5 +1,6 @@
 //! Logits and losses of the recorded batch in both column orders.
 
+use engine_core::argn::Model;
 use engine_core::backend::{HostData, Run};
 use engine_core::ir::{Interpreter, RefBuffer, Tensor};
 

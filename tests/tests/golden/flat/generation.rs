@@ -1,5 +1,6 @@
 //! The recorded generations, draw by draw: plain, with seeds, imputed, rebalanced.
 
+use engine_core::argn::Model;
 use engine_core::backend::Run;
 use engine_core::encode::{self, Positions};
 use engine_core::generate::{Replay, ReplayInputs, replay};
@@ -201,7 +202,7 @@ fn replayed(case: &Case, run: &str, device: &Device) -> Outcome {
         uniforms: Some(&uniforms),
         ..ReplayInputs::default()
     };
-    let model = (&loaded.model, &loaded.weights[..]);
+    let model: (&dyn Model, _) = (&loaded.model, &loaded.weights[..]);
     let (order, rules) = (recorded.order()?, recorded.rules()?);
     let ours = replay(device.backend.clone(), model, &order, rules, inputs)?;
     let mut report = Report::default();

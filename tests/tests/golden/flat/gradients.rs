@@ -1,5 +1,6 @@
 //! Gradients of the mean loss of the first rows of the batch.
 
+use engine_core::argn::Model;
 use engine_core::backend::Run;
 use engine_core::ir::{LossWeight, Program, differentiate};
 use serde_json::Value;

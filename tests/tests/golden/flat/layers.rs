@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine_core::argn::{FlatModel, ModelSize, ModelUnits};
+use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits};
 
 use super::loaded::sub_columns;
 use crate::compare::{Outcome, Report};

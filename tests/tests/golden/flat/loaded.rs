@@ -1,6 +1,6 @@
 //! The model of a case with its recorded weights.
 
-use engine_core::argn::{FlatModel, ModelUnits};
+use engine_core::argn::{FlatModel, Model, ModelUnits};
 use engine_core::backend::HostData;
 use engine_core::ir::ParamLayout;
 use engine_core::schema::SubColumnName;

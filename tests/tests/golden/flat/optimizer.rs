@@ -1,5 +1,6 @@
 //! AdamW: the weights after one step, the losses over five.
 
+use engine_core::argn::Model;
 use engine_core::backend::Run;
 
 use super::gradients::{GRADIENT_ROWS, all_fingerprints, gradient_program};

@@ -1,5 +1,6 @@
 //! The recorded generations of a case: what was asked, and every forward pass.
 
+use engine_core::argn::Model;
 use engine_core::encode::{RareReplacement, TableStats};
 use engine_core::generate::{
     Cells, GenerateOptions, OrderRequest, imputed_codes, merge_rules, rare_codes, rebalanced_codes,

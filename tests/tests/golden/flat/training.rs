@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
+use engine_core::argn::Model;
 use engine_core::encode::TableStats;
 use engine_core::schema::{CodeColumn, CodeTable};
 use engine_core::train::{

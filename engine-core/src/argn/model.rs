@@ -1,0 +1,96 @@
+//! What training, generation and the model store know of a model, whatever its kind.
+
+use std::fmt;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::flat::FlatModel;
+use super::sizes::{ModelSize, ModelUnits, SizeError};
+use crate::ir::ops::sampling::FoldSource;
+use crate::ir::{BuildError, GradError, ParamLayout, ParamView, Program};
+use crate::schema::{ColumnOrderKind, SubColumnName};
+
+/// A model: names, cardinalities and layers as programs. It holds no weights; they live in an arena of layout [`Self::layout`], which
+/// programs call `params`.
+pub trait Model: fmt::Debug + Send + Sync {
+    /// Layout of the arena of parameters.
+    fn layout(&self) -> &Arc<ParamLayout>;
+
+    /// Names and cardinalities of the sub-columns, in model order.
+    fn sub_columns(&self) -> &[(SubColumnName, usize)];
+
+    /// Names of the columns, in model order.
+    fn columns(&self) -> &[String];
+
+    /// In which orders of the columns it is trained.
+    fn order(&self) -> ColumnOrderKind;
+
+    /// The bias of each sub-column's logits, one number a code, in model order: what is drawn where nothing else is known.
+    fn predictor_biases(&self) -> Vec<ParamView>;
+
+    /// The forward pass over given codes and ranks of the columns, as in evaluation. Resource: `params`. Inputs: `codes` `u32[B, S]`,
+    /// `ranks` `u32[1, C]`. Results: `logits` `f32[B, sum of cardinalities]`, `losses` `f32[B, S]`, `loss` `f32[B, 1]`.
+    ///
+    /// # Errors
+    /// [`ModelError::Build`] when a layer does not fit.
+    fn forward(&self) -> Result<Program, ModelError>;
+
+    /// The layers that are folded for generation.
+    fn fold_source(&self) -> FoldSource;
+}
+
+/// The kinds of models. Another kind is another folder and another arm here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ModelKind {
+    /// One row per subject, without context.
+    #[default]
+    Flat,
+}
+
+/// What a model is built from.
+#[derive(Debug, Clone)]
+pub struct ModelParts<'a> {
+    /// Names and cardinalities of the sub-columns, in model order.
+    pub sub_columns: Vec<(SubColumnName, usize)>,
+    /// Widths of the layers.
+    pub units: &'a ModelUnits,
+    /// In which orders of the columns it is trained.
+    pub order: ColumnOrderKind,
+    /// Where the biases of the predictors start, if given (the logarithms of the codes' shares); uniformly otherwise.
+    pub predictor_biases: Option<&'a [Arc<[f32]>]>,
+}
+
+impl ModelKind {
+    /// Widths of the layers of a new model.
+    pub fn units(self, size: ModelSize, sub_columns: &[(SubColumnName, usize)]) -> ModelUnits {
+        match self {
+            Self::Flat => ModelUnits::flat(size, sub_columns),
+        }
+    }
+
+    /// Builds a model of this kind.
+    ///
+    /// # Errors
+    /// [`ModelError::Sizes`] when the widths lack a layer.
+    pub fn build(self, parts: ModelParts<'_>) -> Result<Arc<dyn Model>, ModelError> {
+        Ok(match self {
+            Self::Flat => Arc::new(FlatModel::build(parts)?),
+        })
+    }
+}
+
+/// Why a model cannot be built.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The map of widths does not fit.
+    #[error(transparent)]
+    Sizes(#[from] SizeError),
+    /// A layer does not fit.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// A gradient is missing.
+    #[error(transparent)]
+    Gradient(#[from] GradError),
+}

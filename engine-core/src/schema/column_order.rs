@@ -1,0 +1,33 @@
+//! In which orders of its columns a model is trained.
+
+use serde::{Deserialize, Serialize};
+
+/// In which orders of the columns a model is trained. Files say it by one word of truth: whether the order is free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(from = "bool", into = "bool")]
+pub enum ColumnOrderKind {
+    /// Each batch draws its own order: an any-order model, whose rows can be generated in every order.
+    #[default]
+    Any,
+    /// Columns as they stand in the model: a fixed-order model, which knows no other order.
+    Fixed,
+}
+
+impl ColumnOrderKind {
+    /// Whether every order of the columns is known.
+    pub fn is_any(self) -> bool {
+        self == Self::Any
+    }
+}
+
+impl From<bool> for ColumnOrderKind {
+    fn from(any: bool) -> Self {
+        if any { Self::Any } else { Self::Fixed }
+    }
+}
+
+impl From<ColumnOrderKind> for bool {
+    fn from(kind: ColumnOrderKind) -> Self {
+        kind.is_any()
+    }
+}
