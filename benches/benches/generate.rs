@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use engine_benches::{CENSUS, backends, criterion, model, report, sized};
-use engine_core::argn::{FlatModel, Model, ModelSize, initialise};
+use engine_core::argn::{FlatModel, Model, ModelSize};
 use engine_core::backend::Backend;
 use engine_core::generate::{GenerateOptions, Generator};
+use engine_core::ir::initialise;
 use engine_core::reference::ReferenceBackend;
 use engine_core::schema::CodeTable;
 

@@ -2,7 +2,7 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use engine_benches::{
-    Bound, CENSUS, CENSUS_ROWS, backends, criterion, model, objective, report, sized, table,
+    Bound, CENSUS, CENSUS_ROWS, backends, census_steps, criterion, model, report, sized, table,
 };
 use engine_core::argn::{Model, ModelSize};
 use engine_core::backend::{Backend, Run};
@@ -33,7 +33,11 @@ fn training_step(c: &mut Criterion) {
                     model.layout().len()
                 ),
             );
-            let program = model.training_step(objective(rows)).expect("a training step");
+            let program = model
+                .train_programs(census_steps(rows))
+                .expect("programs")
+                .training_step()
+                .expect("a training step");
             let mut step = Bound::new(backend.as_ref(), &program, rows, &codes, 1).expect("a compiled step");
             let mut next = 0;
             group.bench_function(BenchmarkId::new(format!("{size:?}"), rows), |b| {

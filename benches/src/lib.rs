@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use criterion::Criterion;
 
-use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits, Objective, initialise};
+use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits};
 use engine_core::backend::{Backend, BackendError, Buffer, Executable, HostData, Run};
-use engine_core::ir::{Program, ResourceKind, SampleSpec, fold_inference, sample_program};
+use engine_core::ir::{Program, ResourceKind, SampleSpec, fold_inference, initialise, sample_program};
 use engine_core::random::{Purpose, Stream};
 use engine_core::schema::{CodeColumn, CodeTable, SubColumnName};
 use engine_cpu::{CpuBackend, CpuOptions};
@@ -173,13 +173,9 @@ impl Bound {
     }
 }
 
-/// The objective of a flexible model over [`CENSUS_ROWS`] rows at a batch size.
-pub fn objective(batch: usize) -> Objective {
-    Objective {
-        steps_per_epoch: (CENSUS_ROWS / batch) as u32,
-        micro_batches: 1,
-        flexible: true,
-    }
+/// Steps of an epoch over [`CENSUS_ROWS`] rows at a batch size.
+pub fn census_steps(batch: usize) -> u32 {
+    (CENSUS_ROWS / batch) as u32
 }
 
 /// A program that draws rows, and the folded arena that it reads.

@@ -230,10 +230,12 @@ mod tests {
     use super::*;
     use crate::argn::Model as _;
     use crate::fixtures::{pair_model, related_table};
+    use crate::schema::ColumnOrderKind;
 
     #[test]
     fn it_refuses_what_does_not_fit() {
-        let program = pair_model().validation(false).unwrap();
+        let model = pair_model().with_order(ColumnOrderKind::Fixed);
+        let program = model.train_programs(1).unwrap().validation().unwrap();
         let mut executable = ReferenceBackend.compile(&program, 8).unwrap();
         let run = |executable: &mut Box<dyn Executable>, rows, params: usize| {
             let upload = |data| ReferenceBackend.upload(data).unwrap();

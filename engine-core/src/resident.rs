@@ -14,7 +14,7 @@ pub(crate) struct Compiled {
 /// Buffers on a device by name.
 #[derive(Debug, Default)]
 pub(crate) struct Resident {
-    buffers: Vec<(&'static str, Box<dyn Buffer>)>,
+    buffers: Vec<(String, Box<dyn Buffer>)>,
 }
 
 impl Compiled {
@@ -81,10 +81,10 @@ impl Resident {
     pub(crate) fn upload(
         &mut self,
         backend: &dyn Backend,
-        name: &'static str,
+        name: impl Into<String>,
         data: HostData,
     ) -> Result<(), BackendError> {
-        self.buffers.push((name, backend.upload(data)?));
+        self.buffers.push((name.into(), backend.upload(data)?));
         Ok(())
     }
 

@@ -5,9 +5,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use engine_core::argn::{FlatModel, ModelSize, ModelUnits, Objective, initialise};
+use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits};
 use engine_core::backend::{Backend, Buffer, HostData, Run};
-use engine_core::ir::ResourceKind;
+use engine_core::ir::{ResourceKind, initialise};
 use engine_core::schema::{CodeColumn, CodeTable, SubColumnName};
 use engine_cpu::{CpuBackend, CpuOptions};
 
@@ -41,12 +41,11 @@ fn allocations_of(size: ModelSize, steps: u32) -> usize {
     let sub_columns: Vec<_> = cardinalities.iter().enumerate().map(name).collect();
     let model =
         FlatModel::new(sub_columns.clone(), &ModelUnits::flat(size, &sub_columns), None).expect("a model");
-    let objective = Objective {
-        steps_per_epoch: 4,
-        micro_batches: 1,
-        flexible: true,
-    };
-    let program = model.training_step(objective).expect("a training step");
+    let program = model
+        .train_programs(4)
+        .expect("programs")
+        .training_step()
+        .expect("a training step");
     let columns = cardinalities
         .iter()
         .map(|v| CodeColumn::from_codes(*v, (0..200).map(|r| r % *v as u32)));

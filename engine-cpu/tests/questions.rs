@@ -3,10 +3,11 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits, initialise};
+use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits};
 use engine_core::generate::{
     Cells, DrawSite, Joint, JointQuery, LoadedModel, LogProbQuery, LogProbs, ProbabilityOptions,
 };
+use engine_core::ir::initialise;
 use engine_core::ir::ops::sampling::{Cell, Reports, SamplingRules};
 use engine_core::schema::SubColumnName;
 use engine_cpu::{CpuBackend, CpuOptions};

@@ -9,7 +9,7 @@ mod census;
 use std::sync::Arc;
 
 use census::{Result, model, table, time, upload};
-use engine_core::argn::{ModelSize, Objective};
+use engine_core::argn::{Model, ModelSize};
 use engine_core::backend::{Backend, Buffer, HostData, Run};
 use engine_core::schema::CodeTable;
 use engine_kernels_cuda::{CudaBackend, CudaOptions};
@@ -59,12 +59,9 @@ fn training(
     rows: u32,
     table: &Arc<CodeTable>,
 ) -> Result<(f64, HostData)> {
-    let objective = Objective {
-        steps_per_epoch: TABLE_ROWS as u32 / rows,
-        micro_batches: 1,
-        flexible: true,
-    };
-    let program = model(size)?.training_step(objective)?;
+    let program = model(size)?
+        .train_programs(TABLE_ROWS as u32 / rows)?
+        .training_step()?;
     let mut buffers: Vec<Box<dyn Buffer>> = upload(backend, &program, table, STEPS as usize)?;
     let run = Run {
         steps: STEPS,

@@ -5,11 +5,11 @@ mod host;
 
 use std::sync::Arc;
 
-use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits, Objective, initialise};
+use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits};
 use engine_core::backend::{Backend, Buffer, HostData, Run};
 use engine_core::generate::{Cells, DrawSite, LoadedModel};
 use engine_core::ir::ops::sampling::{Reports, SamplingRules};
-use engine_core::ir::{Program, ResourceKind};
+use engine_core::ir::{Program, ResourceKind, initialise};
 use engine_core::random::{Purpose, Stream};
 use engine_core::reference::ReferenceBackend;
 use engine_core::schema::{CodeColumn, CodeTable, SubColumnName};
@@ -88,13 +88,10 @@ fn distance(got: &[f32], want: &[f32]) -> f64 {
 }
 
 fn trains_as_the_reference(backend: &CudaBackend, cardinalities: &[usize], rows: u32) {
-    let objective = Objective {
-        steps_per_epoch: 2,
-        micro_batches: 1,
-        flexible: true,
-    };
     let program = model(cardinalities)
-        .training_step(objective)
+        .train_programs(2)
+        .expect("programs")
+        .training_step()
         .expect("a training step");
     let table = table(cardinalities, 2 * rows as usize);
     let got = trained(backend, &program, &table, rows);
@@ -162,14 +159,11 @@ fn wide_models_draw_the_codes_of_the_reference() {
 #[test]
 fn a_table_that_does_not_fit_is_read_from_main_memory() {
     let cardinalities = [3, 300, 200];
-    let objective = Objective {
-        steps_per_epoch: 100,
-        micro_batches: 1,
-        flexible: true,
-    };
     let rows = 2_000_000;
     let program = model(&cardinalities)
-        .training_step(objective)
+        .train_programs(100)
+        .expect("programs")
+        .training_step()
         .expect("a training step");
     let table = table(&cardinalities, rows);
     let (large, _) = host(1 << 30);

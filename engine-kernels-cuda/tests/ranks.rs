@@ -5,10 +5,10 @@ mod host;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits, Objective, initialise};
+use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits};
 use engine_core::backend::{Backend, BackendError, Buffer, HostData, Run};
 use engine_core::conformance;
-use engine_core::ir::ResourceKind;
+use engine_core::ir::{ResourceKind, initialise};
 use engine_core::random::{Purpose, Stream};
 use engine_core::schema::{CodeColumn, CodeTable, SubColumnName};
 use engine_core::train::{
@@ -89,11 +89,13 @@ fn train(backend: &dyn Backend, micro_batches: usize, epochs: f64, start: Start)
         learning_rate: 3e-3,
     };
     let model = model();
+    let steps = plan.micro_batches_per_epoch();
+    let data = |name, table| model.train_data(name, &table).expect("codes of the model");
     let training = Training {
         backend,
-        model: &model,
-        training: table(190, 1),
-        validation: table(41, 2),
+        programs: model.train_programs(steps).expect("programs"),
+        training: data("training", table(190, 1)),
+        validation: data("validation", table(41, 2)),
         options: TrainOptions {
             max_epochs: epochs,
             ..TrainOptions::new(5, plan)
@@ -192,12 +194,11 @@ fn a_table_in_main_memory_is_there_once() {
 
 /// Buffers of a training step, and its program.
 fn step(backend: &dyn Backend, table: &Arc<CodeTable>) -> (engine_core::ir::Program, Vec<Box<dyn Buffer>>) {
-    let objective = Objective {
-        steps_per_epoch: 3,
-        micro_batches: 1,
-        flexible: true,
-    };
-    let program = model().training_step(objective).expect("a training step");
+    let program = model()
+        .train_programs(3)
+        .expect("programs")
+        .training_step()
+        .expect("a training step");
     let data = |kind: &ResourceKind, name: &str| match kind {
         ResourceKind::Arena(layout) if name == "params" => HostData::F32(initialise(layout, 1)),
         ResourceKind::Arena(layout) => HostData::F32(vec![0.0; layout.len()]),
@@ -254,7 +255,11 @@ fn a_code_outside_its_cardinality_is_told_and_ends_nothing() {
     columns[2] = CodeColumn::from_codes(9, (0..60).map(|r| if r == 59 { 8 } else { 0 }));
     let bad = Arc::new(CodeTable::new(columns, 60).expect("columns of equal length"));
     let model = model();
-    let program = model.validation(true).expect("a validation");
+    let program = model
+        .train_programs(1)
+        .expect("programs")
+        .validation()
+        .expect("a validation");
     let layout = Arc::clone(model.layout());
     let mut executable = backend.compile(&program, 30).expect("a program");
     let mut run = |table: &Arc<CodeTable>| {

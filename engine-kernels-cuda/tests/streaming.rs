@@ -5,10 +5,10 @@ mod host;
 
 use std::sync::Arc;
 
-use engine_core::argn::{FlatModel, ModelSize, ModelUnits, Objective, initialise};
+use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits};
 use engine_core::backend::{Backend, Buffer, HostData, Run};
 use engine_core::ir::ops::batch::{GatherRows, Reading};
-use engine_core::ir::{Builder, Program, ResourceKind};
+use engine_core::ir::{Builder, Program, ResourceKind, initialise};
 use engine_core::random::{Purpose, Stream};
 use engine_core::schema::{CodeColumn, CodeTable, SubColumnName};
 use engine_kernels_cuda::{CudaBackend, CudaOptions};
@@ -93,12 +93,11 @@ fn a_training_over_a_streamed_table_ends_with_the_same_bytes() {
     let sub_columns: Vec<_> = cardinalities.iter().enumerate().map(name).collect();
     let units = ModelUnits::flat(ModelSize::Small, &sub_columns);
     let model = FlatModel::new(sub_columns, &units, None).expect("a model");
-    let objective = Objective {
-        steps_per_epoch: (ROWS / 19) as u32,
-        micro_batches: 1,
-        flexible: true,
-    };
-    let program = model.training_step(objective).expect("a training step");
+    let program = model
+        .train_programs((ROWS / 19) as u32)
+        .expect("programs")
+        .training_step()
+        .expect("a training step");
     let table = table(&cardinalities);
     let want = numbers(&resident(), &program, &table, &runs());
     for fetch_ahead in [true, true, true, false] {

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use engine_core::argn::{FlatModel, ModelSize, ModelUnits, Objective, initialise};
+use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits};
 use engine_core::backend::{Backend, Buffer, HostData, Run};
-use engine_core::ir::{Program, ResourceKind};
+use engine_core::ir::{Program, ResourceKind, initialise};
 use engine_core::random::{Purpose, Stream};
 use engine_core::schema::{CodeColumn, CodeTable, SubColumnName};
 use engine_kernels_cuda::{CudaBackend, CudaError, CudaOptions};
@@ -80,12 +80,11 @@ fn gradients_are_as_near_as_tf32_allows() {
     };
     let has_tensor_cores = rounded.device().device.contains("tensor cores");
     for size in [ModelSize::Small, ModelSize::Medium, ModelSize::Large] {
-        let objective = Objective {
-            steps_per_epoch: 1,
-            micro_batches: 1,
-            flexible: true,
-        };
-        let program = model(size).gradient(objective).expect("a gradient");
+        let program = model(size)
+            .train_programs(1)
+            .expect("programs")
+            .gradient(1)
+            .expect("a gradient");
         let (want, got) = (gradients(&plain, &program), gradients(&rounded, &program));
         let square = |x: f64| x * x;
         let norm: f64 = want.iter().map(|w| square(f64::from(*w))).sum();

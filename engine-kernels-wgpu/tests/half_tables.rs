@@ -6,10 +6,10 @@
 mod common;
 
 use common::{backend, model};
-use engine_core::argn::{Model, ModelSize, initialise};
+use engine_core::argn::{Model, ModelSize};
 use engine_core::backend::{Backend, Buffer, HostData, Run};
 use engine_core::ir::ops::sampling::{Cell, Reports, SampleInputs};
-use engine_core::ir::{Program, SampleSpec, fold_inference, sample_program};
+use engine_core::ir::{Program, SampleSpec, fold_inference, initialise, sample_program};
 use engine_kernels_wgpu::{WgpuBackend, WgpuOptions};
 
 const CARDINALITIES: [usize; 6] = [71, 10, 103, 17, 8, 3];

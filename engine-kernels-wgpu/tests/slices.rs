@@ -5,9 +5,9 @@ mod common;
 use std::sync::Arc;
 
 use common::{backend, model, table, training_step};
-use engine_core::argn::{ModelSize, initialise};
+use engine_core::argn::ModelSize;
 use engine_core::backend::{Backend, Buffer, HostData, Run};
-use engine_core::ir::{Program, ResourceKind};
+use engine_core::ir::{Program, ResourceKind, initialise};
 use engine_core::reference::ReferenceBackend;
 use engine_core::schema::CodeTable;
 use engine_kernels_wgpu::WgpuOptions;

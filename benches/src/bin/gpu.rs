@@ -22,8 +22,8 @@ use engine_api::{
     Device, FittedTabularArgn, SampleOptions, TabularArgn, TrainReport, Workspace, silent, stages,
 };
 use engine_api::{ModelState, TrainSettings};
-use engine_benches::{Bound, CENSUS, model, objective, quick, sampler, sized, table};
-use engine_core::argn::ModelSize;
+use engine_benches::{Bound, CENSUS, model, quick, sampler, sized, table};
+use engine_core::argn::{Model, ModelSize};
 use engine_core::backend::{Backend, Run};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -162,14 +162,13 @@ fn census(setting: &Setting, workspace: &Workspace) -> Outcome<[Figure; 2]> {
 fn training_rows(setting: &Setting, backend: &dyn Backend) -> Outcome<Figure> {
     let rows = sized(1_000_000, 20_000);
     let model = model(ModelSize::Medium, &CENSUS);
-    let mut objective = objective(BATCH);
-    objective.steps_per_epoch = (rows / BATCH) as u32;
-    let program = model.training_step(objective)?;
+    let steps = (rows / BATCH) as u32;
+    let program = model.train_programs(steps)?.training_step()?;
     let mut bound = Bound::new(backend, &program, BATCH, &table(&CENSUS, rows), 1 << 10)?;
     let mut next = 0;
     let mut epoch = |_| -> Outcome<f64> {
         let begin = Instant::now();
-        let last = next + objective.steps_per_epoch;
+        let last = next + steps;
         while next < last {
             let run = Run {
                 first_step: next,
@@ -181,7 +180,7 @@ fn training_rows(setting: &Setting, backend: &dyn Backend) -> Outcome<Figure> {
             next += run.steps;
         }
         bound.wait()?;
-        Ok(f64::from(objective.steps_per_epoch) * BATCH as f64 / begin.elapsed().as_secs_f64())
+        Ok(f64::from(steps) * BATCH as f64 / begin.elapsed().as_secs_f64())
     };
     epoch(0)?;
     Ok(Figure {

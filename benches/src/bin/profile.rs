@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use engine_benches::{Bound, CENSUS, model, sampler, sized, table};
-use engine_core::argn::{ModelSize, Objective};
+use engine_core::argn::{Model, ModelSize};
 use engine_core::backend::{Backend, BackendError, Run};
 use engine_core::ir::Program;
 
@@ -102,12 +102,9 @@ fn median(mut call: impl FnMut() -> Outcome<()>) -> Outcome<f64> {
 
 fn training(backend: &dyn Profiled, size: ModelSize, rows: usize) -> Outcome<()> {
     let table = table(&CENSUS, sized(TABLE_ROWS, 20_000));
-    let objective = Objective {
-        steps_per_epoch: (table.rows() / rows) as u32,
-        micro_batches: 1,
-        flexible: true,
-    };
-    let program = model(size, &CENSUS).training_step(objective)?;
+    let program = model(size, &CENSUS)
+        .train_programs((table.rows() / rows) as u32)?
+        .training_step()?;
     let steps = sized(STEPS, 2);
     let mut bound = Bound::new(backend, &program, rows, &table, steps as usize)?;
     let run = Run {

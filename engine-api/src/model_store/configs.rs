@@ -1,8 +1,10 @@
 //! `model-configs.json`, the layers of a model, and `training.json`, how it was trained.
 
-use engine_core::argn::{FlatModel, ModelSize, ModelUnits, empirical_biases};
+use std::sync::Arc;
+
+use engine_core::argn::{Model, ModelKind, ModelParts, ModelSize, ModelUnits, empirical_biases};
 use engine_core::encode::{TableStats, empirical_probabilities};
-use engine_core::schema::{CodeTable, SubColumnName};
+use engine_core::schema::{CodeTable, ColumnOrderKind, SubColumnName};
 use engine_core::train::Plan;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +15,9 @@ use crate::workspace::{Workspace, store};
 /// see it.
 pub const BATCH_SCALE: f64 = 1.0;
 
+/// The kind of model of a single table.
+const KIND: ModelKind = ModelKind::Flat;
+
 /// Content of `model-configs.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelConfigs {
@@ -20,8 +25,9 @@ pub struct ModelConfigs {
     pub model_id: String,
     /// Widths of the layers.
     pub model_units: ModelUnits,
-    /// Whether columns can be drawn in any order.
-    pub enable_flexible_generation: bool,
+    /// In which orders of the columns the model is trained: as many can be drawn.
+    #[serde(rename = "enable_flexible_generation")]
+    pub order: ColumnOrderKind,
 }
 
 /// Content of `training.json`.
@@ -41,11 +47,11 @@ pub struct TrainingFacts {
 
 impl ModelConfigs {
     /// The layers of a new model.
-    pub(crate) fn new(size: ModelSize, stats: &TableStats, flexible: bool) -> Self {
+    pub(crate) fn new(size: ModelSize, stats: &TableStats, order: ColumnOrderKind) -> Self {
         Self {
             model_id: size.id().to_owned(),
-            model_units: ModelUnits::flat(size, &named_sub_columns(stats)),
-            enable_flexible_generation: flexible,
+            model_units: KIND.units(size, &named_sub_columns(stats)),
+            order,
         }
     }
 
@@ -67,14 +73,18 @@ impl ModelConfigs {
         &self,
         stats: &TableStats,
         rows: Option<&CodeTable>,
-    ) -> Result<FlatModel, EngineError> {
+    ) -> Result<Arc<dyn Model>, EngineError> {
         let sub_columns = named_sub_columns(stats);
         let probabilities = rows
             .map(|rows| empirical_probabilities(stats, &[rows]))
             .transpose()?;
         let biases = probabilities.map(|p| empirical_biases(&p));
-        let model = FlatModel::new(sub_columns, &self.model_units, biases.as_deref())?;
-        Ok(model.with_order(self.enable_flexible_generation.into()))
+        Ok(KIND.build(ModelParts {
+            sub_columns,
+            units: &self.model_units,
+            order: self.order,
+            predictor_biases: biases.as_deref(),
+        })?)
     }
 }
 

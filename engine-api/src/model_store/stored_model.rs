@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use engine_core::argn::{FlatModel, Model};
+use engine_core::argn::{Model, ModelError};
 use engine_core::encode::{EncodeError, Positions, TableStats, decode};
 use engine_core::schema::{CodeColumn, CodeTable, DecodedValues};
 use engine_core::train::ProgressMessage;
@@ -23,7 +23,7 @@ pub struct StoredModel {
     pub(crate) stats: Arc<TableStats>,
     pub(crate) format: Arc<TableFormat>,
     pub(crate) configs: ModelConfigs,
-    pub(crate) model: FlatModel,
+    pub(crate) model: Arc<dyn Model>,
     pub(crate) params: Arc<[f32]>,
     pub(crate) progress: Vec<ProgressMessage>,
     pub(crate) training: Option<TrainingFacts>,
@@ -81,8 +81,8 @@ impl StoredModel {
     }
 
     /// The model as programs.
-    pub fn model(&self) -> &FlatModel {
-        &self.model
+    pub fn model(&self) -> &dyn Model {
+        self.model.as_ref()
     }
 
     /// All weights in one arena.
@@ -106,12 +106,10 @@ impl StoredModel {
     /// [`EngineError::Model`] when a layer does not fit.
     pub fn graph(&self) -> Result<String, EngineError> {
         let plan = self.training.map(|facts| facts.plan);
-        let objective = engine_core::argn::Objective {
-            steps_per_epoch: plan.map_or(1, |p| u32::try_from(p.steps_per_epoch).unwrap_or(u32::MAX)),
-            micro_batches: 1,
-            flexible: self.configs.enable_flexible_generation,
-        };
-        let (forward, step) = (self.model.forward()?, self.model.training_step(objective)?);
+        let steps = plan.map_or(1, |p| u32::try_from(p.steps_per_epoch).unwrap_or(u32::MAX));
+        let forward = self.model.forward()?;
+        let step = self.model.train_programs(steps)?.training_step();
+        let step = step.map_err(ModelError::from)?;
         Ok(format!("{forward}\n{step}"))
     }
 }

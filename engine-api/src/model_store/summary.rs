@@ -65,7 +65,7 @@ impl ModelSummary {
             training_rows: stats.no_of_training_records,
             validation_rows: stats.no_of_validation_records,
             model: model.configs().model_id.clone(),
-            flexible: model.configs().enable_flexible_generation,
+            flexible: model.configs().order.is_any(),
             parameters: model.params().len(),
             batch_size: facts.map(|f| f.plan.batch_size),
             seed: facts.map(|f| f.seed),

@@ -109,7 +109,8 @@ pub(crate) fn from_safetensors(
 
 #[cfg(test)]
 mod tests {
-    use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits, initialise};
+    use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits};
+    use engine_core::ir::initialise;
     use engine_core::schema::SubColumnName;
 
     use super::*;

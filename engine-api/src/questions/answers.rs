@@ -68,8 +68,8 @@ enum Query {
 impl Answers {
     /// Puts a model on a device.
     pub(crate) fn new(model: &StoredModel, device: &Device) -> Result<Self, EngineError> {
-        let flexible = model.configs.enable_flexible_generation;
-        let loaded = LoadedModel::new(device.open()?, &model.model, &model.params, flexible)?;
+        let flexible = model.model.order().is_any();
+        let loaded = LoadedModel::new(device.open()?, model.model(), &model.params, flexible)?;
         let stats = Arc::clone(&model.stats);
         let types = stats
             .columns

@@ -148,10 +148,10 @@ fn free(
         fixed: rare_codes(&model.stats, options.rare),
         parity: None,
         order: generation_order(&model.stats, &options.order)?,
-        flexible: model.configs.enable_flexible_generation,
+        flexible: model.model.order().is_any(),
         batch_rows: options.batch_rows,
     };
-    let mut generator = Generator::new(options.device.open()?, &model.model, &model.params, &generate)?;
+    let mut generator = Generator::new(options.device.open()?, model.model(), &model.params, &generate)?;
     // Looks at the number of rows before any thread is started.
     drop(generator.generate(rows)?);
     Ok(Drawing::Free(Box::new(generator)))

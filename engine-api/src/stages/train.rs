@@ -3,11 +3,11 @@
 use std::fs;
 use std::sync::Arc;
 
-use engine_core::argn::{FlatModel, Model};
+use engine_core::argn::Model;
 use engine_core::backend::Backend;
 use engine_core::encode::{Part, TableStats};
 use engine_core::generate::calibrate_biases;
-use engine_core::schema::CodeTable;
+use engine_core::schema::{CodeTable, ColumnOrderKind};
 use engine_core::train::{
     BackgroundSink, Plan, Start, StopReason, TableSize, TrainError, TrainOptions, TrainReport, TrainState,
     Training, data_points,
@@ -56,16 +56,12 @@ pub fn train(
         parameters: begin.model.layout().len(),
         data_points: data_points(&stats),
     };
-    let (seed, plan, flexible) = match &begin.start {
-        Start::Resume { state } => (state.counters.seed, state.counters.plan, state.counters.flexible),
-        _ => {
-            let plan = Plan::choose(table, settings.batch_size, settings.micro_batches);
-            (
-                workspace.stage_seed(settings.seed)?,
-                plan,
-                begin.configs.enable_flexible_generation,
-            )
-        }
+    let (seed, plan) = match &begin.start {
+        Start::Resume { state } => (state.counters.seed, state.counters.plan),
+        _ => (
+            workspace.stage_seed(settings.seed)?,
+            Plan::choose(table, settings.batch_size, settings.micro_batches),
+        ),
     };
     if !matches!(begin.start, Start::Resume { .. }) {
         write_json(&layout.model_store().join(store::CONFIGS), &begin.configs)?;
@@ -77,22 +73,20 @@ pub fn train(
         };
         write_json(&layout.model_store().join(store::TRAINING), &facts)?;
     }
-    let options = TrainOptions {
-        seed,
-        plan,
-        max_epochs: settings.max_epochs,
-        max_minutes: settings.max_minutes,
-        flexible,
-    };
     let checkpoints = Checkpoints::new(layout, Arc::clone(begin.model.layout()));
     let mut checkpoints = BackgroundSink::new(checkpoints).map_err(|source| TrainError::Sink { source })?;
-    let model = &begin.model;
+    let model = begin.model.as_ref();
     let training = Training {
         backend: backend.as_ref(),
-        model,
-        training: Arc::clone(training),
-        validation: Arc::clone(validation),
-        options,
+        programs: model.train_programs(plan.micro_batches_per_epoch())?,
+        training: model.train_data("training", training)?,
+        validation: model.train_data("validation", validation)?,
+        options: TrainOptions {
+            seed,
+            plan,
+            max_epochs: settings.max_epochs,
+            max_minutes: settings.max_minutes,
+        },
     };
     let report = training.run(begin.start, &mut checkpoints, &mut |progress| {
         watch(&Event::Training(progress))
@@ -103,7 +97,7 @@ pub fn train(
     // A resumed training ends as it was begun.
     let calibrates = TrainingFacts::load(workspace)?.is_some_and(|facts| facts.calibrate);
     if calibrates && report.reason != StopReason::Cancelled {
-        calibrate(layout, &backend, (model, flexible), (&tables.0, &tables.1), seed)?;
+        calibrate(layout, &backend, model, (&tables.0, &tables.1), seed)?;
     }
     Ok(report)
 }
@@ -112,7 +106,7 @@ pub fn train(
 fn calibrate(
     layout: &Layout,
     backend: &Arc<dyn Backend>,
-    (model, flexible): (&FlatModel, bool),
+    model: &dyn Model,
     tables: (&CodeTable, &CodeTable),
     seed: u64,
 ) -> Result<(), EngineError> {
@@ -122,7 +116,7 @@ fn calibrate(
         return Ok(());
     }
     let params = from_safetensors(&path, &bytes, model.layout())?;
-    let calibrated = calibrate_biases(backend, (model, &params), flexible, tables, seed)?;
+    let calibrated = calibrate_biases(backend, (model, &params), tables, seed)?;
     let params = calibrated.unwrap_or(params);
     let bytes = to_safetensors(model.layout(), &params, true).map_err(|source| TrainError::Sink {
         source: source.into(),
@@ -148,7 +142,7 @@ fn tables(
 /// A model and where its training begins.
 struct Beginning {
     configs: ModelConfigs,
-    model: FlatModel,
+    model: Arc<dyn Model>,
     start: Start,
 }
 
@@ -183,7 +177,8 @@ impl Beginning {
             _ => {}
         }
         remove_folder(&layout.model_data())?;
-        let configs = ModelConfigs::new(settings.model, stats, !settings.fixed_order);
+        let order = ColumnOrderKind::from(!settings.fixed_order);
+        let configs = ModelConfigs::new(settings.model, stats, order);
         let model = configs.model(stats, Some(training))?;
         Ok(Self {
             configs,
@@ -192,7 +187,12 @@ impl Beginning {
         })
     }
 
+    /// The orders of the columns are those of the state.
     fn resumed(configs: ModelConfigs, stats: &TableStats, state: TrainState) -> Result<Self, EngineError> {
+        let configs = ModelConfigs {
+            order: state.counters.order,
+            ..configs
+        };
         let model = configs.model(stats, None)?;
         Ok(Self {
             configs,

@@ -3,13 +3,14 @@
 //!
 //! [`Model`] is what the rest of the engine knows of a model; each kind ([`ModelKind`]) is a folder here.
 
+mod biases;
+mod data;
 mod flat;
-mod initialise;
 mod model;
 pub(crate) mod names;
 mod sizes;
 
-pub use flat::{DROPOUT_RATE, FlatModel, Objective};
-pub use initialise::{empirical_biases, initialise};
+pub use biases::empirical_biases;
+pub use flat::{DROPOUT_RATE, FlatModel};
 pub use model::{Model, ModelError, ModelKind, ModelParts};
 pub use sizes::{ModelSize, ModelUnits, SizeError, Units};

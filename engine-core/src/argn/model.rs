@@ -9,7 +9,8 @@ use super::flat::FlatModel;
 use super::sizes::{ModelSize, ModelUnits, SizeError};
 use crate::ir::ops::sampling::FoldSource;
 use crate::ir::{BuildError, GradError, ParamLayout, ParamView, Program};
-use crate::schema::{ColumnOrderKind, SubColumnName};
+use crate::schema::{CodeTable, ColumnOrderKind, SubColumnName};
+use crate::train::{TrainData, TrainPrograms};
 
 /// A model: names, cardinalities and layers as programs. It holds no weights; they live in an arena of layout [`Self::layout`], which
 /// programs call `params`.
@@ -35,6 +36,18 @@ pub trait Model: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`ModelError::Build`] when a layer does not fit.
     fn forward(&self) -> Result<Program, ModelError>;
+
+    /// What training needs, see [`TrainPrograms`]; the training loss shuffles the rows after so many micro-batches.
+    ///
+    /// # Errors
+    /// [`ModelError::Build`] when a layer does not fit.
+    fn train_programs(&self, micro_batches_per_epoch: u32) -> Result<TrainPrograms, ModelError>;
+
+    /// A table of codes as the losses of [`Self::train_programs`] read it; `table` is what errors call it, `training` or `validation`.
+    ///
+    /// # Errors
+    /// [`ModelError::SubColumns`] and [`ModelError::CodeOutOfRange`] when the table does not fit the model.
+    fn train_data(&self, table: &'static str, codes: &Arc<CodeTable>) -> Result<TrainData, ModelError>;
 
     /// The layers that are folded for generation.
     fn fold_source(&self) -> FoldSource;
@@ -80,7 +93,7 @@ impl ModelKind {
     }
 }
 
-/// Why a model cannot be built.
+/// Why a model cannot be built, or cannot be trained on a table.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum ModelError {
@@ -93,4 +106,31 @@ pub enum ModelError {
     /// A gradient is missing.
     #[error(transparent)]
     Gradient(#[from] GradError),
+    /// A table does not have the model's sub-columns.
+    #[error(
+        "the {table} table has {got} sub-columns, the model {expected}; encode the table with the model's statistics"
+    )]
+    SubColumns {
+        /// `training` or `validation`.
+        table: &'static str,
+        /// Sub-columns of the model.
+        expected: usize,
+        /// Sub-columns of the table.
+        got: usize,
+    },
+    /// A code lies outside its cardinality.
+    #[error(
+        "the {table} table holds code {code} in sub-column {sub_column}, whose cardinality is {cardinality}; encode the table \
+         with the model's statistics"
+    )]
+    CodeOutOfRange {
+        /// `training` or `validation`.
+        table: &'static str,
+        /// Name of the sub-column.
+        sub_column: String,
+        /// The code.
+        code: u32,
+        /// Number of codes.
+        cardinality: usize,
+    },
 }

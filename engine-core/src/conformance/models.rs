@@ -1,7 +1,8 @@
 //! Flat models for the cases of folding and sampling and for whole programs.
 
 use super::dice::Dice;
-use crate::argn::{FlatModel, Model as _, ModelError, ModelSize, ModelUnits, initialise};
+use crate::argn::{FlatModel, Model as _, ModelError, ModelSize, ModelUnits};
+use crate::ir::initialise;
 use crate::schema::SubColumnName;
 
 /// A flat model with what its cases need.

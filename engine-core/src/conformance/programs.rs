@@ -7,13 +7,15 @@ use super::case::{Case, CaseError, Rule, rows};
 use super::cases::batch::table;
 use super::dice::Dice;
 use super::models::{Model, small};
-use crate::argn::{Model as _, Objective};
+use crate::argn::Model as _;
 use crate::backend::{HostData, Run};
 use crate::ir::ops::sampling::{OrderedSample, Reports};
 use crate::ir::{
     Folded, LossWeight, Program, ResourceKind, SampleSpec, differentiate, fold_inference, sample_program,
 };
 use crate::privacy::clip;
+use crate::schema::ColumnOrderKind;
+use crate::train::TrainPrograms;
 
 /// Rows of the table that the programs read.
 const TABLE_ROWS: usize = 150;
@@ -22,14 +24,14 @@ pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
     let dice = &mut Dice::new(111);
     let mut cases = Vec::new();
     for model in small()? {
-        for flexible in [true, false] {
-            let data = ModelData::new(dice, model.clone(), flexible);
+        for order in [ColumnOrderKind::Any, ColumnOrderKind::Fixed] {
+            let data = ModelData::new(dice, model.clone(), order);
             data.push_forward(dice, &mut cases)?;
             data.push_training(&mut cases)?;
             data.push_clipped(&mut cases)?;
             data.push_update(dice, &mut cases)?;
         }
-        ModelData::new(dice, model, true).push_generation(dice, &mut cases)?;
+        ModelData::new(dice, model, ColumnOrderKind::Any).push_generation(dice, &mut cases)?;
     }
     Ok(cases)
 }
@@ -37,20 +39,19 @@ pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
 /// A model with a table and start values.
 struct ModelData {
     model: Model,
-    flexible: bool,
     table: HostData,
     params: Vec<f32>,
     seed: u64,
 }
 
 impl ModelData {
-    fn new(dice: &mut Dice, model: Model, flexible: bool) -> Self {
+    fn new(dice: &mut Dice, mut model: Model, order: ColumnOrderKind) -> Self {
+        model.flat = model.flat.with_order(order);
         let table = table(dice, TABLE_ROWS, &model.cardinalities);
         Self {
             params: model.params(dice.seed),
             table: HostData::Codes(Arc::new(table)),
             model,
-            flexible,
             seed: dice.seed,
         }
     }
@@ -62,16 +63,15 @@ impl ModelData {
     }
 
     fn label(&self, what: &str) -> String {
-        let order = if self.flexible { "flexible" } else { "fixed" };
+        let order = match self.model.flat.order() {
+            ColumnOrderKind::Any => "flexible",
+            ColumnOrderKind::Fixed => "fixed",
+        };
         format!("{}, {order} order, {what}, seed {}", self.model.label, self.seed)
     }
 
-    fn objective(&self, micro_batches: u32) -> Objective {
-        Objective {
-            steps_per_epoch: 4,
-            micro_batches,
-            flexible: self.flexible,
-        }
+    fn programs(&self) -> Result<TrainPrograms, CaseError> {
+        Ok(self.model.flat.train_programs(4)?)
     }
 
     /// Binds the resources by their names; what is not given starts at zero.
@@ -99,7 +99,7 @@ impl ModelData {
         let run = self.rows(33);
         let mut forward = self.case("forward", self.model.flat.forward()?, run, "given codes");
         let count = self.model.flat.columns().len();
-        let ranks = if self.flexible {
+        let ranks = if self.model.flat.order().is_any() {
             dice.permutation(count)
         } else {
             (0..count as u32).collect()
@@ -112,14 +112,14 @@ impl ModelData {
             first_row: 60,
             ..self.rows(31)
         };
-        let program = self.model.flat.validation(self.flexible)?;
+        let program = self.programs()?.validation()?;
         cases.push(self.case("validation", program, run, "sequential"));
         Ok(())
     }
 
     fn push_training(&self, cases: &mut Vec<Case>) -> Result<(), CaseError> {
         for (micro_batches, steps) in [(1, 1), (3, 3)] {
-            let program = self.model.flat.gradient(self.objective(micro_batches))?;
+            let program = self.programs()?.gradient(micro_batches)?;
             let run = Run {
                 steps,
                 first_step: 2,
@@ -129,7 +129,7 @@ impl ModelData {
             cases.push(self.case("gradient", program, run, &what));
         }
         for steps in [1, 3] {
-            let program = self.model.flat.training_step(self.objective(1))?;
+            let program = self.programs()?.training_step()?;
             let run = Run {
                 steps,
                 learning_rate: 1e-3,
@@ -142,8 +142,8 @@ impl ModelData {
 
     /// Clipped with dropout, as training runs it, and without.
     fn push_clipped(&self, cases: &mut Vec<Case>) -> Result<(), CaseError> {
-        let with_dropout = clip(&self.model.flat.gradient(self.objective(1))?, 0.02)?;
-        let validation = self.model.flat.validation(self.flexible)?;
+        let with_dropout = clip(&self.programs()?.gradient(1)?, 0.02)?;
+        let validation = self.programs()?.validation()?;
         let without = clip(&differentiate(&validation, "loss", LossWeight::Sum)?, 1.0)?;
         cases.push(self.case("clipped_gradient", with_dropout, self.rows(31), "dropout on"));
         cases.push(self.case("clipped_gradient", without, self.rows(33), "dropout off"));
@@ -156,7 +156,7 @@ impl ModelData {
             learning_rate: 1e-3,
             ..rows(1)
         };
-        let mut update = self.case("update", self.model.flat.update()?, run, "AdamW alone");
+        let mut update = self.case("update", self.programs()?.update()?, run, "AdamW alone");
         let len = self.params.len();
         update.resources[1] = HostData::F32(dice.numbers(len, 1.0));
         update.resources[2] = HostData::F32(dice.numbers(len, 0.1));

@@ -14,7 +14,7 @@ use crate::argn::Model;
 use crate::backend::Backend;
 use crate::ir::ops::sampling::{Cell, Reports, SamplingRules};
 use crate::random::{Purpose, Stream};
-use crate::schema::CodeTable;
+use crate::schema::{CodeTable, ColumnOrderKind};
 
 /// Rounds of moving all biases.
 const ROUNDS: usize = 2;
@@ -50,18 +50,17 @@ struct Sample {
 pub fn calibrate_biases(
     backend: &Arc<dyn Backend>,
     (model, params): (&dyn Model, &[f32]),
-    flexible: bool,
     (training, validation): (&CodeTable, &CodeTable),
     seed: u64,
 ) -> Result<Option<Vec<f32>>, GenerateError> {
     let columns = model.columns().len();
-    let orders = orders(columns, flexible, seed);
+    let orders = orders(columns, model.order(), seed);
     let sample = |table| Sample {
         cells: given(table),
         orders: orders.clone(),
     };
     let (training, validation) = (sample(training), sample(validation));
-    let load = |params: &[f32]| LoadedModel::new(Arc::clone(backend), model, params, flexible);
+    let load = |params: &[f32]| LoadedModel::new(Arc::clone(backend), model, params, model.order().is_any());
     let biases: Vec<Range<usize>> = model.predictor_biases().iter().map(|b| b.range()).collect();
     let first = load(params)?;
     let counted = training.counted(&first);
@@ -91,9 +90,9 @@ pub fn calibrate_biases(
 }
 
 /// The trained order, and for a model of any order random ones.
-fn orders(columns: usize, flexible: bool, seed: u64) -> Vec<(Vec<usize>, f64)> {
+fn orders(columns: usize, kind: ColumnOrderKind, seed: u64) -> Vec<(Vec<usize>, f64)> {
     let trained: Vec<usize> = (0..columns).collect();
-    if !flexible {
+    if kind == ColumnOrderKind::Fixed {
         return vec![(trained, 1.0)];
     }
     let stream = Stream::new(seed, Purpose::Order, SITE);
@@ -250,11 +249,11 @@ mod tests {
     #[test]
     fn calibration_makes_mean_predictions_the_shares_of_the_codes() {
         let (backend, seed): (Arc<dyn crate::backend::Backend>, u64) = (Arc::new(ReferenceBackend), 3);
-        let model = mixed_model();
+        let model = mixed_model().with_order(ColumnOrderKind::Fixed);
         let params = random_params(model.layout().len(), 5);
         let rows = |seed| random_table(&model, 400, seed);
         let (training, validation) = (rows(1), rows(2));
-        let new = calibrate_biases(&backend, (&model, &params), false, (&training, &validation), seed);
+        let new = calibrate_biases(&backend, (&model, &params), (&training, &validation), seed);
         let new = new.unwrap().expect("random parameters are far from calibrated");
         let biases = model.predictor_biases();
         for param in model
@@ -304,8 +303,7 @@ mod tests {
             distance(&params)
         );
         // What is calibrated stays as it is: the validation rows do not get more likely once more by much, and never less.
-        let again =
-            calibrate_biases(&backend, (&model, &new), false, (&training, &validation), seed).unwrap();
+        let again = calibrate_biases(&backend, (&model, &new), (&training, &validation), seed).unwrap();
         assert!(again.is_none_or(|again| distance(&again) <= distance(&new)));
     }
 }

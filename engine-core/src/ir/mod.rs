@@ -7,6 +7,7 @@
 mod autodiff;
 mod display;
 mod fold;
+mod initialise;
 mod interpret;
 mod op;
 pub mod ops;
@@ -20,6 +21,7 @@ pub use autodiff::{GradError, Gradient, LossWeight, differentiate};
 #[cfg(test)]
 pub(crate) use fold::fold_within;
 pub use fold::{FoldError, Folded, SampleSpec, fold_inference, sample_program};
+pub use initialise::initialise;
 pub use interpret::{InterpretError, Interpreter, RefBuffer, Reference};
 pub use op::{Access, Clipping, Op, ShapeError};
 pub use params::{Initialisation, Param, ParamLayout, ParamLayoutBuilder, ParamView};

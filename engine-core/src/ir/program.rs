@@ -158,6 +158,14 @@ pub enum BuildError {
         /// Number of the value.
         value: usize,
     },
+    /// A result is missing.
+    #[error("program {program:?} has no result {name:?}")]
+    NoOutput {
+        /// Name of the program.
+        program: String,
+        /// Name of the result.
+        name: &'static str,
+    },
     /// Two resources, inputs or outputs share a name.
     #[error("program {program:?} declares {name:?} twice")]
     DuplicateName {

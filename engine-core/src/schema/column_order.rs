@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// In which orders of the columns a model is trained. Files say it by one word of truth: whether the order is free.
+/// In which orders of the columns a model is trained. Files hold it as a boolean: whether any order is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(from = "bool", into = "bool")]
 pub enum ColumnOrderKind {

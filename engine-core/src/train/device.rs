@@ -1,13 +1,10 @@
-//! The device side of training: compiled programs over resident tables, parameters and moments.
-
-use std::sync::Arc;
+//! The device side of training: compiled programs over resident data, parameters and moments.
 
 use super::error::TrainError;
 use super::heuristics::Plan;
-use crate::argn::{FlatModel, Objective};
+use super::programs::{TrainData, TrainPrograms};
 use crate::backend::{Backend, BackendError, HostData, Run};
 use crate::resident::{Compiled, Resident};
-use crate::schema::CodeTable;
 
 /// Steps that a run has at most.
 const TRACE_LEN: usize = 256;
@@ -38,34 +35,39 @@ impl TrainDevice {
     /// Compiles the programs and uploads everything.
     pub(super) fn new(
         backend: &dyn Backend,
-        model: &FlatModel,
-        (plan, flexible): (Plan, bool),
-        (training, validation): (&Arc<CodeTable>, &Arc<CodeTable>),
+        programs: &TrainPrograms,
+        plan: Plan,
+        (training, validation): (&TrainData, &TrainData),
         weights: Weights,
     ) -> Result<Self, TrainError> {
-        let objective = Objective {
-            steps_per_epoch: (plan.steps_per_epoch * plan.micro_batches) as u32,
-            micro_batches: plan.micro_batches as u32,
-            flexible,
-        };
         let step = if plan.micro_batches == 1 {
-            let program = model.training_step(objective)?;
-            Step::Whole(Compiled::new(backend, &program, plan.batch_size)?)
+            Step::Whole(Compiled::new(
+                backend,
+                &programs.training_step()?,
+                plan.batch_size,
+            )?)
         } else {
-            let (gradient, update) = (model.gradient(objective)?, model.update()?);
+            let (gradient, update) = (programs.gradient(plan.micro_batches as u32)?, programs.update()?);
             Step::Accumulated {
                 gradient: Compiled::new(backend, &gradient, plan.batch_size)?,
                 update: Compiled::new(backend, &update, 1)?,
             }
         };
-        let program = model.validation(flexible)?;
-        let compiled = Compiled::new(backend, &program, plan.validation_batch_size)?;
+        let program = programs.validation()?;
+        let mut compiled = Compiled::new(backend, &program, plan.validation_batch_size)?;
         let trace_len = TRACE_LEN.max(plan.micro_batches);
         let numbers = HostData::F32;
         let mut resident = Resident::default();
+        for (name, data) in &training.resources {
+            resident.upload(backend, *name, data.clone())?;
+        }
+        for (name, data) in &validation.resources {
+            // Both losses may call their data alike.
+            let of_validation = format!("validation.{name}");
+            compiled = compiled.renamed(name, &of_validation);
+            resident.upload(backend, of_validation, data.clone())?;
+        }
         for (name, data) in [
-            ("table", HostData::Codes(Arc::clone(training))),
-            ("validation_table", HostData::Codes(Arc::clone(validation))),
             ("params.grads", numbers(vec![0.0; weights.params.len()])),
             ("params", numbers(weights.params)),
             ("first_moments", numbers(weights.first_moments)),
@@ -76,10 +78,10 @@ impl TrainDevice {
         }
         Ok(Self {
             step,
-            validation: compiled.renamed("table", "validation_table"),
+            validation: compiled,
             resident,
             plan,
-            validation_rows: validation.rows(),
+            validation_rows: validation.rows,
             trace_len,
         })
     }

@@ -4,8 +4,8 @@ use thiserror::Error;
 
 use super::checkpoint::SinkError;
 use super::state::StateError;
-use crate::argn::ModelError;
 use crate::backend::BackendError;
+use crate::ir::{BuildError, GradError};
 
 /// Why a training fails.
 #[derive(Debug, Error)]
@@ -18,33 +18,6 @@ pub enum TrainError {
     NoRows {
         /// `training` or `validation`.
         table: &'static str,
-    },
-    /// A table does not have the model's sub-columns.
-    #[error(
-        "the {table} table has {got} sub-columns, the model {expected}; encode the table with the model's statistics"
-    )]
-    SubColumns {
-        /// `training` or `validation`.
-        table: &'static str,
-        /// Sub-columns of the model.
-        expected: usize,
-        /// Sub-columns of the table.
-        got: usize,
-    },
-    /// A code lies outside its cardinality.
-    #[error(
-        "the {table} table holds code {code} in sub-column {sub_column}, whose cardinality is {cardinality}; encode the table \
-         with the model's statistics"
-    )]
-    CodeOutOfRange {
-        /// `training` or `validation`.
-        table: &'static str,
-        /// Name of the sub-column.
-        sub_column: String,
-        /// The code.
-        code: u32,
-        /// Number of codes.
-        cardinality: usize,
     },
     /// A limit is no number or below zero.
     #[error("{name} is {value}; give a number of at least 0")]
@@ -78,9 +51,22 @@ pub enum TrainError {
         /// Learning rate.
         learning_rate: f64,
     },
-    /// The model cannot be built as a program.
+    /// The programs read an epoch of another length.
+    #[error(
+        "the programs make {got} micro-batches an epoch, the training makes {expected}; build them for its plan"
+    )]
+    OtherPlan {
+        /// Micro-batches of an epoch by the plan of the training.
+        expected: u32,
+        /// Micro-batches of an epoch by the programs.
+        got: u32,
+    },
+    /// A program cannot be built.
     #[error(transparent)]
-    Model(#[from] ModelError),
+    Build(#[from] BuildError),
+    /// The loss has no gradient.
+    #[error(transparent)]
+    Gradient(#[from] GradError),
     /// The device fails.
     #[error(transparent)]
     Backend(#[from] BackendError),

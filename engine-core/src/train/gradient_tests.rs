@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::argn::{Model as _, Objective};
+use crate::argn::Model as _;
 use crate::backend::Run;
 use crate::fixtures::{mixed_model, random_params, random_table};
 use crate::ir::{Interpreter, LossWeight, Program, RefBuffer, Resource, ResourceKind, Tensor, differentiate};
@@ -29,12 +29,8 @@ fn data<'a>(program: &Program, resources: &'a [RefBuffer], name: &str) -> &'a [f
 fn the_gradient_of_a_training_step_agrees_with_finite_differences() {
     let model = mixed_model();
     let (rows, micro_batches) = (6, 2);
-    let objective = Objective {
-        steps_per_epoch: 3,
-        micro_batches,
-        flexible: true,
-    };
-    let program = model.gradient(objective).unwrap();
+    let programs = model.train_programs(3).unwrap();
+    let program = programs.gradient(micro_batches).unwrap();
     let table = random_table(&model, 40, 3);
     let params: Vec<f64> = random_params(model.layout().len(), 4)
         .into_iter()

@@ -66,6 +66,11 @@ impl Plan {
         }
     }
 
+    /// Micro-batches of an epoch.
+    pub fn micro_batches_per_epoch(&self) -> u32 {
+        u32::try_from(self.steps_per_epoch.saturating_mul(self.micro_batches)).unwrap_or(u32::MAX)
+    }
+
     /// Rows of an optimiser step.
     pub fn rows_per_step(&self) -> usize {
         self.batch_size * self.micro_batches

@@ -7,6 +7,7 @@ use super::heuristics::Plan;
 use super::progress::ProgressMessage;
 use super::schedule::Plateau;
 use super::stopping::EarlyStopping;
+use crate::schema::ColumnOrderKind;
 
 /// Names of the tensors of a state, in the order of [`TrainState::tensors`].
 pub const TENSOR_NAMES: [&str; 3] = ["params", "first_moments", "second_moments"];
@@ -34,8 +35,9 @@ pub struct Counters {
     pub seed: u64,
     /// Sizes of batches and the first learning rate.
     pub plan: Plan,
-    /// Whether each batch draws its own column order.
-    pub flexible: bool,
+    /// In which orders of the columns the model is trained.
+    #[serde(rename = "flexible")]
+    pub order: ColumnOrderKind,
     /// Rows of the training table.
     pub training_rows: usize,
     /// Rows of the validation table.
@@ -96,6 +98,11 @@ pub enum StateError {
         /// Numbers in the tensor.
         got: usize,
     },
+    /// The model is trained for other orders of the columns.
+    #[error(
+        "the training state belongs to a model that is trained for other orders of the columns; train again with state reset"
+    )]
+    OtherOrder,
     /// The tables are not those of the first part of the training.
     #[error(
         "the training state was made with {expected_training} training and {expected_validation} validation rows, now there \

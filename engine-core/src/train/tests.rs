@@ -2,13 +2,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::*;
-use crate::argn::{FlatModel, Model, Objective, initialise};
+use crate::argn::{FlatModel, Model};
 use crate::backend::{HostData, Run};
 use crate::fixtures::{mixed_model, model, pair_model, random_table, related_table};
-use crate::ir::Program;
+use crate::ir::{Program, initialise};
 use crate::reference::ReferenceBackend;
 use crate::resident::{Compiled, Resident};
-use crate::schema::CodeTable;
+use crate::schema::{CodeTable, ColumnOrderKind};
 
 /// A checkpoint store in memory.
 #[derive(Default)]
@@ -84,17 +84,22 @@ fn plan(rows: usize, batch: usize, micro_batches: usize) -> Plan {
     Plan::choose(size, Some(batch), Some(micro_batches))
 }
 
-fn pair_training(model: &FlatModel, micro_batches: usize, max_epochs: f64) -> Training<'_> {
+fn pair_training(model: &FlatModel, micro_batches: usize, max_epochs: f64) -> Training<'static> {
+    let plan = plan(100, 8, micro_batches);
     Training {
         backend: &ReferenceBackend,
-        model,
-        training: related_table(100, 1),
-        validation: related_table(30, 2),
+        programs: model.train_programs(plan.micro_batches_per_epoch()).unwrap(),
+        training: data(model, &related_table(100, 1)),
+        validation: data(model, &related_table(30, 2)),
         options: TrainOptions {
             max_epochs,
-            ..TrainOptions::new(42, plan(100, 8, micro_batches))
+            ..TrainOptions::new(42, plan)
         },
     }
+}
+
+fn data(model: &FlatModel, table: &Arc<CodeTable>) -> TrainData {
+    model.train_data("training", table).unwrap()
 }
 
 fn go_on(_: &Progress<'_>) -> ControlFlow<()> {
@@ -148,7 +153,7 @@ fn the_stored_model_is_that_of_the_least_validation_loss() {
     let model = pair_model();
     let mut training = pair_training(&model, 1, 100.0);
     training.options.plan.learning_rate = 0.05;
-    training.validation = random_table(&model, 30, 5);
+    training.validation = data(&model, &random_table(&model, 30, 5));
     let (memory, report) = run(&training, Start::Fresh);
     assert_eq!(report.reason, StopReason::EarlyStopping);
     let mut marked = report.messages.iter().filter(|m| m.is_checkpoint == 1);
@@ -176,11 +181,11 @@ fn the_stored_model_is_that_of_the_least_validation_loss() {
 
 /// Programs run one after another by hand, from start values; gives the parameters.
 fn by_hand(training: &Training<'_>, runs: &[(Program, Run)]) -> Vec<f32> {
-    let params = initialise(training.model.layout(), training.options.seed);
+    let params = initialise(&training.programs.layout, training.options.seed);
     let mut resident = Resident::default();
     let zeros = || HostData::F32(vec![0.0; params.len()]);
     for (name, data) in [
-        ("table", HostData::Codes(Arc::clone(&training.training))),
+        ("table", training.training.resources[0].1.clone()),
         ("params.grads", zeros()),
         ("first_moments", zeros()),
         ("second_moments", zeros()),
@@ -203,11 +208,7 @@ fn steps_are_counted_over_the_whole_training() {
         let training = pair_training(&model, micro_batches, 2.0);
         let per_epoch = training.options.plan.steps_per_epoch as u32;
         let micro = micro_batches as u32;
-        let objective = Objective {
-            steps_per_epoch: per_epoch * micro,
-            micro_batches: micro,
-            flexible: true,
-        };
+        let programs = model.train_programs(per_epoch * micro).unwrap();
         let run = |first_step, steps| Run {
             seed: 42,
             first_step,
@@ -216,9 +217,9 @@ fn steps_are_counted_over_the_whole_training() {
             ..Run::evaluate(8)
         };
         let runs: Vec<(Program, Run)> = if micro == 1 {
-            vec![(model.training_step(objective).unwrap(), run(0, 2 * per_epoch))]
+            vec![(programs.training_step().unwrap(), run(0, 2 * per_epoch))]
         } else {
-            let (gradient, update) = (model.gradient(objective).unwrap(), model.update().unwrap());
+            let (gradient, update) = (programs.gradient(micro).unwrap(), programs.update().unwrap());
             let step = |t| {
                 [
                     (gradient.clone(), run(t * micro, micro)),
@@ -472,9 +473,14 @@ fn a_loss_that_is_not_finite_ends_the_training() {
 #[test]
 fn the_last_validation_batch_may_be_smaller() {
     let model = pair_model();
+    let fixed = model
+        .clone()
+        .with_order(ColumnOrderKind::Fixed)
+        .train_programs(12)
+        .unwrap();
     let loss = |batch| {
         let mut training = pair_training(&model, 1, 0.0);
-        training.options.flexible = false;
+        training.programs = fixed.clone();
         training.options.plan.validation_batch_size = batch;
         run(&training, Start::Fresh).1.messages[0].val_loss.unwrap()
     };
@@ -497,33 +503,42 @@ fn bad_inputs_get_one_sentence() {
         "max_epochs is NaN; give a number of at least 0"
     );
     let mut training = usual();
-    training.validation = related_table(0, 1);
+    training.validation = data(&model, &related_table(0, 1));
     assert_eq!(
         message(&training, Start::Fresh),
         "the validation table has no rows; training needs at least one row to train on and one to validate on"
     );
-    let mut training = usual();
-    training.training = random_table(&mixed_model(), 5, 1);
+    let refused = |table: &Arc<CodeTable>| model.train_data("training", table).unwrap_err().to_string();
     assert_eq!(
-        message(&training, Start::Fresh),
+        refused(&random_table(&mixed_model(), 5, 1)),
         "the training table has 7 sub-columns, the model 2; encode the table with the model's statistics"
     );
-    let mut training = usual();
     let columns = [9, 1].map(|code| crate::schema::CodeColumn::from_codes(10, [code].into_iter()));
-    training.training = Arc::new(CodeTable::new(columns.to_vec(), 1).unwrap());
     assert_eq!(
-        message(&training, Start::Fresh),
+        refused(&Arc::new(CodeTable::new(columns.to_vec(), 1).unwrap())),
         "the training table holds code 9 in sub-column tgt:t0/c0__s0, whose cardinality is 4; encode the table with the \
          model's statistics"
     );
     let (memory, _) = run(&usual(), Start::Fresh);
     let state = memory.state.unwrap();
     let mut training = usual();
-    training.training = related_table(99, 1);
+    training.training = data(&model, &related_table(99, 1));
     assert_eq!(
         message(&training, resume(&state)),
         "the training state was made with 100 training and 30 validation rows, now there are 99 and 30; train again with \
          state reset or reuse"
+    );
+    let mut training = usual();
+    training.options.plan.steps_per_epoch = 11;
+    assert_eq!(
+        message(&training, Start::Fresh),
+        "the programs make 12 micro-batches an epoch, the training makes 11; build them for its plan"
+    );
+    let mut training = usual();
+    training.programs.order = ColumnOrderKind::Fixed;
+    assert_eq!(
+        message(&training, resume(&state)),
+        "the training state belongs to a model that is trained for other orders of the columns; train again with state reset"
     );
     let mut short = state;
     short.second_moments.pop();
@@ -542,9 +557,10 @@ fn a_model_without_columns_can_be_trained() {
     let model = model(&[]);
     let table = |rows| Arc::new(CodeTable::new(Vec::new(), rows).unwrap());
     let training = Training {
-        training: table(100),
-        validation: table(30),
-        ..pair_training(&model, 1, 2.0)
+        programs: model.train_programs(12).unwrap(),
+        training: data(&model, &table(100)),
+        validation: data(&model, &table(30)),
+        ..pair_training(&pair_model(), 1, 2.0)
     };
     let (memory, report) = run(&training, Start::Fresh);
     assert_eq!(memory.best, Some(Vec::new()));

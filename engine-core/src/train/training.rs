@@ -1,20 +1,19 @@
 //! A training as callers see it.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use super::checkpoint::CheckpointSink;
 use super::device::{TrainDevice, Weights};
 use super::error::TrainError;
 use super::heuristics::Plan;
+use super::programs::{TrainData, TrainPrograms};
 use super::progress::{Progress, ProgressMessage};
 use super::schedule::Plateau;
 use super::session::{Limits, Session};
-use super::state::{Counters, StopReason, TrainState};
+use super::state::{Counters, StateError, StopReason, TrainState};
 use super::stopping::EarlyStopping;
-use crate::argn::{FlatModel, Model, initialise};
 use crate::backend::Backend;
-use crate::schema::CodeTable;
+use crate::ir::initialise;
 
 /// What a training is asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,19 +26,16 @@ pub struct TrainOptions {
     pub max_epochs: f64,
     /// Minutes at most, at least 0, those before a resumption included.
     pub max_minutes: f64,
-    /// Whether each batch draws its own column order, so that rows can later be generated in any order.
-    pub flexible: bool,
 }
 
 impl TrainOptions {
-    /// The usual limits (100 epochs, 10 days) and any column order.
+    /// The usual limits: 100 epochs, 10 days.
     pub fn new(seed: u64, plan: Plan) -> Self {
         Self {
             seed,
             plan,
             max_epochs: 100.0,
             max_minutes: 14_400.0,
-            flexible: true,
         }
     }
 }
@@ -54,7 +50,7 @@ pub enum Start {
         /// As many as the model has.
         params: Vec<f32>,
     },
-    /// A state of the same training. Its seed, plan and kind of column order are kept, only the limits of the options count.
+    /// A state of the same training. Its seed and plan are kept, only the limits of the options count; the programs must be built for that plan.
     Resume {
         /// The state, `Box`ed for its size.
         state: Box<TrainState>,
@@ -97,17 +93,17 @@ impl TrainReport {
     }
 }
 
-/// A training: model, tables of codes and options.
+/// A training: programs, the data that they read, and options.
 #[derive(Debug, Clone)]
 pub struct Training<'a> {
     /// Where programs run.
     pub backend: &'a dyn Backend,
-    /// The model.
-    pub model: &'a FlatModel,
+    /// What a model supplies.
+    pub programs: TrainPrograms,
     /// Rows to train on.
-    pub training: Arc<CodeTable>,
+    pub training: TrainData,
     /// Rows to validate on.
-    pub validation: Arc<CodeTable>,
+    pub validation: TrainData,
     /// What is asked for.
     pub options: TrainOptions,
 }
@@ -130,6 +126,7 @@ impl Training<'_> {
         self.check()?;
         let state = self.first_state(start)?;
         let mut counters = state.counters;
+        self.check_programs(&counters)?;
         let limits = Limits {
             last_step: self.last_step(&counters.plan),
             max_seconds: self.options.max_minutes * 60.0,
@@ -143,9 +140,8 @@ impl Training<'_> {
             first_moments: state.first_moments,
             second_moments: state.second_moments,
         };
-        let tables = (&self.training, &self.validation);
-        let kind = (counters.plan, counters.flexible);
-        let device = TrainDevice::new(self.backend, self.model, kind, tables, weights)?;
+        let data = (&self.training, &self.validation);
+        let device = TrainDevice::new(self.backend, &self.programs, counters.plan, data, weights)?;
         Session::new(device, counters, limits, sink, events).run()
     }
 
@@ -160,39 +156,32 @@ impl Training<'_> {
                 return Err(TrainError::Limit { name, value });
             }
         }
-        for (table, codes) in [("training", &self.training), ("validation", &self.validation)] {
-            self.check_table(table, codes)?;
-        }
-        Ok(())
-    }
-
-    fn check_table(&self, table: &'static str, codes: &CodeTable) -> Result<(), TrainError> {
-        let (expected, got) = (self.model.sub_columns().len(), codes.columns().len());
-        if expected != got {
-            return Err(TrainError::SubColumns { table, expected, got });
-        }
-        if codes.rows() == 0 {
-            return Err(TrainError::NoRows { table });
-        }
-        for (column, (name, cardinality)) in codes.columns().iter().zip(self.model.sub_columns()) {
-            if let Some(code) = column.max().filter(|c| *c as usize >= *cardinality) {
-                let (sub_column, cardinality) = (name.to_string(), *cardinality);
-                return Err(TrainError::CodeOutOfRange {
-                    table,
-                    sub_column,
-                    code,
-                    cardinality,
-                });
+        for (table, data) in [("training", &self.training), ("validation", &self.validation)] {
+            if data.rows == 0 {
+                return Err(TrainError::NoRows { table });
             }
         }
         Ok(())
     }
 
+    /// Programs are built before the plan of a resumed training is known here; both must be of the same training.
+    fn check_programs(&self, counters: &Counters) -> Result<(), TrainError> {
+        let got = self.programs.micro_batches_per_epoch;
+        let expected = counters.plan.micro_batches_per_epoch();
+        if expected != got {
+            return Err(TrainError::OtherPlan { expected, got });
+        }
+        if counters.order != self.programs.order {
+            return Err(StateError::OtherOrder.into());
+        }
+        Ok(())
+    }
+
     fn first_state(&self, start: Start) -> Result<TrainState, TrainError> {
-        let layout = self.model.layout();
+        let layout = &self.programs.layout;
         let params = match start {
             Start::Resume { state } => {
-                state.check(layout.len(), self.training.rows(), self.validation.rows())?;
+                state.check(layout.len(), self.training.rows, self.validation.rows)?;
                 return Ok(*state);
             }
             Start::Reuse { params } if params.len() == layout.len() => params,
@@ -202,15 +191,13 @@ impl Training<'_> {
             }
             Start::Fresh => initialise(layout, self.options.seed),
         };
-        let TrainOptions {
-            seed, plan, flexible, ..
-        } = self.options;
+        let TrainOptions { seed, plan, .. } = self.options;
         let counters = Counters {
             seed,
             plan,
-            flexible,
-            training_rows: self.training.rows(),
-            validation_rows: self.validation.rows(),
+            order: self.programs.order,
+            training_rows: self.training.rows,
+            validation_rows: self.validation.rows,
             steps: 0,
             samples: 0,
             seconds: 0.0,

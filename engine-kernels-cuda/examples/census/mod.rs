@@ -4,9 +4,9 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine_core::argn::{FlatModel, ModelSize, ModelUnits, initialise};
+use engine_core::argn::{FlatModel, ModelSize, ModelUnits};
 use engine_core::backend::{Backend, Buffer, Executable, HostData, Run};
-use engine_core::ir::{Program, ResourceKind};
+use engine_core::ir::{Program, ResourceKind, initialise};
 use engine_core::schema::{CodeColumn, CodeTable, SubColumnName};
 
 /// Cardinalities of the census table's fifteen sub-columns.

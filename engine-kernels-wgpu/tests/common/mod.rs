@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use engine_core::argn::{FlatModel, ModelSize, ModelUnits, Objective, initialise};
+use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits};
 use engine_core::backend::{Backend, Buffer, HostData};
-use engine_core::ir::{Program, Resource, ResourceKind};
+use engine_core::ir::{Program, Resource, ResourceKind, initialise};
 use engine_core::schema::{CodeColumn, CodeTable, SubColumnName};
 use engine_kernels_wgpu::{WgpuBackend, WgpuOptions};
 
@@ -23,12 +23,11 @@ pub(crate) fn model(size: ModelSize, cardinalities: &[usize]) -> FlatModel {
 /// Its training step, of four steps an epoch.
 #[allow(dead_code, reason = "not all tests train")]
 pub(crate) fn training_step(model: &FlatModel) -> Program {
-    let objective = Objective {
-        steps_per_epoch: 4,
-        micro_batches: 1,
-        flexible: true,
-    };
-    model.training_step(objective).expect("a training step")
+    model
+        .train_programs(4)
+        .expect("programs")
+        .training_step()
+        .expect("a training step")
 }
 
 /// A table of `rows` rows for a model of the given cardinalities.

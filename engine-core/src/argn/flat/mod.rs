@@ -11,9 +11,10 @@ use super::sizes::ModelUnits;
 use crate::ir::ops::linear::{LinearGroups, OrderedSpec};
 use crate::ir::ops::sampling::FoldSource;
 use crate::ir::{Groups, ParamLayout, ParamLayoutBuilder, ParamView, Program};
-use crate::schema::{ColumnOrderKind, SubColumnName};
+use crate::schema::{CodeTable, ColumnOrderKind, SubColumnName};
+use crate::train::{TrainData, TrainPrograms};
 
-pub use self::programs::{DROPOUT_RATE, Objective};
+pub use self::programs::DROPOUT_RATE;
 
 /// A flat TabularARGN: names, cardinalities and layers. Its parameters live in an arena of layout [`Self::layout`].
 #[derive(Debug, Clone)]
@@ -112,6 +113,14 @@ impl Model for FlatModel {
 
     fn forward(&self) -> Result<Program, ModelError> {
         self.forward_program()
+    }
+
+    fn train_programs(&self, micro_batches_per_epoch: u32) -> Result<TrainPrograms, ModelError> {
+        self.losses(micro_batches_per_epoch)
+    }
+
+    fn train_data(&self, table: &'static str, codes: &Arc<CodeTable>) -> Result<TrainData, ModelError> {
+        self.table_data(table, codes)
     }
 
     fn fold_source(&self) -> FoldSource {

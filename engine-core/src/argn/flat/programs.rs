@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use super::FlatModel;
+use crate::argn::data::check_codes;
 use crate::argn::model::ModelError;
+use crate::backend::HostData;
 use crate::ir::ops::activation::{Dropout, DropoutOp, Relu};
 use crate::ir::ops::batch::{ColumnOrder, GatherRows, OrderDraw, Reading};
 use crate::ir::ops::embedding::Embedding;
 use crate::ir::ops::linear::{GroupedLinear, OrderedLinear, OrderedSpec};
-use crate::ir::ops::optimizer::AdamW;
-use crate::ir::ops::reduce::{RecordSum, SumGroups};
+use crate::ir::ops::reduce::SumGroups;
 use crate::ir::ops::softmax::SoftmaxCrossEntropy;
-use crate::ir::{BuildError, Builder, LossWeight, Program, ResourceKind, Shape, ValueId, differentiate};
+use crate::ir::{BuildError, Builder, Program, ResourceKind, Shape, ValueId};
+use crate::schema::{CodeTable, ColumnOrderKind};
+use crate::train::{TrainData, TrainPrograms};
 
 /// Dropout rate of every layer input.
 pub const DROPOUT_RATE: f64 = 0.25;
@@ -20,16 +23,8 @@ pub const DROPOUT_RATE: f64 = 0.25;
 const FIRST_LAYER_SITE: u32 = 0;
 const SECOND_LAYER_SITE: u32 = 1;
 
-/// What a training step optimises and how it reads its batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Objective {
-    /// Optimiser steps times micro-batches of an epoch.
-    pub steps_per_epoch: u32,
-    /// Micro-batches that are accumulated into one optimiser step.
-    pub micro_batches: u32,
-    /// Whether each batch draws its own column order.
-    pub flexible: bool,
-}
+/// The resource that holds the codes of a table.
+const TABLE: &str = "table";
 
 impl FlatModel {
     /// [`crate::argn::Model::forward`].
@@ -41,95 +36,47 @@ impl FlatModel {
         Ok(builder.finish())
     }
 
-    /// The validation pass: reads the table in order and records the sum of the losses of each batch. Resources: `table`,
-    /// `params`, `trace`.
-    ///
-    /// # Errors
-    /// [`ModelError::Build`] when a layer does not fit.
-    pub fn validation(&self, flexible: bool) -> Result<Program, ModelError> {
-        let mut builder = Builder::new("validation");
-        let draw = if flexible {
-            OrderDraw::Validation
-        } else {
-            OrderDraw::Fixed
+    /// [`crate::argn::Model::train_programs`].
+    pub(super) fn losses(&self, micro_batches_per_epoch: u32) -> Result<TrainPrograms, ModelError> {
+        let shuffled = Reading::Shuffled {
+            steps_per_epoch: micro_batches_per_epoch,
         };
-        let loss = self.read_table(&mut builder, Reading::Sequential, draw, false)?;
-        let trace = builder.resource("trace", ResourceKind::Numbers)?;
-        builder.push(Arc::new(RecordSum { trace }), &[loss])?;
-        Ok(builder.finish())
+        let (training, validation) = match self.order {
+            ColumnOrderKind::Any => (OrderDraw::Training, OrderDraw::Validation),
+            ColumnOrderKind::Fixed => (OrderDraw::Fixed, OrderDraw::Fixed),
+        };
+        Ok(TrainPrograms {
+            layout: Arc::clone(&self.layout),
+            training_loss: self.loss_of_table("training", shuffled, training, true)?,
+            validation_loss: self.loss_of_table("validation", Reading::Sequential, validation, false)?,
+            micro_batches_per_epoch,
+            order: self.order,
+        })
     }
 
-    /// A micro-batch: reads shuffled rows, records the sum of their losses, adds the gradients of the mean loss to
-    /// `params.grads`. Resources: `table`, `params`, `trace`, `params.grads`.
-    ///
-    /// # Errors
-    /// [`ModelError`] when a layer does not fit or has no gradient.
-    pub fn gradient(&self, objective: Objective) -> Result<Program, ModelError> {
-        let mut builder = Builder::new("training");
-        let draw = if objective.flexible {
-            OrderDraw::Training
-        } else {
-            OrderDraw::Fixed
-        };
-        let reading = Reading::Shuffled {
-            steps_per_epoch: objective.steps_per_epoch,
-        };
-        let loss = self.read_table(&mut builder, reading, draw, true)?;
-        let trace = builder.resource("trace", ResourceKind::Numbers)?;
-        builder.push(Arc::new(RecordSum { trace }), &[loss])?;
-        let weight = LossWeight::Mean {
-            micro_batches: objective.micro_batches,
-        };
-        Ok(differentiate(&builder.finish(), "loss", weight)?)
-    }
-
-    /// A whole optimiser step of one micro-batch: [`Self::gradient`], then AdamW. Adds the resources `first_moments` and
-    /// `second_moments`.
-    ///
-    /// # Errors
-    /// [`ModelError`] when a layer does not fit or has no gradient.
-    pub fn training_step(&self, objective: Objective) -> Result<Program, ModelError> {
-        let gradient = self.gradient(objective)?;
-        let mut builder = Builder::extend(&gradient, "training_step");
-        self.push_update(&mut builder)?;
-        Ok(builder.finish())
-    }
-
-    /// The AdamW step alone, after several micro-batches. Resources: `params`, `params.grads`, `first_moments`,
-    /// `second_moments`.
-    ///
-    /// # Errors
-    /// [`ModelError::Build`] when the arenas do not fit.
-    pub fn update(&self) -> Result<Program, ModelError> {
-        let mut builder = Builder::new("update");
-        self.push_update(&mut builder)?;
-        Ok(builder.finish())
-    }
-
-    fn push_update(&self, builder: &mut Builder) -> Result<(), BuildError> {
-        let arena = || ResourceKind::Arena(Arc::clone(&self.layout));
-        let op = AdamW {
-            params: builder.resource("params", arena())?,
-            grads: builder.resource("params.grads", arena())?,
-            first_moments: builder.resource("first_moments", arena())?,
-            second_moments: builder.resource("second_moments", arena())?,
-            beta1: 0.9,
-            beta2: 0.999,
-            adam_eps: 1e-8,
-            weight_decay: 0.01,
-        };
-        builder.push(Arc::new(op), &[]).map(|_| ())
-    }
-
-    fn read_table(
+    /// [`crate::argn::Model::train_data`].
+    pub(super) fn table_data(
         &self,
-        builder: &mut Builder,
+        table: &'static str,
+        codes: &Arc<CodeTable>,
+    ) -> Result<TrainData, ModelError> {
+        check_codes(&self.sub_columns, table, codes)?;
+        Ok(TrainData {
+            rows: codes.rows(),
+            resources: vec![(TABLE, HostData::Codes(Arc::clone(codes)))],
+        })
+    }
+
+    fn loss_of_table(
+        &self,
+        name: &str,
         reading: Reading,
         draw: OrderDraw,
         dropout: bool,
-    ) -> Result<ValueId, BuildError> {
+    ) -> Result<Program, BuildError> {
+        let mut builder = Builder::new(name);
         let columns = self.sub_columns.len();
-        let table = builder.resource("table", ResourceKind::Codes { columns })?;
+        let table = builder.resource(TABLE, ResourceKind::Codes { columns })?;
         let codes = builder.push_one(
             GatherRows {
                 table,
@@ -145,7 +92,8 @@ impl FlatModel {
             },
             &[],
         )?;
-        self.forward_into(builder, codes, ranks, dropout)
+        self.forward_into(&mut builder, codes, ranks, dropout)?;
+        Ok(builder.finish())
     }
 
     fn forward_into(

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::argn::{FlatModel, Model, ModelSize, ModelUnits, Objective};
+use crate::argn::{FlatModel, Model, ModelSize, ModelUnits};
 use crate::backend::HostData;
 use crate::conformance::case::{reference_buffers, rows};
 use crate::conformance::cases::linear::{Columns, grouped};
@@ -21,6 +21,7 @@ use crate::ir::{
 };
 use crate::privacy::clip;
 use crate::schema::SubColumnName;
+use crate::train::TrainPrograms;
 
 fn arena(builder: &mut Builder, layout: &Arc<ParamLayout>) -> ResourceId {
     let kind = ResourceKind::Arena(Arc::clone(layout));
@@ -335,17 +336,13 @@ fn flat(size: ModelSize, columns: usize) -> FlatModel {
     FlatModel::new(sub_columns.clone(), &ModelUnits::flat(size, &sub_columns), None).unwrap()
 }
 
-fn objective() -> Objective {
-    Objective {
-        steps_per_epoch: 10,
-        micro_batches: 1,
-        flexible: true,
-    }
+fn programs(model: &FlatModel) -> TrainPrograms {
+    model.train_programs(10).unwrap()
 }
 
 #[test]
 fn a_training_step_prints_as_text() {
-    let program = flat(ModelSize::Large, 3).training_step(objective()).unwrap();
+    let program = programs(&flat(ModelSize::Large, 3)).training_step().unwrap();
     let printed = include_str!("printed/training_step.txt");
     assert_eq!(format!("{program}\n"), printed);
 }
@@ -354,11 +351,14 @@ fn a_training_step_prints_as_text() {
 fn the_number_of_ops_does_not_grow_with_the_number_of_columns() {
     for size in [ModelSize::Small, ModelSize::Medium, ModelSize::Large] {
         let (few, many) = (flat(size, 15), flat(size, 1000));
-        let step = |model: &FlatModel| model.training_step(objective()).unwrap();
-        let clipped = |model: &FlatModel| clip(&model.gradient(objective()).unwrap(), 1.0).unwrap();
+        let step = |model: &FlatModel| programs(model).training_step().unwrap();
+        let clipped = |model: &FlatModel| clip(&programs(model).gradient(1).unwrap(), 1.0).unwrap();
         let pairs: [(Program, Program); 4] = [
             (few.forward().unwrap(), many.forward().unwrap()),
-            (few.validation(true).unwrap(), many.validation(true).unwrap()),
+            (
+                programs(&few).validation().unwrap(),
+                programs(&many).validation().unwrap(),
+            ),
             (step(&few), step(&many)),
             (clipped(&few), clipped(&many)),
         ];

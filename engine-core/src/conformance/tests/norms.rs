@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::argn::Model as _;
 use crate::backend::Run;
 use crate::conformance::case::rows;
 use crate::conformance::cases::batch::table;
@@ -207,7 +208,7 @@ fn a_clipped_sum_is_the_sum_of_clipped_rows() {
     let dice = &mut Dice::new(304);
     for model in small().unwrap().into_iter().take(5) {
         let table = RefBuffer::Codes(Arc::new(table(dice, ROWS, &model.cardinalities)));
-        let validation = model.flat.validation(true).unwrap();
+        let validation = model.flat.train_programs(1).unwrap().validation().unwrap();
         let gradient = differentiate(&validation, "loss", LossWeight::Sum).unwrap();
         let mut singles = Vec::new();
         for b in 0..ROWS {

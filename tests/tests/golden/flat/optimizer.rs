@@ -39,7 +39,10 @@ fn train<'d>(
     steps: u32,
 ) -> Outcome<(Vec<f64>, Session<'d>)> {
     let json = files::json(&case.path("gradients.json"))?;
-    let (gradient, update) = (gradient_program(loaded)?, loaded.model.update()?);
+    let (gradient, update) = (
+        gradient_program(loaded)?,
+        loaded.model.train_programs(1)?.update()?,
+    );
     let mut session = Session::new(device);
     session.put("params", loaded.weights())?;
     let mut trace = Vec::new();

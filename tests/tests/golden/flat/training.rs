@@ -84,9 +84,11 @@ fn messages(case: &Case, device: &Device) -> Outcome<Vec<ProgressMessage>> {
     };
     let training = Training {
         backend: device.backend.as_ref(),
-        model: &loaded.model,
-        training: Arc::new(training),
-        validation: Arc::new(validation),
+        programs: loaded
+            .model
+            .train_programs(options.plan.micro_batches_per_epoch())?,
+        training: loaded.model.train_data("training", &Arc::new(training))?,
+        validation: loaded.model.train_data("validation", &Arc::new(validation))?,
         options,
     };
     let report = training.run(Start::Fresh, &mut NoCheckpoints, &mut |_| {

@@ -1,8 +1,6 @@
-//! Start values of parameters.
+//! Initial parameters.
 
-use std::sync::Arc;
-
-use crate::ir::{Initialisation, ParamLayout};
+use super::params::{Initialisation, ParamLayout};
 use crate::random::{Purpose, Stream, uniform_f64};
 
 /// The arena of a fresh model. Entry i of parameter p depends on (seed, p, i) only.
@@ -35,13 +33,4 @@ pub fn initialise(layout: &ParamLayout, seed: u64) -> Vec<f32> {
 /// normal deviates").
 fn box_muller(u: f64, v: f64) -> f64 {
     (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
-}
-
-/// Start biases of the predictors: the logarithms of the smoothed shares of the codes
-/// ([`crate::encode::empirical_probabilities`]), so that an untrained model starts near the marginal distribution.
-pub fn empirical_biases(probabilities: &[Vec<f64>]) -> Vec<Arc<[f32]>> {
-    probabilities
-        .iter()
-        .map(|probs| probs.iter().map(|p| p.ln() as f32).collect())
-        .collect()
 }
