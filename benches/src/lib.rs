@@ -90,7 +90,7 @@ pub fn backends() -> Vec<(String, Box<dyn Backend>)> {
 /// # Panics
 /// When the heuristics contradict themselves.
 pub fn model(size: ModelSize, cardinalities: &[usize]) -> FlatModel {
-    let name = |(i, v): (usize, &usize)| (SubColumnName::new("tgt", i, i, "cat"), *v);
+    let name = |(i, v): (usize, &usize)| (SubColumnName::target(i, i, "cat"), *v);
     let sub_columns: Vec<_> = cardinalities.iter().enumerate().map(name).collect();
     let units = ModelUnits::flat(size, &sub_columns);
     FlatModel::new(sub_columns, &units, None).expect("a model by the heuristics")

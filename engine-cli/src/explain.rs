@@ -5,14 +5,14 @@ use std::fmt::Write;
 use engine_api::stages::ColumnExplanation;
 use engine_api::{EncodingType, Reason};
 
-use crate::report::{encoding_words, sub_columns};
+use crate::report::{encoding_name, sub_columns};
 
 /// The columns of the model, in a few lines each.
 pub(crate) fn explain(columns: &[ColumnExplanation]) -> String {
     let mut text = String::new();
     for column in columns {
         let summary = &column.summary;
-        let encoding = summary.encoding.as_deref().map(encoding_words);
+        let encoding = summary.encoding.as_deref().map(encoding_name);
         let _ = writeln!(
             text,
             "{}\n  type       {}\n  encoding   {}",
@@ -103,13 +103,7 @@ fn percent(share: f64) -> String {
 /// The flags that would change the encoding.
 fn others(column: &ColumnExplanation) -> Option<String> {
     let name = &column.summary.name;
-    let flag = |encoding: &EncodingType| {
-        let encoding = encoding.name().trim_start_matches("TABULAR_").to_lowercase();
-        format!(
-            "--encoding {}",
-            quoted(&format!("{name}={}", encoding.replace('_', "-")))
-        )
-    };
+    let flag = |encoding: &EncodingType| format!("--encoding {}", quoted(&format!("{name}={encoding}")));
     let flags: Vec<String> = column.alternatives.iter().map(flag).collect();
     (!flags.is_empty()).then(|| format!("split with {}", flags.join(" or ")))
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::io::{self, Write as _};
 
-use engine_api::{ColumnSummary, ModelSummary};
+use engine_api::{ColumnSummary, EncodingType, ModelSummary};
 
 use crate::failure::Failure;
 
@@ -93,17 +93,15 @@ fn describe(column: &ColumnSummary) -> String {
     format!(
         "{}, {} ({}){rare}",
         column.data_type,
-        encoding_words(encoding),
+        encoding_name(encoding),
         sub_columns(column)
     )
 }
 
-/// The name of an encoding in words: `numeric digit`.
-pub(crate) fn encoding_words(encoding: &str) -> String {
-    encoding
-        .trim_start_matches("TABULAR_")
-        .to_lowercase()
-        .replace('_', " ")
+/// The name of an encoding as a person types it, `numeric-digit`, from its name in files.
+pub(crate) fn encoding_name(encoding: &str) -> String {
+    let known = encoding.parse::<EncodingType>();
+    known.map_or_else(|_| encoding.to_owned(), |encoding| encoding.to_string())
 }
 
 /// Sub-columns with their cardinalities: `E1 10, E0 10`.

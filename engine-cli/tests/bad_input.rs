@@ -154,8 +154,8 @@ fn an_unknown_encoding_or_column() {
     assert_argument(
         &fit(&desk, &["t.csv", "--encoding", "city=nonsense"]),
         "invalid value 'city=nonsense' for '--encoding <COL=TYPE>': unknown encoding \"nonsense\"; the encodings are \
-         categorical, numeric_auto, numeric_discrete, numeric_binned, numeric_digit, character, datetime, \
-         datetime_relative and lat_long",
+         categorical, numeric-auto, numeric-discrete, numeric-binned, numeric-digit, character, datetime, \
+         datetime-relative and lat-long",
     );
     let sentence = "t.csv: there is no column \"ghost\"; the columns are city, age, height, since, smoker";
     for flags in [
@@ -171,15 +171,15 @@ fn an_unknown_encoding_or_column() {
 #[test]
 fn an_encoding_that_this_table_cannot_have() {
     let desk = Desk::with_table();
-    let text = "t.csv: column \"city\": the encoding LANGUAGE_TEXT needs the language model, which this version lacks: use \
-                TABULAR_CATEGORICAL for texts that repeat, TABULAR_CHARACTER for short codes, or leave the column out";
+    let text = "t.csv: column \"city\": the encoding language-text needs the language model, which this version lacks: use \
+                categorical for texts that repeat, character for short codes, or leave the column out";
     assert_says(
         &fit(&desk, &["t.csv", "--encoding", "city=language_text"]),
         ARGUMENTS,
         text,
     );
-    let relative = "t.csv: column \"since\": the encoding TABULAR_DATETIME_RELATIVE counts from one row of a subject to the \
-                    next, but the rows of this table name no subject; use TABULAR_DATETIME";
+    let relative = "t.csv: column \"since\": the encoding datetime-relative counts from one row of a subject to the \
+                    next, but the rows of this table name no subject; use datetime";
     let flags = ["t.csv", "--encoding", "since=datetime_relative"];
     assert_says(&fit(&desk, &flags), ARGUMENTS, relative);
     assert!(!desk.exists("ws"));
@@ -191,7 +191,7 @@ fn an_encoding_that_does_not_fit_the_values() {
     desk.write("t.csv", "a,b\n1,x\nWien,y\n,z\nGraz,x\n");
     let ended = fit(&desk, &["t.csv", "--encoding", "a=numeric_binned"]);
     let sentence = "t.csv: column \"a\", row 2: \"Wien\" is not a number, like 2 of 3 values of the column; the encoding \
-                    TABULAR_NUMERIC_BINNED does not fit, use TABULAR_CATEGORICAL";
+                    numeric-binned does not fit, use categorical";
     assert_says(&ended, TABLE, sentence);
     assert!(
         !desk.exists("ws"),

@@ -56,7 +56,7 @@ fn every_column_is_explained() {
         about(&text, "age"),
         [
             "  type       Int64",
-            "  encoding   numeric discrete (cat 61)",
+            "  encoding   numeric-discrete (cat 61)",
             "  why        the numbers that are not rare are few and hold 100 % of the rows",
             "  protected  0 % of the rows",
             "  override   split with --encoding age=categorical or --encoding age=numeric-binned or --encoding \
@@ -68,7 +68,7 @@ fn every_column_is_explained() {
     assert_eq!(city[3], "  protected  0.33 % of the rows, 10 rare categories");
     let amount = about(&text, "amount");
     assert!(
-        amount[1].starts_with("  encoding   numeric binned (bin "),
+        amount[1].starts_with("  encoding   numeric-binned (bin "),
         "{amount:?}"
     );
     assert!(

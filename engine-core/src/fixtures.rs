@@ -15,7 +15,7 @@ pub(crate) fn model(columns: &[(&[Sub], Option<usize>)]) -> FlatModel {
     let mut sub_columns = Vec::new();
     for (c, (subs, compressed)) in columns.iter().enumerate() {
         for (i, Sub(cardinality, embedding, layers)) in subs.iter().enumerate() {
-            let name = SubColumnName::new("tgt", c, c, &format!("s{i}"));
+            let name = SubColumnName::target(c, c, &format!("s{i}"));
             units
                 .0
                 .insert(names::embedding_width(&name), Units::Width(*embedding));

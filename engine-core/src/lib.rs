@@ -6,6 +6,7 @@
 
 pub mod argn;
 pub mod backend;
+pub mod calendar;
 pub mod conformance;
 pub mod encode;
 #[cfg(test)]

@@ -37,7 +37,7 @@ static ALLOCATOR: Counting = Counting;
 
 fn allocations_of(size: ModelSize, steps: u32) -> usize {
     let cardinalities = [5, 300, 2, 17, 40];
-    let name = |(i, v): (usize, &usize)| (SubColumnName::new("tgt", i / 2, i / 2, &format!("E{i}")), *v);
+    let name = |(i, v): (usize, &usize)| (SubColumnName::target(i / 2, i / 2, &format!("E{i}")), *v);
     let sub_columns: Vec<_> = cardinalities.iter().enumerate().map(name).collect();
     let model =
         FlatModel::new(sub_columns.clone(), &ModelUnits::flat(size, &sub_columns), None).expect("a model");

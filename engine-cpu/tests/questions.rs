@@ -18,7 +18,7 @@ const ROWS: usize = 150;
 fn model() -> FlatModel {
     let named = CARDINALITIES.iter().enumerate();
     let sub_columns: Vec<_> = named
-        .map(|(c, v)| (SubColumnName::new("tgt", c, c, "cat"), *v))
+        .map(|(c, v)| (SubColumnName::target(c, c, "cat"), *v))
         .collect();
     let units = ModelUnits::flat(ModelSize::Small, &sub_columns);
     FlatModel::new(sub_columns, &units, None).expect("a model")

@@ -19,7 +19,7 @@ use host::HostDriver;
 const STEPS: u32 = 1;
 
 fn model(cardinalities: &[usize]) -> FlatModel {
-    let name = |(i, v): (usize, &usize)| (SubColumnName::new("tgt", i, i, "cat"), *v);
+    let name = |(i, v): (usize, &usize)| (SubColumnName::target(i, i, "cat"), *v);
     let sub_columns: Vec<_> = cardinalities.iter().enumerate().map(name).collect();
     let units = ModelUnits::flat(ModelSize::Small, &sub_columns);
     FlatModel::new(sub_columns, &units, None).expect("a model")

@@ -34,7 +34,7 @@ fn one() -> CudaBackend {
 }
 
 fn model() -> FlatModel {
-    let name = |(i, v): (usize, &usize)| (SubColumnName::new("tgt", i, i, "cat"), *v);
+    let name = |(i, v): (usize, &usize)| (SubColumnName::target(i, i, "cat"), *v);
     let sub_columns: Vec<_> = CARDINALITIES.iter().enumerate().map(name).collect();
     let units = ModelUnits::flat(ModelSize::Small, &sub_columns);
     FlatModel::new(sub_columns, &units, None).expect("a model")

@@ -89,7 +89,7 @@ fn runs() -> Vec<Run> {
 #[test]
 fn a_training_over_a_streamed_table_ends_with_the_same_bytes() {
     let cardinalities = [3, 300, 5];
-    let name = |(i, v): (usize, &usize)| (SubColumnName::new("tgt", i, i, "cat"), *v);
+    let name = |(i, v): (usize, &usize)| (SubColumnName::target(i, i, "cat"), *v);
     let sub_columns: Vec<_> = cardinalities.iter().enumerate().map(name).collect();
     let units = ModelUnits::flat(ModelSize::Small, &sub_columns);
     let model = FlatModel::new(sub_columns, &units, None).expect("a model");

@@ -29,7 +29,7 @@ fn open(tensor_cores: bool) -> Result<CudaBackend, CudaError> {
 }
 
 fn model(size: ModelSize) -> FlatModel {
-    let name = |(i, v): (usize, &usize)| (SubColumnName::new("tgt", i, i, "cat"), *v);
+    let name = |(i, v): (usize, &usize)| (SubColumnName::target(i, i, "cat"), *v);
     let sub_columns: Vec<_> = CARDINALITIES.iter().enumerate().map(name).collect();
     let units = ModelUnits::flat(size, &sub_columns);
     FlatModel::new(sub_columns, &units, None).expect("a model")

@@ -105,9 +105,9 @@ fn table(seed: u64) -> String {
 
 fn encodings() -> EncodingTypes {
     let types = [
-        ("salary", EncodingType::NumericBinned),
-        ("pay", EncodingType::NumericDigit),
-        ("grade", EncodingType::NumericDiscrete),
+        ("salary", EncodingType::NUMERIC_BINNED),
+        ("pay", EncodingType::NUMERIC_DIGIT),
+        ("grade", EncodingType::NUMERIC_DISCRETE),
     ];
     types
         .map(|(name, encoding)| (name.to_owned(), encoding))
@@ -237,14 +237,14 @@ fn rare_values_are_nowhere_in_the_model_store() {
         let stats = analyzed(folder.path(), seed, None);
         assert_no_secret(folder.path(), seed);
         for name in ["gap", "text"] {
-            let has_null = match stats_of(&stats, name) {
-                EncodingStats::Categorical(stats) => stats.codes.contains_key("<<NULL>>"),
-                EncodingStats::Binned(stats) => stats.codes.contains_key("<<NULL>>"),
-                other => other.cardinalities().contains_key("nan"),
+            let values = stats_of(&stats, name);
+            let has_null = match values.tokens() {
+                Some(tokens) => tokens.contains_key("<<NULL>>"),
+                None => values.cardinalities().contains_key("nan"),
             };
             assert!(!has_null, "seed {seed}: four nulls of {name} show");
         }
-        let EncodingStats::Digit(pay) = stats_of(&stats, "pay") else {
+        let Some(pay) = stats_of(&stats, "pay").get::<encode::DigitStats>() else {
             panic!("digits were asked for")
         };
         assert!(
@@ -256,14 +256,14 @@ fn rare_values_are_nowhere_in_the_model_store() {
             "seed {seed}: {pay:?}"
         );
         assert_eq!(pay.max_digits.get(0), 0, "seed {seed}");
-        let EncodingStats::Datetime(seen) = stats_of(&stats, "seen") else {
+        let Some(seen) = stats_of(&stats, "seen").get::<encode::DatetimeStats>() else {
             panic!("dates were found")
         };
         assert!(
             seen.has_time && !seen.has_ms && seen.max_values.second == 0,
             "seed {seed}: {seen:?}"
         );
-        let EncodingStats::Datetime(born) = stats_of(&stats, "born") else {
+        let Some(born) = stats_of(&stats, "born").get::<encode::DatetimeStats>() else {
             panic!("dates were found")
         };
         // Nobody but the planted was born before April or after September.
@@ -355,8 +355,8 @@ fn sequences(seed: u64) -> Sequences {
 fn statistics_of_subjects(all: &Sequences, encoding: EncodingType) -> TableStats {
     let rows = all.subjects.len();
     let values = match encoding {
-        EncodingType::Categorical => Values::Text(TextValues::new(Offsets::Small(&all.text.1), &all.text.0)),
-        EncodingType::Datetime => Values::Timestamp {
+        EncodingType::CATEGORICAL => Values::Text(TextValues::new(Offsets::Small(&all.text.1), &all.text.0)),
+        EncodingType::DATETIME => Values::Timestamp {
             ticks: &all.micros,
             unit: TimeUnit::Microsecond,
             zoned: false,
@@ -388,16 +388,15 @@ fn statistics_of_subjects(all: &Sequences, encoding: EncodingType) -> TableStats
 
 #[test]
 fn a_thousand_rows_of_one_subject_are_rare() {
-    use EncodingType::{Categorical, Datetime, NumericAuto, NumericBinned, NumericDigit, NumericDiscrete};
     for seed in 0..SEEDS {
         let all = sequences(seed);
         for encoding in [
-            Categorical,
-            NumericAuto,
-            NumericBinned,
-            NumericDigit,
-            NumericDiscrete,
-            Datetime,
+            EncodingType::CATEGORICAL,
+            EncodingType::NUMERIC_AUTO,
+            EncodingType::NUMERIC_BINNED,
+            EncodingType::NUMERIC_DIGIT,
+            EncodingType::NUMERIC_DISCRETE,
+            EncodingType::DATETIME,
         ] {
             let stats = statistics_of_subjects(&all, encoding);
             let json = stats.to_json().unwrap();
@@ -436,7 +435,7 @@ fn an_analysis_that_fails_leaves_nothing_behind() {
     let source = TableSource::open(&file, &ReadOptions::default()).unwrap();
     let workspace = Workspace::create(&folder.path().join("ws")).unwrap();
     // Letters are no numbers: that is found out when all is counted.
-    let wrong = ("text".to_owned(), EncodingType::NumericBinned);
+    let wrong = ("text".to_owned(), EncodingType::NUMERIC_BINNED);
     let split = SplitOptions {
         seed: Some(1),
         encodings: [wrong].into_iter().collect(),

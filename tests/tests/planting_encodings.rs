@@ -66,7 +66,7 @@ impl Rows {
         let column = Column {
             name: "x",
             values: match encoding {
-                EncodingType::DatetimeRelative => Values::Timestamp {
+                EncodingType::DATETIME_RELATIVE => Values::Timestamp {
                     ticks: &micros,
                     unit: TimeUnit::Microsecond,
                     zoned: false,
@@ -118,8 +118,8 @@ fn characters_of_one_subject_are_rare() {
         let dice = dice(seed);
         let usual = |row| (format!("AB-{}", dice(row, 0, 10)), 0);
         let rows = Rows::planted(usual, |_| ("Zq-7~Quagmire".to_owned(), 0));
-        let stats = rows.statistics(EncodingType::Character);
-        let EncodingStats::Character(characters) = stats_of(&stats) else {
+        let stats = rows.statistics(EncodingType::CHARACTER);
+        let Some(characters) = stats_of(&stats).get::<encode::CharacterStats>() else {
             panic!("characters were asked for")
         };
         assert!(
@@ -155,8 +155,8 @@ fn places_of_one_subject_are_rare() {
             )
         };
         let rows = Rows::planted(usual, |_| ("-33.86785, 151.20732".to_owned(), 0));
-        let stats = rows.statistics(EncodingType::LatLong);
-        let EncodingStats::LatLong(places) = stats_of(&stats) else {
+        let stats = rows.statistics(EncodingType::LAT_LONG);
+        let Some(places) = stats_of(&stats).get::<encode::LatLongStats>() else {
             panic!("places were asked for")
         };
         let mut squares = places.quad_codes.values().flat_map(|codes| codes.keys());
@@ -195,8 +195,8 @@ fn dates_of_one_subject_are_rare() {
                 (if row.is_multiple_of(3) { 30_000 } else { -30_000 }) * DAY + 45_296_000_000,
             )
         };
-        let stats = Rows::planted(usual, secret).statistics(EncodingType::DatetimeRelative);
-        let EncodingStats::DatetimeRelative(dates) = stats_of(&stats) else {
+        let stats = Rows::planted(usual, secret).statistics(EncodingType::DATETIME_RELATIVE);
+        let Some(dates) = stats_of(&stats).get::<encode::RelativeStats>() else {
             panic!("dates of subjects were asked for")
         };
         assert!(

@@ -82,13 +82,8 @@ pub(crate) fn summaries(stats: &TableStats, format: &TableFormat) -> Vec<ColumnS
     let summary = |column: &crate::data::ColumnFormat| {
         let modelled = model_columns.iter().find(|c| c.name == column.name);
         let subs = modelled.map_or(0..0, |c| c.sub_columns.clone());
-        let rare = match stats.columns.get(&column.name) {
-            Some(ColumnStats::Modelled {
-                values: EncodingStats::Categorical(values),
-                ..
-            }) => Some(values.no_of_rare_categories),
-            _ => None,
-        };
+        let values = stats.columns.get(&column.name).and_then(ColumnStats::values);
+        let rare = values.and_then(EncodingStats::rare_categories);
         ColumnSummary {
             name: column.name.clone(),
             data_type: column.data_type.to_string(),

@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn weights_say_whether_they_are_calibrated() {
-        let sub_columns = vec![(SubColumnName::new("tgt", 0, 0, "cat"), 5)];
+        let sub_columns = vec![(SubColumnName::target(0, 0, "cat"), 5)];
         let units = ModelUnits::flat(ModelSize::Small, &sub_columns);
         let model = FlatModel::new(sub_columns, &units, None).unwrap();
         let (layout, params) = (model.layout(), initialise(model.layout(), 1));

@@ -10,6 +10,7 @@ use engine_core::encode::{
 use engine_core::generate::{
     GenerateError, JointQuery, LoadedModel, LogProbQuery, ProbabilityOptions, ValueQuery, rare_codes,
 };
+use engine_core::schema::names::NULL_TOKEN;
 
 use crate::data::{DataError, TableFormat, list_names};
 use crate::model_store::StoredModel;
@@ -80,10 +81,15 @@ impl Answers {
         let drawn = columns.filter(|(_, c)| !c.sub_columns.is_empty()).map(|(at, c)| {
             let flag = sub_columns[c.sub_columns.clone()]
                 .iter()
-                .any(|s| s.name.sub() == "nan");
+                .any(|s| s.name.is_null_flag());
             let format = model.format.column(&c.name);
-            let codes_null = flag || c.sub_columns.len() == 1 && is_coded(c.encoding);
-            let token = stats.columns.get(&c.name).is_some_and(has_null_token);
+            let tokens = stats
+                .columns
+                .get(&c.name)
+                .and_then(ColumnStats::values)
+                .and_then(EncodingStats::tokens);
+            let codes_null = flag || tokens.is_some();
+            let token = tokens.is_some_and(|tokens| tokens.contains_key(NULL_TOKEN));
             Column {
                 data_type: format.map_or(DataType::Utf8, |f| f.data_type.clone()),
                 encoding: c.encoding,
@@ -120,10 +126,7 @@ impl Answers {
 
     /// The statistics of a column.
     pub(crate) fn values(&self, at: usize) -> Option<&EncodingStats> {
-        match self.stats.columns.get(&self.columns[at].name)? {
-            ColumnStats::Modelled { values, .. } => Some(values),
-            ColumnStats::Empty(_) => None,
-        }
+        self.stats.columns.get(&self.columns[at].name)?.values()
     }
 
     /// Options of probabilities: codes of what is never drawn have none.
@@ -189,26 +192,4 @@ impl Answers {
         queries.push((asked, options.clone(), query.clone()));
         Ok(query)
     }
-}
-
-/// Whether nulls of a column have a code of their own.
-fn has_null_token(column: &ColumnStats) -> bool {
-    let ColumnStats::Modelled { values, .. } = column else {
-        return false;
-    };
-    let codes = match values {
-        EncodingStats::Categorical(values) => &values.codes,
-        EncodingStats::Discrete(values) => &values.codes,
-        EncodingStats::Binned(values) => &values.codes,
-        _ => return false,
-    };
-    codes.contains_key("<<NULL>>")
-}
-
-/// Whether an encoding of one sub-column gives every null the same code.
-fn is_coded(encoding: EncodingType) -> bool {
-    matches!(
-        encoding,
-        EncodingType::Categorical | EncodingType::NumericDiscrete | EncodingType::NumericBinned
-    )
 }

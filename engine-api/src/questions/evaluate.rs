@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type};
-use engine_core::encode::{EncodingType, RareReplacement};
+use engine_core::encode::{RareReplacement, ValueKind};
 use engine_core::generate::{Atoms, Cells, LogProbQuery, Point, ProbabilityOptions, point_predictions};
 use engine_core::ir::ops::sampling::Cell;
 use engine_core::schema::DecodedValues;
@@ -105,7 +105,7 @@ pub(crate) fn evaluate(
     let mut cells = given.cells(answers, Cell::Hidden);
     hide(answers, &mut cells, place);
     let encoding = answers.columns[place].encoding;
-    let is_class = encoding == EncodingType::Categorical;
+    let is_class = encoding.decodes_to() == Some(ValueKind::Categories);
     if !is_class && !encoding.is_numeric() {
         return Err(QuestionError::Target {
             column: target.to_owned(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema};
-use engine_core::encode::{Positions, RareReplacement};
+use engine_core::encode::{Positions, RareReplacement, ValueKind};
 use engine_core::generate::{DrawSite, Point, point_predictions, rare_codes};
 use engine_core::ir::ops::sampling::{Cell, Reports, SamplingRules};
 use engine_core::schema::DecodedValues;
@@ -123,8 +123,7 @@ fn point(
 }
 
 fn is_date(answers: &Answers, place: usize) -> bool {
-    use engine_core::encode::EncodingType as E;
-    matches!(answers.columns[place].encoding, E::Datetime | E::DatetimeRelative)
+    answers.columns[place].encoding.decodes_to() == Some(ValueKind::Instants)
 }
 
 fn drawn(

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::is_null;
 use arrow::compute::kernels::zip::zip;
-use engine_core::encode::EncodingStats;
+use engine_core::encode::CategoricalStats;
 use engine_core::generate::{
     Cells, DrawSite, ExactShares, Fairness, GenerateError, GenerateOptions, OrderRequest, Plan,
     estimate_parity, imputed_codes, merge_rules, rare_codes, rebalanced_codes,
 };
 use engine_core::ir::ops::sampling::{Cell, FixedProbability, Reports};
 use engine_core::schema::CodeTable;
+use engine_core::schema::names::unescaped;
 
 use crate::EngineError;
 use crate::data::{DataError, Role, list_names, shorten};
@@ -257,7 +258,10 @@ fn rebalanced_column(
         }
         Err(error) => return Err(error),
     };
-    let Some(EncodingStats::Categorical(values)) = answers.values(place) else {
+    let Some(values) = answers
+        .values(place)
+        .and_then(|values| values.get::<CategoricalStats>())
+    else {
         if lenient {
             tracing::warn!(
                 column = rebalance.column,
@@ -273,10 +277,7 @@ fn rebalanced_column(
     };
     let mut shares = Vec::with_capacity(rebalance.shares.len());
     for (value, share) in &rebalance.shares {
-        let is_it = |token: &&String| {
-            let plain = token.strip_prefix('\u{1}').unwrap_or(token);
-            token.as_str() == value || plain == value
-        };
+        let is_it = |token: &&String| token.as_str() == value || unescaped(token) == value;
         let of_boolean = |token: &&String| token.eq_ignore_ascii_case(value);
         let tokens = || values.codes.keys();
         let is_boolean = answers.columns[place].data_type == arrow::datatypes::DataType::Boolean;

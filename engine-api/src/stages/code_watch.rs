@@ -26,7 +26,7 @@ impl CodeWatch {
     pub(super) fn new(types: &EncodingTypes) -> Self {
         let chosen = types
             .iter()
-            .filter(|(_, encoding)| **encoding == EncodingType::NumericAuto);
+            .filter(|(_, encoding)| **encoding == EncodingType::NUMERIC_AUTO);
         let seen = || Seen {
             numbers: Some(HashSet::new()),
             rows: 0,
@@ -48,10 +48,7 @@ impl CodeWatch {
         let mut found = HashSet::new();
         for (name, seen) in &self.0 {
             let encoding = stats.columns.get(name).map(|column| column.encoding_type());
-            let is_amount = matches!(
-                encoding,
-                Some(EncodingType::NumericBinned | EncodingType::NumericDigit)
-            );
+            let is_amount = encoding.is_some_and(|e| e.is_numeric() && e != EncodingType::NUMERIC_DISCRETE);
             if is_amount && seen.looks_like_codes() {
                 found.insert(name.clone());
                 tracing::info!(

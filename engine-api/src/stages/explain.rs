@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema};
-use engine_core::encode::{EncodingType, Explanation, TableStats};
+use engine_core::encode::{ColumnKind, EncodingType, Explanation, TableStats};
 
 use super::split::{comes_back, encoding_of_type};
 use crate::data::{ColumnFormat, DataError, TableBatch, TableFormat};
@@ -60,7 +60,7 @@ fn type_encoding(column: &ColumnFormat) -> Result<EncodingType, DataError> {
     let nothing = TableBatch::new(&RecordBatch::new_empty(schema))?;
     let table = nothing.table()?;
     let values = table.columns().first().map(|c| c.values);
-    Ok(values.map_or(EncodingType::Categorical, |values| {
+    Ok(values.map_or(EncodingType::CATEGORICAL, |values| {
         encoding_of_type(&column.data_type, &values)
     }))
 }
@@ -71,18 +71,14 @@ fn alternatives(column: &ColumnFormat, current: Option<EncodingType>) -> Vec<Enc
         DataType::Dictionary(_, values) => values,
         other => other,
     };
-    let is_text = values.is_string();
-    let suits = |encoding: EncodingType| match encoding {
-        // Texts may hold numbers; for numbers the choice has been made.
-        EncodingType::NumericAuto => is_text,
-        encoding if encoding.is_numeric() => values.is_numeric(),
-        EncodingType::Datetime => is_text || values.is_temporal(),
-        EncodingType::Categorical => true,
-        _ => is_text,
+    let kind = match values {
+        values if values.is_string() => ColumnKind::Texts,
+        values if values.is_numeric() => ColumnKind::Numbers,
+        values if values.is_temporal() => ColumnKind::Times,
+        _ => ColumnKind::Others,
     };
-    EncodingType::ALL
-        .into_iter()
-        .filter(|&e| e.is_supported() && !e.needs_subjects() && Some(e) != current)
-        .filter(|&e| suits(e) && comes_back(e, column))
+    EncodingType::all()
+        .filter(|&e| e.suits(kind) && !e.needs_subjects() && Some(e) != current)
+        .filter(|&e| comes_back(e, column))
         .collect()
 }

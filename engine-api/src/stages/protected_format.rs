@@ -27,38 +27,12 @@ pub(super) fn protect_format(format: &mut TableFormat, stats: &TableStats) {
 }
 
 fn shown(values: &EncodingStats) -> Shown {
-    let has_nulls = match values {
-        EncodingStats::Categorical(stats) => stats.codes.contains_key("<<NULL>>"),
-        EncodingStats::Discrete(stats) => stats.codes.contains_key("<<NULL>>"),
-        EncodingStats::Binned(stats) => stats.codes.contains_key("<<NULL>>"),
-        other => other.cardinalities().contains_key("nan"),
-    };
-    let (min_decimal, largest) = match values {
-        EncodingStats::Discrete(stats) => {
-            let numbers = stats.codes.keys().filter_map(|token| token.parse::<f64>().ok());
-            (
-                Some(stats.min_decimal),
-                numbers.fold(0.0, |m: f64, v| m.max(v.abs())),
-            )
-        }
-        EncodingStats::Binned(stats) => {
-            let largest = stats.bins.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
-            (Some(stats.min_decimal), largest)
-        }
-        EncodingStats::Digit(stats) => {
-            let ends = [stats.min, stats.max].into_iter().flatten();
-            (
-                Some(stats.min_decimal),
-                ends.fold(0.0, |m: f64, v| m.max(v.abs())),
-            )
-        }
-        _ => (None, 0.0),
-    };
+    let written = values.written_digits();
     Shown {
-        has_nulls,
-        decimals: min_decimal.map(|place| u8::try_from(-place).unwrap_or(0)),
-        exponents: largest >= 1e16 || min_decimal.is_some_and(|place| place < -4),
-        has_ms: matches!(values, EncodingStats::Datetime(stats) if stats.has_ms),
+        has_nulls: values.has_nulls(),
+        decimals: written.last_place.map(|place| u8::try_from(-place).unwrap_or(0)),
+        exponents: written.largest >= 1e16 || written.last_place.is_some_and(|place| place < -4),
+        has_ms: written.milliseconds,
     }
 }
 

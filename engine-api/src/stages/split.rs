@@ -8,7 +8,9 @@ use std::path::Path;
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema};
-use engine_core::encode::{EncodeError, EncodingType, EncodingTypes, Part, TableKeys, default_encoding};
+use engine_core::encode::{
+    EncodeError, EncodingType, EncodingTypes, Part, TableKeys, ValueKind, default_encoding,
+};
 use engine_core::schema::{DecodedColumn, DecodedValues, Values};
 
 use super::parts::{SPLIT_FILE, SplitFacts, part_name};
@@ -143,9 +145,9 @@ pub(super) fn encoding_of_type(data_type: &DataType, values: &Values<'_>) -> Enc
         DataType::Decimal32(..)
         | DataType::Decimal64(..)
         | DataType::Decimal128(..)
-        | DataType::Decimal256(..) => EncodingType::NumericAuto,
-        DataType::Time32(_) | DataType::Time64(_) => EncodingType::Datetime,
-        DataType::Dictionary(..) => EncodingType::Categorical,
+        | DataType::Decimal256(..) => EncodingType::NUMERIC_AUTO,
+        DataType::Time32(_) | DataType::Time64(_) => EncodingType::DATETIME,
+        DataType::Dictionary(..) => EncodingType::CATEGORICAL,
         _ => default_encoding(values),
     }
 }
@@ -177,6 +179,7 @@ fn check_encoding(source: &TableSource, name: &str, encoding: EncodingType) -> R
             table: source.name().to_owned(),
             source: EncodeError::NoSubjects {
                 column: name.to_owned(),
+                encoding,
             },
         }),
         Some(_) => match column.filter(|c| !comes_back(encoding, c)) {
@@ -192,9 +195,9 @@ fn check_encoding(source: &TableSource, name: &str, encoding: EncodingType) -> R
 
 /// Whether what an encoding decodes to can become values of the column's type again.
 pub(super) fn comes_back(encoding: EncodingType, column: &ColumnFormat) -> bool {
-    let kinds = match encoding {
-        EncodingType::Datetime => vec![DecodedValues::Timestamp(Vec::new())],
-        encoding if encoding.is_numeric() => {
+    let kinds = match encoding.decodes_to() {
+        Some(ValueKind::Instants) => vec![DecodedValues::Timestamp(Vec::new())],
+        Some(ValueKind::Numbers) => {
             vec![DecodedValues::Int(Vec::new()), DecodedValues::Float(Vec::new())]
         }
         _ => return true,

@@ -184,7 +184,7 @@ mod tests {
         let found = column_encoding("a=b=categorical").unwrap();
         assert_eq!(
             (found.column.as_str(), found.encoding),
-            ("a=b", EncodingType::Categorical)
+            ("a=b", EncodingType::CATEGORICAL)
         );
         for wrong in ["a", "=categorical", "a=", "=", "a=nonsense"] {
             assert!(column_encoding(wrong).is_err(), "{wrong}");

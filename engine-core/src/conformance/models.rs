@@ -17,7 +17,7 @@ impl Model {
     /// A model of the given size over columns given by the cardinalities of their sub-columns.
     pub(super) fn new(label: &str, size: ModelSize, columns: &[Vec<usize>]) -> Result<Self, ModelError> {
         let named = columns.iter().enumerate().flat_map(|(c, cardinalities)| {
-            let name = move |(i, v): (usize, &usize)| (SubColumnName::new("tgt", c, c, &format!("E{i}")), *v);
+            let name = move |(i, v): (usize, &usize)| (SubColumnName::target(c, c, &format!("E{i}")), *v);
             cardinalities.iter().enumerate().map(name)
         });
         let sub_columns: Vec<(SubColumnName, usize)> = named.collect();

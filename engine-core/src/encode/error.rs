@@ -11,18 +11,19 @@ use crate::privacy::NoRandomness;
 #[non_exhaustive]
 pub enum EncodeError {
     /// No encoding has this name.
-    #[error(
-        "unknown encoding {name:?}; the encodings are categorical, numeric_auto, numeric_discrete, numeric_binned, \
-         numeric_digit, character, datetime, datetime_relative and lat_long"
-    )]
+    #[error("unknown encoding {name:?}; the encodings are {known}")]
     UnknownEncoding {
         /// What was given, shortened.
         name: String,
+        /// The encodings that there are, as a list.
+        known: String,
     },
     /// An encoding that this version knows by name only.
     #[error(
-        "column {column:?}: the encoding {encoding} needs the language model, which this version lacks: use \
-         TABULAR_CATEGORICAL for texts that repeat, TABULAR_CHARACTER for short codes, or leave the column out"
+        "column {column:?}: the encoding {encoding} needs the language model, which this version lacks: use {} \
+         for texts that repeat, {} for short codes, or leave the column out",
+        EncodingType::CATEGORICAL,
+        EncodingType::CHARACTER
     )]
     Unsupported {
         /// Name of the column.
@@ -32,12 +33,15 @@ pub enum EncodeError {
     },
     /// An encoding of differences between the rows of a subject, in a table whose rows name no subject.
     #[error(
-        "column {column:?}: the encoding TABULAR_DATETIME_RELATIVE counts from one row of a subject to the next, but the \
-         rows of this table name no subject; use TABULAR_DATETIME"
+        "column {column:?}: the encoding {encoding} counts from one row of a subject to the next, but the rows of this table \
+         name no subject; use {}",
+        EncodingType::DATETIME
     )]
     NoSubjects {
         /// Name of the column.
         column: String,
+        /// The encoding.
+        encoding: EncodingType,
     },
     /// A column has an encoding, but the table has no such column.
     #[error(
@@ -61,7 +65,7 @@ pub enum EncodeError {
     /// A date whose year has two digits, in a column that is to be read as dates.
     #[error(
         "column {column:?}, row {}: the year of {value:?} has two digits, which does not tell the century; write four, or \
-         use TABULAR_CATEGORICAL", row + 1
+         use {}", row + 1, EncodingType::CATEGORICAL
     )]
     ShortYear {
         /// Name of the column.
@@ -74,7 +78,7 @@ pub enum EncodeError {
     /// Over half of the values cannot be read the way the encoding asks for.
     #[error(
         "column {column:?}, row {}: {value:?} is not a {kind}, like {unreadable} of {present} values of the column; \
-         the encoding {encoding} does not fit, use TABULAR_CATEGORICAL", row + 1
+         the encoding {encoding} does not fit, use {}", row + 1, EncodingType::CATEGORICAL
     )]
     Misfit {
         /// Name of the column.
@@ -93,7 +97,10 @@ pub enum EncodeError {
         present: u64,
     },
     /// A kind of values that the encoding never takes, such as booleans as dates.
-    #[error("column {column:?}: the encoding {encoding} cannot hold {values}; use TABULAR_CATEGORICAL")]
+    #[error(
+        "column {column:?}: the encoding {encoding} cannot hold {values}; use {}",
+        EncodingType::CATEGORICAL
+    )]
     WrongValues {
         /// Name of the column.
         column: String,
@@ -145,14 +152,15 @@ pub enum EncodeError {
     },
     /// A domain for a column that has none.
     #[error(
-        "there is a domain for the column {column:?}, but {why}; only columns whose encoding is categorical, numeric_auto or \
-         numeric_discrete have one"
+        "there is a domain for the column {column:?}, but {why}; only columns whose encoding is {allowed} have one"
     )]
     NeedlessDomain {
         /// Name of the column.
         column: String,
         /// Why it can have none.
         why: &'static str,
+        /// The encodings of columns that have one, as a list.
+        allowed: String,
     },
     /// A value in the domain of a numeric column that is no number.
     #[error("the domain of the column {column:?} holds {value:?}, which is no number; mend it")]

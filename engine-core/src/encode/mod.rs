@@ -1,9 +1,11 @@
 //! Encodings: from values to codes and back.
 //!
-//! A table is analysed part by part ([`analyze_partition`]), the parts are put together under value
-//! protection ([`reduce`]), and with the resulting [`TableStats`] any table of the same columns is turned
-//! into codes ([`encode`]) and codes into values ([`decode`]). All of them are pure functions: random choices
-//! depend on a seed, the row and the column only.
+//! A table is analysed part by part ([`analyze_partition`]), the parts are reduced under value protection ([`reduce`]), and with the
+//! resulting [`TableStats`] any table of the same columns is turned into codes ([`encode`]) and codes into values ([`decode`]). All of
+//! them are pure functions: random choices depend on a seed, the row and the column only.
+//!
+//! `encodings` has a file or folder for each encoding and `registry` the one table of them; `values` reads values, `protection`
+//! decides what of them may be shown, and `table` does the work on whole tables.
 //!
 //! ```
 //! use engine_core::encode::{self, Compat, Part, Positions, Protection, TableKeys, default_encoding};
@@ -23,52 +25,38 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod calendar;
-mod categorical;
-mod character;
-mod column;
-mod dates;
-mod datetime;
-mod datetime_relative;
-mod draws;
+mod compat;
 mod encoding_type;
+mod encodings;
 mod error;
-mod explain;
-mod impute;
-mod instants;
-mod json;
-mod lat_long;
-pub mod log_histogram;
-mod numeric;
-mod partial;
-mod private;
-mod probabilities;
 mod protection;
-mod stats;
-mod strings;
-mod support;
+mod registry;
 mod table;
+mod values;
 
-pub use categorical::CategoricalStats;
-pub use character::CharacterStats;
-pub use datetime::{DateParts, DatetimeStats};
-pub use datetime_relative::{RelativeParts, RelativeStats};
-pub use draws::{Positions, RareReplacement};
-pub use encoding_type::{EncodingType, default_encoding};
+pub use compat::Compat;
+pub use encoding_type::{EncodingType, EncodingTypes};
+pub use encodings::categorical::CategoricalStats;
+pub use encodings::character::CharacterStats;
+pub use encodings::column::{EncodingStats, WrittenDigits};
+pub use encodings::datetime::{DateParts, DatetimeStats, RelativeParts, RelativeStats};
+pub use encodings::draws::{Positions, RareReplacement};
+pub use encodings::encoding::{ColumnKind, Reason, ValueKind};
+pub use encodings::lat_long::{LatLongStats, TileCharacters};
+pub use encodings::numeric::{BinnedStats, DigitStats, Digits, DiscreteStats, WithinBins};
+pub use encodings::tokens::{Cardinalities, Codes};
 pub use error::EncodeError;
-pub use explain::{Explanation, Reason, explain};
-pub use json::to_json;
-pub use lat_long::{LatLongStats, TileCharacters};
-pub use numeric::{BinnedStats, DigitStats, Digits, DiscreteStats, WithinBins};
-pub use partial::{ColumnPartial, Part, PartialStats};
-pub use private::{StatsBudget, reduce_private};
-pub use probabilities::{empirical_probabilities, rare_codes};
-pub use protection::{Compat, Protection};
-pub use stats::{
-    Cardinalities, Codes, ColumnStats, EncodingStats, ModelColumn, Place, SequenceLengths, SubColumn,
-    TableKeys, TableStats,
-};
-pub use table::{EncodingTypes, analyze_partition, analyze_private, decode, decode_subjects, encode, reduce};
+pub use protection::Protection;
+pub use registry::default_encoding;
+pub use table::analyze::{analyze_partition, analyze_private};
+pub use table::codes::{decode, decode_subjects, encode};
+pub use table::explain::{Explanation, explain};
+pub use table::json::to_json;
+pub use table::partial::{ColumnPartial, Part, PartialStats};
+pub use table::private::{StatsBudget, reduce_private};
+pub use table::probabilities::{empirical_probabilities, rare_codes};
+pub use table::reduce::reduce;
+pub use table::stats::{ColumnStats, ModelColumn, Place, SequenceLengths, SubColumn, TableKeys, TableStats};
 
 #[cfg(test)]
 mod tests;

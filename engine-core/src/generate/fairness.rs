@@ -6,7 +6,7 @@ use super::GenerateError;
 use super::cells::Cells;
 use super::loaded::LoadedModel;
 use super::plan::DrawSite;
-use crate::encode::{EncodingStats, TableStats};
+use crate::encode::{CategoricalStats, TableStats};
 use crate::ir::ops::sampling::{Cell, Knots, Parity, Reports, SamplingRules, interpolate};
 
 /// Rows that are drawn of the whole model, and of each group.
@@ -66,7 +66,7 @@ impl Fairness {
             let Some(column) = columns.iter().position(|c| c.name == *name) else {
                 return fail(name, "is no column of the model; check its spelling");
             };
-            let EncodingStats::Categorical(values) = categorical[column] else {
+            let Some(values) = categorical[column].get::<CategoricalStats>() else {
                 return fail(
                     name,
                     "is not categorical; only categorical columns can be balanced",

@@ -2,12 +2,8 @@
 
 use std::fmt;
 
-use crate::encode::EncodingStats;
-
-const RARE: &str = "_RARE_";
-const NULL: &str = "<<NULL>>";
-const LEAST: &str = "<<MIN>>";
-const GREATEST: &str = "<<MAX>>";
+use crate::encode::{BinnedStats, EncodingStats};
+use crate::schema::names::{MAX_TOKEN, MIN_TOKEN, NULL_TOKEN, RARE_TOKEN};
 
 /// What a code stands for. It shows as the label of the reference engine.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,8 +25,8 @@ pub enum Level {
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rare => f.write_str(RARE),
-            Self::Null => f.write_str(NULL),
+            Self::Rare => f.write_str(RARE_TOKEN),
+            Self::Null => f.write_str(NULL_TOKEN),
             Self::Value(text) => f.write_str(text),
             Self::Below(edge) => write!(f, "<{edge:?}"),
             Self::AtLeast(edge) => write!(f, ">={edge:?}"),
@@ -42,36 +38,36 @@ impl fmt::Display for Level {
 /// The codes that a probability of a column tells apart, with what they stand for, in the order of the answer; `None` for columns of
 /// several sub-columns.
 pub fn levels(values: &EncodingStats) -> Option<Vec<(u32, Level)>> {
-    match values {
-        EncodingStats::Categorical(stats) => Some(tokens(stats.codes.keys())),
-        EncodingStats::Discrete(stats) => Some(tokens(stats.codes.keys())),
-        EncodingStats::Binned(stats) => {
-            let code = |token: &str| stats.codes.get_index_of(token).map(|code| code as u32);
-            let (first, last) = (stats.bins.first()?, stats.bins.last()?);
-            let mut levels = Vec::new();
-            levels.extend(code(NULL).map(|code| (code, Level::Null)));
-            levels.extend(code(LEAST).map(|code| (code, Level::Exact(*first))));
-            let start = stats.codes.len() as u32;
-            for (code, ends) in (start..).zip(stats.bins.windows(2)) {
-                let is_last = code as usize == stats.codes.len() + stats.bins.len() - 2;
-                let level = if is_last {
-                    Level::AtLeast(ends[0])
-                } else {
-                    Level::Below(ends[1])
-                };
-                levels.push((code, level));
-            }
-            levels.extend(code(GREATEST).map(|code| (code, Level::Exact(*last))));
-            Some(levels)
-        }
-        _ => None,
+    match values.get::<BinnedStats>() {
+        Some(bins) => bin_levels(bins),
+        None => values.tokens().map(|codes| tokens(codes.keys())),
     }
+}
+
+fn bin_levels(stats: &BinnedStats) -> Option<Vec<(u32, Level)>> {
+    let code = |token: &str| stats.codes.get_index_of(token).map(|code| code as u32);
+    let (first, last) = (stats.bins.first()?, stats.bins.last()?);
+    let mut levels = Vec::new();
+    levels.extend(code(NULL_TOKEN).map(|code| (code, Level::Null)));
+    levels.extend(code(MIN_TOKEN).map(|code| (code, Level::Exact(*first))));
+    let start = stats.codes.len() as u32;
+    for (code, ends) in (start..).zip(stats.bins.windows(2)) {
+        let is_last = code as usize == stats.codes.len() + stats.bins.len() - 2;
+        let level = if is_last {
+            Level::AtLeast(ends[0])
+        } else {
+            Level::Below(ends[1])
+        };
+        levels.push((code, level));
+    }
+    levels.extend(code(MAX_TOKEN).map(|code| (code, Level::Exact(*last))));
+    Some(levels)
 }
 
 fn tokens<'a>(tokens: impl Iterator<Item = &'a String>) -> Vec<(u32, Level)> {
     let level = |token: &String| match token.as_str() {
-        RARE => Level::Rare,
-        NULL => Level::Null,
+        RARE_TOKEN => Level::Rare,
+        NULL_TOKEN => Level::Null,
         text => Level::Value(text.to_owned()),
     };
     (0..).zip(tokens.map(level)).collect()

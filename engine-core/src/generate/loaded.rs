@@ -429,7 +429,7 @@ fn columns_of(folded: &FoldedModel) -> Vec<Range<usize>> {
 fn null_flags(model: &dyn Model, folded: &FoldedModel) -> Vec<Option<usize>> {
     let mut flags = vec![None; model.columns().len()];
     for (s, (name, _)) in model.sub_columns().iter().enumerate() {
-        if name.sub() == "nan" {
+        if name.is_null_flag() {
             flags[folded.sub_columns[s].column] = Some(s);
         }
     }

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::encode::{self, EncodingStats, RareReplacement, TableStats};
+use crate::encode::{self, CategoricalStats, RareReplacement, TableStats};
 use crate::ir::ops::sampling::FixedProbability;
-
-const RARE: &str = "_RARE_";
-const NULL: &str = "<<NULL>>";
+use crate::schema::names::{NULL_FLAG, NULL_TOKEN, RARE_TOKEN};
 
 /// Forbidden codes of each sub-column in model order: the code of rare and of unknown values, as [`encode::rare_codes`] lists
 /// them.
@@ -37,37 +35,14 @@ pub fn imputed_codes(stats: &TableStats, names: &[&str]) -> Vec<Vec<FixedProbabi
                 probability: 0.0,
             });
         };
-        if let Some(flag) = values.cardinalities().get_index_of("nan") {
+        if let Some(flag) = values.cardinalities().get_index_of(NULL_FLAG) {
             forbid(flag, 1);
         }
-        match values {
-            EncodingStats::Categorical(stats) => {
-                stats
-                    .codes
-                    .get_index_of(RARE)
-                    .into_iter()
-                    .for_each(|code| forbid(0, code));
-                stats
-                    .codes
-                    .get_index_of(NULL)
-                    .into_iter()
-                    .for_each(|code| forbid(0, code));
-            }
-            EncodingStats::Discrete(stats) => {
-                stats
-                    .codes
-                    .get_index_of(NULL)
-                    .into_iter()
-                    .for_each(|code| forbid(0, code));
-            }
-            EncodingStats::Binned(stats) => {
-                stats
-                    .codes
-                    .get_index_of(NULL)
-                    .into_iter()
-                    .for_each(|code| forbid(0, code));
-            }
-            _ => {}
+        // The code of rare numbers is never drawn anyway.
+        let rare = values.rare_categories().map(|_| RARE_TOKEN);
+        for token in rare.into_iter().chain([NULL_TOKEN]) {
+            let code = values.tokens().and_then(|tokens| tokens.get_index_of(token));
+            code.into_iter().for_each(|code| forbid(0, code));
         }
     }
     fixed
@@ -84,7 +59,8 @@ pub fn rebalanced_codes(
     let mut fixed = vec![Vec::new(); stats.sub_columns().len()];
     let values = stats.modelled().map(|(_, _, values, _)| values);
     let mut columns = stats.model_columns().into_iter().zip(values);
-    if let Some((column, EncodingStats::Categorical(values))) = columns.find(|(c, _)| c.name == name) {
+    let found = columns.find(|(c, _)| c.name == name);
+    if let Some((column, values)) = found.and_then(|(c, v)| Some((c, v.get::<CategoricalStats>()?))) {
         let known = probabilities.iter().filter_map(|(category, p)| {
             let code = values.codes.get_index_of(*category)?;
             Some((code as u32, p.max(0.0)))

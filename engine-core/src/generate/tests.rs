@@ -5,8 +5,8 @@ use super::*;
 use crate::argn::{FlatModel, Model};
 use crate::backend::Run;
 use crate::encode::{
-    BinnedStats, CategoricalStats, ColumnStats, Compat, DiscreteStats, EncodingStats, EncodingType, Place,
-    RareReplacement, SequenceLengths, TableKeys, TableStats,
+    BinnedStats, CategoricalStats, ColumnStats, Compat, DigitStats, DiscreteStats, EncodingStats,
+    EncodingType, Place, RareReplacement, SequenceLengths, TableKeys, TableStats,
 };
 use crate::fixtures::{mixed_model, model, pair_model, random_params, random_table};
 use crate::ir::ops::sampling::{Cell, Contribution, FixedProbability, Reports, SampleInputs, SamplingRules};
@@ -385,20 +385,20 @@ fn table_stats(columns: Vec<(&str, ColumnStats)>) -> TableStats {
 fn rare_codes_are_forbidden_by_encoding_and_replacement() {
     let cardinalities = |names: &[&str]| names.iter().map(|n| ((*n).to_owned(), 9)).collect();
     let categorical = |no_of_rare_categories| {
-        modelled(EncodingStats::Categorical(CategoricalStats {
+        modelled(EncodingStats::from(CategoricalStats {
             no_of_rare_categories,
             codes: Default::default(),
             cardinalities: cardinalities(&["cat"]),
         }))
     };
-    let binned = EncodingStats::Binned(BinnedStats {
+    let binned = EncodingStats::from(BinnedStats {
         cardinalities: cardinalities(&["bin"]),
         codes: Default::default(),
         min_decimal: 0,
         bins: vec![0.0],
         within: None,
     });
-    let discrete = EncodingStats::Discrete(DiscreteStats {
+    let discrete = EncodingStats::from(DiscreteStats {
         cardinalities: cardinalities(&["cat"]),
         codes: Default::default(),
         min_decimal: 0,
@@ -408,11 +408,11 @@ fn rare_codes_are_forbidden_by_encoding_and_replacement() {
         r#"{{"cardinalities": {{"E1": 9, "E0": 9}}, "has_nan": false, "has_neg": false, "min_digits": {places},
             "max_digits": {places}, "max_decimal": 1, "min_decimal": 0, "min": null, "max": null}}"#
     );
-    let digits = EncodingStats::Digit(serde_json::from_str(&digits).unwrap());
+    let digits = EncodingStats::from(serde_json::from_str::<DigitStats>(&digits).unwrap());
     let stats = table_stats(vec![
         ("plain", categorical(0)),
         ("with rare ones", categorical(3)),
-        ("empty", ColumnStats::Empty(EncodingType::Categorical)),
+        ("empty", ColumnStats::Empty(EncodingType::CATEGORICAL)),
         ("binned", modelled(binned)),
         ("discrete", modelled(discrete)),
         ("digits", modelled(digits)),

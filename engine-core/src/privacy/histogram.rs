@@ -3,7 +3,7 @@
 //! `epsilon` in every cell, empty ones included, makes the whole histogram epsilon-differentially private.
 //! All that is computed from noisy counts is private for nothing more.
 
-use crate::encode::log_histogram::edges;
+use super::log_histogram::edges;
 
 /// The chances of seeing something in an empty histogram that are tried, the smallest first.
 const CHANCES: [f64; 6] = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3];
@@ -35,7 +35,7 @@ pub fn occupied_cells(noisy: &[f64], epsilon: f64) -> Option<(usize, usize)> {
 }
 
 /// A range that holds most values, by their noisy histogram over the powers of two
-/// ([`log_histogram`](crate::encode::log_histogram)); both ends are 0 or powers of two. `None` when no cell
+/// ([`log_histogram`](crate::privacy::log_histogram)); both ends are 0 or powers of two. `None` when no cell
 /// stands out of the noise.
 pub fn noisy_bounds(noisy: &[f64], epsilon: f64) -> Option<(f64, f64)> {
     let (first, last) = occupied_cells(noisy, epsilon)?;

@@ -5,6 +5,7 @@ mod categories;
 mod clip;
 mod histogram;
 mod ledger;
+pub mod log_histogram;
 mod noise;
 mod quantiles;
 

@@ -3,7 +3,7 @@
 mod codes;
 mod column_order;
 mod decoded;
-mod names;
+pub mod names;
 mod table;
 
 pub use codes::{CodeColumn, CodeTable};

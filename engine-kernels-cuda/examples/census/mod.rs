@@ -17,7 +17,7 @@ pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// A model of the census table's shape.
 pub(crate) fn model(size: ModelSize) -> Result<FlatModel> {
-    let name = |(i, v): (usize, &usize)| (SubColumnName::new("tgt", i, i, "cat"), *v);
+    let name = |(i, v): (usize, &usize)| (SubColumnName::target(i, i, "cat"), *v);
     let sub_columns: Vec<_> = CENSUS.iter().enumerate().map(name).collect();
     let units = ModelUnits::flat(size, &sub_columns);
     Ok(FlatModel::new(sub_columns, &units, None)?)

@@ -15,7 +15,7 @@ pub(crate) fn backend(options: &WgpuOptions) -> WgpuBackend {
 
 /// A model over columns of one sub-column each.
 pub(crate) fn model(size: ModelSize, cardinalities: &[usize]) -> FlatModel {
-    let name = |(i, v): (usize, &usize)| (SubColumnName::new("tgt", i, i, "cat"), *v);
+    let name = |(i, v): (usize, &usize)| (SubColumnName::target(i, i, "cat"), *v);
     let sub_columns: Vec<_> = cardinalities.iter().enumerate().map(name).collect();
     FlatModel::new(sub_columns.clone(), &ModelUnits::flat(size, &sub_columns), None).expect("a model")
 }

@@ -8,8 +8,8 @@ use engine_examples::census;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let model = TabularArgn::builder()
-        .encoding("age", EncodingType::NumericDigit)
-        .encoding("education_num", EncodingType::Categorical)
+        .encoding("age", EncodingType::NUMERIC_DIGIT)
+        .encoding("education_num", EncodingType::CATEGORICAL)
         .exclude("fnlwgt")
         .max_epochs(1.0)
         .seed(7)

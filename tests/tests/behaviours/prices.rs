@@ -188,7 +188,7 @@ fn numbers_keep_their_quantiles_in_every_encoding() {
         values.sort_by(f64::total_cmp);
         [0.25, 0.5, 0.75, 1.0].map(|q| values[((values.len() - 1) as f64 * q) as usize])
     };
-    for encoding in [EncodingType::NumericAuto, EncodingType::NumericDigit] {
+    for encoding in [EncodingType::NUMERIC_AUTO, EncodingType::NUMERIC_DIGIT] {
         let argn = TabularArgn::builder()
             .seed(1)
             .encoding("price", encoding)

@@ -36,8 +36,8 @@ fn fitted(encode: bool) -> FittedTabularArgn {
     let mut argn = TabularArgn::builder().seed(3).batch_size(64).max_epochs(20.0);
     if encode {
         argn = argn
-            .encoding("count", EncodingType::Categorical)
-            .encoding("kind", EncodingType::Categorical);
+            .encoding("count", EncodingType::CATEGORICAL)
+            .encoding("kind", EncodingType::CATEGORICAL);
     }
     argn.build().fit(&table(), &mut silent).unwrap()
 }
@@ -301,7 +301,7 @@ fn targets_must_be_columns_each_once() {
     );
     let digits = TabularArgn::builder()
         .seed(1)
-        .encoding("count", EncodingType::NumericDigit)
+        .encoding("count", EncodingType::NUMERIC_DIGIT)
         .max_epochs(1.0)
         .build()
         .fit(&table(), &mut silent)

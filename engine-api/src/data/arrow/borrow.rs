@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{self as types, ArrowPrimitiveType, DataType, Field, Schema};
-use engine_core::encode::{EncodingType, EncodingTypes};
+use engine_core::encode::{EncodingTypes, ValueKind};
 use engine_core::schema::{Bitmap, Column, Offsets, Table, TextValues, TimeUnit, Values};
 
 use crate::data::error::DataError;
@@ -30,7 +30,7 @@ impl TableBatch {
         Self::encoded_as(batch, &EncodingTypes::new())
     }
 
-    /// As [`Self::new`], for columns that are to be encoded so: times of day among the `Datetime` ones are shown as instants
+    /// As [`Self::new`], for columns that are to be encoded so: times of day that are encoded as instants are shown as instants
     /// of the first day of 1970 instead of texts.
     ///
     /// # Errors
@@ -38,7 +38,9 @@ impl TableBatch {
     pub fn encoded_as(batch: &RecordBatch, types: &EncodingTypes) -> Result<Self, DataError> {
         let schema: &Schema = batch.schema_ref();
         let columns = schema.fields().iter().zip(batch.columns()).map(|(field, array)| {
-            let is_instant = types.get(field.name()) == Some(&EncodingType::Datetime);
+            let is_instant = types
+                .get(field.name())
+                .is_some_and(|e| e.decodes_to() == Some(ValueKind::Instants));
             known_type(field, array, is_instant)
         });
         Ok(Self {

@@ -1,5 +1,7 @@
 //! ISO 8601 dates and instants as text, both ways.
 
+use engine_core::calendar::{date_of, days_in_month, days_of};
+
 use super::table_format::TimeForm;
 
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -21,42 +23,16 @@ pub(in crate::data) struct TimeShape<'a> {
     pub(in crate::data) midnight: bool,
 }
 
-/// Days since 1970-01-01 of a date in the proleptic Gregorian calendar.
-pub(in crate::data) fn days_from_date(year: i64, month: u32, day: u32) -> i64 {
-    let year = year - i64::from(month <= 2);
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = i64::from((153 * ((month + 9) % 12) + 2) / 5 + day - 1);
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
-}
-
-/// Year, month and day of a number of days since 1970-01-01.
-pub(in crate::data) fn date_from_days(days: i64) -> (i64, u32, u32) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = (day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100)) as u32;
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
 /// Days since 1970-01-01 of `YYYY-MM-DD` from the year 1 on; `None` when it is something else or no day of the calendar.
 pub(in crate::data) fn parse_date(text: &[u8]) -> Option<i32> {
     let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else {
         return None;
     };
     let year = i64::from(two_digits(y1, y2)?) * 100 + i64::from(two_digits(y3, y4)?);
-    let (month, day) = (two_digits(m1, m2)?, two_digits(d1, d2)?);
-    let valid = year >= 1 && (1..=12).contains(&month) && day >= 1 && day <= days_of_month(year, month);
+    let (month, day) = (i64::from(two_digits(m1, m2)?), i64::from(two_digits(d1, d2)?));
+    let valid = year >= 1 && (1..=12).contains(&month) && day >= 1 && day <= days_in_month(year, month);
     // Four digits of a year fit an i32 of days.
-    valid.then(|| days_from_date(year, month, day) as i32)
+    valid.then(|| days_of(year, month, day) as i32)
 }
 
 /// Microseconds since 1970-01-01 00:00 (UTC when there is a zone) of `YYYY-MM-DD`, `T` or a space, `HH:MM[:SS[.f]]` and
@@ -129,7 +105,7 @@ pub(in crate::data) fn parse_zone(zone: &[u8]) -> Option<i32> {
 
 /// Writes `YYYY-MM-DD`; a year outside 0..=9999 takes the room that it needs.
 pub(in crate::data) fn write_date(days: i64, out: &mut Vec<u8>) {
-    let (year, month, day) = date_from_days(days);
+    let (year, month, day) = date_of(days);
     if (0..=9_999).contains(&year) {
         push_two(year as u32 / 100, out);
         push_two(year as u32 % 100, out);
@@ -137,9 +113,9 @@ pub(in crate::data) fn write_date(days: i64, out: &mut Vec<u8>) {
         out.extend_from_slice(itoa::Buffer::new().format(year).as_bytes());
     }
     out.push(b'-');
-    push_two(month, out);
+    push_two(month as u32, out);
     out.push(b'-');
-    push_two(day, out);
+    push_two(day as u32, out);
 }
 
 /// Writes an instant, given as whole seconds since 1970-01-01 00:00 and nanoseconds, in `form`.
@@ -186,15 +162,6 @@ fn write_time(of_day: u32, nanos: u32, seconds: bool, decimals: &[u8], out: &mut
     }
 }
 
-fn days_of_month(year: i64, month: u32) -> u32 {
-    match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        _ => 31,
-    }
-}
-
 fn two_digits(tens: u8, ones: u8) -> Option<u32> {
     (tens.is_ascii_digit() && ones.is_ascii_digit())
         .then(|| u32::from(tens - b'0') * 10 + u32::from(ones - b'0'))
@@ -207,27 +174,6 @@ fn push_two(number: u32, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn days_of_four_centuries_come_back_and_follow_each_other() {
-        let mut expected = (1799, 12, 31);
-        for day in days_from_date(1800, 1, 1)..=days_from_date(2200, 12, 31) {
-            let date = date_from_days(day);
-            let (y, m, d) = expected;
-            let next = if d < days_of_month(y, m) {
-                (y, m, d + 1)
-            } else if m < 12 {
-                (y, m + 1, 1)
-            } else {
-                (y + 1, 1, 1)
-            };
-            assert_eq!(date, next);
-            assert_eq!(days_from_date(date.0, date.1, date.2), day);
-            expected = date;
-        }
-        assert_eq!(date_from_days(0), (1970, 1, 1));
-        assert_eq!(days_from_date(0, 1, 1), -719_528);
-    }
 
     #[test]
     fn only_days_of_the_calendar_are_dates() {

@@ -60,9 +60,9 @@ fn years_of_two_digits_are_refused_in_a_column_of_dates() {
     let known = "01/02/2023,1\n".repeat(30);
     let text = format!("day,n\n01/02/2023,1\n02/03/2024,2\n05/06/23,3\n{known}");
     let source = open(folder.path(), &text);
-    let trip = Trip::default().with("day", EncodingType::Datetime);
+    let trip = Trip::default().with("day", EncodingType::DATETIME);
     let error = trip.codes(&source).err().unwrap().to_string();
     let expected = "column \"day\", row 3: the year of \"05/06/23\" has two digits, which does not tell the century; write \
-                    four, or use TABULAR_CATEGORICAL";
+                    four, or use categorical";
     assert!(error.ends_with(expected), "{error}");
 }

@@ -293,9 +293,9 @@ fn unsigned_numbers_beyond_the_signed_ones_come_back() {
     let array = UInt64Array::from_iter_values((0..600).map(large));
     let batch = RecordBatch::try_from_iter([("n", Arc::new(array) as ArrayRef)]).unwrap();
     for encoding in [
-        EncodingType::NumericDiscrete,
-        EncodingType::NumericBinned,
-        EncodingType::Categorical,
+        EncodingType::NUMERIC_DISCRETE,
+        EncodingType::NUMERIC_BINNED,
+        EncodingType::CATEGORICAL,
     ] {
         let after = Trip::unprotected()
             .with("n", encoding)
@@ -310,11 +310,11 @@ fn unsigned_numbers_beyond_the_signed_ones_come_back() {
 fn encodings_that_cannot_come_back_are_refused_before_anything_is_done() {
     let batch = table(20);
     for (column, encoding) in [
-        ("Date32", EncodingType::NumericAuto),
-        ("Timestamp(s)", EncodingType::NumericDigit),
-        ("Time64(µs)", EncodingType::NumericBinned),
-        ("Boolean", EncodingType::Datetime),
-        ("Decimal128(38, 3)", EncodingType::Datetime),
+        ("Date32", EncodingType::NUMERIC_AUTO),
+        ("Timestamp(s)", EncodingType::NUMERIC_DIGIT),
+        ("Time64(µs)", EncodingType::NUMERIC_BINNED),
+        ("Boolean", EncodingType::DATETIME),
+        ("Decimal128(38, 3)", EncodingType::DATETIME),
     ] {
         let error = Trip::default()
             .with(column, encoding)

@@ -331,7 +331,7 @@ fn bindings_and_codes_that_do_not_fit() {
 
 fn flat(size: ModelSize, columns: usize) -> FlatModel {
     let sub_columns: Vec<_> = (0..columns)
-        .map(|c| (SubColumnName::new("tgt", c, c, "cat"), 2 + c % 7))
+        .map(|c| (SubColumnName::target(c, c, "cat"), 2 + c % 7))
         .collect();
     FlatModel::new(sub_columns.clone(), &ModelUnits::flat(size, &sub_columns), None).unwrap()
 }

@@ -1,7 +1,6 @@
 use serde_json::json;
 
 use super::*;
-use EncodingType::Categorical;
 
 #[test]
 fn texts_are_numbered_in_code_point_order() {
@@ -15,7 +14,7 @@ fn texts_are_numbered_in_code_point_order() {
         Some("_RARE_"),
         Some("a"),
     ];
-    let stats = analyze(texts(&values), Categorical);
+    let stats = analyze(texts(&values), EncodingType::CATEGORICAL);
     assert_eq!(
         entry(&stats).to_string(),
         json!({
@@ -51,7 +50,7 @@ fn texts_like_tokens_come_back() {
     .into_iter()
     .map(Some)
     .collect();
-    let stats = analyze(texts(&values), Categorical);
+    let stats = analyze(texts(&values), EncodingType::CATEGORICAL);
     let tokens: Vec<String> = serde_json::from_value(json!(
         entry(&stats)["codes"]
             .as_object()
@@ -81,7 +80,7 @@ fn texts_like_tokens_come_back() {
 
 #[test]
 fn without_nulls_a_null_is_rare() {
-    let stats = analyze(texts(&[Some("a"), Some("b")]), Categorical);
+    let stats = analyze(texts(&[Some("a"), Some("b")]), EncodingType::CATEGORICAL);
     assert_eq!(codes_of_one(&texts(&[None, Some("a")]), &stats), [0, 1]);
 }
 
@@ -89,7 +88,7 @@ fn without_nulls_a_null_is_rare() {
 fn rare_texts_are_dropped() {
     let mut values = repeated(&[("a", 8), ("b", 4), ("c", 7)]);
     values.push(None);
-    let stats = analyze_parts(&[texts(&values)], Categorical, Protection::On);
+    let stats = analyze_parts(&[texts(&values)], EncodingType::CATEGORICAL, Protection::On);
     assert_eq!(
         entry(&stats)["codes"].to_string(),
         json!({"_RARE_": 0, "<<NULL>>": 1, "a": 2, "c": 3}).to_string()
@@ -104,13 +103,13 @@ fn parts_are_added_up() {
         texts(&repeated(&[("secret1", 1), ("male", 100)])),
         texts(&repeated(&[("secret2", 1), ("male", 100), ("female", 100)])),
     ];
-    let protected = analyze_parts(&parts, Categorical, Protection::On);
+    let protected = analyze_parts(&parts, EncodingType::CATEGORICAL, Protection::On);
     assert_eq!(
         entry(&protected)["codes"].to_string(),
         json!({"_RARE_": 0, "female": 1, "male": 2}).to_string()
     );
     assert_eq!(entry(&protected)["no_of_rare_categories"], 2);
-    let open = analyze_parts(&parts, Categorical, Protection::Off);
+    let open = analyze_parts(&parts, EncodingType::CATEGORICAL, Protection::Off);
     assert_eq!(
         entry(&open)["codes"].to_string(),
         json!({"_RARE_": 0, "female": 1, "male": 2, "secret1": 3, "secret2": 4}).to_string()
@@ -119,11 +118,11 @@ fn parts_are_added_up() {
 
 #[test]
 fn rare_is_drawn_only_where_something_was_rare() {
-    let open = analyze(texts(&[Some("a")]), Categorical);
+    let open = analyze(texts(&[Some("a")]), EncodingType::CATEGORICAL);
     assert_eq!(rare_codes(&open, RareReplacement::Constant), [(0, 0)]);
     let protected = analyze_parts(
         &[texts(&repeated(&[("a", 9), ("b", 1)]))],
-        Categorical,
+        EncodingType::CATEGORICAL,
         Protection::On,
     );
     assert_eq!(rare_codes(&protected, RareReplacement::Constant), []);

@@ -1,7 +1,6 @@
 use serde_json::json;
 
 use super::*;
-use EncodingType::Character;
 
 fn some(values: &[&str]) -> Owned {
     texts(&values.iter().copied().map(Some).collect::<Vec<_>>())
@@ -10,7 +9,7 @@ fn some(values: &[&str]) -> Owned {
 #[test]
 fn every_position_has_its_characters() {
     let values = || texts(&[Some("ab"), Some("b"), Some("abc"), None]);
-    let stats = analyze(values(), Character);
+    let stats = analyze(values(), EncodingType::CHARACTER);
     assert_eq!(
         entry(&stats).to_string(),
         concat!(
@@ -34,17 +33,17 @@ fn every_position_has_its_characters() {
 #[test]
 fn characters_are_those_of_unicode() {
     let values = some(&["é ", "日本", "a😀"]);
-    let stats = analyze(some(&["é ", "日本", "a😀"]), Character);
+    let stats = analyze(some(&["é ", "日本", "a😀"]), EncodingType::CHARACTER);
     assert_eq!(codes(&values, &stats), [[2, 1], [3, 2], [1, 3]]);
     assert_eq!(there_and_back(&values, &stats), ["é", "日本", "a😀"]);
 }
 
 #[test]
 fn texts_without_characters_have_no_positions() {
-    let stats = analyze(some(&["", ""]), Character);
+    let stats = analyze(some(&["", ""]), EncodingType::CHARACTER);
     assert!(stats.sub_columns().is_empty());
     assert_eq!(there_and_back(&some(&["", ""]), &stats), ["null", "null"]);
-    let stats = analyze(texts(&[None, None]), Character);
+    let stats = analyze(texts(&[None, None]), EncodingType::CHARACTER);
     assert_eq!(entry(&stats)["cardinalities"], json!({"nan": 2}));
     assert_eq!(there_and_back(&texts(&[None]), &stats), ["null"]);
 }
@@ -52,7 +51,7 @@ fn texts_without_characters_have_no_positions() {
 #[test]
 fn rare_characters_vanish() {
     let values = [&["ab"; 10][..], &["c"; 2]].concat();
-    let stats = analyze_parts(&[some(&values)], Character, Protection::On);
+    let stats = analyze_parts(&[some(&values)], EncodingType::CHARACTER, Protection::On);
     let positions = &entry(&stats)["codes"];
     assert_eq!(
         positions,
@@ -67,7 +66,11 @@ fn rare_characters_vanish() {
 fn positions_draw_thresholds_of_their_own() {
     // Six rows: kept at two of three thresholds.
     let value = "x".repeat(50);
-    let stats = analyze_parts(&[some(&[value.as_str(); 6])], Character, Protection::On);
+    let stats = analyze_parts(
+        &[some(&[value.as_str(); 6])],
+        EncodingType::CHARACTER,
+        Protection::On,
+    );
     let kept = stats.sub_columns().iter().filter(|s| s.cardinality == 2).count();
     assert!((20..47).contains(&kept), "{kept}");
 }
@@ -75,14 +78,14 @@ fn positions_draw_thresholds_of_their_own() {
 #[test]
 fn texts_are_cut_after_fifty_characters() {
     let long = "ä".repeat(60);
-    let stats = analyze(some(&[&long]), Character);
+    let stats = analyze(some(&[&long]), EncodingType::CHARACTER);
     assert_eq!(stats.sub_columns().len(), 50);
     assert_eq!(there_and_back(&some(&[&long]), &stats), ["ä".repeat(50)]);
 }
 
 #[test]
 fn numbers_are_written_out() {
-    let stats = analyze(ints(&[Some(17), Some(-4), None]), Character);
+    let stats = analyze(ints(&[Some(17), Some(-4), None]), EncodingType::CHARACTER);
     assert_eq!(
         there_and_back(&ints(&[Some(17), Some(-4), None]), &stats),
         ["17", "-4", "null"]
@@ -91,7 +94,7 @@ fn numbers_are_written_out() {
 
 #[test]
 fn statistics_must_hang_together() {
-    let stats = analyze(some(&["ab"]), Character).to_json().unwrap();
+    let stats = analyze(some(&["ab"]), EncodingType::CHARACTER).to_json().unwrap();
     let error = |from: &str, to: &str| {
         assert!(stats.contains(from), "{from}");
         TableStats::from_json(&stats.replace(from, to))

@@ -1,7 +1,6 @@
 use serde_json::json;
 
 use super::*;
-use EncodingType::Datetime;
 
 fn some<'a>(values: &[&'a str]) -> Vec<Option<&'a str>> {
     values.iter().copied().map(Some).collect()
@@ -11,7 +10,7 @@ const DATES: [Option<&str>; 4] = [Some("2020-01-31"), Some("2021-03-15"), None, 
 
 #[test]
 fn dates_have_three_parts() {
-    let stats = analyze(instants(&DATES), Datetime);
+    let stats = analyze(instants(&DATES), EncodingType::DATETIME);
     let entry = entry(&stats);
     assert_eq!(
         entry["cardinalities"].to_string(),
@@ -42,7 +41,7 @@ fn dates_have_three_parts() {
 #[test]
 fn times_have_six_parts() {
     let values = some(&["2020-01-31 10:20:30", "2021-03-15 00:00:00"]);
-    let stats = analyze(instants(&values), Datetime);
+    let stats = analyze(instants(&values), EncodingType::DATETIME);
     assert_eq!(
         entry(&stats)["cardinalities"].to_string(),
         r#"{"year":2,"month":3,"day":17,"hour":11,"minute":21,"second":31}"#
@@ -60,7 +59,7 @@ fn times_have_six_parts() {
 #[test]
 fn milliseconds_have_three_digits() {
     let values = some(&["2020-01-31 10:20:30.123456", "2020-01-31 10:20:31.999"]);
-    let stats = analyze(instants(&values), Datetime);
+    let stats = analyze(instants(&values), EncodingType::DATETIME);
     let entry = entry(&stats);
     assert_eq!(
         (&entry["cardinalities"]["ms_E2"], &entry["cardinalities"]["ms_E0"]),
@@ -81,7 +80,7 @@ fn milliseconds_have_three_digits() {
 #[test]
 fn parts_of_a_second_alone_are_no_times() {
     let values = some(&["2020-01-31 00:00:00.500", "2020-02-01 00:00:00.250"]);
-    let stats = analyze(instants(&values), Datetime);
+    let stats = analyze(instants(&values), EncodingType::DATETIME);
     let entry = entry(&stats);
     assert_eq!(
         (&entry["has_time"], &entry["has_ms"]),
@@ -97,7 +96,7 @@ fn parts_of_a_second_alone_are_no_times() {
 #[test]
 fn hidden_dates_decode_to_null() {
     let values = [Some("2020-01-31 10:00:00"), Some("2021-03-15 11:00:00"), None];
-    let stats = analyze_parts(&[instants(&values)], Datetime, Protection::On);
+    let stats = analyze_parts(&[instants(&values)], EncodingType::DATETIME, Protection::On);
     let entry = entry(&stats);
     assert_eq!(
         entry["cardinalities"].to_string(),
@@ -108,7 +107,7 @@ fn hidden_dates_decode_to_null() {
         there_and_back(&instants(&values), &stats),
         ["null", "null", "null"]
     );
-    let without_null = analyze_parts(&[instants(&values[..2])], Datetime, Protection::On);
+    let without_null = analyze_parts(&[instants(&values[..2])], EncodingType::DATETIME, Protection::On);
     assert_eq!(
         there_and_back(&instants(&values[..2]), &without_null),
         ["null", "null"]
@@ -118,15 +117,12 @@ fn hidden_dates_decode_to_null() {
 #[test]
 fn days_end_with_their_month() {
     let values = some(&["2019-01-05", "2020-01-31", "2021-12-25"]);
-    let mut stats = analyze(instants(&values), Datetime);
-    let ColumnStats::Modelled { values, .. } = &mut stats.columns["x"] else {
-        panic!("empty");
-    };
-    let EncodingStats::Datetime(dates) = values else {
-        panic!("no dates");
-    };
+    let mut stats = analyze(instants(&values), EncodingType::DATETIME);
+    let values = values_of(&mut stats);
+    let mut dates = values.get::<DatetimeStats>().unwrap().clone();
     dates.min_values.day = 1;
     dates.cardinalities["day"] = 31;
+    *values = dates.into();
     let rows = [[0, 1, 30], [1, 1, 30], [0, 3, 30], [2, 11, 30], [0, 0, 0]].map(Vec::from);
     assert_eq!(
         shown(&decode_rows(&rows, &stats, Positions::Constant(0.5))),
@@ -146,7 +142,7 @@ fn parts_without_dates_say_nothing_about_years() {
         instants(&some(&["1995-06-10", "1999-07-20"])),
         instants(&[None, None]),
     ];
-    let stats = analyze_parts(&parts, Datetime, Protection::Off);
+    let stats = analyze_parts(&parts, EncodingType::DATETIME, Protection::Off);
     assert_eq!(
         entry(&stats)["cardinalities"].to_string(),
         r#"{"nan":2,"year":5,"month":2,"day":11}"#
@@ -159,7 +155,7 @@ fn protection_cuts_the_years() {
         .map(|i| format!("{}-06-{:02}", 1980 + i, i % 28 + 1))
         .collect();
     let dates: Vec<Option<&str>> = dates.iter().map(|d| Some(d.as_str())).collect();
-    let stats = analyze_parts(&[instants(&dates)], Datetime, Protection::Fixed(0));
+    let stats = analyze_parts(&[instants(&dates)], EncodingType::DATETIME, Protection::Fixed(0));
     let entry = entry(&stats);
     assert_eq!(
         (&entry["min"], &entry["max"]),
@@ -171,7 +167,7 @@ fn protection_cuts_the_years() {
 #[test]
 fn ancient_dates_are_dates_like_any_other() {
     let values = some(&["0476-09-04", "1066-10-14", "9999-12-31"]);
-    let stats = analyze(instants(&values), Datetime);
+    let stats = analyze(instants(&values), EncodingType::DATETIME);
     assert_eq!(
         there_and_back(&instants(&values), &stats),
         ["0476-09-04", "1066-10-14", "9999-12-31"]
@@ -181,7 +177,7 @@ fn ancient_dates_are_dates_like_any_other() {
 #[test]
 fn what_is_no_date_is_refused() {
     let words = texts(&some(&["soon", "later", "2020-01-01"]));
-    let types = types(Datetime);
+    let types = types(EncodingType::DATETIME);
     let partial = analyze_partition(&words.table(), &types, Part::Training, 0, Compat::Reference).unwrap();
     let error = reduce(
         &[partial],
@@ -194,8 +190,8 @@ fn what_is_no_date_is_refused() {
     .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "column \"x\", row 1: \"soon\" is not a date, like 2 of 3 values of the column; the encoding TABULAR_DATETIME does \
-         not fit, use TABULAR_CATEGORICAL"
+        "column \"x\", row 1: \"soon\" is not a date, like 2 of 3 values of the column; the encoding datetime does \
+         not fit, use categorical"
     );
     let flags = Column {
         name: "x",
@@ -206,19 +202,22 @@ fn what_is_no_date_is_refused() {
     let error = analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "column \"x\": the encoding TABULAR_DATETIME cannot hold booleans; use TABULAR_CATEGORICAL"
+        "column \"x\": the encoding datetime cannot hold booleans; use categorical"
     );
 }
 
 #[test]
 fn years_of_two_digits_are_guessed_by_the_rules_of_the_reference_only() {
     let words = texts(&some(&["05/06/23", "07/08/68", "09/10/69"]));
-    let stats = analyze(texts(&some(&["05/06/23", "07/08/68", "09/10/69"])), Datetime);
+    let stats = analyze(
+        texts(&some(&["05/06/23", "07/08/68", "09/10/69"])),
+        EncodingType::DATETIME,
+    );
     assert_eq!(
         there_and_back(&words, &stats),
         ["2023-05-06", "2068-07-08", "1969-09-10"]
     );
-    let types = types(Datetime);
+    let types = types(EncodingType::DATETIME);
     let error = analyze_partition(&words.table(), &types, Part::Training, 0, Compat::Native).unwrap_err();
     assert!(
         error.to_string().starts_with(
@@ -228,7 +227,7 @@ fn years_of_two_digits_are_guessed_by_the_rules_of_the_reference_only() {
     );
     // The statistics say by whose rules texts are read later on.
     let long = texts(&some(&["2023-05-06", "1969-09-10"]));
-    let native = analyze_by(Compat::Native, &[long], Datetime, Protection::Off);
+    let native = analyze_by(Compat::Native, &[long], EncodingType::DATETIME, Protection::Off);
     assert!(matches!(
         encode(&words.table(), &native, 1, 0),
         Err(EncodeError::ShortYear { row: 0, .. })

@@ -1,7 +1,6 @@
 use serde_json::json;
 
 use super::*;
-use EncodingType::DatetimeRelative;
 
 /// Rows of subjects: a letter and a date, or `-` for null.
 struct Rows {
@@ -26,7 +25,7 @@ impl Rows {
     }
 
     fn analyze(&self, protection: Protection) -> TableStats {
-        let types = types(DatetimeRelative);
+        let types = types(EncodingType::DATETIME_RELATIVE);
         let partial = analyze_partition(&self.table(), &types, Part::Training, 0, Compat::Reference).unwrap();
         let stats = reduce(
             &[partial],
@@ -219,14 +218,10 @@ fn starts_are_clipped_and_later_rows_are_not() {
         ('b', "2000-03-18"),
     ]);
     let mut stats = rows.analyze(Protection::Off);
-    let ColumnStats::Modelled {
-        values: EncodingStats::DatetimeRelative(dates),
-        ..
-    } = &mut stats.columns["x"]
-    else {
-        panic!("no dates of subjects");
-    };
+    let values = values_of(&mut stats);
+    let mut dates = values.get::<RelativeStats>().unwrap().clone();
     (dates.min, dates.max) = (Some("2000-06-15".to_owned()), Some("2001-06-15".to_owned()));
+    *values = dates.into();
     assert_eq!(
         rows.back(&stats),
         ["2000-06-15", "2002-06-15", "2000-06-15", "2000-06-24"]
@@ -279,9 +274,10 @@ fn without_subjects_nothing_is_done() {
     let stats = rows.analyze(Protection::Off);
     let wanted = EncodeError::NoSubjects {
         column: "x".to_owned(),
+        encoding: EncodingType::DATETIME_RELATIVE,
     };
     let table = rows.dates.table();
-    let types = types(DatetimeRelative);
+    let types = types(EncodingType::DATETIME_RELATIVE);
     assert_eq!(
         analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap_err(),
         wanted
@@ -299,8 +295,8 @@ fn without_subjects_nothing_is_done() {
     );
     assert_eq!(
         wanted.to_string(),
-        "column \"x\": the encoding TABULAR_DATETIME_RELATIVE counts from one row of a subject to the next, but the rows \
-         of this table name no subject; use TABULAR_DATETIME"
+        "column \"x\": the encoding datetime-relative counts from one row of a subject to the next, but the rows \
+         of this table name no subject; use datetime"
     );
 }
 

@@ -1,7 +1,6 @@
 use serde_json::json;
 
 use super::*;
-use EncodingType::NumericDigit;
 
 fn decoded(rows: &[Vec<u32>], stats: &TableStats) -> Vec<String> {
     shown(&decode_rows(rows, stats, Positions::Constant(0.5)))
@@ -12,7 +11,7 @@ fn multiples_of_a_hundred_have_no_lower_digits() {
     let column = ints(&[Some(100), Some(200), Some(1500), None]);
     let stats = analyze_parts(
         &[ints(&[Some(100), Some(200), Some(1500), None])],
-        NumericDigit,
+        EncodingType::NUMERIC_DIGIT,
         Protection::Off,
     );
     let entry = entry(&stats);
@@ -40,7 +39,7 @@ fn negative_numbers_have_a_sign() {
     let column = floats(&[Some(-12.5), Some(3.25), Some(0.0), Some(7.0)]);
     let stats = analyze_parts(
         &[floats(&[Some(-12.5), Some(3.25), Some(0.0), Some(7.0)])],
-        NumericDigit,
+        EncodingType::NUMERIC_DIGIT,
         Protection::Off,
     );
     assert_eq!(
@@ -64,7 +63,7 @@ fn negative_numbers_have_a_sign() {
 fn hidden_digits_decode_to_null() {
     let hidden = analyze_parts(
         &[ints(&[Some(11), Some(22), Some(33), None])],
-        NumericDigit,
+        EncodingType::NUMERIC_DIGIT,
         Protection::On,
     );
     assert_eq!(entry(&hidden)["cardinalities"].to_string(), r#"{"nan":2,"E0":3}"#);
@@ -72,7 +71,7 @@ fn hidden_digits_decode_to_null() {
     assert_eq!(decoded(&[vec![0, 1], vec![1, 0]], &hidden), ["null", "null"]);
     let without_null = analyze_parts(
         &[ints(&[Some(11), Some(22), Some(33)])],
-        NumericDigit,
+        EncodingType::NUMERIC_DIGIT,
         Protection::On,
     );
     assert_eq!(decoded(&[vec![0], vec![2]], &without_null), ["null", "null"]);
@@ -81,7 +80,7 @@ fn hidden_digits_decode_to_null() {
 #[test]
 fn large_and_tiny_numbers_have_digits_too() {
     let large = [Some(1e18), Some(5.0), Some(9.2e18)];
-    let stats = analyze(floats(&large), NumericDigit);
+    let stats = analyze(floats(&large), EncodingType::NUMERIC_DIGIT);
     assert_eq!(entry(&stats)["cardinalities"]["E18"], 10);
     assert_eq!(entry(&stats)["cardinalities"]["E17"], 3);
     assert_eq!(
@@ -90,7 +89,7 @@ fn large_and_tiny_numbers_have_digits_too() {
     );
 
     let noise = [Some(0.1 + 0.2), Some(1.1)];
-    let stats = analyze(floats(&noise), NumericDigit);
+    let stats = analyze(floats(&noise), EncodingType::NUMERIC_DIGIT);
     assert_eq!(entry(&stats)["min_decimal"], -17);
     assert_eq!(
         there_and_back(&floats(&noise), &stats),
@@ -98,11 +97,11 @@ fn large_and_tiny_numbers_have_digits_too() {
     );
 
     let tiny = [Some(1.5e-12), Some(0.25)];
-    let stats = analyze(floats(&tiny), NumericDigit);
+    let stats = analyze(floats(&tiny), EncodingType::NUMERIC_DIGIT);
     assert_eq!(entry(&stats)["min_decimal"], -13);
     assert_eq!(there_and_back(&floats(&tiny), &stats), ["1.5e-12", "0.25"]);
 
-    let vanishing = analyze(floats(&[Some(1e-22), Some(2e-22)]), NumericDigit);
+    let vanishing = analyze(floats(&[Some(1e-22), Some(2e-22)]), EncodingType::NUMERIC_DIGIT);
     assert_eq!(entry(&vanishing)["cardinalities"].to_string(), r#"{"E0":1}"#);
 }
 
@@ -115,7 +114,7 @@ fn unsigned_numbers_beyond_the_range_saturate() {
         validity: None,
     };
     let table = Table::new(vec![column], 2).unwrap();
-    let types = types(NumericDigit);
+    let types = types(EncodingType::NUMERIC_DIGIT);
     let partial = analyze_partition(&table, &types, Part::Training, 0, Compat::Reference).unwrap();
     let stats = reduce(
         &[partial],
@@ -133,7 +132,7 @@ fn unsigned_numbers_beyond_the_range_saturate() {
 
 #[test]
 fn a_column_of_nulls_has_a_flag_only() {
-    let stats = analyze(floats(&[None, None]), NumericDigit);
+    let stats = analyze(floats(&[None, None]), EncodingType::NUMERIC_DIGIT);
     assert_eq!(entry(&stats)["cardinalities"].to_string(), r#"{"nan":2,"E0":1}"#);
     assert_eq!(codes(&floats(&[None]), &stats), [[1, 0]]);
     assert_eq!(there_and_back(&floats(&[None]), &stats), ["null"]);
@@ -141,7 +140,10 @@ fn a_column_of_nulls_has_a_flag_only() {
 
 #[test]
 fn nulls_are_imputed_from_the_part() {
-    let stats = analyze(floats(&[Some(15.5), Some(16.5), None]), NumericDigit);
+    let stats = analyze(
+        floats(&[Some(15.5), Some(16.5), None]),
+        EncodingType::NUMERIC_DIGIT,
+    );
     assert_eq!(
         entry(&stats)["cardinalities"].to_string(),
         r#"{"nan":2,"E1":1,"E0":2,"E-1":1}"#
@@ -162,7 +164,11 @@ fn nulls_are_imputed_from_the_part() {
 #[test]
 fn values_stay_inside_the_bounds() {
     let values: Vec<Option<i64>> = (0..40).map(Some).collect();
-    let stats = analyze_parts(&[ints(&values)], NumericDigit, Protection::Fixed(0));
+    let stats = analyze_parts(
+        &[ints(&values)],
+        EncodingType::NUMERIC_DIGIT,
+        Protection::Fixed(0),
+    );
     assert_eq!(
         (&entry(&stats)["min"], &entry(&stats)["max"]),
         (&json!(5.0), &json!(34.0))
@@ -173,7 +179,7 @@ fn values_stay_inside_the_bounds() {
 #[test]
 fn parts_without_numbers_say_nothing_about_digits() {
     let parts = [floats(&[Some(15.5), Some(16.5)]), floats(&[None, None])];
-    let stats = analyze_parts(&parts, NumericDigit, Protection::Off);
+    let stats = analyze_parts(&parts, EncodingType::NUMERIC_DIGIT, Protection::Off);
     assert_eq!(entry(&stats)["min_digits"]["E1"], 1);
     assert_eq!(entry(&stats)["has_nan"], true);
 }

@@ -1,7 +1,6 @@
 use serde_json::json;
 
 use super::*;
-use EncodingType::LatLong;
 
 fn some(values: &[&str]) -> Owned {
     texts(&values.iter().copied().map(Some).collect::<Vec<_>>())
@@ -9,7 +8,7 @@ fn some(values: &[&str]) -> Owned {
 
 /// The tile of a place: its characters are what the positions of a table that holds all of them say.
 fn tile(place: &str) -> String {
-    let stats = analyze(some(&[place]), LatLong);
+    let stats = analyze(some(&[place]), EncodingType::LAT_LONG);
     let entry = entry(&stats);
     let positions = entry["quadtile_characters"]["codes"].as_object().unwrap();
     positions
@@ -42,7 +41,7 @@ fn what_is_no_place_is_null() {
             "48.2", "abc,1", "nan,1", "", "inf,1", "10,20,30", "1e1, 2", "1,2", "3,4", "5,6", "7,8",
         ])
     };
-    let stats = analyze(values(), LatLong);
+    let stats = analyze(values(), EncodingType::LAT_LONG);
     let mut back = there_and_back(&values(), &stats);
     back.truncate(7);
     assert_eq!(
@@ -57,7 +56,7 @@ fn what_is_no_place_is_null() {
             "10.00000, 2.00000"
         ]
     );
-    let types = types(LatLong);
+    let types = types(EncodingType::LAT_LONG);
     let partial = analyze_partition(
         &some(&["here", "1,2", "there"]).table(),
         &types,
@@ -78,14 +77,14 @@ fn what_is_no_place_is_null() {
     assert_eq!(
         error.to_string(),
         "column \"x\", row 1: \"here\" is not a pair of latitude and longitude, like 2 of 3 values of the column; the \
-         encoding TABULAR_LAT_LONG does not fit, use TABULAR_CATEGORICAL"
+         encoding lat-long does not fit, use categorical"
     );
 }
 
 #[test]
 fn places_come_back() {
     let values = || some(&["48.2,16.37", "-33.86785,151.20732", "91,181", "19.3,0.29"]);
-    let stats = analyze(values(), LatLong);
+    let stats = analyze(values(), EncodingType::LAT_LONG);
     assert_eq!(
         there_and_back(&values(), &stats),
         [
@@ -109,7 +108,7 @@ const PLACES: [&str; 6] = [
 #[test]
 fn squares_that_many_rows_share_have_codes() {
     let values = || some(&PLACES.repeat(100));
-    let stats = analyze(values(), LatLong);
+    let stats = analyze(values(), EncodingType::LAT_LONG);
     let cardinalities = &entry(&stats)["cardinalities"];
     for level in [12, 14, 16, 18, 20, 22, 24, 26] {
         assert_eq!(cardinalities[format!("QUAD{level}")], 7);
@@ -120,10 +119,10 @@ fn squares_that_many_rows_share_have_codes() {
     // Five squares are needed for a level, and twenty rows for a square.
     let few = analyze(
         some(&[PLACES[..4].repeat(20), PLACES[4..].repeat(19)].concat()),
-        LatLong,
+        EncodingType::LAT_LONG,
     );
     assert_eq!(entry(&few)["quad_codes"], json!({}));
-    let enough = analyze(some(&PLACES[..5].repeat(20)), LatLong);
+    let enough = analyze(some(&PLACES[..5].repeat(20)), EncodingType::LAT_LONG);
     assert_eq!(entry(&enough)["cardinalities"]["QUAD26"], 6);
     // Unknown places are rare; unseen characters are the first of their position.
     let north_pole = codes(&some(&["90,0"]), &enough);
@@ -132,7 +131,7 @@ fn squares_that_many_rows_share_have_codes() {
 
 #[test]
 fn a_column_without_places_has_placeholders() {
-    let stats = analyze(texts(&[None, None]), LatLong);
+    let stats = analyze(texts(&[None, None]), EncodingType::LAT_LONG);
     let entry = entry(&stats);
     assert_eq!(entry["quad_codes"], json!({}));
     assert_eq!(entry["quadtile_characters"]["codes"]["P0"], json!({"+": 0}));
@@ -144,7 +143,9 @@ fn a_column_without_places_has_placeholders() {
 
 #[test]
 fn statistics_must_hang_together() {
-    let stats = analyze(some(&PLACES.repeat(20)), LatLong).to_json().unwrap();
+    let stats = analyze(some(&PLACES.repeat(20)), EncodingType::LAT_LONG)
+        .to_json()
+        .unwrap();
     let error = |from: &str, to: &str| {
         assert!(stats.contains(from), "{from}");
         TableStats::from_json(&stats.replace(from, to))

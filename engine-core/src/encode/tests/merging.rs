@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::encode::numeric::Numbers;
+use crate::calendar::DAY;
+use crate::encode::values::numbers::Numbers;
 
 fn rows<T: std::fmt::Debug + Clone>(
     value: impl Strategy<Value = T>,
@@ -79,10 +80,10 @@ proptest! {
     fn merged_numbers_are_as_those_apart(parts in rows(-300i64..300)) {
         let parts: Vec<Owned> = parts.iter().map(|part| ints(part)).collect();
         for encoding in [
-            EncodingType::NumericAuto,
-            EncodingType::NumericBinned,
-            EncodingType::NumericDigit,
-            EncodingType::NumericDiscrete,
+            EncodingType::NUMERIC_AUTO,
+            EncodingType::NUMERIC_BINNED,
+            EncodingType::NUMERIC_DIGIT,
+            EncodingType::NUMERIC_DISCRETE,
         ] {
             check_merge(&parts, encoding)?;
         }
@@ -91,7 +92,7 @@ proptest! {
     #[test]
     fn merged_decimals_are_as_those_apart(parts in rows((-3_000i32..3_000).prop_map(|n| f64::from(n) / 8.0))) {
         let parts: Vec<Owned> = parts.iter().map(|part| floats(part)).collect();
-        for encoding in [EncodingType::NumericAuto, EncodingType::NumericBinned, EncodingType::NumericDigit] {
+        for encoding in [EncodingType::NUMERIC_AUTO, EncodingType::NUMERIC_BINNED, EncodingType::NUMERIC_DIGIT] {
             check_merge(&parts, encoding)?;
         }
     }
@@ -103,12 +104,12 @@ proptest! {
     ) {
         let borrowed: Vec<Vec<Option<&str>>> =
             words.iter().map(|part| part.iter().map(Option::as_deref).collect()).collect();
-        check_merge(&borrowed.iter().map(|part| texts(part)).collect::<Vec<_>>(), EncodingType::Categorical)?;
+        check_merge(&borrowed.iter().map(|part| texts(part)).collect::<Vec<_>>(), EncodingType::CATEGORICAL)?;
         let instants = |part: &Vec<Option<i64>>| {
             let micros: Vec<Option<i64>> = part.iter().map(|m| m.map(|m| m * 1_000)).collect();
             owned(&micros, Data::Micros)
         };
-        check_merge(&millis.iter().map(instants).collect::<Vec<_>>(), EncodingType::Datetime)?;
+        check_merge(&millis.iter().map(instants).collect::<Vec<_>>(), EncodingType::DATETIME)?;
     }
 
     #[test]
@@ -116,17 +117,17 @@ proptest! {
         let whole: Vec<Option<i64>> = numbers.concat();
         let parts = || numbers.iter().map(|part| ints(part)).collect::<Vec<Owned>>();
         // Discrete numbers are numbered as the parts show them, and bins are made of the quantiles of each part.
-        check_cut(&parts(), ints(&whole), EncodingType::NumericDigit)?;
+        check_cut(&parts(), ints(&whole), EncodingType::NUMERIC_DIGIT)?;
         let days = |part: &[Option<i64>]| {
-            let micros: Vec<Option<i64>> = part.iter().map(|d| d.map(|d| d * calendar::DAY)).collect();
+            let micros: Vec<Option<i64>> = part.iter().map(|d| d.map(|d| d * DAY)).collect();
             owned(&micros, Data::Micros)
         };
         let parts: Vec<Owned> = numbers.iter().map(|part| days(part)).collect();
-        check_cut(&parts, days(&whole), EncodingType::Datetime)?;
+        check_cut(&parts, days(&whole), EncodingType::DATETIME)?;
         let borrowed: Vec<Vec<Option<&str>>> =
             words.iter().map(|part| part.iter().map(Option::as_deref).collect()).collect();
         let parts: Vec<Owned> = borrowed.iter().map(|part| texts(part)).collect();
-        check_cut(&parts, texts(&borrowed.concat()), EncodingType::Categorical)?;
+        check_cut(&parts, texts(&borrowed.concat()), EncodingType::CATEGORICAL)?;
     }
 
     #[test]
@@ -154,14 +155,14 @@ fn parts_of_other_columns_or_purposes_do_not_merge() {
         )
         .unwrap()
     };
-    let mut numbers = one(EncodingType::NumericDigit, Part::Training);
+    let mut numbers = one(EncodingType::NUMERIC_DIGIT, Part::Training);
     let unequal = EncodeError::UnequalParts {
         column: "x".to_owned(),
     };
     for other in [
-        one(EncodingType::NumericDigit, Part::Validation),
-        one(EncodingType::Categorical, Part::Training),
-        one(EncodingType::NumericBinned, Part::Training),
+        one(EncodingType::NUMERIC_DIGIT, Part::Validation),
+        one(EncodingType::CATEGORICAL, Part::Training),
+        one(EncodingType::NUMERIC_BINNED, Part::Training),
     ] {
         assert_eq!(numbers.merge(other), Err(unequal.clone()));
     }
@@ -173,7 +174,7 @@ fn numbers_beyond_the_digits_are_binned() {
     let huge: Vec<Option<f64>> = (1..300).map(|n| Some(f64::from(n) * 1e300)).collect();
     let by = |compat| {
         let column = [floats(&huge)];
-        analyze_by(compat, &column, EncodingType::NumericAuto, Protection::Off)
+        analyze_by(compat, &column, EncodingType::NUMERIC_AUTO, Protection::Off)
     };
     let stats = by(Compat::Native);
     assert_eq!(entry(&stats)["encoding_type"], "TABULAR_NUMERIC_BINNED");
@@ -192,9 +193,9 @@ fn numbers_beyond_the_digits_are_binned() {
 #[test]
 fn the_automatic_choice_gives_its_reason() {
     let explained = |column: Owned, protection| {
-        let types = types(EncodingType::NumericAuto);
-        let parts = partials(&[column], EncodingType::NumericAuto);
-        let stats = reduced(&parts, EncodingType::NumericAuto, protection);
+        let types = types(EncodingType::NUMERIC_AUTO);
+        let parts = partials(&[column], EncodingType::NUMERIC_AUTO);
+        let stats = reduced(&parts, EncodingType::NUMERIC_AUTO, protection);
         explain(&parts, &types, &stats, protection, Compat::Native, 1).remove(0)
     };
     let few = explained(ints(&repeated(&[(1, 50), (2, 50)])), Protection::Off);

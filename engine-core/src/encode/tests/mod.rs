@@ -18,6 +18,9 @@ mod within;
 use indexmap::IndexMap;
 
 use super::*;
+use crate::encode::values::dates::Dates;
+use crate::encode::values::instant_text::{Form, instant_text};
+use crate::encode::values::strings::float_text;
 use crate::schema::{
     Bitmap, CodeColumn, CodeTable, Column, DecodedColumn, DecodedValues, Offsets, Table, TextValues,
     TimeUnit, Values,
@@ -80,7 +83,7 @@ pub(super) fn instants(values: &[Option<&str>]) -> Owned {
 }
 
 pub(super) fn micros(text: &str) -> i64 {
-    dates::Dates::read([Some(text)].into_iter()).into_micros()[0].unwrap()
+    Dates::read([Some(text)].into_iter()).into_micros()[0].unwrap()
 }
 
 impl Owned {
@@ -167,13 +170,13 @@ pub(super) fn shown(decoded: &DecodedColumn) -> Vec<String> {
                 .unwrap_or("null")
                 .to_owned(),
             DecodedValues::Int(v) => v[row].to_string(),
-            DecodedValues::Float(v) => strings::float_text(v[row]),
+            DecodedValues::Float(v) => float_text(v[row]),
             DecodedValues::Timestamp(v) => {
                 let (seconds, nanos) = (
                     v[row].div_euclid(1_000_000),
                     v[row].rem_euclid(1_000_000) as u32 * 1_000,
                 );
-                calendar::instant_text(seconds, nanos, calendar::Form::of(seconds, nanos))
+                instant_text(seconds, nanos, Form::of(seconds, nanos))
             }
             DecodedValues::Text(v) => v[row].clone(),
             DecodedValues::Null(_) => "null".to_owned(),
@@ -186,6 +189,14 @@ pub(super) fn shown(decoded: &DecodedColumn) -> Vec<String> {
 pub(super) fn there_and_back(column: &Owned, stats: &TableStats) -> Vec<String> {
     let codes = encode(&column.table(), stats, 1, 0).unwrap();
     shown(&decode(&codes, stats, Positions::Constant(0.5)).unwrap()[0])
+}
+
+/// The statistics of the column, to be changed.
+pub(super) fn values_of(stats: &mut TableStats) -> &mut EncodingStats {
+    match &mut stats.columns["x"] {
+        ColumnStats::Modelled { values, .. } => values,
+        ColumnStats::Empty(_) => panic!("no rows"),
+    }
 }
 
 /// The entry of the column in the file of statistics, without its place.

@@ -1,7 +1,6 @@
 use serde_json::json;
 
 use super::*;
-use EncodingType::{NumericAuto, NumericBinned, NumericDigit, NumericDiscrete};
 
 fn counted(range: std::ops::Range<i64>, times: usize) -> Owned {
     ints(
@@ -20,7 +19,7 @@ fn few_numbers_are_discrete() {
     let column = floats(&[Some(1.0), Some(2.0), Some(2.0), Some(3.0), None]);
     let stats = analyze_parts(
         &[floats(&[Some(1.0), Some(2.0), Some(2.0), Some(3.0), None])],
-        NumericAuto,
+        EncodingType::NUMERIC_AUTO,
         Protection::Off,
     );
     assert_eq!(
@@ -41,7 +40,7 @@ fn few_numbers_are_discrete() {
 
 #[test]
 fn discrete_numbers_know_their_precision() {
-    let tens = analyze(ints(&some(&[10, 20, 20, 30])), NumericDiscrete);
+    let tens = analyze(ints(&some(&[10, 20, 20, 30])), EncodingType::NUMERIC_DISCRETE);
     assert_eq!(
         entry(&tens)["codes"].to_string(),
         json!({"_RARE_": 0, "10": 1, "20": 2, "30": 3}).to_string()
@@ -49,7 +48,7 @@ fn discrete_numbers_know_their_precision() {
     assert_eq!(entry(&tens)["min_decimal"], 1);
     assert_eq!(codes_of_one(&ints(&[Some(10), Some(11), None]), &tens), [1, 0, 0]);
 
-    let quarters = analyze(floats(&some(&[1.5, 2.0, 2.25])), NumericDiscrete);
+    let quarters = analyze(floats(&some(&[1.5, 2.0, 2.25])), EncodingType::NUMERIC_DISCRETE);
     assert_eq!(
         entry(&quarters)["codes"].to_string(),
         json!({"_RARE_": 0, "1.5": 1, "2.0": 2, "2.25": 3}).to_string()
@@ -68,7 +67,7 @@ fn discrete_numbers_know_their_precision() {
     let table = Table::new(vec![column], 3).unwrap();
     let partial = analyze_partition(
         &table,
-        &types(NumericDiscrete),
+        &types(EncodingType::NUMERIC_DISCRETE),
         Part::Training,
         0,
         Compat::Reference,
@@ -76,7 +75,7 @@ fn discrete_numbers_know_their_precision() {
     .unwrap();
     let stats = reduce(
         &[partial],
-        &types(NumericDiscrete),
+        &types(EncodingType::NUMERIC_DISCRETE),
         Protection::Off,
         Compat::Reference,
         TableKeys::default(),
@@ -93,7 +92,10 @@ fn discrete_numbers_know_their_precision() {
 #[test]
 fn large_floats_keep_their_categories() {
     let column = floats(&some(&[1e16, 1.5e16, 3.0]));
-    let stats = analyze(floats(&some(&[1e16, 1.5e16, 3.0])), NumericDiscrete);
+    let stats = analyze(
+        floats(&some(&[1e16, 1.5e16, 3.0])),
+        EncodingType::NUMERIC_DISCRETE,
+    );
     assert_eq!(codes_of_one(&column, &stats), [2, 3, 1]);
     assert_eq!(
         there_and_back(&column, &stats),
@@ -107,7 +109,7 @@ fn parts_that_write_numbers_differently_agree() {
         texts(&[Some("1"), Some("2"), Some("2")]),
         texts(&[Some("1.0"), Some("3"), None]),
     ];
-    let stats = analyze_parts(&parts, NumericDiscrete, Protection::Off);
+    let stats = analyze_parts(&parts, EncodingType::NUMERIC_DISCRETE, Protection::Off);
     assert_eq!(
         entry(&stats)["codes"].to_string(),
         json!({"_RARE_": 0, "<<NULL>>": 1, "1": 2, "2": 3, "3": 4}).to_string()
@@ -120,7 +122,7 @@ fn parts_that_write_numbers_differently_agree() {
 
 #[test]
 fn zeros_of_either_sign_are_one_value() {
-    let stats = analyze(floats(&some(&[-0.0, 0.0, 1.5])), NumericDiscrete);
+    let stats = analyze(floats(&some(&[-0.0, 0.0, 1.5])), EncodingType::NUMERIC_DISCRETE);
     assert_eq!(
         entry(&stats)["codes"].to_string(),
         json!({"_RARE_": 0, "-0.0": 1, "1.5": 2}).to_string()
@@ -130,7 +132,11 @@ fn zeros_of_either_sign_are_one_value() {
 
 #[test]
 fn rare_numbers_decode_to_null_or_to_another_number() {
-    let hidden = analyze_parts(&[ints(&some(&[1, 2, 3]))], NumericDiscrete, Protection::On);
+    let hidden = analyze_parts(
+        &[ints(&some(&[1, 2, 3]))],
+        EncodingType::NUMERIC_DISCRETE,
+        Protection::On,
+    );
     assert_eq!(
         entry(&hidden)["codes"].to_string(),
         json!({"_RARE_": 0}).to_string()
@@ -140,7 +146,7 @@ fn rare_numbers_decode_to_null_or_to_another_number() {
         ["null", "null", "null"]
     );
 
-    let stats = analyze(ints(&some(&[1, 2, 3])), NumericDiscrete);
+    let stats = analyze(ints(&some(&[1, 2, 3])), EncodingType::NUMERIC_DISCRETE);
     let rows = vec![vec![0]; 3];
     assert_eq!(
         shown(&decode_rows(&rows, &stats, Positions::Constant(0.0))),
@@ -166,7 +172,7 @@ fn rare_numbers_decode_to_null_or_to_another_number() {
 #[test]
 fn the_automatic_choice_looks_at_values() {
     let choice = |column: Owned| {
-        let stats = analyze_parts(&[column], NumericAuto, Protection::On);
+        let stats = analyze_parts(&[column], EncodingType::NUMERIC_AUTO, Protection::On);
         (
             stats.columns["x"].encoding_type(),
             entry(&stats)["cardinalities"].to_string(),
@@ -174,32 +180,41 @@ fn the_automatic_choice_looks_at_values() {
     };
     assert_eq!(
         choice(counted(0..99, 10)),
-        (NumericDiscrete, r#"{"cat":100}"#.to_owned())
+        (EncodingType::NUMERIC_DISCRETE, r#"{"cat":100}"#.to_owned())
     );
     assert_eq!(
         choice(counted(0..100, 10)),
-        (NumericDigit, r#"{"E1":10,"E0":10}"#.to_owned())
+        (EncodingType::NUMERIC_DIGIT, r#"{"E1":10,"E0":10}"#.to_owned())
     );
-    assert_eq!(choice(counted(0..1_000, 1)).0, NumericDigit);
-    assert_eq!(choice(counted(0..5_000, 1)).0, NumericBinned);
-    assert_eq!(choice(ints(&repeated(&[(1, 999), (2, 1)]))).0, NumericDigit);
+    assert_eq!(choice(counted(0..1_000, 1)).0, EncodingType::NUMERIC_DIGIT);
+    assert_eq!(choice(counted(0..5_000, 1)).0, EncodingType::NUMERIC_BINNED);
+    assert_eq!(
+        choice(ints(&repeated(&[(1, 999), (2, 1)]))).0,
+        EncodingType::NUMERIC_DIGIT
+    );
     assert_eq!(
         choice(ints(&repeated(&[(1, 1_000), (2, 1)]))),
-        (NumericDiscrete, r#"{"cat":2}"#.to_owned())
+        (EncodingType::NUMERIC_DISCRETE, r#"{"cat":2}"#.to_owned())
     );
     let hundredths = |n: i64| floats(&(0..n).map(|i| Some(i as f64 / 100.0)).collect::<Vec<_>>());
     assert_eq!(
         choice(hundredths(1_000)),
-        (NumericDigit, r#"{"E0":10,"E-1":10,"E-2":10}"#.to_owned())
+        (
+            EncodingType::NUMERIC_DIGIT,
+            r#"{"E0":10,"E-1":10,"E-2":10}"#.to_owned()
+        )
     );
     assert_eq!(
         choice(hundredths(10_000)),
-        (NumericBinned, r#"{"bin":103}"#.to_owned())
+        (EncodingType::NUMERIC_BINNED, r#"{"bin":103}"#.to_owned())
     );
     let thousands = ints(&(1..900).map(|i| Some(i * 1_000)).collect::<Vec<_>>());
     assert_eq!(
         choice(thousands),
-        (NumericDigit, r#"{"E5":9,"E4":10,"E3":10}"#.to_owned())
+        (
+            EncodingType::NUMERIC_DIGIT,
+            r#"{"E5":9,"E4":10,"E3":10}"#.to_owned()
+        )
     );
 }
 
@@ -215,7 +230,7 @@ fn few_values_are_bins_of_their_own() {
             Some(5.0),
             None,
         ])],
-        NumericBinned,
+        EncodingType::NUMERIC_BINNED,
         Protection::Off,
     );
     assert_eq!(
@@ -236,7 +251,7 @@ fn few_values_are_bins_of_their_own() {
 
 #[test]
 fn a_constant_is_the_greatest_value() {
-    let stats = analyze(ints(&some(&[7, 7, 7])), NumericBinned);
+    let stats = analyze(ints(&some(&[7, 7, 7])), EncodingType::NUMERIC_BINNED);
     assert_eq!(entry(&stats)["bins"].to_string(), "[7.0]");
     assert_eq!(codes_of_one(&ints(&some(&[7, 6, 8])), &stats), [2, 2, 2]);
     assert_eq!(there_and_back(&ints(&some(&[7])), &stats), ["7"]);
@@ -244,7 +259,8 @@ fn a_constant_is_the_greatest_value() {
 
 #[test]
 fn hidden_bins_hold_nothing() {
-    let hidden = |values: &[Option<i64>]| analyze_parts(&[ints(values)], NumericBinned, Protection::On);
+    let hidden =
+        |values: &[Option<i64>]| analyze_parts(&[ints(values)], EncodingType::NUMERIC_BINNED, Protection::On);
     let with_null = hidden(&[Some(1), Some(2), Some(3), None]);
     assert_eq!(entry(&with_null)["bins"].to_string(), "[0]");
     assert_eq!(codes_of_one(&ints(&[Some(1), None]), &with_null), [1, 1]);
@@ -260,10 +276,11 @@ fn hidden_bins_hold_nothing() {
 
 #[test]
 fn many_values_share_a_hundred_bins() {
-    let stats = analyze(ints(&(1..=300).map(Some).collect::<Vec<_>>()), NumericBinned);
-    let EncodingStats::Binned(binned) = stats.modelled().next().unwrap().2 else {
-        panic!("not binned");
-    };
+    let stats = analyze(
+        ints(&(1..=300).map(Some).collect::<Vec<_>>()),
+        EncodingType::NUMERIC_BINNED,
+    );
+    let binned: &BinnedStats = stats.modelled().next().unwrap().2.get().unwrap();
     assert_eq!(binned.bins.len(), 101);
     assert_eq!(binned.bins[..6], [1.0, 3.0, 6.0, 9.0, 12.0, 15.0]);
     assert_eq!(binned.bins[97..], [291.0, 294.0, 297.0, 300.0]);
@@ -276,16 +293,16 @@ fn many_values_share_a_hundred_bins() {
 
 #[test]
 fn decoding_rounds_down_to_the_precision() {
-    let mut stats = analyze(floats(&[Some(1.25), Some(2.0), Some(9.0), None]), NumericBinned);
-    let ColumnStats::Modelled { values, .. } = &mut stats.columns["x"] else {
-        panic!("empty");
-    };
-    let EncodingStats::Binned(binned) = values else {
-        panic!("not binned");
-    };
+    let mut stats = analyze(
+        floats(&[Some(1.25), Some(2.0), Some(9.0), None]),
+        EncodingType::NUMERIC_BINNED,
+    );
+    let values = values_of(&mut stats);
+    let mut binned = values.get::<BinnedStats>().unwrap().clone();
     binned.min_decimal = 2;
     binned.bins = vec![-300.0, -100.0, 0.0, 50.0, 1300.0];
     binned.cardinalities["bin"] = 8;
+    *values = binned.into();
     let rows: Vec<Vec<u32>> = (0..8).map(|code| vec![code]).collect();
     for (position, want) in [
         (0.0, ["null", "null", "-300", "1300", "-300", "-100", "0", "0"]),
@@ -306,7 +323,7 @@ fn decoding_rounds_down_to_the_precision() {
 #[test]
 fn values_that_hold_no_number_are_refused() {
     let words = texts(&[Some("ten"), Some("eleven"), Some("12"), None, Some("thirteen")]);
-    let types = types(NumericDigit);
+    let types = types(EncodingType::NUMERIC_DIGIT);
     let partial = analyze_partition(&words.table(), &types, Part::Training, 100, Compat::Reference).unwrap();
     let error = reduce(
         &[partial],
@@ -320,10 +337,10 @@ fn values_that_hold_no_number_are_refused() {
     assert_eq!(
         error.to_string(),
         "column \"x\", row 101: \"ten\" is not a number, like 3 of 4 values of the column; the encoding \
-         TABULAR_NUMERIC_DIGIT does not fit, use TABULAR_CATEGORICAL"
+         numeric-digit does not fit, use categorical"
     );
     // Half is enough.
-    let stats = analyze(texts(&[Some("ten"), Some("12 kg")]), NumericAuto);
+    let stats = analyze(texts(&[Some("ten"), Some("12 kg")]), EncodingType::NUMERIC_AUTO);
     assert_eq!(
         there_and_back(&texts(&[Some("12"), Some("?")]), &stats),
         ["12", "null"]
@@ -337,7 +354,7 @@ fn a_number_in_a_text_counts_by_the_rules_of_the_reference_only() {
         analyze_by(
             compat,
             std::slice::from_ref(&prices),
-            NumericDiscrete,
+            EncodingType::NUMERIC_DISCRETE,
             Protection::Off,
         )
     };
@@ -360,20 +377,20 @@ fn a_number_in_a_text_counts_by_the_rules_of_the_reference_only() {
     }
     // Over half of the values are no numbers.
     let table = texts(&some(&["$5", "$7", "8"]));
-    let types = types(NumericDigit);
+    let types = types(EncodingType::NUMERIC_DIGIT);
     let partial = analyze_partition(&table.table(), &types, Part::Training, 0, Compat::Native).unwrap();
     let (keys, none) = (TableKeys::default(), Protection::Off);
     let error = reduce(&[partial], &types, none, Compat::Native, keys, 1).unwrap_err();
     assert_eq!(
         error.to_string(),
         "column \"x\", row 1: \"$5\" is not a number, like 2 of 3 values of the column; the encoding \
-         TABULAR_NUMERIC_DIGIT does not fit, use TABULAR_CATEGORICAL"
+         numeric-digit does not fit, use categorical"
     );
     // Columns that are numbers already need no rule.
     let numbers = analyze_by(
         Compat::Native,
         &[ints(&some(&[1, 2]))],
-        NumericDiscrete,
+        EncodingType::NUMERIC_DISCRETE,
         Protection::Off,
     );
     assert!(entry(&numbers).get("texts").is_none());

@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::encode;
+use crate::encode::encodings::character::Character;
+use crate::encode::encodings::datetime::DatetimeRelative;
+use crate::encode::encodings::encoding::{CountSite, Counting, Encoding, Partial};
+use crate::encode::encodings::lat_long::LatLong;
 
 /// Rows by part, in their order.
 fn parts_of<T: Clone>(rows: &[T], part_of: impl Fn(usize) -> usize) -> Vec<Vec<T>> {
@@ -41,7 +44,7 @@ fn of_subjects(
     part_of: impl Fn(u32) -> usize,
     protection: Protection,
 ) -> TableStats {
-    let types = types(EncodingType::DatetimeRelative);
+    let types = types(EncodingType::DATETIME_RELATIVE);
     let parts = parts_of(rows, |row| part_of(rows[row].1));
     let partials: Vec<PartialStats> = parts
         .iter()
@@ -61,17 +64,13 @@ fn of_subjects(
         1,
     )
     .unwrap();
-    let ColumnStats::Modelled {
-        values: EncodingStats::DatetimeRelative(dates),
-        ..
-    } = &mut stats.columns["x"]
-    else {
-        panic!("no dates of subjects");
-    };
+    let values = values_of(&mut stats);
+    let mut dates = values.get::<RelativeStats>().unwrap().clone();
     // Each part writes its instants as short as it can; what counts is which instants they are.
     for bound in [&mut dates.min, &mut dates.max] {
         *bound = bound.as_deref().map(|text| micros(text).to_string());
     }
+    *values = dates.into();
     stats
 }
 
@@ -109,14 +108,14 @@ fn cut_up<T: std::fmt::Debug>(
 proptest! {
     #[test]
     fn of_characters(rows in cut_up("[a-c]{0,3}|\\PC{0,4}", 80), protection in protection()) {
-        let [whole, forwards, backwards] = of_texts(&rows, EncodingType::Character, protection);
+        let [whole, forwards, backwards] = of_texts(&rows, EncodingType::CHARACTER, protection);
         prop_assert_eq!(&forwards, &whole);
         prop_assert_eq!(backwards, whole);
     }
 
     #[test]
     fn of_places(rows in cut_up(place(), 400), protection in protection()) {
-        let [whole, forwards, backwards] = of_texts(&rows, EncodingType::LatLong, protection);
+        let [whole, forwards, backwards] = of_texts(&rows, EncodingType::LAT_LONG, protection);
         prop_assert_eq!(&forwards, &whole);
         prop_assert_eq!(backwards, whole);
     }
@@ -130,6 +129,17 @@ proptest! {
         prop_assert_eq!(&of_subjects(&rows, |subject| subject as usize % 4, protection), &whole);
         prop_assert_eq!(&of_subjects(&rows, |subject| 3 - subject as usize % 4, protection), &whole);
     }
+}
+
+/// What an encoding counts of a part.
+fn counted<E: Encoding>(encoding: &E, part: &Owned, subjects: Option<&[u32]>) -> E::Partial {
+    let site = CountSite {
+        first_row: 0,
+        subjects,
+        counting: subjects.map_or(Counting::Rows, |_| Counting::Subjects),
+        compat: Compat::Native,
+    };
+    encoding.count(&part.column(), site).unwrap()
 }
 
 /// `(a + b) + c` and `a + (b + c)`.
@@ -153,14 +163,14 @@ proptest! {
         dates in proptest::array::uniform3(proptest::collection::vec((proptest::option::weighted(0.9, instant()), 0..5u32), 0..30)),
     ) {
         let places = parts.each_ref().map(|rows| texts(&rows.iter().map(Option::as_deref).collect::<Vec<_>>()));
-        let (left, right) = merged!(places.each_ref().map(|rows| encode::character::analyze(&rows.column(), None)));
+        let (left, right) = merged!(places.each_ref().map(|rows| counted(&Character, rows, None)));
         prop_assert_eq!(left, right);
-        let (left, right) = merged!(places.each_ref().map(|rows| encode::lat_long::analyze(&rows.column(), None, 0)));
+        let (left, right) = merged!(places.each_ref().map(|rows| counted(&LatLong, rows, None)));
         prop_assert_eq!(left, right);
         let (left, right) = merged!(dates.map(|rows| {
             let column = owned(&rows.iter().map(|row| row.0).collect::<Vec<_>>(), Data::Micros);
             let subjects: Vec<u32> = rows.iter().map(|row| row.1).collect();
-            encode::datetime_relative::analyze(&column.column(), Compat::Native, &subjects, 0).unwrap()
+            counted(&DatetimeRelative, &column, Some(&subjects))
         }));
         prop_assert_eq!(left, right);
     }

@@ -3,7 +3,6 @@
 use super::*;
 use crate::privacy::{Mechanism, NoRandomness, PrivacyLedger, RandomWords, SystemRandom};
 use crate::random::{Purpose, Stream};
-use EncodingType::{Categorical, Datetime, NumericAuto, NumericBinned, NumericDigit, NumericDiscrete};
 
 fn budget(epsilon: f64, delta: f64) -> StatsBudget {
     StatsBudget {
@@ -31,12 +30,12 @@ fn refused(column: &Owned, encoding: EncodingType, budget: &StatsBudget) -> Stri
 #[test]
 fn the_ledger_adds_up_to_the_budget() {
     let encodings = [
-        Categorical,
-        NumericAuto,
-        NumericBinned,
-        NumericDigit,
-        NumericDiscrete,
-        Datetime,
+        EncodingType::CATEGORICAL,
+        EncodingType::NUMERIC_AUTO,
+        EncodingType::NUMERIC_BINNED,
+        EncodingType::NUMERIC_DIGIT,
+        EncodingType::NUMERIC_DISCRETE,
+        EncodingType::DATETIME,
     ];
     let column = ints(
         &(0..200)
@@ -59,7 +58,10 @@ fn the_ledger_adds_up_to_the_budget() {
         for (place, name) in (0..).zip(&names) {
             let encoding = encodings[stream.below(6, place, 1) as usize];
             types.insert(name.clone(), encoding);
-            let has_domain = matches!(encoding, Categorical | NumericAuto | NumericDiscrete);
+            let has_domain = matches!(
+                encoding,
+                EncodingType::CATEGORICAL | EncodingType::NUMERIC_AUTO | EncodingType::NUMERIC_DISCRETE
+            );
             if has_domain && stream.below(2, place, 2) == 0 {
                 budget
                     .domains
@@ -104,7 +106,7 @@ fn the_ledger_adds_up_to_the_budget() {
 #[test]
 fn frequent_categories_are_found_and_rare_ones_never() {
     let column = texts(&repeated(&[("b", 4_000), ("a", 3_000), ("rare", 3)]));
-    let (stats, ledger) = released(&column, Categorical, &budget(2.0, 1e-9));
+    let (stats, ledger) = released(&column, EncodingType::CATEGORICAL, &budget(2.0, 1e-9));
     assert_eq!(entry(&stats)["codes"].to_string(), r#"{"_RARE_":0,"a":1,"b":2}"#);
     let mechanisms: Vec<Mechanism> = ledger.mechanisms.iter().map(|m| m.mechanism).collect();
     assert_eq!(
@@ -121,12 +123,12 @@ fn frequent_categories_are_found_and_rare_ones_never() {
 fn public_values_need_no_delta() {
     let mut budget = budget(2.0, 0.0);
     let column = texts(&repeated(&[("b", 4_000), ("secret", 3_000)]));
-    assert!(refused(&column, Categorical, &budget).contains("needs a delta above 0"));
+    assert!(refused(&column, EncodingType::CATEGORICAL, &budget).contains("needs a delta above 0"));
     budget.domains.insert(
         "x".to_owned(),
         ["b", "c", "_RARE_", "b"].map(str::to_owned).to_vec(),
     );
-    let (stats, ledger) = released(&column, Categorical, &budget);
+    let (stats, ledger) = released(&column, EncodingType::CATEGORICAL, &budget);
     assert_eq!(
         entry(&stats)["codes"].to_string(),
         r#"{"_RARE_":0,"\u0001_RARE_":1,"b":2,"c":3}"#
@@ -136,14 +138,14 @@ fn public_values_need_no_delta() {
     budget
         .domains
         .insert("x".to_owned(), ["40", "3", "0.5"].map(str::to_owned).to_vec());
-    let (stats, _) = released(&numbers, NumericAuto, &budget);
+    let (stats, _) = released(&numbers, EncodingType::NUMERIC_AUTO, &budget);
     assert_eq!(
         entry(&stats)["codes"].to_string(),
         r#"{"_RARE_":0,"0.5":1,"3.0":2,"40.0":3}"#
     );
     budget.domains.insert("x".to_owned(), vec!["many".to_owned()]);
-    assert!(refused(&numbers, NumericAuto, &budget).contains("which is no number"));
-    assert!(refused(&numbers, NumericDigit, &budget).contains("looks for no single values"));
+    assert!(refused(&numbers, EncodingType::NUMERIC_AUTO, &budget).contains("which is no number"));
+    assert!(refused(&numbers, EncodingType::NUMERIC_DIGIT, &budget).contains("looks for no single values"));
 }
 
 #[test]
@@ -157,9 +159,12 @@ fn unusable_budgets_are_refused() {
         (1.0, -0.1),
         (1.0, f64::NAN),
     ] {
-        assert!(refused(&column, NumericDigit, &budget(epsilon, delta)).contains("of the statistics is"));
+        assert!(
+            refused(&column, EncodingType::NUMERIC_DIGIT, &budget(epsilon, delta))
+                .contains("of the statistics is")
+        );
     }
-    let types = types(NumericDigit);
+    let types = types(EncodingType::NUMERIC_DIGIT);
     let partial = analyze_partition(&column.table(), &types, Part::Training, 0, Compat::Native).unwrap();
     let mut random = SystemRandom::default();
     let result = reduce_private(
@@ -183,7 +188,7 @@ fn numbers_and_dates_get_ranges_of_powers_of_two() {
             .map(|i| Some(f64::from(i) / 100.0))
             .collect::<Vec<_>>(),
     );
-    let (stats, _) = released(&cents, NumericDigit, &budget);
+    let (stats, _) = released(&cents, EncodingType::NUMERIC_DIGIT, &budget);
     assert_eq!(
         (&entry(&stats)["min"], &entry(&stats)["max"]),
         (&0.0.into(), &256.0.into())
@@ -192,11 +197,11 @@ fn numbers_and_dates_get_ranges_of_powers_of_two() {
         entry(&stats)["cardinalities"].to_string(),
         r#"{"E2":3,"E1":10,"E0":10,"E-1":10,"E-2":10}"#
     );
-    let (stats, _) = released(&cents, NumericAuto, &budget);
+    let (stats, _) = released(&cents, EncodingType::NUMERIC_AUTO, &budget);
     let bins = entry(&stats)["bins"].as_array().unwrap().len();
     assert!((90..=101).contains(&bins), "{bins}");
     let few = ints(&(0..20_000).map(|i| Some(i % 5)).collect::<Vec<_>>());
-    let (stats, _) = released(&few, NumericAuto, &budget);
+    let (stats, _) = released(&few, EncodingType::NUMERIC_AUTO, &budget);
     assert_eq!(
         entry(&stats)["codes"].to_string(),
         r#"{"_RARE_":0,"0":1,"1":2,"2":3,"3":4,"4":5}"#
@@ -205,7 +210,7 @@ fn numbers_and_dates_get_ranges_of_powers_of_two() {
         .map(|i| format!("202{}-1{}-0{}", i % 3, i % 2, 1 + i % 9))
         .collect();
     let dates = instants(&dates.iter().map(|date| Some(date.as_str())).collect::<Vec<_>>());
-    let (stats, _) = released(&dates, Datetime, &budget);
+    let (stats, _) = released(&dates, EncodingType::DATETIME, &budget);
     let entry = entry(&stats);
     assert_eq!(
         (entry["min"].as_str(), entry["max"].as_str()),
@@ -230,7 +235,7 @@ impl RandomWords for Empty {
 
 #[test]
 fn without_randomness_nothing_is_released() {
-    let types = types(NumericDigit);
+    let types = types(EncodingType::NUMERIC_DIGIT);
     let partial = analyze_private(
         &ints(&[Some(1)]).table(),
         &types,

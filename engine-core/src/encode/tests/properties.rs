@@ -31,7 +31,7 @@ proptest! {
     #[test]
     fn texts_come_back(values in options("(_RARE_|<<NULL>>|\u{1}{0,2}[a-z]{0,3}|\\PC{0,4})")) {
         let borrowed: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
-        let stats = analyze(texts(&borrowed), EncodingType::Categorical);
+        let stats = analyze(texts(&borrowed), EncodingType::CATEGORICAL);
         let back = decoded(&texts(&borrowed), &stats, RANDOM);
         let DecodedValues::Labels { indices, labels } = &back.values else { panic!("no labels") };
         for (row, value) in values.iter().enumerate() {
@@ -42,7 +42,7 @@ proptest! {
 
     #[test]
     fn whole_numbers_come_back(values in options(-(1i64 << 53)..1 << 53)) {
-        for encoding in [EncodingType::NumericDiscrete, EncodingType::NumericDigit] {
+        for encoding in [EncodingType::NUMERIC_DISCRETE, EncodingType::NUMERIC_DIGIT] {
             let stats = analyze(ints(&values), encoding);
             prop_assert_eq!(&TableStats::from_json(&stats.to_json().unwrap()).unwrap(), &stats);
             let back = decoded(&ints(&values), &stats, RANDOM);
@@ -55,7 +55,7 @@ proptest! {
 
     #[test]
     fn decimal_numbers_come_back(values in options(amount())) {
-        for encoding in [EncodingType::NumericDiscrete, EncodingType::NumericDigit] {
+        for encoding in [EncodingType::NUMERIC_DISCRETE, EncodingType::NUMERIC_DIGIT] {
             let stats = analyze(floats(&values), encoding);
             let back = decoded(&floats(&values), &stats, RANDOM);
             for (row, value) in values.iter().enumerate() {
@@ -71,10 +71,10 @@ proptest! {
 
     #[test]
     fn binned_numbers_stay_in_their_bin(values in options(amount())) {
-        let stats = analyze(floats(&values), EncodingType::NumericBinned);
+        let stats = analyze(floats(&values), EncodingType::NUMERIC_BINNED);
         prop_assert_eq!(&TableStats::from_json(&stats.to_json().unwrap()).unwrap(), &stats);
         let back = decoded(&floats(&values), &stats, RANDOM);
-        let EncodingStats::Binned(binned) = stats.modelled().next().unwrap().2 else { panic!("not binned") };
+        let binned: &BinnedStats = stats.modelled().next().unwrap().2.get().unwrap();
         // Rounding down to the precision may leave the bin by less than one unit of the last place.
         let unit = 10f64.powi(binned.min_decimal) * (1.0 + 1e-9);
         for (row, value) in values.iter().enumerate() {
@@ -101,7 +101,7 @@ proptest! {
         let column: Vec<Option<i64>> = values.iter().copied().map(Some).collect();
         let mut sorted = values.clone();
         sorted.sort_unstable();
-        for encoding in [EncodingType::NumericDigit, EncodingType::NumericBinned] {
+        for encoding in [EncodingType::NUMERIC_DIGIT, EncodingType::NUMERIC_BINNED] {
             let stats = analyze_parts(&[ints(&column)], encoding, Protection::On);
             let sub_columns = stats.sub_columns();
             let any_code = |(i, s): (u32, &SubColumn)| code.rotate_left(i * 5) % s.cardinality as u32;
@@ -110,9 +110,9 @@ proptest! {
             let back = decode_rows(&rows, &stats, RANDOM);
             let DecodedValues::Int(ints) = &back.values else { panic!("no whole numbers") };
             let (least, greatest) = (sorted[5], sorted[sorted.len() - 6]);
-            let unit = match stats.modelled().next().unwrap().2 {
-                EncodingStats::Binned(binned) => 10i64.pow(binned.min_decimal.max(0) as u32) - 1,
-                _ => 0,
+            let unit = match stats.modelled().next().unwrap().2.get::<BinnedStats>() {
+                Some(binned) => 10i64.pow(binned.min_decimal.max(0) as u32) - 1,
+                None => 0,
             };
             for (row, &number) in ints.iter().enumerate() {
                 let is_inside = (least - unit..=greatest).contains(&number);
@@ -127,7 +127,7 @@ proptest! {
         // A time of day anywhere is needed for milliseconds to count.
         prop_assume!(micros.iter().flatten().any(|t| t.rem_euclid(86_400_000_000) >= 1_000_000));
         let column = owned(&micros, Data::Micros);
-        let stats = analyze_parts(&[owned(&micros, Data::Micros)], EncodingType::Datetime, Protection::Off);
+        let stats = analyze_parts(&[owned(&micros, Data::Micros)], EncodingType::DATETIME, Protection::Off);
         prop_assert_eq!(&TableStats::from_json(&stats.to_json().unwrap()).unwrap(), &stats);
         let back = decoded(&column, &stats, RANDOM);
         let DecodedValues::Timestamp(instants) = &back.values else { panic!("no instants") };
@@ -140,7 +140,7 @@ proptest! {
     fn characters_come_back(values in options("[a-z]{0,3}|[^\\p{C}\\p{Z}\\s]{0,60}")) {
         prop_assume!(values.iter().flatten().any(|text| !text.is_empty()));
         let borrowed: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
-        let stats = analyze(texts(&borrowed), EncodingType::Character);
+        let stats = analyze(texts(&borrowed), EncodingType::CHARACTER);
         prop_assert_eq!(&TableStats::from_json(&stats.to_json().unwrap()).unwrap(), &stats);
         let back = decoded(&texts(&borrowed), &stats, RANDOM);
         let DecodedValues::Text(texts) = &back.values else { panic!("no texts") };
@@ -153,7 +153,7 @@ proptest! {
     #[test]
     fn rare_characters_stay_inside(values in proptest::collection::vec("[a-d]{0,4}", 1..80), code: u32) {
         let column: Vec<Option<&str>> = values.iter().map(|text| Some(text.as_str())).collect();
-        let stats = analyze_parts(&[texts(&column)], EncodingType::Character, Protection::On);
+        let stats = analyze_parts(&[texts(&column)], EncodingType::CHARACTER, Protection::On);
         let subs = stats.sub_columns();
         let any_code = |(i, s): (u32, &SubColumn)| code.rotate_left(i * 5) % s.cardinality as u32;
         let back = shown(&decode_rows(&[(0u32..).zip(&subs).map(any_code).collect()], &stats, RANDOM));
@@ -168,7 +168,7 @@ proptest! {
         let place = |&(y, x): &(i64, i64)| format!("{},{:.20}", y as f64 / 1e5, x as f64 / 1e5);
         let written: Vec<Option<String>> = values.iter().map(|v| v.as_ref().map(place)).collect();
         let borrowed: Vec<Option<&str>> = written.iter().map(Option::as_deref).collect();
-        let stats = analyze(texts(&borrowed), EncodingType::LatLong);
+        let stats = analyze(texts(&borrowed), EncodingType::LAT_LONG);
         prop_assert_eq!(&TableStats::from_json(&stats.to_json().unwrap()).unwrap(), &stats);
         let back = shown(&decoded(&texts(&borrowed), &stats, RANDOM));
         for (value, back) in values.iter().zip(back) {
@@ -187,7 +187,7 @@ proptest! {
         let values = ["48.2,16.37", "-33.86785,151.20732", "90,-180", "-0.00001,0.00001"];
         let mut column: Vec<Option<&str>> = values.into_iter().map(Some).collect();
         column.extend(nulls.then_some(None));
-        let stats = analyze(texts(&column), EncodingType::LatLong);
+        let stats = analyze(texts(&column), EncodingType::LAT_LONG);
         let subs = stats.sub_columns();
         let row = subs.iter().zip(code).map(|(s, code)| code % s.cardinality as u32).collect();
         let back = shown(&decode_rows(&[row], &stats, RANDOM));
@@ -207,7 +207,7 @@ proptest! {
         // A subject that starts at a time of day is needed for times to count.
         let mut starts = (0..rows.len()).filter(is_start).filter_map(|row| values[row]);
         prop_assume!(starts.any(|start| start.rem_euclid(86_400_000_000) > 0));
-        let types = types(EncodingType::DatetimeRelative);
+        let types = types(EncodingType::DATETIME_RELATIVE);
         let dates = owned(&values, Data::Micros);
         let table = dates.table().with_subjects(&subjects).unwrap();
         let partial = analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap();
@@ -225,7 +225,7 @@ proptest! {
     fn any_steps_are_dates(code in proptest::collection::vec(any::<u32>(), 200), subjects in proptest::collection::vec(0..3u32, 15)) {
         let values = ["0001-01-01 10:00", "9999-12-31 23:59:59", "2020-02-29", "1969-12-31 00:00:01"].map(Some);
         let dates = instants(&[&values[..], &[None]].concat());
-        let types = types(EncodingType::DatetimeRelative);
+        let types = types(EncodingType::DATETIME_RELATIVE);
         let table = dates.table().with_subjects(&[1, 1, 1, 2, 2]).unwrap();
         let partial = analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap();
         let stats = reduce(&[partial], &types, Protection::Off, Compat::Native, TableKeys::default(), 1).unwrap();
@@ -241,7 +241,7 @@ proptest! {
 
     #[test]
     fn any_text_is_read_as_a_date_or_not(text in "\\PC{0,12}|[0-9TZ:/. +-]{0,25}") {
-        let read = dates::Dates::read([Some(text.as_str())].into_iter()).into_micros();
+        let read = Dates::read([Some(text.as_str())].into_iter()).into_micros();
         prop_assert_eq!(read.len(), 1);
     }
 
@@ -268,7 +268,7 @@ proptest! {
     #[test]
     fn rows_are_decoded_alike_in_any_batch(values in options(amount()), seed: u64, cut in 0usize..80) {
         let column = floats(&values);
-        let stats = analyze(floats(&values), EncodingType::NumericBinned);
+        let stats = analyze(floats(&values), EncodingType::NUMERIC_BINNED);
         let codes = encode(&column.table(), &stats, seed, 0).unwrap();
         let rows = |from: usize, to: usize| {
             let part = codes.gather(&(from..to).collect::<Vec<_>>());

@@ -2,7 +2,6 @@
 //! instead of rows.
 
 use super::*;
-use EncodingType::{Categorical, Datetime, NumericBinned, NumericDigit, NumericDiscrete};
 
 fn protected(column: &Owned, encoding: EncodingType, compat: Compat, subjects: Option<&[u32]>) -> TableStats {
     let types = types(encoding);
@@ -35,14 +34,17 @@ fn rare_nulls_and_rare_texts_leave_no_trace() {
     let mut values = repeated(&[("a", 50), ("b", 4)]);
     values.extend([None; 4]);
     let column = texts(&values);
-    let (ours, theirs) = (native(&column, Categorical), reference(&column, Categorical));
+    let (ours, theirs) = (
+        native(&column, EncodingType::CATEGORICAL),
+        reference(&column, EncodingType::CATEGORICAL),
+    );
     assert_eq!(ours["codes"].to_string(), r#"{"_RARE_":0,"a":1}"#);
     assert_eq!(ours["no_of_rare_categories"], 0);
     assert_eq!(theirs["codes"].to_string(), r#"{"_RARE_":0,"<<NULL>>":1,"a":2}"#);
     assert_eq!(theirs["no_of_rare_categories"], 1);
     // Five rows may show.
     values.extend([None, Some("c")]);
-    let ours = native(&texts(&values), Categorical);
+    let ours = native(&texts(&values), EncodingType::CATEGORICAL);
     assert_eq!(ours["codes"].to_string(), r#"{"_RARE_":0,"<<NULL>>":1,"a":2}"#);
     assert_eq!(ours["no_of_rare_categories"], 2);
 }
@@ -52,7 +54,10 @@ fn rare_digits_leave_no_trace() {
     let mut values: Vec<Option<f64>> = (0..60).map(|i| Some(f64::from(i % 40) / 2.0)).collect();
     values.extend([Some(-7.123_456_789_01), Some(98_765.0), None]);
     let column = floats(&values);
-    let (ours, theirs) = (native(&column, NumericDigit), reference(&column, NumericDigit));
+    let (ours, theirs) = (
+        native(&column, EncodingType::NUMERIC_DIGIT),
+        reference(&column, EncodingType::NUMERIC_DIGIT),
+    );
     assert_eq!(ours["cardinalities"].to_string(), r#"{"E1":2,"E0":10,"E-1":6}"#);
     assert_eq!(
         (&ours["has_nan"], &ours["has_neg"]),
@@ -91,9 +96,9 @@ fn the_ends_of_a_range_have_no_rare_digits() {
     let mut values: Vec<Option<f64>> = (0..60).map(|i| Some(f64::from(i - 5) / 10.0)).collect();
     values[5] = Some(0.012_345);
     values[54] = Some(4.987_654);
-    let ours = native(&floats(&values), NumericDigit);
+    let ours = native(&floats(&values), EncodingType::NUMERIC_DIGIT);
     assert_eq!((&ours["min"], &ours["max"]), (&0.1.into(), &4.9.into()));
-    let theirs = reference(&floats(&values), NumericDigit);
+    let theirs = reference(&floats(&values), EncodingType::NUMERIC_DIGIT);
     assert_eq!(
         (&theirs["min"], &theirs["max"]),
         (&0.012_345.into(), &4.987_654.into())
@@ -108,7 +113,10 @@ fn rare_parts_of_dates_leave_no_trace() {
     let mut values: Vec<Option<&str>> = dates.iter().map(|date| Some(date.as_str())).collect();
     values.extend([Some("1901-12-31 23:59:58.123456"), None]);
     let column = instants(&values);
-    let (ours, theirs) = (native(&column, Datetime), reference(&column, Datetime));
+    let (ours, theirs) = (
+        native(&column, EncodingType::DATETIME),
+        reference(&column, EncodingType::DATETIME),
+    );
     assert_eq!(
         ours["cardinalities"].to_string(),
         r#"{"year":10,"month":4,"day":8}"#
@@ -124,7 +132,7 @@ fn rare_parts_of_dates_leave_no_trace() {
     assert_eq!(theirs["max_values"]["second"], 58);
     assert_eq!(ours["max_values"]["second"], 0);
     // Hidden columns show no year.
-    let few = native(&instants(&values[..19]), Datetime);
+    let few = native(&instants(&values[..19]), EncodingType::DATETIME);
     assert_eq!(
         (&few["min"], few["min_values"]["year"].as_i64()),
         (&serde_json::Value::Null, Some(2022))
@@ -147,8 +155,8 @@ fn edges_of_bins_are_nobodys_values() {
             .collect()
     };
     let (ours, theirs) = (
-        edges(&native(&column, NumericBinned)),
-        edges(&reference(&column, NumericBinned)),
+        edges(&native(&column, EncodingType::NUMERIC_BINNED)),
+        edges(&reference(&column, EncodingType::NUMERIC_BINNED)),
     );
     let is_value = |edge: &f64| values.contains(&Some(*edge));
     assert!(theirs.iter().all(is_value));
@@ -166,8 +174,8 @@ fn edges_of_bins_are_nobodys_values() {
     // Values that enough rows share stay as they are.
     let ties: Vec<Option<i64>> = (0..3_000).map(|i| Some(i % 300 * 7)).collect();
     assert_eq!(
-        native(&ints(&ties), NumericBinned)["bins"],
-        reference(&ints(&ties), NumericBinned)["bins"]
+        native(&ints(&ties), EncodingType::NUMERIC_BINNED)["bins"],
+        reference(&ints(&ties), EncodingType::NUMERIC_BINNED)["bins"]
     );
 }
 
@@ -175,12 +183,12 @@ fn edges_of_bins_are_nobodys_values() {
 fn the_decimals_of_discrete_numbers_are_those_of_the_kept() {
     let mut values = repeated(&[(1.0, 30), (2.0, 30)]);
     values.extend(repeated(&[(2.125, 4)]));
-    let ours = native(&floats(&values), NumericDiscrete);
+    let ours = native(&floats(&values), EncodingType::NUMERIC_DISCRETE);
     assert_eq!(ours["codes"].to_string(), r#"{"_RARE_":0,"1":1,"2":2}"#);
     assert_eq!(ours["min_decimal"], 0);
     let kept = native(
         &floats(&[&values[..], &repeated(&[(2.125, 1)])].concat()),
-        NumericDiscrete,
+        EncodingType::NUMERIC_DISCRETE,
     );
     assert_eq!(
         (kept["codes"].get("2.125").is_some(), &kept["min_decimal"]),
@@ -194,9 +202,14 @@ fn subjects_count_instead_of_rows() {
     values.extend(repeated(&[("secret", 1_000)]));
     let subjects: Vec<u32> = (0..1_060).map(|row| if row < 60 { row } else { 77 }).collect();
     let column = texts(&values);
-    let by_rows = protected(&column, Categorical, Compat::Native, None);
+    let by_rows = protected(&column, EncodingType::CATEGORICAL, Compat::Native, None);
     assert!(entry(&by_rows)["codes"].get("secret").is_some());
-    let by_subjects = protected(&column, Categorical, Compat::Native, Some(&subjects));
+    let by_subjects = protected(
+        &column,
+        EncodingType::CATEGORICAL,
+        Compat::Native,
+        Some(&subjects),
+    );
     assert_eq!(
         entry(&by_subjects)["codes"].to_string(),
         r#"{"_RARE_":0,"usual":1}"#
@@ -206,7 +219,7 @@ fn subjects_count_instead_of_rows() {
         .map(Some)
         .chain((0..1_000).map(|i| Some(500 + i)))
         .collect();
-    let types = types(NumericDigit);
+    let types = types(EncodingType::NUMERIC_DIGIT);
     let column = ints(&numbers);
     let parts = [0..500, 500..1_060].map(|rows: std::ops::Range<usize>| {
         let part = ints(&numbers[rows.clone()]);
@@ -228,6 +241,11 @@ fn subjects_count_instead_of_rows() {
     );
     assert_eq!(
         stats,
-        protected(&column, NumericDigit, Compat::Native, Some(&subjects))
+        protected(
+            &column,
+            EncodingType::NUMERIC_DIGIT,
+            Compat::Native,
+            Some(&subjects)
+        )
     );
 }

@@ -45,7 +45,7 @@ fn the_file_is_read_and_written_back() {
     assert_eq!(stats.to_json().unwrap(), EXAMPLE);
     assert_eq!(
         stats.columns["nothing"],
-        ColumnStats::Empty(EncodingType::NumericAuto)
+        ColumnStats::Empty(EncodingType::NUMERIC_AUTO)
     );
     let sub_columns = stats.sub_columns();
     assert_eq!(
@@ -89,8 +89,8 @@ fn errors_name_the_key() {
     assert!(error("\"is_sequential\": false,", "").contains("missing field `is_sequential`"));
     assert_eq!(
         error("TABULAR_CATEGORICAL", "LANGUAGE_TEXT"),
-        "column \"cat\": the encoding LANGUAGE_TEXT needs the language model, which this version lacks: use \
-         TABULAR_CATEGORICAL for texts that repeat, TABULAR_CHARACTER for short codes, or leave the column out"
+        "column \"cat\": the encoding language-text needs the language model, which this version lacks: use \
+         categorical for texts that repeat, character for short codes, or leave the column out"
     );
     assert!(TableStats::from_json("").is_err());
 }
@@ -109,9 +109,9 @@ fn columns_take_their_places() {
         .collect();
     let table = Table::new(columns, 1).unwrap();
     let types: EncodingTypes = [
-        ("flat".to_owned(), EncodingType::NumericDigit),
-        ("scp1::a".to_owned(), EncodingType::Categorical),
-        ("scp1::b".to_owned(), EncodingType::Categorical),
+        ("flat".to_owned(), EncodingType::NUMERIC_DIGIT),
+        ("scp1::a".to_owned(), EncodingType::CATEGORICAL),
+        ("scp1::b".to_owned(), EncodingType::CATEGORICAL),
     ]
     .into_iter()
     .collect();
@@ -136,8 +136,8 @@ fn columns_take_their_places() {
 #[test]
 fn columns_without_rows_are_empty() {
     let parts = [ints(&[]), ints(&[])];
-    let stats = analyze_parts(&parts, EncodingType::NumericAuto, Protection::On);
-    assert_eq!(stats.columns["x"], ColumnStats::Empty(EncodingType::NumericAuto));
+    let stats = analyze_parts(&parts, EncodingType::NUMERIC_AUTO, Protection::On);
+    assert_eq!(stats.columns["x"], ColumnStats::Empty(EncodingType::NUMERIC_AUTO));
     let codes = encode(&parts[0].table(), &stats, 1, 0).unwrap();
     assert_eq!((codes.rows(), codes.columns().len()), (0, 0));
     let codes = CodeTable::new(Vec::new(), 3).unwrap();
@@ -147,7 +147,7 @@ fn columns_without_rows_are_empty() {
 
 #[test]
 fn wrong_codes_and_columns_are_refused() {
-    let stats = analyze(texts(&[Some("a"), Some("b")]), EncodingType::Categorical);
+    let stats = analyze(texts(&[Some("a"), Some("b")]), EncodingType::CATEGORICAL);
     let codes = CodeTable::new(vec![CodeColumn::U8(vec![1, 3])], 2).unwrap();
     let error = decode(&codes, &stats, Positions::Constant(0.5)).unwrap_err();
     assert_eq!(
@@ -169,14 +169,14 @@ fn unsupported_encodings_say_so() {
     let column = texts(&[Some("a")]);
     let error = analyze_partition(
         &column.table(),
-        &types(EncodingType::LanguageText),
+        &types(EncodingType::LANGUAGE_TEXT),
         Part::Training,
         0,
         Compat::Native,
     )
     .unwrap_err();
     let column = "x".to_owned();
-    let encoding = EncodingType::LanguageText;
+    let encoding = EncodingType::LANGUAGE_TEXT;
     assert_eq!(error, EncodeError::Unsupported { column, encoding });
 }
 
@@ -184,7 +184,7 @@ fn unsupported_encodings_say_so() {
 fn shares_of_codes_are_smoothed() {
     let stats = analyze(
         ints(&[Some(1), None, Some(2), Some(3), Some(3)]),
-        EncodingType::NumericDigit,
+        EncodingType::NUMERIC_DIGIT,
     );
     let codes = vec![CodeColumn::U8(vec![0, 0, 1, 0]), CodeColumn::U8(vec![1, 2, 0, 1])];
     let table = CodeTable::new(codes, 4).unwrap();

@@ -1,14 +1,13 @@
 //! Values inside bins: frequent ones and their decimals.
 
 use super::*;
-use EncodingType::NumericBinned;
 
 fn native(column: &Owned, protection: Protection, subjects: Option<&[u32]>) -> TableStats {
     let mut table = column.table();
     if let Some(subjects) = subjects {
         table = table.with_subjects(subjects).unwrap();
     }
-    let types = types(NumericBinned);
+    let types = types(EncodingType::NUMERIC_BINNED);
     let partial = analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap();
     reduce(
         &[partial],
@@ -58,7 +57,7 @@ fn zero_inflated() -> Owned {
 #[test]
 fn zeros_in_the_middle_stay_zeros() {
     let column = zero_inflated();
-    let original = redrawn(&column, &analyze(zero_inflated(), NumericBinned));
+    let original = redrawn(&column, &analyze(zero_inflated(), EncodingType::NUMERIC_BINNED));
     let drawn = redrawn(&column, &native(&column, Protection::On, None));
     assert!(share(&original, |v| v == 0.0) < 0.1, "the plain bins smear");
     assert!((share(&drawn, |v| v == 0.0) - 0.8).abs() < 0.01);
@@ -119,7 +118,7 @@ fn a_value_of_one_subject_is_not_frequent() {
 
 #[test]
 fn the_reference_knows_edges_only() {
-    let stats = analyze(zero_inflated(), NumericBinned);
+    let stats = analyze(zero_inflated(), EncodingType::NUMERIC_BINNED);
     assert!(entry(&stats).get("frequent_values").is_none() && entry(&stats).get("last_places").is_none());
 }
 
@@ -148,7 +147,7 @@ fn parts_agree_with_the_whole() {
             })
         })
         .collect();
-    let types = types(NumericBinned);
+    let types = types(EncodingType::NUMERIC_BINNED);
     let part = |rows: &[Option<f64>]| {
         analyze_partition(&floats(rows).table(), &types, Part::Training, 0, Compat::Native).unwrap()
     };

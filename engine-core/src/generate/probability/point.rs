@@ -2,7 +2,7 @@
 
 use super::super::GenerateError;
 use super::chain::Atoms;
-use crate::encode::{self, EncodingStats, ModelColumn, Positions, TableStats};
+use crate::encode::{self, BinnedStats, ModelColumn, Positions, TableStats};
 use crate::schema::{CodeColumn, CodeTable, DecodedColumn, DecodedValues};
 
 /// The last position inside a bin.
@@ -155,7 +155,7 @@ impl Decoder {
         let cardinalities: Vec<usize> = alone.sub_columns().iter().map(|s| s.cardinality).collect();
         let is_binned = alone
             .modelled()
-            .any(|(_, _, values, _)| matches!(values, EncodingStats::Binned(_)));
+            .any(|(_, _, values, _)| values.get::<BinnedStats>().is_some());
         Ok(Self {
             stats: alone,
             cardinalities,

@@ -21,7 +21,7 @@ fn small_model(flag: &str) -> FlatModel {
     let mut sub_columns = Vec::new();
     for (c, subs) in columns.iter().enumerate() {
         for (sub, cardinality) in *subs {
-            let name = SubColumnName::new("tgt", c, c, sub);
+            let name = SubColumnName::target(c, c, sub);
             units.0.insert(names::embedding_width(&name), Units::Width(3));
             units
                 .0

@@ -1,7 +1,7 @@
 //! The groups of `value-protection.json`: recorded noise in, statistics out. The name of each comparison says
 //! which mechanism production feeds the function with.
 
-use engine_core::encode::log_histogram::{BINS, edges, log_histogram};
+use engine_core::privacy::log_histogram::{BINS, edges, log_histogram};
 use engine_core::privacy::{
     QuantileDraw, kept_categories, noisy, noisy_bounds, private_quantiles, quantile_interval,
 };

@@ -22,11 +22,11 @@ pub(crate) fn plan(plan: &mut Plan, run: &'static Run) {
 fn has_empty_parts(encoding: EncodingType) -> bool {
     matches!(
         encoding,
-        EncodingType::NumericDigit
-            | EncodingType::Character
-            | EncodingType::Datetime
-            | EncodingType::DatetimeRelative
-            | EncodingType::LatLong
+        EncodingType::NUMERIC_DIGIT
+            | EncodingType::CHARACTER
+            | EncodingType::DATETIME
+            | EncodingType::DATETIME_RELATIVE
+            | EncodingType::LAT_LONG
     )
 }
 

@@ -73,7 +73,7 @@ pub(crate) fn compare(
     let mut report = Report::default();
     for column in decoded {
         let encoding = stats.columns[&column.name].encoding_type();
-        let is_binned = encoding == EncodingType::NumericBinned;
+        let is_binned = encoding == EncodingType::NUMERIC_BINNED;
         let (ours, wanted) = (as_json(column)?, files::list(recorded, &column.name)?);
         let same = |ours: &Value, wanted: &Value| {
             let close = match (ours.as_f64(), wanted.as_f64()) {

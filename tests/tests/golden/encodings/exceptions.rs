@@ -33,13 +33,13 @@ pub(crate) struct Exception {
 /// All differences that are meant.
 const EXCEPTIONS: &[Exception] = &[
     Exception {
-        encoding: EncodingType::LatLong,
+        encoding: EncodingType::LAT_LONG,
         columns: &["geo", "geo_no_space"],
         compared: Compared::OrderOf("quad_codes"),
         reason: "the reference numbers squares as a hash map gives them, another way in each process; ours go by code point",
     },
     Exception {
-        encoding: EncodingType::DatetimeRelative,
+        encoding: EncodingType::DATETIME_RELATIVE,
         columns: &["season_start"],
         compared: Compared::CodesAfterNull,
         reason: "a subject whose first date is missing starts at its own first date, not at that of the row that happens to be next",

@@ -1,0 +1,157 @@
+//! Whole tables to codes and back, column by column.
+
+use rayon::prelude::*;
+
+use super::stats::{ColumnStats, Modelled, TableStats};
+use crate::encode::encodings::column::{DecodeSite, EncodeSite};
+use crate::encode::{Compat, EncodeError, Positions};
+use crate::schema::{CodeColumn, CodeTable, DecodedColumn, DecodedValues, Table};
+
+/// The codes of a table, one column per sub-column of [`TableStats::sub_columns`]. `first_row` is the row of
+/// the whole table that the first row is; with the seed it decides which values stand in for nulls.
+///
+/// # Errors
+/// [`EncodeError::MissingColumn`], [`EncodeError::NoSubjects`], [`EncodeError::Infinite`],
+/// [`EncodeError::WrongValues`], [`EncodeError::ShortYear`].
+pub fn encode(
+    table: &Table<'_>,
+    stats: &TableStats,
+    seed: u64,
+    first_row: u64,
+) -> Result<CodeTable, EncodeError> {
+    let modelled: Vec<_> = stats.modelled().collect();
+    let encoded = modelled.par_iter().map(|&(index, name, values, _)| {
+        let compat = match &stats.columns[index] {
+            ColumnStats::Modelled { texts, .. } => *texts,
+            ColumnStats::Empty(_) => Compat::Reference,
+        };
+        let column = table.column(name).ok_or_else(|| EncodeError::MissingColumn {
+            column: name.to_owned(),
+        })?;
+        let site = EncodeSite {
+            seed,
+            first_row,
+            column: index as u32,
+            compat,
+            subjects: table.subjects(),
+        };
+        values.encoding().encode(column, site)
+    });
+    let encoded: Vec<Result<Vec<CodeColumn>, EncodeError>> = encoded.collect();
+    let columns: Vec<Vec<CodeColumn>> = encoded.into_iter().collect::<Result<_, _>>()?;
+    let columns: Vec<CodeColumn> = columns.into_iter().flatten().collect();
+    let got = columns.len();
+    CodeTable::new(columns, table.rows()).ok_or(EncodeError::UnequalColumns { expected: got, got })
+}
+
+/// The values of codes, one column per column of the statistics, in their order; columns that were empty in
+/// training come out as nulls.
+///
+/// # Errors
+/// [`EncodeError::UnequalColumns`] when the codes are of another model, [`EncodeError::CodeOutOfRange`];
+/// [`EncodeError::NoSubjects`] for an encoding that needs to know whose rows they are ([`decode_subjects`]).
+pub fn decode(
+    codes: &CodeTable,
+    stats: &TableStats,
+    positions: Positions,
+) -> Result<Vec<DecodedColumn>, EncodeError> {
+    decode_columns(codes, stats, positions, None)
+}
+
+/// [`decode`] for rows of subjects: those with one number belong to one subject, whole and in their order.
+///
+/// # Errors
+/// As [`decode`]; [`EncodeError::UnequalSubjects`] when there are not as many numbers as rows.
+pub fn decode_subjects(
+    codes: &CodeTable,
+    stats: &TableStats,
+    positions: Positions,
+    subjects: &[u32],
+) -> Result<Vec<DecodedColumn>, EncodeError> {
+    if subjects.len() != codes.rows() {
+        return Err(EncodeError::UnequalSubjects {
+            rows: codes.rows(),
+            subjects: subjects.len(),
+        });
+    }
+    decode_columns(codes, stats, positions, Some(subjects))
+}
+
+fn decode_columns(
+    codes: &CodeTable,
+    stats: &TableStats,
+    positions: Positions,
+    subjects: Option<&[u32]>,
+) -> Result<Vec<DecodedColumn>, EncodeError> {
+    check_codes(codes, stats)?;
+    let lost = stats
+        .modelled()
+        .find(|(_, _, values, _)| values.encoding().needs_subjects());
+    if let (Some((_, name, values, _)), None) = (lost, subjects) {
+        return Err(EncodeError::NoSubjects {
+            column: name.to_owned(),
+            encoding: values.encoding_type(),
+        });
+    }
+    let mut ranges = Vec::with_capacity(stats.columns.len());
+    let mut start = 0;
+    for column in stats.columns.values() {
+        let width = match column {
+            ColumnStats::Empty(_) => 0,
+            ColumnStats::Modelled { values, .. } => values.cardinalities().len(),
+        };
+        ranges.push(start..start + width);
+        start += width;
+    }
+    let columns: Vec<_> = stats.columns.iter().enumerate().zip(ranges).collect();
+    let decoded = columns.into_par_iter().map(|((index, (name, column)), range)| {
+        let site = DecodeSite {
+            positions,
+            column: index as u32,
+            subjects,
+        };
+        let (values, validity) = match column {
+            ColumnStats::Empty(_) => (DecodedValues::Null(codes.rows()), None),
+            ColumnStats::Modelled { values, .. } => {
+                values
+                    .encoding()
+                    .decode(&codes.columns()[range], codes.rows(), site)
+            }
+        };
+        DecodedColumn {
+            name: name.clone(),
+            values,
+            validity,
+        }
+    });
+    Ok(decoded.collect())
+}
+
+/// Checks that codes belong to the statistics.
+pub(super) fn check_codes(codes: &CodeTable, stats: &TableStats) -> Result<(), EncodeError> {
+    let expected = stats
+        .modelled()
+        .map(|(_, _, values, _): Modelled<'_>| values.cardinalities().len())
+        .sum();
+    if codes.columns().len() != expected {
+        return Err(EncodeError::UnequalColumns {
+            expected,
+            got: codes.columns().len(),
+        });
+    }
+    for (sub_column, codes) in stats.sub_columns().into_iter().zip(codes.columns()) {
+        let cardinality = sub_column.cardinality;
+        if codes.max().is_some_and(|code| code as usize >= cardinality) {
+            let row = (0..codes.len())
+                .find(|&row| codes.get(row) as usize >= cardinality)
+                .unwrap_or(0);
+            return Err(EncodeError::CodeOutOfRange {
+                sub_column: sub_column.name.to_string(),
+                row: row as u64,
+                code: codes.get(row),
+                cardinality,
+            });
+        }
+    }
+    Ok(())
+}
