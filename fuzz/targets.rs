@@ -11,7 +11,7 @@ use engine_api::data::{
     ReadOptions, SourceFormat, TableBatch, TableFormat, TableSink, TableSource, to_record_batch,
 };
 use engine_core::encode::{
-    Compat, EncodingTypes, Part, Positions, Protection, TableKeys, TableStats, analyze_partition, decode,
+    BinOffsets, Compat, EncodingTypes, Part, Protection, TableKeys, TableStats, analyze_partition, decode,
     default_encoding, encode, reduce,
 };
 use engine_core::schema::{CodeColumn, CodeTable, Column, DecodedColumn, DecodedValues, Table, Values};
@@ -82,7 +82,7 @@ fn encode_batch(batch: &RecordBatch, format: &TableFormat) {
     let decoded = decode(
         &codes,
         &stats,
-        Positions::Random {
+        BinOffsets::Random {
             seed: 1,
             first_row: 0,
         },
@@ -111,7 +111,7 @@ pub fn stats_json(bytes: &[u8]) {
     let decoded = decode(
         &codes,
         &stats,
-        Positions::Random {
+        BinOffsets::Random {
             seed: 1,
             first_row: 0,
         },

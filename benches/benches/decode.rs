@@ -2,7 +2,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine_benches::{census, criterion, report};
-use engine_core::encode::{ColumnStats, DiscreteStats, Positions, TableStats, decode, encode};
+use engine_core::encode::{BinOffsets, ColumnStats, DiscreteStats, TableStats, decode, encode};
 use engine_core::schema::{CodeTable, DecodedColumn, DecodedValues, Table, Values};
 
 /// Whole numbers with a code each and numbers of digits come back as they were, where protection does not touch them; binned ones
@@ -52,7 +52,7 @@ fn decode_codes(c: &mut Criterion) {
     let census = census();
     let (table, stats) = (census.table(), census.analyze());
     let codes = encode(&table, &stats, 1, 0).expect("codes");
-    let positions = Positions::Random {
+    let positions = BinOffsets::Random {
         seed: 1,
         first_row: 0,
     };

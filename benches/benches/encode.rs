@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine_benches::{Census, census, criterion, report};
-use engine_core::encode::{Positions, decode, encode};
+use engine_core::encode::{BinOffsets, decode, encode};
 use engine_core::schema::{DecodedValues, Table, Values};
 
 /// Texts must come back as they were, but for rare categories, which value protection replaces.
 fn check(census: &Census) {
     let (table, stats) = (census.table(), census.analyze());
     let codes = encode(&table, &stats, 1, 0).expect("codes");
-    let decoded = decode(&codes, &stats, Positions::Constant(0.5)).expect("values");
+    let decoded = decode(&codes, &stats, BinOffsets::Constant(0.5)).expect("values");
     let mut compared = 0;
     for (column, decoded) in table.columns().iter().zip(&decoded) {
         let (Values::Text(texts), DecodedValues::Labels { indices, labels }) =

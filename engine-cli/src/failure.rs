@@ -162,7 +162,7 @@ fn status_of_encoding(error: &EncodeError) -> ExitStatus {
         | EncodeError::DomainValue { .. } => ExitStatus::Arguments,
         EncodeError::NoRandomness(_) => ExitStatus::Failed,
         EncodeError::Infinite { .. }
-        | EncodeError::Misfit { .. }
+        | EncodeError::ParseFailures { .. }
         | EncodeError::ShortYear { .. }
         | EncodeError::WrongValues { .. } => ExitStatus::Table,
         _ => ExitStatus::Workspace,

@@ -14,7 +14,7 @@ use engine_api::{
     stages,
 };
 use engine_core::encode::{
-    self, ColumnStats, Compat, EncodingStats, Part, Positions, Protection, TableKeys, TableStats, decode,
+    self, BinOffsets, ColumnStats, Compat, EncodingStats, Part, Protection, TableKeys, TableStats, decode,
 };
 use engine_core::random::{Purpose, Stream};
 use engine_core::schema::{
@@ -167,7 +167,7 @@ fn decoded(stats: &TableStats, seed: u64) -> Vec<engine_core::schema::DecodedCol
         CodeColumn::from_codes(sub.cardinality, codes)
     });
     let codes = CodeTable::new(columns.collect(), DECODED).unwrap();
-    decode(&codes, stats, Positions::Random { seed, first_row: 0 }).unwrap()
+    decode(&codes, stats, BinOffsets::Random { seed, first_row: 0 }).unwrap()
 }
 
 fn stats_of<'a>(stats: &'a TableStats, name: &str) -> &'a EncodingStats {

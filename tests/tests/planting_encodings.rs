@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 use engine_core::encode::{
-    self, ColumnStats, Compat, EncodingStats, EncodingType, EncodingTypes, Part, Positions, Protection,
+    self, BinOffsets, ColumnStats, Compat, EncodingStats, EncodingType, EncodingTypes, Part, Protection,
     TableKeys, TableStats, decode_subjects,
 };
 use engine_core::random::{Purpose, Stream};
@@ -98,7 +98,7 @@ fn decoded(stats: &TableStats, seed: u64, subjects: u32) -> DecodedValues {
     });
     let codes = CodeTable::new(columns.collect(), DECODED).unwrap();
     let subjects: Vec<u32> = (0..DECODED as u32).map(|row| row % subjects).collect();
-    let positions = Positions::Random { seed, first_row: 0 };
+    let positions = BinOffsets::Random { seed, first_row: 0 };
     decode_subjects(&codes, stats, positions, &subjects)
         .unwrap()
         .remove(0)

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
-use engine_core::encode::{Positions, TableStats, decode};
+use engine_core::encode::{BinOffsets, TableStats, decode};
 use engine_core::random::{Purpose, Stream};
 use engine_core::schema::{CodeColumn, CodeTable};
 
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let sub_columns = stats.sub_columns();
     let columns = sub_columns.iter().map(|s| s.cardinality).enumerate().map(column);
     let codes = CodeTable::new(columns.collect(), rows).ok_or("columns of one length")?;
-    let positions = Positions::Random {
+    let positions = BinOffsets::Random {
         seed: 1,
         first_row: 0,
     };

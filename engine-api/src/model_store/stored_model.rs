@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use engine_core::argn::{Model, ModelError};
-use engine_core::encode::{EncodeError, Positions, TableStats, decode};
+use engine_core::encode::{EncodeError, BinOffsets, TableStats, decode};
 use engine_core::schema::{CodeColumn, CodeTable, DecodedValues};
 use engine_core::train::ProgressMessage;
 use serde::{Deserialize, Serialize};
@@ -180,7 +180,7 @@ pub(crate) fn default_format(stats: &TableStats) -> Result<TableFormat, EngineEr
         DecodedValues::Timestamp(_) => DataType::Timestamp(TimeUnit::Microsecond, None),
         _ => DataType::Utf8,
     };
-    let decoded = decode(&nothing, stats, Positions::Constant(0.0))?;
+    let decoded = decode(&nothing, stats, BinOffsets::Constant(0.0))?;
     let fields = decoded
         .iter()
         .map(|c| Field::new(&c.name, data_type(&c.values), true));

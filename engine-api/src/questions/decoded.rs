@@ -3,7 +3,7 @@
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use engine_core::encode::{Positions, decode};
+use engine_core::encode::{BinOffsets, decode};
 use engine_core::schema::{CodeTable, DecodedColumn};
 
 use super::answers::Answers;
@@ -33,7 +33,7 @@ pub(crate) fn arrays(
     answers: &Answers,
     codes: &CodeTable,
     names: &[&str],
-    positions: Positions,
+    positions: BinOffsets,
 ) -> Result<RecordBatch, EngineError> {
     let decoded = decode(codes, &answers.stats, positions)?;
     let kept: Vec<DecodedColumn> = decoded

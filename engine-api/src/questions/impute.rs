@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::kernels::zip::zip;
 use arrow::datatypes::{DataType, Field, Schema};
-use engine_core::encode::{Positions, RareReplacement};
+use engine_core::encode::{BinOffsets, RareReplacement};
 use engine_core::generate::{Cells, DrawSite, Plan, imputed_codes, merge_rules, rare_codes};
 use engine_core::ir::ops::sampling::{Cell, Reports, SamplingRules};
 
@@ -160,7 +160,7 @@ impl Imputer {
                 answers,
                 &codes,
                 &names,
-                Positions::Random { seed, first_row },
+                BinOffsets::Random { seed, first_row },
             )?);
         }
         let mut filled = Vec::with_capacity(holes.len());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema};
-use engine_core::encode::{Positions, RareReplacement, ValueKind};
+use engine_core::encode::{BinOffsets, RareReplacement, ValueKind};
 use engine_core::generate::{DrawSite, Point, point_predictions, rare_codes};
 use engine_core::ir::ops::sampling::{Cell, Reports, SamplingRules};
 use engine_core::schema::DecodedValues;
@@ -162,7 +162,7 @@ fn drawn(
             answers,
             &codes,
             &names,
-            Positions::Random { seed, first_row },
+            BinOffsets::Random { seed, first_row },
         )?);
     }
     let how = if draws == 1 {

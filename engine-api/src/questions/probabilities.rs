@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch};
-use engine_core::encode::{Positions, RareReplacement, decode};
+use engine_core::encode::{BinOffsets, RareReplacement, decode};
 use engine_core::generate::{Atoms, Level, LogProbs, levels};
 use engine_core::ir::ops::sampling::Cell;
 use engine_core::schema::{CodeColumn, CodeTable};
@@ -259,7 +259,7 @@ fn value_texts(answers: &Answers, place: usize, atoms: &Atoms) -> Result<Vec<Opt
     };
     let codes = CodeTable::new((0..answers.loaded.sub_columns()).map(code).collect(), rows);
     let codes = codes.ok_or(engine_core::generate::GenerateError::Targets)?;
-    let decoded = decode(&codes, &answers.stats, Positions::Constant(0.5))?;
+    let decoded = decode(&codes, &answers.stats, BinOffsets::Constant(0.5))?;
     texts(answers, decoded, &column.name)
 }
 

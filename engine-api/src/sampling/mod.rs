@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use arrow::array::RecordBatch;
-use engine_core::encode::{Positions, TableStats, decode};
+use engine_core::encode::{BinOffsets, TableStats, decode};
 use engine_core::generate::{
     GenerateError, GenerateOptions, GenerationOrder, Generator, batch_sizes, rare_codes,
 };
@@ -123,7 +123,7 @@ impl SampleBatches {
         let mut columns = decode(
             codes,
             &self.stats,
-            Positions::Random {
+            BinOffsets::Random {
                 seed: self.seed,
                 first_row,
             },

@@ -147,7 +147,7 @@ impl SplitFacts {
     /// Puts the table's name and its own row number into an error about the parts.
     pub(super) fn explain(&self, mut source: EncodeError) -> EngineError {
         if let EncodeError::Infinite { row, .. }
-        | EncodeError::Misfit { row, .. }
+        | EncodeError::ParseFailures { row, .. }
         | EncodeError::ShortYear { row, .. } = &mut source
         {
             *row = self.row_of_table(*row);

@@ -80,7 +80,7 @@ pub enum EncodeError {
         "column {column:?}, row {}: {value:?} is not a {kind}, like {unreadable} of {present} values of the column; \
          the encoding {encoding} does not fit, use {}", row + 1, EncodingType::CATEGORICAL
     )]
-    Misfit {
+    ParseFailures {
         /// Name of the column.
         column: String,
         /// The encoding that was asked for.

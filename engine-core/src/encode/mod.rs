@@ -8,7 +8,7 @@
 //! decides what of them may be shown, and `table` does the work on whole tables.
 //!
 //! ```
-//! use engine_core::encode::{self, Compat, Part, Positions, Protection, TableKeys, default_encoding};
+//! use engine_core::encode::{self, Compat, Part, BinOffsets, Protection, TableKeys, default_encoding};
 //! use engine_core::schema::{Column, Table, Values};
 //!
 //! let ages = Column { name: "age", values: Values::Int64(&[31, 47, 31]), validity: None };
@@ -20,7 +20,7 @@
 //! let codes = encode::encode(&table, &stats, 1, 0)?;
 //! assert_eq!(codes.columns()[0].to_vec(), [1, 2, 1]);
 //!
-//! let decoded = encode::decode(&codes, &stats, Positions::Random { seed: 1, first_row: 0 })?;
+//! let decoded = encode::decode(&codes, &stats, BinOffsets::Random { seed: 1, first_row: 0 })?;
 //! assert_eq!(decoded[0].values, engine_core::schema::DecodedValues::Int(vec![31, 47, 31]));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -40,10 +40,10 @@ pub use encodings::categorical::CategoricalStats;
 pub use encodings::character::CharacterStats;
 pub use encodings::column::{EncodingStats, WrittenDigits};
 pub use encodings::datetime::{DateParts, DatetimeStats, RelativeParts, RelativeStats};
-pub use encodings::draws::{Positions, RareReplacement};
+pub use encodings::draws::{BinOffsets, RareReplacement};
 pub use encodings::encoding::{ColumnKind, Reason, ValueKind};
 pub use encodings::lat_long::{LatLongStats, TileCharacters};
-pub use encodings::numeric::{BinnedStats, DigitStats, Digits, DiscreteStats, WithinBins};
+pub use encodings::numeric::{BinDistributions, BinnedStats, DigitStats, Digits, DiscreteStats};
 pub use encodings::tokens::{Cardinalities, Codes};
 pub use error::EncodeError;
 pub use protection::Protection;

@@ -7,7 +7,7 @@ mod types;
 use std::path::Path;
 
 use arrow::array::RecordBatch;
-use engine_core::encode::{EncodingType, Part, Positions, Protection, TableStats, decode};
+use engine_core::encode::{BinOffsets, EncodingType, Part, Protection, TableStats, decode};
 use engine_core::schema::CodeTable;
 
 use super::codes::read_codes;
@@ -91,7 +91,7 @@ impl Trip {
 
 impl Coded {
     fn decoded(&self) -> RecordBatch {
-        let positions = Positions::Random {
+        let positions = BinOffsets::Random {
             seed: 1,
             first_row: 0,
         };

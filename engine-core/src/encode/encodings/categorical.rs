@@ -11,7 +11,7 @@ use super::encoding::{
     ColumnKind, CountSite, Coverage, Encoding, Partial, PublicFacts, ValueKind, read_stats,
 };
 use super::tokens::{Cardinalities, Codes, check_codes, code_of, number_tokens};
-use crate::encode::protection::{ColumnProtection, Release, Support};
+use crate::encode::protection::{ColumnMechanism, ColumnProtection, SubjectCount};
 use crate::encode::values::strings::{FastMap, NULL_INDEX, intern};
 use crate::encode::{EncodeError, EncodingType, RareReplacement};
 use crate::schema::names::{CATEGORY, ESCAPE, NULL_FLAG, NULL_TOKEN, RARE_TOKEN, unescaped};
@@ -37,9 +37,9 @@ pub struct CategoricalStats {
 /// Statistics of a categorical column in a part of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CategoricalPartial {
-    pub(crate) nulls: Support,
+    pub(crate) nulls: SubjectCount,
     /// Who holds each escaped text.
-    pub(crate) cnt_values: IndexMap<String, Support>,
+    pub(crate) cnt_values: IndexMap<String, SubjectCount>,
 }
 
 impl Partial for CategoricalPartial {
@@ -84,8 +84,8 @@ impl Encoding for Categorical {
 
     fn count(&self, column: &Column<'_>, site: CountSite) -> Result<CategoricalPartial, EncodeError> {
         let interned = intern(column);
-        let mut counts = vec![Support::default(); interned.texts.len()];
-        let mut nulls = Support::default();
+        let mut counts = vec![SubjectCount::default(); interned.texts.len()];
+        let mut nulls = SubjectCount::default();
         for (row, &index) in interned.indices.iter().enumerate() {
             let holders = counts.get_mut(index as usize).unwrap_or(&mut nulls);
             holders.add(site.subjects.map(|subjects| subjects[row]));
@@ -110,8 +110,8 @@ impl Encoding for Categorical {
         partials: &[&CategoricalPartial],
         protection: &ColumnProtection,
     ) -> EncodingStats {
-        let mut counts: FastMap<&str, Support> = FastMap::default();
-        let mut nulls = Support::default();
+        let mut counts: FastMap<&str, SubjectCount> = FastMap::default();
+        let mut nulls = SubjectCount::default();
         for partial in partials {
             nulls += &partial.nulls;
             for (text, holders) in &partial.cnt_values {
@@ -120,7 +120,7 @@ impl Encoding for Categorical {
         }
         let threshold = protection.rare_threshold();
         let (mut kept, mut rare) = (Vec::new(), 0);
-        let mut holders_of_rare = Support::default();
+        let mut holders_of_rare = SubjectCount::default();
         for (text, holders) in counts {
             if holders.count() >= threshold {
                 kept.push(text);
@@ -140,21 +140,21 @@ impl Encoding for Categorical {
         &self,
         partials: &[&CategoricalPartial],
         public: PublicFacts<'_>,
-        release: &mut Release<'_>,
+        mechanism: &mut ColumnMechanism<'_>,
     ) -> Result<EncodingStats, EncodeError> {
         let nulls = partials.iter().map(|p| p.nulls.rows()).sum();
         let (mut kept, has_nan) = match public.domain {
             Some(values) => {
-                let has_nan = release.nulls_of_domain(nulls)?;
+                let has_nan = mechanism.nulls_of_domain(nulls)?;
                 let tokens = values.iter().map(|value| escaped(value).into_owned());
                 (tokens.collect(), has_nan)
             }
-            None => noisy_categories(partials, nulls, release)?,
+            None => noisy_categories(partials, nulls, mechanism)?,
         };
         // The order of the table would tell something of its rows.
         kept.sort_unstable();
         kept.dedup();
-        // Whether any text is rare is not found out, so there may be some.
+        // Whether any text is rare is not looked for, so there may be some.
         Ok(CategoricalStats::new(has_nan, kept.iter().map(String::as_str), 1).into())
     }
 
@@ -183,14 +183,14 @@ impl Encoding for Categorical {
 fn noisy_categories(
     partials: &[&CategoricalPartial],
     nulls: u64,
-    release: &mut Release<'_>,
+    mechanism: &mut ColumnMechanism<'_>,
 ) -> Result<(Vec<String>, bool), EncodeError> {
     let mut counts: FastMap<&str, u64> = FastMap::default();
     for (text, holders) in partials.iter().flat_map(|p| &p.cnt_values) {
         *counts.entry(text).or_default() += holders.rows();
     }
     let (texts, counts): (Vec<&str>, Vec<u64>) = counts.into_iter().unzip();
-    let (kept, has_nan) = release.categories(&counts, nulls, release.epsilon)?;
+    let (kept, has_nan) = mechanism.categories(&counts, nulls, mechanism.epsilon)?;
     let kept = kept.into_iter().map(|(place, _)| texts[place].to_owned());
     Ok((kept.collect(), has_nan))
 }
@@ -246,7 +246,7 @@ impl ColumnEncoding for CategoricalStats {
         let mut labels: Vec<Option<Box<str>>> = self.codes.keys().map(label).collect();
         let mut indices = codes[0].to_vec();
         if self.cardinalities[CATEGORY] > labels.len() {
-            // A peer's cardinality may exceed its tokens; such codes hold nothing.
+            // mostlyai-engine's cardinality may exceed its tokens; such codes hold nothing.
             let nothing = labels.len() as u32;
             labels.push(None);
             indices

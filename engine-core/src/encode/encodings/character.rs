@@ -10,7 +10,7 @@ use super::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite, EncodingSta
 use super::encoding::{ColumnKind, CountSite, Coverage, Encoding, Partial, ValueKind, read_stats};
 use super::null_fill::{NullFill, null_flags, validity};
 use super::tokens::{Cardinalities, Codes};
-use crate::encode::protection::{ColumnProtection, Spread, Support};
+use crate::encode::protection::{ColumnProtection, Histogram, SubjectCount};
 use crate::encode::values::strings::{FastMap, Interned, NULL_INDEX, intern};
 use crate::encode::{EncodeError, EncodingType};
 use crate::schema::names::{self, NULL_FLAG};
@@ -24,7 +24,7 @@ impl EncodingType {
 /// Stands for no character, a rare one or an unknown one; its code is 0.
 const NONE: char = '\0';
 /// Characters of a text that are looked at.
-const LONGEST: usize = 50;
+const MAX_LENGTH: usize = 50;
 
 /// Statistics of a column of characters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,11 +42,11 @@ pub struct CharacterStats {
 /// Statistics of a column of characters in a part of a table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct CharacterPartial {
-    nulls: Support,
+    nulls: SubjectCount,
     /// Who holds texts of each length, up to 50.
-    lengths: Spread,
+    lengths: Histogram,
     /// Who holds each character, by position; texts that have ended are not counted.
-    characters: Vec<IndexMap<char, Support>>,
+    characters: Vec<IndexMap<char, SubjectCount>>,
 }
 
 /// The texts character by character; those that have ended give [`NONE`].
@@ -107,7 +107,7 @@ impl Encoding for Character {
 
     fn count(&self, column: &Column<'_>, site: CountSite) -> Result<CharacterPartial, EncodeError> {
         let interned = intern(column);
-        let mut holders = vec![Support::default(); interned.texts.len()];
+        let mut holders = vec![SubjectCount::default(); interned.texts.len()];
         let mut partial = CharacterPartial::default();
         for (row, &index) in interned.indices.iter().enumerate() {
             let holders = holders.get_mut(index as usize).unwrap_or(&mut partial.nulls);
@@ -115,13 +115,13 @@ impl Encoding for Character {
         }
         let mut longest = 0;
         for (text, holders) in interned.texts.iter().zip(&holders) {
-            let length = text.chars().take(LONGEST).count();
+            let length = text.chars().take(MAX_LENGTH).count();
             longest = longest.max(length);
             partial.lengths.add(length, holders);
         }
         let mut positions = Positions::new(&interned);
         let characters = (0..longest).map(|_| {
-            let mut counts: IndexMap<char, Support> = IndexMap::new();
+            let mut counts: IndexMap<char, SubjectCount> = IndexMap::new();
             for (character, holders) in positions.next().zip(&holders) {
                 if character != NONE {
                     *counts.entry(character).or_default() += holders;
@@ -193,7 +193,7 @@ fn characters(codes: &Codes) -> impl Iterator<Item = char> {
     codes.keys().filter_map(|token| token.chars().next())
 }
 
-/// The text of characters: without U+0000 and without blanks at its end, as the peer has it.
+/// The text of characters: without U+0000 and without blanks at its end, as mostlyai-engine has it.
 fn text_of(characters: impl Iterator<Item = char>) -> String {
     let mut text: String = characters.filter(|&character| character != NONE).collect();
     let is_blank = |c: char| c.is_whitespace() || ('\u{1C}'..='\u{1F}').contains(&c);
@@ -220,10 +220,12 @@ impl ColumnEncoding for CharacterStats {
 
     fn check(&self) -> Result<(), (&'static str, String)> {
         let names = (0..self.max_string_length).map(names::position);
-        if self.max_string_length > LONGEST || self.codes.keys().cloned().ne(names) {
+        if self.max_string_length > MAX_LENGTH || self.codes.keys().cloned().ne(names) {
             return Err((
                 "codes",
-                format!("they must be of P0 up to the longest text, which has at most {LONGEST} characters"),
+                format!(
+                    "they must be of P0 up to the longest text, which has at most {MAX_LENGTH} characters"
+                ),
             ));
         }
         let is_character = |token: &String| token.chars().count() == 1;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::draws::{Positions, RareReplacement};
+use super::draws::{BinOffsets, RareReplacement};
 use super::tokens::{Cardinalities, Codes};
 use crate::encode::{Compat, EncodeError, EncodingType};
 use crate::schema::names::{NULL_FLAG, NULL_TOKEN};
@@ -33,7 +33,7 @@ pub(crate) struct EncodeSite<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DecodeSite<'a> {
     /// The source of positions inside bins.
-    pub(crate) positions: Positions,
+    pub(crate) positions: BinOffsets,
     /// Index of the column in the statistics.
     pub(crate) column: u32,
     /// Subject of each row; given where [`ColumnEncoding::needs_subjects`].

@@ -1,10 +1,10 @@
-//! Random choices of the decoder, and which codes generation leaves out.
+//! Random choices of the decoder, and what stands for rare categories in generated rows.
 
 use crate::random::{Purpose, Stream};
 
 /// Where a decoded value lies inside its bin: 0 is the lower edge, 1 (never reached) the upper one.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Positions {
+pub enum BinOffsets {
     /// Uniform over the bin, fixed by the seed, the row and the column.
     Random {
         /// Seed of the draws.
@@ -16,7 +16,7 @@ pub enum Positions {
     Constant(f64),
 }
 
-impl Positions {
+impl BinOffsets {
     /// The positions of a column by row of the code table.
     pub(crate) fn of_column(self, column: u32) -> impl Fn(usize) -> f64 {
         let stream = match self {

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::column::{ColumnEncoding, EncodingStats};
-use crate::encode::protection::{ColumnProtection, Release};
+use crate::encode::protection::{ColumnMechanism, ColumnProtection};
 use crate::encode::values::parse_failures::ParseFailures;
 use crate::encode::{Compat, EncodeError, EncodingType};
 use crate::schema::Column;
@@ -177,10 +177,10 @@ pub(crate) trait Encoding: Sync + 'static {
         &self,
         _partials: &[&Self::Partial],
         _public: PublicFacts<'_>,
-        release: &mut Release<'_>,
+        mechanism: &mut ColumnMechanism<'_>,
     ) -> Result<EncodingStats, EncodeError> {
         Err(EncodeError::EncodingWithoutBudget {
-            column: release.column().to_owned(),
+            column: mechanism.column().to_owned(),
             encoding: self.encoding_type(),
         })
     }
@@ -291,7 +291,7 @@ pub(crate) trait AnyEncoding: Sync {
         &self,
         partials: &[&AnyPartial],
         public: PublicFacts<'_>,
-        release: &mut Release<'_>,
+        mechanism: &mut ColumnMechanism<'_>,
     ) -> Result<EncodingStats, EncodeError>;
     /// [`Encoding::read`].
     fn read(&self, keys: Value) -> Option<serde_json::Result<EncodingStats>>;
@@ -374,9 +374,9 @@ impl<E: Encoding> AnyEncoding for E {
         &self,
         partials: &[&AnyPartial],
         public: PublicFacts<'_>,
-        release: &mut Release<'_>,
+        mechanism: &mut ColumnMechanism<'_>,
     ) -> Result<EncodingStats, EncodeError> {
-        Encoding::reduce_private(self, &typed(partials), public, release)
+        Encoding::reduce_private(self, &typed(partials), public, mechanism)
     }
 
     fn read(&self, keys: Value) -> Option<serde_json::Result<EncodingStats>> {

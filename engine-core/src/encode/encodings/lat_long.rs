@@ -10,7 +10,7 @@ use super::encoding::{ColumnKind, CountSite, Coverage, Encoding, Partial, ValueK
 use super::null_fill::{NullFill, null_flags, validity};
 use super::tokens::{Cardinalities, Codes, number_tokens};
 use crate::encode::error::shorten;
-use crate::encode::protection::{ColumnProtection, Support};
+use crate::encode::protection::{ColumnProtection, SubjectCount};
 use crate::encode::values::parse_failures::ParseFailures;
 use crate::encode::values::strings::{FastMap, NULL_INDEX, intern};
 use crate::encode::{EncodeError, EncodingType};
@@ -30,8 +30,8 @@ const LENGTH: usize = 2 + CUTS;
 const LEVELS: [usize; 8] = [12, 14, 16, 18, 20, 22, 24, 26];
 const FINEST: usize = LEVELS[LEVELS.len() - 1];
 /// Fewest squares that make a level worth a sub-column, and most codes of one.
-const FEWEST_SQUARES: usize = 5;
-const MOST_CODES: usize = 10_000;
+const MIN_SQUARES: usize = 5;
+const MAX_CODES: usize = 10_000;
 /// Units of a degree.
 const UNITS: i64 = 100_000;
 
@@ -90,7 +90,7 @@ fn units(field: &str, most: i64) -> Option<i64> {
         .parse()
         .ok()
         .filter(|degrees: &f64| degrees.is_finite())?;
-    // In single precision like the peer: codes of one place must not depend on who made them.
+    // In single precision like mostlyai-engine: codes of one place must not depend on who made them.
     let units = degrees.clamp(-1_000.0, 1_000.0) as f32 * UNITS as f32;
     Some((units.trunc() as i64).clamp(-most * UNITS, most * UNITS))
 }
@@ -139,16 +139,16 @@ fn read(column: &Column<'_>, first_row: u64) -> (Vec<Option<Tile>>, ParseFailure
 /// Statistics of a column of places in a part of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LatLongPartial {
-    nulls: Support,
+    nulls: SubjectCount,
     /// Who holds each smallest square, rising. Larger squares are sums of smaller ones.
-    squares: Vec<(u64, Support)>,
+    squares: Vec<(u64, SubjectCount)>,
     /// Who holds each character of the alphabet, by position.
-    characters: Vec<[Support; 4]>,
+    characters: Vec<[SubjectCount; 4]>,
     parse_failures: Option<ParseFailures>,
 }
 
-/// Puts together who holds one square.
-fn sum_up(squares: &mut Vec<(u64, Support)>) {
+/// Merges who holds one square.
+fn sum_up(squares: &mut Vec<(u64, SubjectCount)>) {
     squares.sort_by_key(|(square, _)| *square);
     squares.dedup_by(|later, kept| {
         let is_same = later.0 == kept.0;
@@ -163,7 +163,7 @@ impl LatLongPartial {
     /// Of no rows.
     fn nothing() -> Self {
         Self {
-            nulls: Support::default(),
+            nulls: SubjectCount::default(),
             squares: Vec::new(),
             characters: vec![Default::default(); LENGTH],
             parse_failures: None,
@@ -171,7 +171,7 @@ impl LatLongPartial {
     }
 
     /// Who holds each square after so many cuts, rising.
-    fn at_level(&self, cuts: usize) -> Vec<(u64, Support)> {
+    fn at_level(&self, cuts: usize) -> Vec<(u64, SubjectCount)> {
         let larger = self
             .squares
             .iter()
@@ -228,7 +228,7 @@ impl Encoding for LatLong {
     fn count(&self, column: &Column<'_>, site: CountSite) -> Result<LatLongPartial, EncodeError> {
         let (tiles, parse_failures) = read(column, site.first_row);
         let mut partial = LatLongPartial::nothing();
-        let mut squares: FastMap<u64, Support> = FastMap::default();
+        let mut squares: FastMap<u64, SubjectCount> = FastMap::default();
         for (row, tile) in tiles.iter().enumerate() {
             let subject = site.subjects.map(|subjects| subjects[row]);
             let Some(tile) = tile else {
@@ -261,12 +261,12 @@ impl Encoding for LatLong {
             let threshold = protection.of_part(&name).square_threshold();
             let mut squares = all.at_level(cuts);
             squares.retain(|(_, holders)| holders.count() >= threshold);
-            if squares.len() < FEWEST_SQUARES {
+            if squares.len() < MIN_SQUARES {
                 continue;
             }
             // When there are too many, those with most rows stay.
             squares.sort_by_key(|(_, holders)| std::cmp::Reverse(holders.rows()));
-            squares.truncate(MOST_CODES - 1);
+            squares.truncate(MAX_CODES - 1);
             squares.sort_by_key(|(square, _)| *square);
             let texts: Vec<String> = squares
                 .iter()

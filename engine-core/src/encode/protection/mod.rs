@@ -1,16 +1,23 @@
-//! Value protection: rare values and extremes never reach the statistics.
+//! Value protection. Rare values and extremes never reach the statistics: a value is shown when enough subjects share it
+//! (`subject_count`), a range without the values of the most extreme subjects (`histogram`, `extremes`), and how many are enough is
+//! drawn anew for every column and use ([`ColumnProtection`]). Under a privacy budget counts are shown with noise instead
+//! (`mechanism`).
 
-mod release;
-mod support;
+mod extremes;
+mod histogram;
+mod mechanism;
+mod subject_count;
 
-pub(crate) use release::{Noisy, Release};
-pub(crate) use support::{EXTREMES, Extremes, Ranked, Spread, Support};
+pub(crate) use extremes::{EXTREMES, Extremes, Ranked};
+pub(crate) use histogram::Histogram;
+pub(crate) use mechanism::{ColumnMechanism, NoisyHistogram};
+pub(crate) use subject_count::SubjectCount;
 
 use crate::encode::Compat;
 use crate::random::{Purpose, Stream};
 
 /// Least number of subjects whose extremes are shown at all.
-const FEWEST_SUBJECTS: usize = 20;
+const MIN_SUBJECTS: usize = 20;
 /// Least number of subjects that share a value, and subjects cut off at each end, before the random part.
 const RARE: u64 = 5;
 /// Least number of subjects that share a square on the map, before the random part.
@@ -113,27 +120,27 @@ impl ColumnProtection {
 
     /// Whether a flag such as `has_nan` may be shown: enough subjects give reason for it. `part` names the
     /// flag.
-    pub(crate) fn flag(&self, part: &str, support: &Support) -> bool {
+    pub(crate) fn flag(&self, part: &str, holders: &SubjectCount) -> bool {
         let fewest = if self.is_native() {
             self.of_part(part).rare_threshold()
         } else {
             1
         };
-        support.count() >= fewest
+        holders.count() >= fewest
     }
 
     /// The first and the last cell of a range that may be shown: the subjects with the most extreme values on
     /// either side are left out. `None` when there are no values or too few to show any. `part` names the
     /// range.
-    pub(crate) fn range(&self, part: &str, spread: &Spread) -> Option<(usize, usize)> {
+    pub(crate) fn range(&self, part: &str, histogram: &Histogram) -> Option<(usize, usize)> {
         if !self.is_native() {
-            return spread.occupied();
+            return histogram.occupied();
         }
-        if !spread.has_subjects(FEWEST_SUBJECTS as u64) {
+        if !histogram.has_subjects(MIN_SUBJECTS as u64) {
             return None;
         }
         let part = self.of_part(part);
-        spread.cut(part.threshold(Use::Least), part.threshold(Use::Greatest))
+        histogram.cut(part.threshold(Use::Least), part.threshold(Use::Greatest))
     }
 
     /// The least and the greatest value that may be shown; `None` when there are no values or too few to show
@@ -145,7 +152,7 @@ impl ColumnProtection {
     /// The least and the greatest value that may be shown: of the smallest values in rising and the largest
     /// in falling order, one of each subject. `None` when there are no values or too few to show any.
     pub(crate) fn bounds<T: Clone>(&self, smallest: &[T], largest: &[T]) -> Option<(T, T)> {
-        if self.is_on() && smallest.len().min(largest.len()) < FEWEST_SUBJECTS {
+        if self.is_on() && smallest.len().min(largest.len()) < MIN_SUBJECTS {
             return None;
         }
         let least = smallest.get(self.threshold(Use::Least) as usize)?;
@@ -203,18 +210,20 @@ mod tests {
             protection(Protection::Fixed(0), Compat::Reference),
             protection(Protection::Off, Compat::Native),
         ];
-        assert!(native.flag("nan", &Support::of_rows(5)) && !native.flag("nan", &Support::of_rows(4)));
-        assert!(!open[0].flag("nan", &Support::default()));
-        let mut digits = Spread::default();
-        digits.add(1, &Support::of_rows(30));
-        digits.add(9, &Support::of_rows(5));
+        assert!(
+            native.flag("nan", &SubjectCount::of_rows(5)) && !native.flag("nan", &SubjectCount::of_rows(4))
+        );
+        assert!(!open[0].flag("nan", &SubjectCount::default()));
+        let mut digits = Histogram::default();
+        digits.add(1, &SubjectCount::of_rows(30));
+        digits.add(9, &SubjectCount::of_rows(5));
         assert_eq!(native.range("E0", &digits), Some((1, 1)));
         for protection in open {
-            assert!(protection.flag("nan", &Support::of_rows(1)));
+            assert!(protection.flag("nan", &SubjectCount::of_rows(1)));
             assert_eq!(protection.range("E0", &digits), Some((1, 9)));
         }
-        let mut few = Spread::default();
-        few.add(1, &Support::of_rows(19));
+        let mut few = Histogram::default();
+        few.add(1, &SubjectCount::of_rows(19));
         assert_eq!(native.range("E0", &few), None);
     }
 }

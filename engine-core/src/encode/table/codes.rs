@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::stats::{ColumnStats, Modelled, TableStats};
 use crate::encode::encodings::column::{DecodeSite, EncodeSite};
-use crate::encode::{Compat, EncodeError, Positions};
+use crate::encode::{BinOffsets, Compat, EncodeError};
 use crate::schema::{CodeColumn, CodeTable, DecodedColumn, DecodedValues, Table};
 
 /// The codes of a table, one column per sub-column of [`TableStats::sub_columns`]. `first_row` is the row of
@@ -45,7 +45,7 @@ pub fn encode(
 }
 
 /// The values of codes, one column per column of the statistics, in their order; columns that were empty in
-/// training come out as nulls.
+/// training are returned as nulls.
 ///
 /// # Errors
 /// [`EncodeError::UnequalColumns`] when the codes are of another model, [`EncodeError::CodeOutOfRange`];
@@ -53,7 +53,7 @@ pub fn encode(
 pub fn decode(
     codes: &CodeTable,
     stats: &TableStats,
-    positions: Positions,
+    positions: BinOffsets,
 ) -> Result<Vec<DecodedColumn>, EncodeError> {
     decode_columns(codes, stats, positions, None)
 }
@@ -65,7 +65,7 @@ pub fn decode(
 pub fn decode_subjects(
     codes: &CodeTable,
     stats: &TableStats,
-    positions: Positions,
+    positions: BinOffsets,
     subjects: &[u32],
 ) -> Result<Vec<DecodedColumn>, EncodeError> {
     if subjects.len() != codes.rows() {
@@ -80,7 +80,7 @@ pub fn decode_subjects(
 fn decode_columns(
     codes: &CodeTable,
     stats: &TableStats,
-    positions: Positions,
+    positions: BinOffsets,
     subjects: Option<&[u32]>,
 ) -> Result<Vec<DecodedColumn>, EncodeError> {
     check_codes(codes, stats)?;

@@ -6,7 +6,7 @@ use super::partial::{Part, PartialStats};
 use super::reduce::{counted, parts_of_column, places, texts_of};
 use super::stats::{ColumnStats, SequenceLengths, TableKeys, TableStats};
 use crate::encode::encodings::encoding::{Counting, PublicFacts};
-use crate::encode::protection::Release;
+use crate::encode::protection::ColumnMechanism;
 use crate::encode::registry::list;
 use crate::encode::{Compat, EncodeError, EncodingType, EncodingTypes};
 use crate::privacy::{Mechanism, PrivacyLedger, RandomWords};
@@ -55,7 +55,7 @@ impl StatsBudget {
 
 /// Reduces the statistics of all parts under a budget, and says what was spent on what: the ledger's sum
 /// is the budget. An equal share of epsilon goes to every column and to the numbers of rows, an equal share
-/// of delta to every column whose values have to be found out.
+/// of delta to every column whose values have to be looked for.
 ///
 /// The parts must come from [`analyze_private`](crate::encode::analyze_private). The promise, for tables of which one
 /// has a row that the other lacks, holds when `random` is secret and cryptographically secure
@@ -93,8 +93,8 @@ pub fn reduce_private(
             .sum::<u64>()
     };
     let rows = [rows(Part::Training), rows(Part::Validation)];
-    let mut release = Release::new(None, (share, 0.0), random, &mut ledger);
-    let noisy_rows = release.histogram("numbers of rows", &rows, share)?;
+    let mut mechanism = ColumnMechanism::new(None, (share, 0.0), random, &mut ledger);
+    let noisy_rows = mechanism.histogram("numbers of rows", &rows, share)?;
     let [training, validation] = [0, 1].map(|place| noisy_rows.counts[place].max(0.0));
     let mut columns = IndexMap::new();
     for ((name, &encoding), place) in types.iter().zip(places(types)) {
@@ -103,7 +103,7 @@ pub fn reduce_private(
         } else {
             0.0
         };
-        let mut release = Release::new(Some(name), (share, delta), random, &mut ledger);
+        let mut mechanism = ColumnMechanism::new(Some(name), (share, delta), random, &mut ledger);
         let public = PublicFacts {
             domain: budget.domains.get(name).map(Vec::as_slice),
             rows: training + validation,
@@ -114,7 +114,7 @@ pub fn reduce_private(
         let stats = ColumnStats::Modelled {
             value_protection: reducer.records_protection().then_some(true),
             texts: texts_of(encoding, &counted, Compat::Native),
-            values: reducer.reduce_private(&counted, public, &mut release)?,
+            values: reducer.reduce_private(&counted, public, &mut mechanism)?,
             place,
         };
         columns.insert(name.clone(), stats);

@@ -15,7 +15,7 @@ use crate::schema::names;
 /// protection hold.
 ///
 /// # Errors
-/// [`EncodeError::Misfit`] when over half of the values of a column cannot be read the way its encoding asks
+/// [`EncodeError::ParseFailures`] when over half of the values of a column cannot be read the way its encoding asks
 /// for; [`EncodeError::UnequalParts`] when parts were analysed with other encodings than `types`.
 pub fn reduce(
     partials: &[PartialStats],

@@ -205,7 +205,7 @@ impl TableStats {
         to_json(self).map_err(|e| stats_error("stats.json", &e))
     }
 
-    /// Reads the text of `stats.json`, ours or the peer's. Unknown keys are passed over.
+    /// Reads the text of `stats.json`, ours or mostlyai-engine's. Unknown keys are ignored.
     ///
     /// # Errors
     /// [`EncodeError::Stats`] names the key that is missing or wrong; [`EncodeError::Unsupported`] an

@@ -93,7 +93,7 @@ fn numbers_are_written_out() {
 }
 
 #[test]
-fn statistics_must_hang_together() {
+fn statistics_must_be_consistent() {
     let stats = analyze(some(&["ab"]), EncodingType::CHARACTER).to_json().unwrap();
     let error = |from: &str, to: &str| {
         assert!(stats.contains(from), "{from}");

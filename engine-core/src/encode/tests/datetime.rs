@@ -125,7 +125,7 @@ fn days_end_with_their_month() {
     *values = dates.into();
     let rows = [[0, 1, 30], [1, 1, 30], [0, 3, 30], [2, 11, 30], [0, 0, 0]].map(Vec::from);
     assert_eq!(
-        shown(&decode_rows(&rows, &stats, Positions::Constant(0.5))),
+        shown(&decode_rows(&rows, &stats, BinOffsets::Constant(0.5))),
         [
             "2019-02-28",
             "2020-02-29",

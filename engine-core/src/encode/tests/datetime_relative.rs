@@ -51,7 +51,7 @@ impl Rows {
     }
 
     fn decode(&self, codes: &CodeTable, stats: &TableStats) -> Vec<String> {
-        shown(&decode_subjects(codes, stats, Positions::Constant(0.5), &self.subjects).unwrap()[0])
+        shown(&decode_subjects(codes, stats, BinOffsets::Constant(0.5), &self.subjects).unwrap()[0])
     }
 
     fn back(&self, stats: &TableStats) -> Vec<String> {
@@ -285,10 +285,10 @@ fn without_subjects_nothing_is_done() {
     assert_eq!(encode(&table, &stats, 1, 0).unwrap_err(), wanted);
     let codes = rows.encode(&stats);
     assert_eq!(
-        decode(&codes, &stats, Positions::Constant(0.5)).unwrap_err(),
+        decode(&codes, &stats, BinOffsets::Constant(0.5)).unwrap_err(),
         wanted
     );
-    let error = decode_subjects(&codes, &stats, Positions::Constant(0.5), &[1]).unwrap_err();
+    let error = decode_subjects(&codes, &stats, BinOffsets::Constant(0.5), &[1]).unwrap_err();
     assert_eq!(
         error.to_string(),
         "the subjects of 1 rows are given for 2 rows of codes; give one for each"
@@ -301,7 +301,7 @@ fn without_subjects_nothing_is_done() {
 }
 
 #[test]
-fn statistics_must_hang_together() {
+fn statistics_must_be_consistent() {
     let rows = Rows::new(&[('a', "2020-01-01"), ('a', "2020-01-20")]);
     let stats = rows.analyze(Protection::Off).to_json().unwrap();
     for (from, to, key) in [

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 
 fn decoded(rows: &[Vec<u32>], stats: &TableStats) -> Vec<String> {
-    shown(&decode_rows(rows, stats, Positions::Constant(0.5)))
+    shown(&decode_rows(rows, stats, BinOffsets::Constant(0.5)))
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn unsigned_numbers_beyond_the_range_saturate() {
     )
     .unwrap();
     let codes = encode(&table, &stats, 1, 0).unwrap();
-    let decoded = decode(&codes, &stats, Positions::Constant(0.5)).unwrap();
+    let decoded = decode(&codes, &stats, BinOffsets::Constant(0.5)).unwrap();
     assert_eq!(shown(&decoded[0]), ["9223372036854775807", "7"]);
 }
 

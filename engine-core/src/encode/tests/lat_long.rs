@@ -142,7 +142,7 @@ fn a_column_without_places_has_placeholders() {
 }
 
 #[test]
-fn statistics_must_hang_together() {
+fn statistics_must_be_consistent() {
     let stats = analyze(some(&PLACES.repeat(20)), EncodingType::LAT_LONG)
         .to_json()
         .unwrap();

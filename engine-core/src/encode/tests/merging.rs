@@ -1,4 +1,4 @@
-//! Statistics of parts: put together early or late, in few parts or in many.
+//! Statistics of parts: merged early or late, in few parts or in many.
 
 use proptest::prelude::*;
 

@@ -1,5 +1,6 @@
 //! The worked examples of the specification, and properties that hold for any values.
 
+mod bin_distributions;
 mod categorical;
 mod character;
 mod datetime;
@@ -13,7 +14,6 @@ mod private;
 mod properties;
 mod protected;
 mod stats;
-mod within;
 
 use indexmap::IndexMap;
 
@@ -150,7 +150,7 @@ pub(super) fn codes_of_one(column: &Owned, stats: &TableStats) -> Vec<u32> {
 }
 
 /// Decodes rows of codes.
-pub(super) fn decode_rows(rows: &[Vec<u32>], stats: &TableStats, positions: Positions) -> DecodedColumn {
+pub(super) fn decode_rows(rows: &[Vec<u32>], stats: &TableStats, positions: BinOffsets) -> DecodedColumn {
     let sub_columns = stats.sub_columns();
     let column = |i: usize| CodeColumn::from_codes(sub_columns[i].cardinality, rows.iter().map(|row| row[i]));
     let columns = (0..sub_columns.len()).map(column).collect();
@@ -188,7 +188,7 @@ pub(super) fn shown(decoded: &DecodedColumn) -> Vec<String> {
 /// What a column decodes to after it was encoded, in the middle of bins.
 pub(super) fn there_and_back(column: &Owned, stats: &TableStats) -> Vec<String> {
     let codes = encode(&column.table(), stats, 1, 0).unwrap();
-    shown(&decode(&codes, stats, Positions::Constant(0.5)).unwrap()[0])
+    shown(&decode(&codes, stats, BinOffsets::Constant(0.5)).unwrap()[0])
 }
 
 /// The statistics of the column, to be changed.

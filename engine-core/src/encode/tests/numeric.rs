@@ -149,14 +149,14 @@ fn rare_numbers_decode_to_null_or_to_another_number() {
     let stats = analyze(ints(&some(&[1, 2, 3])), EncodingType::NUMERIC_DISCRETE);
     let rows = vec![vec![0]; 3];
     assert_eq!(
-        shown(&decode_rows(&rows, &stats, Positions::Constant(0.0))),
+        shown(&decode_rows(&rows, &stats, BinOffsets::Constant(0.0))),
         ["1", "1", "1"]
     );
     assert_eq!(
-        shown(&decode_rows(&rows, &stats, Positions::Constant(0.999_999))),
+        shown(&decode_rows(&rows, &stats, BinOffsets::Constant(0.999_999))),
         ["3", "3", "3"]
     );
-    let random = Positions::Random {
+    let random = BinOffsets::Random {
         seed: 1,
         first_row: 0,
     };
@@ -314,7 +314,7 @@ fn decoding_rounds_down_to_the_precision() {
         ),
     ] {
         assert_eq!(
-            shown(&decode_rows(&rows, &stats, Positions::Constant(position))),
+            shown(&decode_rows(&rows, &stats, BinOffsets::Constant(position))),
             want
         );
     }

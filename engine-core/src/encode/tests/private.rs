@@ -96,7 +96,7 @@ fn the_ledger_adds_up_to_the_budget() {
         );
         let codes = encode(&table, &stats, 1, 0).unwrap();
         assert_eq!(
-            decode(&codes, &stats, Positions::Constant(0.5)).unwrap().len(),
+            decode(&codes, &stats, BinOffsets::Constant(0.5)).unwrap().len(),
             names.len()
         );
         assert_eq!(TableStats::from_json(&stats.to_json().unwrap()).unwrap(), stats);

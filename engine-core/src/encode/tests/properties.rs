@@ -17,12 +17,12 @@ fn is_null(decoded: &DecodedColumn, row: usize) -> bool {
     decoded.validity.as_ref().is_some_and(|valid| !valid[row])
 }
 
-fn decoded(column: &Owned, stats: &TableStats, positions: Positions) -> DecodedColumn {
+fn decoded(column: &Owned, stats: &TableStats, positions: BinOffsets) -> DecodedColumn {
     let codes = encode(&column.table(), stats, 3, 0).unwrap();
     decode(&codes, stats, positions).unwrap().remove(0)
 }
 
-const RANDOM: Positions = Positions::Random {
+const RANDOM: BinOffsets = BinOffsets::Random {
     seed: 5,
     first_row: 0,
 };
@@ -258,7 +258,7 @@ proptest! {
                 let partial = analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap();
                 let stats = reduce(&[partial], &types, Protection::On, Compat::Native, TableKeys::default(), seed).unwrap();
                 let codes = encode(&table, &stats, seed, 7).unwrap();
-                let decoded = decode(&codes, &stats, Positions::Random { seed, first_row: 7 }).unwrap();
+                let decoded = decode(&codes, &stats, BinOffsets::Random { seed, first_row: 7 }).unwrap();
                 (stats, codes, decoded)
             })
         };
@@ -272,7 +272,7 @@ proptest! {
         let codes = encode(&column.table(), &stats, seed, 0).unwrap();
         let rows = |from: usize, to: usize| {
             let part = codes.gather(&(from..to).collect::<Vec<_>>());
-            let positions = Positions::Random { seed, first_row: from as u64 };
+            let positions = BinOffsets::Random { seed, first_row: from as u64 };
             shown(&decode(&part, &stats, positions).unwrap()[0])
         };
         let cut = cut.min(values.len());

@@ -55,7 +55,7 @@ fn the_file_is_read_and_written_back() {
 }
 
 #[test]
-fn unknown_keys_are_passed_over() {
+fn unknown_keys_are_ignored() {
     let more = EXAMPLE.replacen(
         "\"value_protection\": false,",
         "\"value_protection\": false, \"new\": [1],",
@@ -141,7 +141,7 @@ fn columns_without_rows_are_empty() {
     let codes = encode(&parts[0].table(), &stats, 1, 0).unwrap();
     assert_eq!((codes.rows(), codes.columns().len()), (0, 0));
     let codes = CodeTable::new(Vec::new(), 3).unwrap();
-    let decoded = decode(&codes, &stats, Positions::Constant(0.5)).unwrap();
+    let decoded = decode(&codes, &stats, BinOffsets::Constant(0.5)).unwrap();
     assert_eq!(decoded[0].values, DecodedValues::Null(3));
 }
 
@@ -149,13 +149,13 @@ fn columns_without_rows_are_empty() {
 fn wrong_codes_and_columns_are_refused() {
     let stats = analyze(texts(&[Some("a"), Some("b")]), EncodingType::CATEGORICAL);
     let codes = CodeTable::new(vec![CodeColumn::U8(vec![1, 3])], 2).unwrap();
-    let error = decode(&codes, &stats, Positions::Constant(0.5)).unwrap_err();
+    let error = decode(&codes, &stats, BinOffsets::Constant(0.5)).unwrap_err();
     assert_eq!(
         error.to_string(),
         "sub-column tgt:t0/c0__cat, row 2: code 3 is not below its cardinality 3"
     );
     let codes = CodeTable::new(Vec::new(), 2).unwrap();
-    let error = decode(&codes, &stats, Positions::Constant(0.5)).unwrap_err();
+    let error = decode(&codes, &stats, BinOffsets::Constant(0.5)).unwrap_err();
     assert_eq!(error, EncodeError::UnequalColumns { expected: 1, got: 0 });
     let error = encode(&Table::new(Vec::new(), 2).unwrap(), &stats, 1, 0).unwrap_err();
     assert_eq!(

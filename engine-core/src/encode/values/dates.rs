@@ -32,7 +32,7 @@ const WEEKDAYS: [&str; 7] = [
 enum Day {
     /// Year, month and day are known.
     Known(i64, i64, i64),
-    /// Year, month and day in this order; the peer takes the last two the other way round in a column that it
+    /// Year, month and day in this order; mostlyai-engine takes the last two the other way round in a column that it
     /// reads with the day first.
     YearFirst(i64, i64, i64),
     /// Two numbers, either of which may be the month, and the year.
@@ -456,7 +456,7 @@ mod tests {
             ["2020-03-01 10:00:00", "2020-03-02"]
         );
         assert_eq!(read(&["01.02.2020", "31.12.2020"]), ["2020-01-02", "2020-12-31"]);
-        // As the peer has it: the day comes first in all dates of the column, even after the year.
+        // As mostlyai-engine has it: the day comes first in all dates of the column, even after the year.
         assert_eq!(
             read(&["1/3/2020", "2020-05-06", "2020-05-31"]),
             ["2020-03-01", "2020-06-05", "2020-05-31"]

@@ -52,7 +52,7 @@ impl Decimal {
         Self { mantissa, exponent }
     }
 
-    /// A whole number without its sign. Beyond 2^53 it is what the nearest float is written as: the peer's
+    /// A whole number without its sign. Beyond 2^53 it is what the nearest float is written as: mostlyai-engine's
     /// digits come from floats.
     pub(crate) fn of_int(value: i64) -> Self {
         match value.unsigned_abs() {

@@ -47,7 +47,7 @@ impl ParseFailures {
     /// Checks that at most half of the values of a column could not be read; `kind` is what they should have been.
     ///
     /// # Errors
-    /// [`EncodeError::Misfit`].
+    /// [`EncodeError::ParseFailures`].
     pub(crate) fn check<'a>(
         column: &str,
         encoding: EncodingType,
@@ -60,7 +60,7 @@ impl ParseFailures {
             .filter(|part| part.unreadable > 0)
             .min_by_key(|part| part.row)
         {
-            Some(first) if unreadable * 2 > present => Err(EncodeError::Misfit {
+            Some(first) if unreadable * 2 > present => Err(EncodeError::ParseFailures {
                 column: column.to_owned(),
                 encoding,
                 kind,

@@ -2,7 +2,7 @@
 
 use super::super::GenerateError;
 use super::chain::Atoms;
-use crate::encode::{self, BinnedStats, ModelColumn, Positions, TableStats};
+use crate::encode::{self, BinOffsets, BinnedStats, ModelColumn, TableStats};
 use crate::schema::{CodeColumn, CodeTable, DecodedColumn, DecodedValues};
 
 /// The last position inside a bin.
@@ -171,7 +171,7 @@ impl Decoder {
         };
         let columns = self.cardinalities.iter().enumerate().map(column).collect();
         let table = CodeTable::new(columns, codes.len() / width).ok_or(GenerateError::Targets)?;
-        let mut decoded = encode::decode(&table, &self.stats, Positions::Constant(position))?;
+        let mut decoded = encode::decode(&table, &self.stats, BinOffsets::Constant(position))?;
         decoded.pop().ok_or(GenerateError::Targets)
     }
 

@@ -1,6 +1,6 @@
 //! Values of the table's own codes, and of random ones.
 
-use engine_core::encode::{self, EncodingType, Positions, TableStats};
+use engine_core::encode::{self, BinOffsets, EncodingType, TableStats};
 use engine_core::schema::{CodeColumn, CodeTable, DecodedColumn};
 use serde_json::Value;
 
@@ -41,7 +41,7 @@ pub(crate) fn plan(plan: &mut Plan, run: &'static Run) {
 fn decoded(case: &Case, run: &Run, codes: &str, values: &str, compared: Compared) -> Outcome {
     let stats = run.recorded_stats(case)?;
     let codes = recorded_codes(&stats, files::codes(&case.path(codes))?)?;
-    let decoded = encode::decode(&codes, &stats, Positions::Constant(0.5))?;
+    let decoded = encode::decode(&codes, &stats, BinOffsets::Constant(0.5))?;
     let wanted = files::json(&case.path(values))?;
     compare(&stats, &decoded, &wanted, compared)
 }

@@ -1,6 +1,6 @@
 //! Columns on which the reference fails: ours come back.
 
-use engine_core::encode::{self, EncodingTypes, Positions};
+use engine_core::encode::{self, BinOffsets, EncodingTypes};
 
 use super::runs::{INPUT, RUNS, SEED, types};
 use crate::compare::{Outcome, Report};
@@ -23,7 +23,7 @@ fn failures(case: &Case) -> Outcome {
         for run in &RUNS {
             let stats = run.analysed(&input, &types)?;
             let codes = encode::encode(&table(&input)?, &stats, SEED, 0)?;
-            let decoded = encode::decode(&codes, &stats, Positions::Constant(0.5))?;
+            let decoded = encode::decode(&codes, &stats, BinOffsets::Constant(0.5))?;
             let values = as_json(&decoded[0])?;
             let what = format!("{}: {name}", run.folder);
             report.equal(&format!("{what}: rows"), &values.len(), &input.num_rows());

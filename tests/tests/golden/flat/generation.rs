@@ -2,7 +2,7 @@
 
 use engine_core::argn::Model;
 use engine_core::backend::Run;
-use engine_core::encode::{self, Positions};
+use engine_core::encode::{self, BinOffsets};
 use engine_core::generate::{Replay, ReplayInputs, replay};
 use engine_core::ir::ops::sampling::rules::draw;
 use engine_core::schema::{CodeColumn, CodeTable};
@@ -172,7 +172,7 @@ fn decoded(case: &Case, run: &str) -> Outcome {
     let codes = CodeTable::new(columns.collect(), rows).ok_or("columns of unequal length")?;
     let wanted = files::object(&recorded.json, "decoded")?;
     let mut report = Report::default();
-    let decoded = encode::decode(&codes, stats, Positions::Constant(0.5))?;
+    let decoded = encode::decode(&codes, stats, BinOffsets::Constant(0.5))?;
     let names: Vec<&String> = decoded.iter().map(|c| &c.name).collect();
     report.equal("columns", &names, &wanted.keys().collect::<Vec<_>>());
     for column in &decoded {

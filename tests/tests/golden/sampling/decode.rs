@@ -1,6 +1,6 @@
 //! From codes to values, and which codes are never drawn.
 
-use engine_core::encode::{self, Positions, RareReplacement, TableStats};
+use engine_core::encode::{self, BinOffsets, RareReplacement, TableStats};
 use engine_core::generate::rare_codes;
 use engine_core::schema::{CodeColumn, CodeTable, DecodedColumn, DecodedValues};
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ fn rare_tokens(case: &Case) -> Outcome {
 }
 
 /// Decodes codes of a single column.
-fn decode(stats: &TableStats, codes: &[f64], positions: Positions) -> Outcome<DecodedColumn> {
+fn decode(stats: &TableStats, codes: &[f64], positions: BinOffsets) -> Outcome<DecodedColumn> {
     let cardinality = stats.sub_columns().first().map_or(0, |s| s.cardinality);
     let column = CodeColumn::from_codes(cardinality, codes.iter().map(|c| *c as u32));
     let table = CodeTable::new(vec![column], codes.len()).ok_or("columns of unequal length")?;
@@ -104,7 +104,7 @@ fn binned(case: &Case) -> Outcome {
         let stats = TableStats::from_json(&stats.to_string())?;
         let codes = files::numbers(&value, "codes")?;
         for (uniform, wanted) in files::object(&value, "value_by_uniform")? {
-            let decoded = decode(&stats, &codes, Positions::Constant(uniform.parse()?))?;
+            let decoded = decode(&stats, &codes, BinOffsets::Constant(uniform.parse()?))?;
             let what = format!("{name}, at {uniform} of the bin");
             report.equal(&what, type_of(&decoded.values), files::text(&value, "type")?);
             let numbers = |cells: &[Value]| {
@@ -133,7 +133,7 @@ fn of_columns(case: &Case, name: &str) -> Outcome {
         let mut stats = stats(case)?;
         stats.columns.retain(|name, _| name == column);
         let codes = files::numbers(&value, "codes")?;
-        let decoded = decode(&stats, &codes, Positions::Constant(0.5))?;
+        let decoded = decode(&stats, &codes, BinOffsets::Constant(0.5))?;
         if let Some(wanted) = value["type"].as_str() {
             report.equal(column, type_of(&decoded.values), wanted);
         }

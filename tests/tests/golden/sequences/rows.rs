@@ -6,7 +6,7 @@ use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::DataType;
 use engine_core::encode::{
-    self, Compat, EncodingTypes, Part, Positions, Protection, TableKeys, TableStats, decode_subjects,
+    self, BinOffsets, Compat, EncodingTypes, Part, Protection, TableKeys, TableStats, decode_subjects,
 };
 use serde_json::Value;
 
@@ -163,7 +163,7 @@ fn codes(case: &Case) -> Outcome {
 fn decoded(case: &Case) -> Outcome {
     let (target, stats) = (Target::load(case)?, recorded_stats(case)?);
     let codes = recorded_codes(&stats, files::codes(&case.path("tgt-codes.parquet"))?)?;
-    let decoded = decode_subjects(&codes, &stats, Positions::Constant(0.5), &target.subjects)?;
+    let decoded = decode_subjects(&codes, &stats, BinOffsets::Constant(0.5), &target.subjects)?;
     compare_values(
         &stats,
         &decoded,

@@ -15,7 +15,7 @@ use crate::encode::encodings::encoding::{
 };
 use crate::encode::encodings::null_fill::{NullFill, null_flags, validity};
 use crate::encode::encodings::tokens::Cardinalities;
-use crate::encode::protection::{ColumnProtection, Release, Spread, Support};
+use crate::encode::protection::{ColumnMechanism, ColumnProtection, Histogram, SubjectCount};
 use crate::encode::values::instant_text::Form;
 use crate::encode::values::instants::Instants;
 use crate::encode::values::parse_failures::ParseFailures;
@@ -33,9 +33,9 @@ impl EncodingType {
 pub(crate) struct DatetimePartial {
     pub(crate) counts: InstantCounts,
     /// The values of each part, the year left out.
-    parts: [Spread; 8],
+    parts: [Histogram; 8],
     /// Instants that need nothing but a date, those that need seconds, and those that need parts of a second.
-    pub(crate) forms: Spread,
+    pub(crate) forms: Histogram,
 }
 
 impl DatetimePartial {
@@ -44,7 +44,7 @@ impl DatetimePartial {
         Self {
             counts: InstantCounts::nothing(),
             parts: Default::default(),
-            forms: Spread::default(),
+            forms: Histogram::default(),
         }
     }
 }
@@ -99,14 +99,14 @@ impl Encoding for Datetime {
             );
         }
         let (counts, sorted) = InstantCounts::of(&mut instants, site.subjects);
-        let mut parts: [Spread; 8] = Default::default();
-        let mut forms = Spread::default();
+        let mut parts: [Histogram; 8] = Default::default();
+        let mut forms = Histogram::default();
         for run in sorted.chunk_by(|a, b| a.0 == b.0) {
             let micros = run[0].0;
-            let mut holders = Support::default();
+            let mut holders = SubjectCount::default();
             run.iter().for_each(|&(_, subject)| holders.add(subject));
-            for (spread, part) in parts.iter_mut().zip(&split(micros)[1..]) {
-                spread.add(*part as usize, &holders);
+            for (histogram, part) in parts.iter_mut().zip(&split(micros)[1..]) {
+                histogram.add(*part as usize, &holders);
             }
             forms.add(form_of(micros).min(Form::Millis) as usize, &holders);
         }
@@ -128,11 +128,11 @@ impl Encoding for Datetime {
         &self,
         partials: &[&DatetimePartial],
         _public: PublicFacts<'_>,
-        release: &mut Release<'_>,
+        mechanism: &mut ColumnMechanism<'_>,
     ) -> Result<EncodingStats, EncodeError> {
-        check_read(self, release.column(), partials)?;
+        check_read(self, mechanism.column(), partials)?;
         let counts = private::Counts::of(partials.iter().map(|partial| (&partial.counts, &partial.forms)));
-        let shown = counts.release(release)?;
+        let shown = counts.release(mechanism)?;
         let ends = shown
             .ends
             .map(|(first, last)| (text((first, shown.form)), text((last, shown.form))));
@@ -187,8 +187,8 @@ impl DatetimeStats {
         if let Some(((first, _), (last, _))) = years {
             (least[0], greatest[0]) = (split(first)[0], split(last)[0]);
         }
-        for (place, spread) in (1..).zip(&all.parts) {
-            if let Some((first, last)) = protection.range(DATE_PARTS[place], spread) {
+        for (place, histogram) in (1..).zip(&all.parts) {
+            if let Some((first, last)) = protection.range(DATE_PARTS[place], histogram) {
                 (least[place], greatest[place]) = (first as i64, last as i64);
             }
         }

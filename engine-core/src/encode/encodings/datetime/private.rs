@@ -4,7 +4,7 @@ use super::parts::{DateParts, split};
 use super::range::InstantCounts;
 use crate::calendar::{DAY, days_of};
 use crate::encode::EncodeError;
-use crate::encode::protection::{Release, Spread};
+use crate::encode::protection::{ColumnMechanism, Histogram};
 use crate::encode::values::instant_text::Form;
 use crate::privacy::log_histogram::{BINS, edges};
 
@@ -26,7 +26,7 @@ pub(crate) struct Shown {
 
 impl Counts {
     /// Sums up parts.
-    pub(crate) fn of<'a>(parts: impl Iterator<Item = (&'a InstantCounts, &'a Spread)>) -> Self {
+    pub(crate) fn of<'a>(parts: impl Iterator<Item = (&'a InstantCounts, &'a Histogram)>) -> Self {
         let mut all = Self {
             magnitudes: vec![0; BINS + 1],
             forms: [0; 3],
@@ -46,10 +46,10 @@ impl Counts {
     }
 
     /// Counts with noise. The range is one of powers of two. Half of the share goes to the range and the nulls, half to the form.
-    pub(crate) fn release(&self, release: &mut Release<'_>) -> Result<Shown, EncodeError> {
-        let half = release.epsilon / 2.0;
-        let magnitudes = release.histogram("range and nulls", &self.magnitudes, half)?;
-        let forms = release.histogram("times of day and milliseconds", &self.forms, half)?;
+    pub(crate) fn release(&self, mechanism: &mut ColumnMechanism<'_>) -> Result<Shown, EncodeError> {
+        let half = mechanism.epsilon / 2.0;
+        let magnitudes = mechanism.histogram("range and nulls", &self.magnitudes, half)?;
+        let forms = mechanism.histogram("times of day and milliseconds", &self.forms, half)?;
         // From 0001-01-01 to the last day of 9999.
         let possible = (days_of(1, 1, 1) * DAY, days_of(10_000, 1, 1) * DAY - 1);
         let ends = magnitudes.occupied(BINS).map(|(first, last)| {
@@ -57,12 +57,12 @@ impl Counts {
             (within(edges(first).0), within(edges(last).1))
         });
         let form = match ends {
-            Some(_) if forms.stands_out(2) => Form::Millis,
-            Some(_) if forms.stands_out(1) => Form::Seconds,
+            Some(_) if forms.is_above_noise(2) => Form::Millis,
+            Some(_) if forms.is_above_noise(1) => Form::Seconds,
             _ => Form::Date,
         };
         Ok(Shown {
-            has_nan: magnitudes.stands_out(BINS),
+            has_nan: magnitudes.is_above_noise(BINS),
             ends,
             form,
         })

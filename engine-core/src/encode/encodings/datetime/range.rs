@@ -3,7 +3,7 @@
 
 use crate::calendar::SECOND;
 use crate::encode::encodings::encoding::Coverage;
-use crate::encode::protection::{EXTREMES, Extremes, Support};
+use crate::encode::protection::{EXTREMES, Extremes, SubjectCount};
 use crate::encode::values::dates::Dates;
 use crate::encode::values::instant_text::{Form, instant_text};
 use crate::encode::values::instants::Instants;
@@ -19,7 +19,7 @@ pub(crate) type Written = (i64, Form);
 /// What both encodings count of a column in a part of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct InstantCounts {
-    pub(crate) nulls: Support,
+    pub(crate) nulls: SubjectCount,
     pub(crate) extremes: Extremes<Written>,
     /// Rows by power of two of their microseconds since 1970.
     pub(crate) log_hist: Vec<u64>,
@@ -30,7 +30,7 @@ impl InstantCounts {
     /// Of no rows.
     pub(crate) fn nothing() -> Self {
         Self {
-            nulls: Support::default(),
+            nulls: SubjectCount::default(),
             extremes: Extremes::default(),
             log_hist: vec![0; log_histogram::BINS],
             parse_failures: None,
@@ -41,7 +41,7 @@ impl InstantCounts {
     pub(crate) fn of(instants: &mut Instants, subjects: Option<&[u32]>) -> (Self, Vec<(i64, Option<u32>)>) {
         let rows = 0..instants.micros.len();
         let nulls = rows.clone().filter(|&row| !instants.is_valid(row));
-        let nulls = Support::of(nulls, subjects);
+        let nulls = SubjectCount::of(nulls, subjects);
         let valid = rows.filter(|&row| instants.is_valid(row));
         let subject = |row: usize| subjects.map(|subjects| subjects[row]);
         let mut sorted: Vec<_> = valid.map(|row| (instants.micros[row], subject(row))).collect();

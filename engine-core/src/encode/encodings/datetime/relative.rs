@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::parts::join;
 use super::range::{InstantCounts, READS, Written, check_ends, read_ends, text};
 use super::relative_parts::{
-    MOST_WEEKS, OF_DATES, PARTS, Ranges, RelativeParts, SECONDS, START, STEP, start_parts, step_parts,
+    MAX_WEEKS, OF_DATES, PARTS, Ranges, RelativeParts, SECONDS, START, STEP, start_parts, step_parts,
 };
 use crate::calendar::{DAY, SECOND, days_of};
 use crate::encode::encodings::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite, EncodingStats};
@@ -16,7 +16,7 @@ use crate::encode::encodings::encoding::{
 };
 use crate::encode::encodings::null_fill::{null_flags, validity};
 use crate::encode::encodings::tokens::Cardinalities;
-use crate::encode::protection::{ColumnProtection, Extremes, Spread, Support};
+use crate::encode::protection::{ColumnProtection, Extremes, Histogram, SubjectCount};
 use crate::encode::values::instant_text::Form;
 use crate::encode::values::instants::Instants;
 use crate::encode::values::parse_failures::ParseFailures;
@@ -69,15 +69,15 @@ impl Steps {
 pub(crate) struct RelativePartial {
     counts: InstantCounts,
     /// Who has a row that lies before the one that precedes it.
-    negative: Support,
+    negative: SubjectCount,
     /// Years in which subjects start.
     years: Extremes<i64>,
     /// The other parts of starts, from the month on.
-    starts: [Spread; START - 1],
+    starts: [Histogram; START - 1],
     /// Whole weeks of the steps; none when no subject has two rows.
     weeks: Extremes<i64>,
     /// The other parts of steps, from the day on.
-    steps: [Spread; STEP - 1],
+    steps: [Histogram; STEP - 1],
 }
 
 impl Partial for RelativePartial {
@@ -87,9 +87,9 @@ impl Partial for RelativePartial {
         self.negative += &later.negative;
         self.years.merge(&later.years);
         self.weeks.merge(&later.weeks);
-        let spreads = self.starts.iter_mut().chain(&mut self.steps);
+        let histograms = self.starts.iter_mut().chain(&mut self.steps);
         let more = later.starts.iter().chain(&later.steps);
-        spreads.zip(more).for_each(|(all, more)| all.merge(more));
+        histograms.zip(more).for_each(|(all, more)| all.merge(more));
     }
 
     fn parse_failures(&self) -> Option<&ParseFailures> {
@@ -162,7 +162,7 @@ impl RelativePartial {
     fn nothing() -> Self {
         Self {
             counts: InstantCounts::nothing(),
-            negative: Support::default(),
+            negative: SubjectCount::default(),
             years: Extremes::default(),
             starts: Default::default(),
             weeks: Extremes::default(),
@@ -178,21 +178,21 @@ impl RelativePartial {
         };
         let (mut years, mut weeks) = (Vec::new(), Vec::new());
         for (row, (start, step)) in steps.starts.iter().zip(&steps.steps).enumerate() {
-            let mut holder = Support::default();
+            let mut holder = SubjectCount::default();
             holder.add(Some(subjects[row]));
             match (start, step) {
                 (None, _) => {}
                 (Some(start), None) => {
                     let parts = start_parts(*start);
                     years.push((parts[0], Some(subjects[row])));
-                    let spreads = partial.starts.iter_mut().zip(&parts[1..]);
-                    spreads.for_each(|(spread, &part)| spread.add(part as usize, &holder));
+                    let histograms = partial.starts.iter_mut().zip(&parts[1..]);
+                    histograms.for_each(|(histogram, &part)| histogram.add(part as usize, &holder));
                 }
                 (Some(_), Some(step)) => {
                     let parts = step_parts(*step);
                     weeks.push((parts[0], Some(subjects[row])));
-                    let spreads = partial.steps.iter_mut().zip(&parts[1..]);
-                    spreads.for_each(|(spread, &part)| spread.add(part as usize, &holder));
+                    let histograms = partial.steps.iter_mut().zip(&parts[1..]);
+                    histograms.for_each(|(histogram, &part)| histogram.add(part as usize, &holder));
                     if *step < 0 {
                         partial.negative += &holder;
                     }
@@ -232,8 +232,8 @@ impl RelativePartial {
             ranges.set(START, weeks);
         }
         let starts = (1..START).zip(&self.starts);
-        for (place, spread) in starts.chain((START + 1..PARTS).zip(&self.steps)) {
-            if let Some((first, last)) = protection.range(RELATIVE_PARTS[place], spread) {
+        for (place, histogram) in starts.chain((START + 1..PARTS).zip(&self.steps)) {
+            if let Some((first, last)) = protection.range(RELATIVE_PARTS[place], histogram) {
                 ranges.set(place, (first as i64, last as i64));
             }
         }
@@ -347,7 +347,7 @@ impl ColumnEncoding for RelativeStats {
     fn check(&self) -> Result<(), (&'static str, String)> {
         let Ranges { least, greatest } = self.ranges();
         let lowest = [1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0];
-        let highest = [9_999, 12, 31, 23, 59, 59, MOST_WEEKS, 6, 23, 59, 59];
+        let highest = [9_999, 12, 31, 23, 59, 59, MAX_WEEKS, 6, 23, 59, 59];
         let is_range = |place: usize| {
             lowest[place] <= least[place]
                 && least[place] <= greatest[place]

@@ -13,7 +13,7 @@ pub(crate) const SECONDS: [i64; STEP] = [604_800, 86_400, 3_600, 60, 1];
 /// Parts that dates alone have, of a start and of a step.
 pub(crate) const OF_DATES: (usize, usize) = (3, 2);
 /// Weeks from the year 1 to 9999.
-pub(crate) const MOST_WEEKS: i64 = 521_723;
+pub(crate) const MAX_WEEKS: i64 = 521_723;
 
 /// One value for every part of a subject's first instant and of the time since the row before ("itt",
 /// inter-transaction time).

@@ -7,14 +7,14 @@ use super::discrete::{Discrete, DiscreteStats};
 use super::encoding::NumericEncoding;
 use super::partial::NumericPartial;
 use super::private::{Range, are_nearly_all, categories};
-use super::summary::{FEW_DIGITS, Summary};
+use super::summary::{MAX_DIGITS, Summary};
 use crate::encode::encodings::column::EncodingStats;
 use crate::encode::encodings::encoding::{ColumnKind, Counting, Coverage, Reason};
-use crate::encode::protection::{ColumnProtection, Release};
+use crate::encode::protection::{ColumnMechanism, ColumnProtection};
 use crate::encode::{EncodeError, EncodingType};
 
 /// From this many distinct values on in one part the automatic choice does not consider discrete numbers.
-const MOST_DISTINCT: usize = 100;
+const MAX_DISTINCT: usize = 100;
 
 impl EncodingType {
     /// A numeric encoding chosen by the values: discrete, binned or digit.
@@ -33,7 +33,7 @@ impl NumericEncoding for Auto {
     const SUITS: ColumnKind = ColumnKind::Texts;
 
     fn counts_values(distinct: usize, counting: Counting) -> bool {
-        distinct < MOST_DISTINCT || counting == Counting::Budget
+        distinct < MAX_DISTINCT || counting == Counting::Budget
     }
 
     fn reduce(
@@ -53,16 +53,16 @@ impl NumericEncoding for Auto {
     fn reduce_private(
         partials: &[&NumericPartial],
         rows: f64,
-        release: &mut Release<'_>,
+        mechanism: &mut ColumnMechanism<'_>,
     ) -> Result<EncodingStats, EncodeError> {
-        let share = release.epsilon / 3.0;
-        let (numbers, has_nan) = categories(partials, share, release)?;
-        let range = Range::release(partials, share, release)?;
+        let share = mechanism.epsilon / 3.0;
+        let (numbers, has_nan) = categories(partials, share, mechanism)?;
+        let range = Range::release(partials, share, mechanism)?;
         if are_nearly_all(&numbers, range.present(rows), range.magnitudes.deviation()) {
             let numbers = numbers.into_iter().map(|(number, _)| number).collect();
             return Ok(DiscreteStats::of_public(numbers, has_nan).into());
         }
-        Ok(match range.max_decimal - range.min_decimal < FEW_DIGITS as i32 {
+        Ok(match range.max_decimal - range.min_decimal < MAX_DIGITS as i32 {
             true => DigitStats::of_range(&range).into(),
             false => BinnedStats::of_range(&range).into(),
         })

@@ -4,19 +4,19 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::bin_distributions::{BinDistributions, BinDraw};
 use super::decoded::{finish, fits_int};
 use super::encoding::NumericEncoding;
 use super::partial::NumericPartial;
 use super::private::Range;
 use super::quantiles::{INTERVALS, distinct_bins};
 use super::summary::{Summary, warn_of_small_numbers};
-use super::within::{BinDraw, WithinBins};
 use crate::encode::encodings::column::{
     ColumnEncoding, DecodeSite, Decoded, EncodeSite, EncodingStats, WrittenDigits,
 };
 use crate::encode::encodings::encoding::{Coverage, read_stats};
 use crate::encode::encodings::tokens::{Cardinalities, Codes, code_of, number_tokens};
-use crate::encode::protection::{ColumnProtection, Release};
+use crate::encode::protection::{ColumnMechanism, ColumnProtection};
 use crate::encode::values::decimal::power_of_ten;
 use crate::encode::values::numbers::{Number, Numbers};
 use crate::encode::{EncodeError, EncodingType, RareReplacement};
@@ -54,9 +54,9 @@ impl NumericEncoding for Binned {
     fn reduce_private(
         partials: &[&NumericPartial],
         _rows: f64,
-        release: &mut Release<'_>,
+        mechanism: &mut ColumnMechanism<'_>,
     ) -> Result<EncodingStats, EncodeError> {
-        let range = Range::release(partials, release.epsilon / 2.0, release)?;
+        let range = Range::release(partials, mechanism.epsilon / 2.0, mechanism)?;
         Ok(BinnedStats::of_range(&range).into())
     }
 
@@ -84,9 +84,9 @@ pub struct BinnedStats {
     /// Rising edges of the intervals; only 0 when value protection hides everything.
     #[serde(serialize_with = "write_bins")]
     pub bins: Vec<f64>,
-    /// What is known of the values inside the bins; the peer's files do not have it.
+    /// What is known of the values inside the bins; mostlyai-engine's files do not have it.
     #[serde(flatten)]
-    pub within: Option<WithinBins>,
+    pub within: Option<BinDistributions>,
 }
 
 /// Hidden bins are the whole number 0 in the file, all others floats.
@@ -107,7 +107,7 @@ impl BinnedStats {
         let mut stats = Self::new(summary.has_nan, bins, summary.min_decimal);
         if protection.is_detailed() {
             let within = partials.iter().filter_map(|p| p.within.as_ref());
-            stats.within = Some(WithinBins::of(within, &stats.bins, protection));
+            stats.within = Some(BinDistributions::of(within, &stats.bins, protection));
         }
         stats
     }
@@ -133,7 +133,7 @@ impl BinnedStats {
             all.dedup();
             all
         });
-        Self::new(range.magnitudes.stands_out(BINS), bins, range.min_decimal)
+        Self::new(range.magnitudes.is_above_noise(BINS), bins, range.min_decimal)
     }
 
     /// Statistics with these edges; `None` when they are hidden.

@@ -15,7 +15,7 @@ use crate::encode::encodings::column::{
 use crate::encode::encodings::encoding::{Coverage, read_stats};
 use crate::encode::encodings::null_fill::NullFill;
 use crate::encode::encodings::tokens::Cardinalities;
-use crate::encode::protection::{ColumnProtection, Release};
+use crate::encode::protection::{ColumnMechanism, ColumnProtection};
 use crate::encode::values::decimal::{Decimal, HIGHEST, LOWEST, POWERS, power_of_ten};
 use crate::encode::values::numbers::{Number, Numbers};
 use crate::encode::{EncodeError, EncodingType};
@@ -58,9 +58,9 @@ impl NumericEncoding for Digit {
     fn reduce_private(
         partials: &[&NumericPartial],
         _rows: f64,
-        release: &mut Release<'_>,
+        mechanism: &mut ColumnMechanism<'_>,
     ) -> Result<EncodingStats, EncodeError> {
-        let range = Range::release(partials, release.epsilon / 2.0, release)?;
+        let range = Range::release(partials, mechanism.epsilon / 2.0, mechanism)?;
         Ok(DigitStats::of_range(&range).into())
     }
 
@@ -128,7 +128,7 @@ impl DigitStats {
         let max_digits: Vec<u8> = places.iter().map(|&exponent| greatest(exponent)).collect();
         let stats = Self {
             cardinalities: Cardinalities::new(),
-            has_nan: range.magnitudes.stands_out(BINS),
+            has_nan: range.magnitudes.is_above_noise(BINS),
             has_neg: bounds.is_some_and(|(least, _)| least < 0.0),
             min_digits: Digits::from_highest(&vec![0; places.len()]),
             max_digits: Digits::from_highest(&max_digits),
@@ -313,7 +313,7 @@ impl ColumnEncoding for DigitStats {
     }
 }
 
-/// Rounds half to even to a multiple of `10^exponent`, in floats like the peer.
+/// Rounds half to even to a multiple of `10^exponent`, in floats like mostlyai-engine.
 fn round_to_place(value: i64, exponent: i32) -> i64 {
     if exponent <= 0 {
         return value;

@@ -13,7 +13,7 @@ use crate::encode::encodings::column::{
 };
 use crate::encode::encodings::encoding::{Counting, Coverage, read_stats};
 use crate::encode::encodings::tokens::{Cardinalities, Codes, check_codes, code_of, number_tokens};
-use crate::encode::protection::{ColumnProtection, Release};
+use crate::encode::protection::{ColumnMechanism, ColumnProtection};
 use crate::encode::values::numbers::{Number, Numbers};
 use crate::encode::values::strings::FastMap;
 use crate::encode::{EncodeError, EncodingType, RareReplacement};
@@ -51,9 +51,9 @@ impl NumericEncoding for Discrete {
     fn reduce_private(
         partials: &[&NumericPartial],
         _rows: f64,
-        release: &mut Release<'_>,
+        mechanism: &mut ColumnMechanism<'_>,
     ) -> Result<EncodingStats, EncodeError> {
-        let (numbers, has_nan) = categories(partials, release.epsilon, release)?;
+        let (numbers, has_nan) = categories(partials, mechanism.epsilon, mechanism)?;
         let numbers = numbers.into_iter().map(|(number, _)| number).collect();
         Ok(DiscreteStats::of_public(numbers, has_nan).into())
     }

@@ -10,7 +10,7 @@ use crate::encode::encodings::column::EncodingStats;
 use crate::encode::encodings::encoding::{
     ColumnKind, CountSite, Counting, Coverage, Encoding, PublicFacts, Reason, ValueKind, check_read,
 };
-use crate::encode::protection::{ColumnProtection, Release};
+use crate::encode::protection::{ColumnMechanism, ColumnProtection};
 use crate::encode::{EncodeError, EncodingType};
 use crate::schema::Column;
 
@@ -44,7 +44,7 @@ pub(crate) trait NumericEncoding: Sync + 'static {
     fn reduce_private(
         partials: &[&NumericPartial],
         rows: f64,
-        release: &mut Release<'_>,
+        mechanism: &mut ColumnMechanism<'_>,
     ) -> Result<EncodingStats, EncodeError>;
 
     /// Reads statistics from the keys of a column.
@@ -113,15 +113,15 @@ impl<T: NumericEncoding> Encoding for T {
         &self,
         partials: &[&NumericPartial],
         public: PublicFacts<'_>,
-        release: &mut Release<'_>,
+        mechanism: &mut ColumnMechanism<'_>,
     ) -> Result<EncodingStats, EncodeError> {
-        check_read(self, release.column(), partials)?;
+        check_read(self, mechanism.column(), partials)?;
         match public.domain {
             Some(values) => {
-                let (numbers, has_nan) = domain(values, partials, release)?;
+                let (numbers, has_nan) = domain(values, partials, mechanism)?;
                 Ok(DiscreteStats::of_public(numbers, has_nan).into())
             }
-            None => T::reduce_private(partials, public.rows, release),
+            None => T::reduce_private(partials, public.rows, mechanism),
         }
     }
 

@@ -2,6 +2,7 @@
 //! (`partial`) and reduce the same summary of it (`summary`).
 
 mod auto;
+mod bin_distributions;
 mod binned;
 mod decoded;
 mod digit;
@@ -12,9 +13,9 @@ mod partial;
 mod private;
 mod quantiles;
 mod summary;
-mod within;
 
 pub(crate) use auto::Auto;
+pub use bin_distributions::BinDistributions;
 pub(crate) use binned::Binned;
 pub use binned::BinnedStats;
 pub(crate) use digit::Digit;
@@ -22,4 +23,3 @@ pub use digit::DigitStats;
 pub use digits::Digits;
 pub(crate) use discrete::Discrete;
 pub use discrete::DiscreteStats;
-pub use within::WithinBins;

@@ -4,11 +4,11 @@ use std::cmp::Ordering;
 
 use indexmap::IndexMap;
 
+use super::bin_distributions::PartialBinDistributions;
 use super::quantiles::{self, Sorted};
-use super::within::WithinPartial;
 use crate::encode::EncodeError;
 use crate::encode::encodings::encoding::{CountSite, Counting, Coverage, Partial};
-use crate::encode::protection::{Extremes, Spread, Support};
+use crate::encode::protection::{Extremes, Histogram, SubjectCount};
 use crate::encode::values::decimal::{Decimal, HIGHEST, LOWEST};
 use crate::encode::values::numbers::{NumberValues, Numbers};
 use crate::encode::values::parse_failures::ParseFailures;
@@ -22,20 +22,20 @@ pub(crate) const PLACES: usize = (HIGHEST - LOWEST + 1) as usize;
 /// Statistics of a numeric column in a part of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct NumericPartial {
-    pub(crate) nulls: Support,
+    pub(crate) nulls: SubjectCount,
     /// The digits at each decimal place, from 10^18 down to 10^-20.
-    pub(crate) digits: Vec<Spread>,
+    pub(crate) digits: Vec<Histogram>,
     /// The place of the last digit that is not 0, counted up from 10^-20; of zero it is that of 10^18.
-    pub(crate) last_places: Spread,
+    pub(crate) last_places: Histogram,
     pub(crate) extremes: Extremes<f64>,
     /// Who holds each value, rising; `None` where discrete numbers are out of the question.
-    pub(crate) cnt_values: Option<IndexMap<String, Support>>,
+    pub(crate) cnt_values: Option<IndexMap<String, SubjectCount>>,
     pub(crate) quantiles: Option<Vec<f64>>,
     /// The same quantiles with as many digits as enough subjects share.
     pub(crate) shared_quantiles: Option<Vec<f64>>,
     pub(crate) log_hist: Vec<u64>,
     /// What lies between the quantiles.
-    pub(crate) within: Option<WithinPartial>,
+    pub(crate) within: Option<PartialBinDistributions>,
     pub(crate) parse_failures: Option<ParseFailures>,
 }
 
@@ -186,13 +186,13 @@ impl<'a, T: Countable> Rows<'a, T> {
     }
 
     /// Runs of equal numbers, each with who holds it.
-    fn runs(&self) -> Vec<(T, Support)> {
+    fn runs(&self) -> Vec<(T, SubjectCount)> {
         let mut start = 0;
         let runs = self.sorted.chunk_by(|a, b| a == b).map(|run| {
             let places = start..start + run.len();
             start = places.end;
             let rows = places.map(|place| self.rows.get(place).map_or(0, |&row| row as usize));
-            (run[0], Support::of(rows, self.subjects))
+            (run[0], SubjectCount::of(rows, self.subjects))
         });
         runs.collect()
     }
@@ -220,7 +220,7 @@ pub(crate) fn count(
     }
     let parse_failures = numbers.parse_failures.take();
     let nulls = (0..numbers.len()).filter(|&row| !numbers.is_valid(row));
-    let nulls = Support::of(nulls, subjects);
+    let nulls = SubjectCount::of(nulls, subjects);
     let valid = (0..numbers.len()).filter(|&row| numbers.is_valid(row));
     let mut partial = match &numbers.values {
         NumberValues::Int(values) => {
@@ -247,8 +247,8 @@ fn count_sorted<T: Countable>(rows: &Rows<'_, T>, wanted: Wanted, counting: Coun
     let runs = rows.runs();
     let counts_values = (wanted.values)(runs.len(), counting);
     let mut log_hist = vec![0; log_histogram::BINS];
-    let mut digits = vec![Spread::default(); PLACES];
-    let mut last_places = Spread::default();
+    let mut digits = vec![Histogram::default(); PLACES];
+    let mut last_places = Histogram::default();
     for (value, holders) in &runs {
         log_hist[log_histogram::bin_of(value.as_f64())] += holders.rows();
         let decimal = value.decimal();
@@ -261,8 +261,8 @@ fn count_sorted<T: Countable>(rows: &Rows<'_, T>, wanted: Wanted, counting: Coun
                 *slot = digit;
             }
         });
-        for (spread, digit) in digits.iter_mut().zip(of_value) {
-            spread.add(usize::from(digit), holders);
+        for (histogram, digit) in digits.iter_mut().zip(of_value) {
+            histogram.add(usize::from(digit), holders);
         }
         let last = if decimal.mantissa == 0 {
             HIGHEST
@@ -282,10 +282,10 @@ fn count_sorted<T: Countable>(rows: &Rows<'_, T>, wanted: Wanted, counting: Coun
     let within = quantiles.as_ref().map(|quantiles| {
         let edges = quantiles.iter().chain(shared_quantiles.iter().flatten());
         let runs = runs.iter().map(|(value, holders)| (value.as_f64(), holders));
-        WithinPartial::of_runs(runs, edges.copied().collect())
+        PartialBinDistributions::of_runs(runs, edges.copied().collect())
     });
     NumericPartial {
-        nulls: Support::default(),
+        nulls: SubjectCount::default(),
         digits,
         last_places,
         extremes: Extremes::of_sorted(with_subjects),

@@ -4,7 +4,7 @@ use super::partial::{NumericPartial, PLACES};
 use super::summary::{holders, max_decimal};
 use crate::encode::EncodeError;
 use crate::encode::error::shorten;
-use crate::encode::protection::{Noisy, Release};
+use crate::encode::protection::{ColumnMechanism, NoisyHistogram};
 use crate::encode::values::decimal::{HIGHEST, LOWEST};
 use crate::encode::values::numbers::Number;
 use crate::privacy::log_histogram::{BINS, edges};
@@ -13,18 +13,18 @@ use crate::privacy::log_histogram::{BINS, edges};
 pub(crate) fn domain(
     values: &[String],
     partials: &[&NumericPartial],
-    release: &mut Release<'_>,
+    mechanism: &mut ColumnMechanism<'_>,
 ) -> Result<(Vec<Number>, bool), EncodeError> {
     let numbers = values.iter().map(|value| {
         let number = Number::parse(value).filter(|number| number.as_f64().is_finite());
         number.ok_or_else(|| EncodeError::DomainValue {
-            column: release.column().to_owned(),
+            column: mechanism.column().to_owned(),
             value: shorten(value),
         })
     });
     let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
     let nulls = partials.iter().map(|p| p.nulls.rows()).sum();
-    let has_nan = release.nulls_of_domain(nulls)?;
+    let has_nan = mechanism.nulls_of_domain(nulls)?;
     Ok((numbers, has_nan))
 }
 
@@ -32,12 +32,12 @@ pub(crate) fn domain(
 pub(crate) fn categories(
     partials: &[&NumericPartial],
     epsilon: f64,
-    release: &mut Release<'_>,
+    mechanism: &mut ColumnMechanism<'_>,
 ) -> Result<(Vec<(Number, f64)>, bool), EncodeError> {
     let holders = holders(partials).unwrap_or_default();
     let counts: Vec<u64> = holders.iter().map(|(_, holders)| holders.rows()).collect();
     let nulls = partials.iter().map(|p| p.nulls.rows()).sum();
-    let (kept, has_nan) = release.categories(&counts, nulls, epsilon)?;
+    let (kept, has_nan) = mechanism.categories(&counts, nulls, epsilon)?;
     let kept = kept.into_iter().map(|(place, count)| (holders[place].0, count));
     Ok((kept.collect(), has_nan))
 }
@@ -52,7 +52,7 @@ pub(crate) fn are_nearly_all(numbers: &[(Number, f64)], present: f64, deviation:
 /// What is known about the range and the decimals.
 pub(crate) struct Range {
     /// Noisy counts of the powers of two, then of nulls.
-    pub(crate) magnitudes: Noisy,
+    pub(crate) magnitudes: NoisyHistogram,
     /// The first and the last power of two that stand out.
     pub(crate) occupied: Option<(usize, usize)>,
     pub(crate) min_decimal: i32,
@@ -64,7 +64,7 @@ impl Range {
     pub(crate) fn release(
         partials: &[&NumericPartial],
         epsilon: f64,
-        release: &mut Release<'_>,
+        mechanism: &mut ColumnMechanism<'_>,
     ) -> Result<Self, EncodeError> {
         let mut magnitudes = vec![0; BINS + 1];
         let mut last_places = [0; PLACES];
@@ -79,8 +79,8 @@ impl Range {
                 .zip(partial.last_places.rows())
                 .for_each(|(all, more)| *all += more);
         }
-        let magnitudes = release.histogram("range and nulls", &magnitudes, epsilon)?;
-        let last_places = release.histogram("decimals", &last_places, epsilon)?;
+        let magnitudes = mechanism.histogram("range and nulls", &magnitudes, epsilon)?;
+        let last_places = mechanism.histogram("decimals", &last_places, epsilon)?;
         let occupied = magnitudes.occupied(BINS);
         let bounds = occupied.map(|(first, last)| (edges(first).0, edges(last).1));
         let max_decimal = max_decimal(bounds).min(HIGHEST);

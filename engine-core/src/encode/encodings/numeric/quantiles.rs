@@ -1,6 +1,6 @@
 //! Quantiles and the edges of bins.
 
-use crate::encode::protection::{ALWAYS_ENOUGH, Support};
+use crate::encode::protection::{ALWAYS_ENOUGH, SubjectCount};
 use crate::encode::values::decimal::{Decimal, HIGHEST, LOWEST, power_of_ten};
 
 /// How many intervals a binned column has at most.
@@ -55,7 +55,7 @@ impl Sorted<'_> {
 
     /// Whether enough subjects for any threshold hold a value from `least` to below `beyond`.
     fn are_enough(&self, least: f64, beyond: f64) -> bool {
-        let mut holders = Support::default();
+        let mut holders = SubjectCount::default();
         (self.first_at_least(least)..self.len)
             .take_while(|&place| (self.value)(place) < beyond)
             .any(|place| {

@@ -6,7 +6,7 @@ use super::digits::Digits;
 use super::partial::{NumericPartial, PLACES};
 use crate::encode::EncodingType;
 use crate::encode::encodings::encoding::Reason;
-use crate::encode::protection::{ColumnProtection, Extremes, Spread, Support};
+use crate::encode::protection::{ColumnProtection, Extremes, Histogram, SubjectCount};
 use crate::encode::values::decimal::{Decimal, HIGHEST, LOWEST, POWERS, power_of_ten};
 use crate::encode::values::numbers::Number;
 use crate::encode::values::strings::float_text;
@@ -17,7 +17,7 @@ const DISCRETE_SHARE: f64 = 0.999;
 /// Numbers have 20 decimals; of a column below this there is hardly one left.
 const SMALLEST: f64 = 1e-18;
 /// Up to this many digits are encoded as digits.
-pub(crate) const FEW_DIGITS: usize = 3;
+pub(crate) const MAX_DIGITS: usize = 3;
 /// Decimals whose digits are always shown.
 const DECIMALS: i32 = 8;
 
@@ -68,7 +68,7 @@ impl Summary {
         let digits = self.digits_in_use;
         if self.share > DISCRETE_SHARE {
             Reason::FewValues { share: self.share }
-        } else if digits <= FEW_DIGITS && (self.digits_are_all() || !protection.is_detailed()) {
+        } else if digits <= MAX_DIGITS && (self.digits_are_all() || !protection.is_detailed()) {
             Reason::FewDigits { digits }
         } else {
             Reason::ManyDigits { digits }
@@ -83,9 +83,9 @@ impl Summary {
 
     /// Merges the parts of a column.
     pub(crate) fn of(partials: &[&NumericPartial], protection: &ColumnProtection) -> Self {
-        let mut nulls = Support::default();
+        let mut nulls = SubjectCount::default();
         let mut extremes = Extremes::default();
-        let mut digits = vec![Spread::default(); PLACES];
+        let mut digits = vec![Histogram::default(); PLACES];
         for partial in partials {
             nulls += &partial.nulls;
             extremes.merge(&partial.extremes);
@@ -146,11 +146,11 @@ fn within_precision((least, greatest): (f64, f64), min_decimal: i32) -> (f64, f6
 
 /// The least and the greatest digit at each place that may be shown; all 0 without values. Places beyond the
 /// eighth decimal are left out where their digits are 0.
-fn digit_ranges(digits: &[Spread], protection: &ColumnProtection) -> (Digits, Digits) {
+fn digit_ranges(digits: &[Histogram], protection: &ColumnProtection) -> (Digits, Digits) {
     let (mut least, mut greatest) = (Vec::new(), Vec::new());
-    for (exponent, spread) in (LOWEST..=HIGHEST).rev().zip(digits) {
+    for (exponent, histogram) in (LOWEST..=HIGHEST).rev().zip(digits) {
         let (first, last) = protection
-            .range(&names::digit(exponent), spread)
+            .range(&names::digit(exponent), histogram)
             .unwrap_or((0, 0));
         least.push(first as u8);
         greatest.push(last as u8);
@@ -177,14 +177,14 @@ pub(crate) fn max_decimal(bounds: Option<(f64, f64)>) -> i32 {
 
 /// Who holds each number, in the order in which the parts name them; `None` when a part has numbers that it
 /// did not count.
-pub(crate) fn holders(partials: &[&NumericPartial]) -> Option<Vec<(Number, Support)>> {
-    let mut all: IndexMap<_, (Number, Support)> = IndexMap::new();
+pub(crate) fn holders(partials: &[&NumericPartial]) -> Option<Vec<(Number, SubjectCount)>> {
+    let mut all: IndexMap<_, (Number, SubjectCount)> = IndexMap::new();
     for partial in partials.iter().filter(|p| !p.extremes.is_empty()) {
         for (value, holders) in partial.cnt_values.as_ref()? {
             let number = Number::parse(value).unwrap_or(Number::Float(f64::NAN));
             let entry = all
                 .entry(number.key())
-                .or_insert_with(|| (number, Support::default()));
+                .or_insert_with(|| (number, SubjectCount::default()));
             entry.1 += holders;
         }
     }

@@ -13,15 +13,15 @@ const CHANCE: f64 = 1e-3;
 
 /// Noisy counts.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Noisy {
+pub(crate) struct NoisyHistogram {
     /// Counts by cell; they can be below 0.
     pub(crate) counts: Vec<f64>,
     epsilon: f64,
 }
 
-impl Noisy {
+impl NoisyHistogram {
     /// Whether a cell holds rows that noise alone hardly explains, and not too few.
-    pub(crate) fn stands_out(&self, cell: usize) -> bool {
+    pub(crate) fn is_above_noise(&self, cell: usize) -> bool {
         self.counts[cell] > noise_level(2, CHANCE, self.epsilon).max(RARE as f64 - 1.0)
     }
 
@@ -37,7 +37,7 @@ impl Noisy {
 }
 
 /// The releases of one column (or of the table), which may cost no more than a share of the budget.
-pub(crate) struct Release<'a> {
+pub(crate) struct ColumnMechanism<'a> {
     column: Option<&'a str>,
     /// Share of epsilon.
     pub(crate) epsilon: f64,
@@ -46,7 +46,7 @@ pub(crate) struct Release<'a> {
     ledger: &'a mut PrivacyLedger,
 }
 
-impl<'a> Release<'a> {
+impl<'a> ColumnMechanism<'a> {
     pub(crate) fn new(
         column: Option<&'a str>,
         (epsilon, delta): (f64, f64),
@@ -83,11 +83,11 @@ impl<'a> Release<'a> {
         purpose: &str,
         counts: &[u64],
         epsilon: f64,
-    ) -> Result<Noisy, EncodeError> {
+    ) -> Result<NoisyHistogram, EncodeError> {
         let noise = self.noise(counts.len(), epsilon)?;
         let mechanism = Mechanism::DiscreteLaplaceHistogram;
         self.ledger.enter(self.column, purpose, mechanism, (epsilon, 0.0));
-        Ok(Noisy {
+        Ok(NoisyHistogram {
             counts: noisy(counts, &noise),
             epsilon,
         })
@@ -118,11 +118,11 @@ impl<'a> Release<'a> {
         let kept = kept
             .into_iter()
             .map(|place| (place, counts[place] as f64 + noise[place]));
-        let nulls = Noisy {
+        let nulls = NoisyHistogram {
             counts: vec![nulls as f64 + noise[counts.len()]],
             epsilon,
         };
-        Ok((kept.collect(), nulls.stands_out(0)))
+        Ok((kept.collect(), nulls.is_above_noise(0)))
     }
 
     /// Whether a column has nulls, when its values are public: the whole share goes to this.
@@ -130,6 +130,6 @@ impl<'a> Release<'a> {
         let purpose = "values that are public";
         self.ledger
             .enter(self.column, purpose, Mechanism::PublicDomain, (0.0, 0.0));
-        Ok(self.histogram("nulls", &[nulls], self.epsilon)?.stands_out(0))
+        Ok(self.histogram("nulls", &[nulls], self.epsilon)?.is_above_noise(0))
     }
 }

@@ -6,27 +6,27 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::encode::protection::{ColumnProtection, Support};
+use crate::encode::protection::{ColumnProtection, SubjectCount};
 use crate::encode::values::decimal::{Decimal, LOWEST, power_of_ten};
 
 /// Frequent values of a part of a table that are kept.
-const MOST_FREQUENT: usize = 2_000;
+const MAX_FREQUENT: usize = 2_000;
 /// Fewest rows of a frequent value in a part.
-const FEWEST_ROWS: u64 = 2;
+const MIN_ROWS: u64 = 2;
 /// Cells that are kept: a bin holds some twenty of them.
-const MOST_CELLS: usize = 4_000;
+const MAX_CELLS: usize = 4_000;
 /// Frequent values of a bin that are kept.
-const MOST_OF_BIN: usize = 10;
+const MAX_OF_BIN: usize = 10;
 /// Least share of its bin that a frequent value has.
-const LEAST_SHARE: f64 = 0.01;
+const MIN_SHARE: f64 = 0.01;
 /// Shares are stored as multiples of this part.
 const SHARES: f64 = 1e4;
 
 /// What a part of a table says.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct WithinPartial {
+pub(crate) struct PartialBinDistributions {
     /// Values that occur more than once with who holds them, rising.
-    frequent: Vec<(f64, Support)>,
+    frequent: Vec<(f64, SubjectCount)>,
     /// The other values between neighbouring quantiles, rising.
     cells: Vec<Cell>,
 }
@@ -41,10 +41,10 @@ struct Cell {
 
 /// Who holds values by the power of ten of their last digit.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Places(Vec<(i32, Support)>);
+struct Places(Vec<(i32, SubjectCount)>);
 
 impl Places {
-    fn add(&mut self, place: i32, holders: &Support) {
+    fn add(&mut self, place: i32, holders: &SubjectCount) {
         match self.0.iter_mut().find(|(p, _)| *p == place) {
             Some((_, all)) => *all += holders,
             None => self.0.push((place, holders.clone())),
@@ -67,10 +67,10 @@ fn place_of(value: f64) -> i32 {
     Decimal::for_digits(value).exponent
 }
 
-impl WithinPartial {
+impl PartialBinDistributions {
     /// Counts runs of equal values, rising; `quantiles` are in any order, the least not above the least value.
     pub(crate) fn of_runs<'a>(
-        runs: impl Iterator<Item = (f64, &'a Support)>,
+        runs: impl Iterator<Item = (f64, &'a SubjectCount)>,
         mut quantiles: Vec<f64>,
     ) -> Self {
         quantiles.sort_unstable_by(f64::total_cmp);
@@ -84,7 +84,7 @@ impl WithinPartial {
             cells: quantiles.into_iter().map(cell).collect(),
         };
         for (value, holders) in runs {
-            if holders.rows() >= FEWEST_ROWS {
+            if holders.rows() >= MIN_ROWS {
                 partial.frequent.push((value, holders.clone()));
             } else {
                 partial.count(value, holders);
@@ -95,7 +95,7 @@ impl WithinPartial {
         partial
     }
 
-    /// Takes in the rows that follow.
+    /// Merges the rows that follow.
     pub(crate) fn merge(&mut self, later: Self) {
         self.frequent.extend(later.frequent);
         self.frequent.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -109,7 +109,7 @@ impl WithinPartial {
         self.cells.extend(later.cells);
         self.cells.sort_by(|a, b| a.from.total_cmp(&b.from));
         self.keep_most_frequent();
-        while self.cells.len() > MOST_CELLS {
+        while self.cells.len() > MAX_CELLS {
             let mut halved: Vec<Cell> = Vec::with_capacity(self.cells.len() / 2 + 1);
             for (at, cell) in self.cells.drain(..).enumerate() {
                 match halved.last_mut() {
@@ -122,19 +122,19 @@ impl WithinPartial {
     }
 
     fn keep_most_frequent(&mut self) {
-        if self.frequent.len() <= MOST_FREQUENT {
+        if self.frequent.len() <= MAX_FREQUENT {
             return;
         }
         self.frequent
             .sort_by(|a, b| b.1.rows().cmp(&a.1.rows()).then(a.0.total_cmp(&b.0)));
-        for (value, holders) in self.frequent.split_off(MOST_FREQUENT) {
+        for (value, holders) in self.frequent.split_off(MAX_FREQUENT) {
             self.count(value, &holders);
         }
         self.frequent.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
 
     /// Counts a value among the others.
-    fn count(&mut self, value: f64, holders: &Support) {
+    fn count(&mut self, value: f64, holders: &SubjectCount) {
         let after = self.cells.partition_point(|cell| cell.from <= value);
         let places = match self.cells.get_mut(after.saturating_sub(1)) {
             Some(cell) => &mut cell.places,
@@ -150,7 +150,7 @@ impl WithinPartial {
 
 /// What is known of the values inside each bin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct WithinBins {
+pub struct BinDistributions {
     /// By bin: frequent values with their shares of the bin's rows, rising.
     pub frequent_values: Vec<Vec<(f64, f64)>>,
     /// By bin: powers of ten of the last digit of the other values with their shares, rising.
@@ -164,18 +164,18 @@ type Shared<T> = (T, f64);
 #[derive(Default)]
 struct Counts {
     places: Places,
-    frequent: Vec<(f64, Support)>,
+    frequent: Vec<(f64, SubjectCount)>,
 }
 
-impl WithinBins {
-    /// Puts parts together. A frequent value or a last place is kept only when as many subjects have it as a category needs.
+impl BinDistributions {
+    /// Merges parts. A frequent value or a last place is kept only when as many subjects have it as a category needs.
     pub(crate) fn of<'a>(
-        partials: impl Iterator<Item = &'a WithinPartial>,
+        partials: impl Iterator<Item = &'a PartialBinDistributions>,
         bins: &[f64],
         protection: &ColumnProtection,
     ) -> Self {
         let mut counts: Vec<Counts> = bins[1..].iter().map(|_| Counts::default()).collect();
-        let mut merged = WithinPartial::default();
+        let mut merged = PartialBinDistributions::default();
         partials
             .filter(|_| bins.len() > 1)
             .for_each(|partial| merged.merge(partial.clone()));
@@ -191,7 +191,7 @@ impl WithinBins {
             counts[bin_of(value)].frequent.push((value, holders));
         }
         let ends = (bins[0], bins[bins.len() - 1]);
-        let threshold = protection.of_part("within").rare_threshold().max(FEWEST_ROWS);
+        let threshold = protection.of_part("within").rare_threshold().max(MIN_ROWS);
         let finished = counts.into_iter().map(|counts| counts.finish(ends, threshold));
         let (frequent_values, last_places) = finished.unzip();
         Self {
@@ -261,8 +261,9 @@ impl Counts {
             .retain(|(value, _)| *value > least && *value < greatest);
         let frequent_rows: u64 = self.frequent.iter().map(|(_, holders)| holders.rows()).sum();
         let total = (frequent_rows + self.places.rows()) as f64;
-        let is_kept =
-            |holders: &Support| holders.count() >= threshold && holders.rows() as f64 >= LEAST_SHARE * total;
+        let is_kept = |holders: &SubjectCount| {
+            holders.count() >= threshold && holders.rows() as f64 >= MIN_SHARE * total
+        };
         self.frequent.sort_by(|(a, m), (b, n)| {
             let by_rows = is_kept(n).cmp(&is_kept(m)).then(n.rows().cmp(&m.rows()));
             by_rows.then(a.total_cmp(b))
@@ -272,7 +273,7 @@ impl Counts {
             .iter()
             .take_while(|(_, holders)| is_kept(holders))
             .count();
-        for (value, holders) in self.frequent.split_off(kept.min(MOST_OF_BIN)) {
+        for (value, holders) in self.frequent.split_off(kept.min(MAX_OF_BIN)) {
             self.places.add(place_of(value), &holders);
         }
         self.frequent.sort_by(|a, b| a.0.total_cmp(&b.0));

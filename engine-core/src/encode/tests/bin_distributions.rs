@@ -23,7 +23,7 @@ fn native(column: &Owned, protection: Protection, subjects: Option<&[u32]>) -> T
 /// Encodes a column and decodes it at random positions.
 fn redrawn(column: &Owned, stats: &TableStats) -> Vec<f64> {
     let codes = encode(&column.table(), stats, 1, 0).unwrap();
-    let positions = Positions::Random {
+    let positions = BinOffsets::Random {
         seed: 5,
         first_row: 0,
     };
