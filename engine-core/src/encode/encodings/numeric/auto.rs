@@ -9,7 +9,7 @@ use super::partial::NumericPartial;
 use super::private::{Range, are_nearly_all, categories};
 use super::summary::{MAX_DIGITS, Summary};
 use crate::encode::encodings::column::EncodingStats;
-use crate::encode::encodings::encoding::{ColumnKind, Counting, Coverage, Reason};
+use crate::encode::encodings::encoding::{ColumnKind, Counting, Coverage, PublicFacts, Reason};
 use crate::encode::protection::{ColumnMechanism, ColumnProtection};
 use crate::encode::{EncodeError, EncodingType};
 
@@ -49,16 +49,19 @@ impl NumericEncoding for Auto {
         }
     }
 
-    /// A third of the share each goes to the values, to range (with nulls) and to decimals.
+    /// A third of the share each goes to the values, to range (with nulls) and to decimals. With public values there is nothing to choose.
     fn reduce_private(
         partials: &[&NumericPartial],
-        rows: f64,
+        public: PublicFacts<'_>,
         mechanism: &mut ColumnMechanism<'_>,
     ) -> Result<EncodingStats, EncodeError> {
+        if public.domain.is_some() {
+            return Discrete::reduce_private(partials, public, mechanism);
+        }
         let share = mechanism.epsilon / 3.0;
         let (numbers, has_nan) = categories(partials, share, mechanism)?;
         let range = Range::release(partials, share, mechanism)?;
-        if are_nearly_all(&numbers, range.present(rows), range.magnitudes.deviation()) {
+        if are_nearly_all(&numbers, range.present(public.rows), range.magnitudes.deviation()) {
             let numbers = numbers.into_iter().map(|(number, _)| number).collect();
             return Ok(DiscreteStats::of_public(numbers, has_nan).into());
         }

@@ -14,7 +14,7 @@ use super::summary::{Summary, warn_of_small_numbers};
 use crate::encode::encodings::column::{
     ColumnEncoding, DecodeSite, Decoded, EncodeSite, EncodingStats, WrittenDigits,
 };
-use crate::encode::encodings::encoding::{Coverage, read_stats};
+use crate::encode::encodings::encoding::{Coverage, PublicFacts, read_stats};
 use crate::encode::encodings::tokens::{Cardinalities, Codes, code_of, number_tokens};
 use crate::encode::protection::{ColumnMechanism, ColumnProtection};
 use crate::encode::values::decimal::power_of_ten;
@@ -53,7 +53,7 @@ impl NumericEncoding for Binned {
     /// Half of the share goes to the range (with nulls), half to the decimals.
     fn reduce_private(
         partials: &[&NumericPartial],
-        _rows: f64,
+        _public: PublicFacts<'_>,
         mechanism: &mut ColumnMechanism<'_>,
     ) -> Result<EncodingStats, EncodeError> {
         let range = Range::release(partials, mechanism.epsilon / 2.0, mechanism)?;

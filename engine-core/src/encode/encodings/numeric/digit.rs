@@ -12,7 +12,7 @@ use super::summary::{Summary, is_beyond_digits, warn_of_small_numbers};
 use crate::encode::encodings::column::{
     ColumnEncoding, DecodeSite, Decoded, EncodeSite, EncodingStats, WrittenDigits,
 };
-use crate::encode::encodings::encoding::{Coverage, read_stats};
+use crate::encode::encodings::encoding::{Coverage, PublicFacts, read_stats};
 use crate::encode::encodings::null_fill::NullFill;
 use crate::encode::encodings::tokens::Cardinalities;
 use crate::encode::protection::{ColumnMechanism, ColumnProtection};
@@ -57,7 +57,7 @@ impl NumericEncoding for Digit {
     /// Half of the share goes to the range (with nulls), half to the decimals.
     fn reduce_private(
         partials: &[&NumericPartial],
-        _rows: f64,
+        _public: PublicFacts<'_>,
         mechanism: &mut ColumnMechanism<'_>,
     ) -> Result<EncodingStats, EncodeError> {
         let range = Range::release(partials, mechanism.epsilon / 2.0, mechanism)?;

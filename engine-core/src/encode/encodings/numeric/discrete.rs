@@ -6,12 +6,12 @@ use serde_json::Value;
 use super::decoded::{finish, fits_int};
 use super::encoding::NumericEncoding;
 use super::partial::NumericPartial;
-use super::private::categories;
+use super::private::{categories, domain};
 use super::summary::{Summary, category, last_place};
 use crate::encode::encodings::column::{
     ColumnEncoding, DecodeSite, Decoded, EncodeSite, EncodingStats, WrittenDigits,
 };
-use crate::encode::encodings::encoding::{Counting, Coverage, read_stats};
+use crate::encode::encodings::encoding::{Counting, Coverage, PublicFacts, read_stats};
 use crate::encode::encodings::tokens::{Cardinalities, Codes, check_codes, code_of, number_tokens};
 use crate::encode::protection::{ColumnMechanism, ColumnProtection};
 use crate::encode::values::numbers::{Number, Numbers};
@@ -47,14 +47,19 @@ impl NumericEncoding for Discrete {
         DiscreteStats::new(numbers, summary.has_nan, place).into()
     }
 
-    /// The whole share goes to the values.
+    /// The whole share goes to the values, or to whether there are nulls where the values are public.
     fn reduce_private(
         partials: &[&NumericPartial],
-        _rows: f64,
+        public: PublicFacts<'_>,
         mechanism: &mut ColumnMechanism<'_>,
     ) -> Result<EncodingStats, EncodeError> {
-        let (numbers, has_nan) = categories(partials, mechanism.epsilon, mechanism)?;
-        let numbers = numbers.into_iter().map(|(number, _)| number).collect();
+        let (numbers, has_nan) = match public.domain {
+            Some(values) => domain(values, partials, mechanism)?,
+            None => {
+                let (numbers, has_nan) = categories(partials, mechanism.epsilon, mechanism)?;
+                (numbers.into_iter().map(|(number, _)| number).collect(), has_nan)
+            }
+        };
         Ok(DiscreteStats::of_public(numbers, has_nan).into())
     }
 

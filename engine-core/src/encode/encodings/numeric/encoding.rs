@@ -2,9 +2,7 @@
 
 use serde_json::Value;
 
-use super::discrete::DiscreteStats;
 use super::partial::{NumericPartial, Wanted, count};
-use super::private::domain;
 use super::summary::Summary;
 use crate::encode::encodings::column::EncodingStats;
 use crate::encode::encodings::encoding::{
@@ -40,10 +38,10 @@ pub(crate) trait NumericEncoding: Sync + 'static {
         protection: &ColumnProtection,
     ) -> EncodingStats;
 
-    /// The statistics of a column whose numbers are not public; `rows` is the noisy number of rows.
+    /// The statistics under a privacy budget.
     fn reduce_private(
         partials: &[&NumericPartial],
-        rows: f64,
+        public: PublicFacts<'_>,
         mechanism: &mut ColumnMechanism<'_>,
     ) -> Result<EncodingStats, EncodeError>;
 
@@ -116,13 +114,7 @@ impl<T: NumericEncoding> Encoding for T {
         mechanism: &mut ColumnMechanism<'_>,
     ) -> Result<EncodingStats, EncodeError> {
         check_read(self, mechanism.column(), partials)?;
-        match public.domain {
-            Some(values) => {
-                let (numbers, has_nan) = domain(values, partials, mechanism)?;
-                Ok(DiscreteStats::of_public(numbers, has_nan).into())
-            }
-            None => T::reduce_private(partials, public.rows, mechanism),
-        }
+        T::reduce_private(partials, public, mechanism)
     }
 
     fn read(&self, keys: Value) -> Option<serde_json::Result<EncodingStats>> {
