@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use engine_core::argn::{Model, ModelError};
-use engine_core::encode::{EncodeError, BinOffsets, TableStats, decode};
+use engine_core::encode::{BinOffsets, EncodeError, TableStats, decode};
 use engine_core::schema::{CodeColumn, CodeTable, DecodedValues};
 use engine_core::train::ProgressMessage;
 use serde::{Deserialize, Serialize};
