@@ -566,3 +566,16 @@ fn a_model_without_columns_can_be_trained() {
     assert_eq!(memory.best, Some(Vec::new()));
     assert_eq!(report.best_val_loss, Some(0.0));
 }
+
+#[test]
+fn states_hold_the_kind_of_order_as_a_boolean() {
+    let model = pair_model();
+    for (order, any) in [(ColumnOrderKind::Any, true), (ColumnOrderKind::Fixed, false)] {
+        let mut training = pair_training(&model, 1, 0.0);
+        training.programs = model.clone().with_order(order).train_programs(12).unwrap();
+        let state = run(&training, Start::Fresh).0.state.unwrap();
+        let counters = serde_json::to_value(&state.counters).unwrap();
+        assert_eq!(counters["flexible"], any);
+        assert_eq!(state.counters.order, order);
+    }
+}
