@@ -1,23 +1,26 @@
-//! How many rows a second are drawn from the folded census model, and what does folding cost?
+//! How many rows a second are drawn from the folded census model, and what do folding and loading cost?
 
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine_benches::{
-    CENSUS, Data, OpCase, criterion, model, numbers, numbers_mut, random_numbers, sized, words_mut,
+    CENSUS, Data, OpCase, backends, criterion, model, numbers, random_numbers, sized, words_mut,
 };
 use engine_core::argn::{Model, ModelSize};
+use engine_core::backend::Backend;
+use engine_core::generate::LoadedModel;
 use engine_core::ir::ops::sampling::{
-    Contribution, FoldTables, FoldedModel, OrderedSample, Reports, SampleInputs, SamplingRules, rules,
+    Contribution, FoldedModel, OrderedSample, Reports, SampleInputs, SamplingRules, rules,
 };
-use engine_core::ir::{Folded, fold_inference};
+use engine_core::ir::{Folded, fold, initialise};
 
 const SIZES: [ModelSize; 3] = [ModelSize::Small, ModelSize::Medium, ModelSize::Large];
 
 fn folded(size: ModelSize) -> Folded {
     let model = model(size, &CENSUS);
     let order: Vec<usize> = (0..CENSUS.len()).collect();
-    fold_inference(&model.forward().expect("a forward pass"), &order).expect("a folded model")
+    let params = initialise(model.layout(), 1);
+    fold(&model.fold_source(), &params, &order, None).expect("a folded model")
 }
 
 fn ordered_sample(c: &mut Criterion) {
@@ -109,41 +112,38 @@ fn contribute(
     }
 }
 
-fn fold_tables(c: &mut Criterion) {
+fn folding(c: &mut Criterion) {
+    let order: Vec<usize> = (0..CENSUS.len()).collect();
     for size in SIZES {
         let model = model(size, &CENSUS);
+        let (source, params) = (model.fold_source(), initialise(model.layout(), 1));
         let folded = folded(size);
-        let op = folded.prepare.nodes()[0].op.as_any().downcast_ref::<FoldTables>();
-        let FoldTables {
-            source,
-            model: layout,
-            ..
-        } = op.expect("folding begins with its tables").clone();
-        let mut case = OpCase::new("fold_tables", format!("{size:?}"), 1);
-        let op = FoldTables {
-            params: case.arena("params", model.layout(), (-0.5, 0.5)),
-            folded: case.numbers("folded", vec![0.0; layout.len]),
-            source,
-            model: Arc::clone(&layout),
-        };
-        case.bench(
-            c,
-            op.clone(),
-            &[],
-            Throughput::Elements(layout.len as u64),
-            |data| {
-                let params: Vec<f64> = numbers(&data.resources[0])
-                    .iter()
-                    .map(|p| f64::from(*p))
-                    .collect();
-                let elements = numbers_mut(&mut data.resources[1])
-                    .iter_mut()
-                    .zip(op.evaluate(&params));
-                elements.for_each(|(to, from)| *to = from as f32);
-            },
-        );
+        let mut group = c.benchmark_group("folding");
+        group.throughput(Throughput::Elements(folded.arena.len() as u64));
+        group.bench_function(format!("{size:?}"), |b| {
+            b.iter(|| fold(&source, &params, &order, None).expect("a folded model"));
+        });
     }
 }
 
-criterion_group!(name = benches; config = criterion(); targets = ordered_sample, fold_tables);
+/// From parameters to a model that draws, on each device.
+fn loading(c: &mut Criterion) {
+    for (device, backend) in backends() {
+        let backend: Arc<dyn Backend> = backend.into();
+        for columns in sized(&[15, 80, 300][..], &[15]) {
+            let cardinalities: Vec<usize> = CENSUS.iter().copied().cycle().take(*columns).collect();
+            let model = model(ModelSize::Medium, &cardinalities);
+            let params = initialise(model.layout(), 1);
+            let mut group = c.benchmark_group("loading");
+            group.throughput(Throughput::Elements(params.len() as u64));
+            group.bench_function(format!("{columns} columns, {device}"), |b| {
+                b.iter(|| {
+                    LoadedModel::new(Arc::clone(&backend), &model, &params, true).expect("a loaded model")
+                });
+            });
+        }
+    }
+}
+
+criterion_group!(name = benches; config = criterion(); targets = ordered_sample, folding, loading);
 criterion_main!(benches);

@@ -18,7 +18,7 @@ use criterion::Criterion;
 
 use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits};
 use engine_core::backend::{Backend, BackendError, Buffer, Executable, HostData, Run};
-use engine_core::ir::{Program, ResourceKind, SampleSpec, fold_inference, initialise, sample_program};
+use engine_core::ir::{Program, ResourceKind, SampleSpec, fold, initialise, sample_program};
 use engine_core::random::{Purpose, Stream};
 use engine_core::schema::{CodeColumn, CodeTable, SubColumnName};
 use engine_cpu::{CpuBackend, CpuOptions};
@@ -191,21 +191,14 @@ pub fn sampler(
     rows: usize,
 ) -> Result<Sampler, Box<dyn std::error::Error>> {
     let order: Vec<usize> = (0..model.columns().len()).collect();
-    let folded = fold_inference(&model.forward()?, &order)?;
-    let mut params = backend.upload(HostData::F32(initialise(model.layout(), 1)))?;
-    let mut arena = backend.upload(HostData::F32(vec![0.0; folded.model.len]))?;
-    let mut prepare = backend.compile(&folded.prepare, 1)?;
-    let mut resources: Vec<&mut dyn Buffer> = Vec::new();
-    let (mut params, mut places) = (Some(params.as_mut()), Some(arena.as_mut()));
-    for resource in folded.prepare.resources() {
-        let bound = if resource.name == "folded" {
-            &mut places
-        } else {
-            &mut params
-        };
-        resources.push(bound.take().ok_or("a resource twice")?);
-    }
-    prepare.run(&Run::evaluate(1), &mut resources, &[])?;
+    let params = initialise(model.layout(), 1);
+    let folded = fold(
+        &model.fold_source(),
+        &params,
+        &order,
+        backend.device().buffer_limit(),
+    )?;
+    let arena = backend.upload(HostData::F32(folded.arena))?;
     let spec = SampleSpec {
         draws: folded.model.sub_columns_of(&order),
         ..SampleSpec::default()

@@ -45,6 +45,7 @@ pub use engine_core::encode::{
     StatsBudget,
 };
 pub use engine_core::generate::{GenerateError, Level};
+pub use engine_core::ir::FoldError;
 pub use engine_core::privacy::{LedgerEntry, Mechanism, Neighbours, PrivacyLedger};
 pub use engine_core::train::{Progress, ProgressMessage, StopReason, TrainError, TrainReport};
 pub use error::EngineError;

@@ -5,7 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use engine_api::data::DataError;
-use engine_api::{EncodeError, EngineError, GenerateError, QuestionError, TrainError};
+use engine_api::{EncodeError, EngineError, FoldError, GenerateError, QuestionError, TrainError};
 
 use crate::screen::Screen;
 
@@ -96,7 +96,9 @@ fn status(error: &EngineError) -> ExitStatus {
         E::Train(TrainError::State(_) | TrainError::ParameterCount { .. }) => ExitStatus::Workspace,
         E::Train(TrainError::Limit { .. }) => ExitStatus::Arguments,
         E::Generate(GenerateError::ParameterCount { .. }) => ExitStatus::Workspace,
-        E::Generate(GenerateError::Backend(_)) => ExitStatus::Failed,
+        E::Generate(GenerateError::Backend(_) | GenerateError::Fold(FoldError::TooLarge { .. })) => {
+            ExitStatus::Failed
+        }
         E::Generate(_) => ExitStatus::Arguments,
         E::Question(error) => status_of_question(error),
         E::UnknownDevice { .. }

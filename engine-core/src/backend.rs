@@ -133,6 +133,15 @@ pub struct DeviceInfo {
     pub parallelism: usize,
     /// Memory in bytes, where known.
     pub memory: Option<u64>,
+    /// Bytes of the largest buffer that kernels can use, where there is a limit beside memory.
+    pub largest_buffer: Option<u64>,
+}
+
+impl DeviceInfo {
+    /// Bytes that one buffer may have: those of the largest buffer, and not more than the memory; `None` where neither is known.
+    pub fn buffer_limit(&self) -> Option<u64> {
+        self.largest_buffer.into_iter().chain(self.memory).min()
+    }
 }
 
 /// A device that compiles and runs programs.

@@ -32,6 +32,7 @@ impl Backend for ReferenceBackend {
             device: "double precision, plain loops".to_owned(),
             parallelism: 1,
             memory: None,
+            largest_buffer: None,
         }
     }
 

@@ -97,11 +97,6 @@ impl Resident {
             None => Err(mismatch("", name, "a buffer", "nothing")),
         }
     }
-
-    /// Gives a buffer back to the device.
-    pub(crate) fn drop_buffer(&mut self, name: &str) {
-        self.buffers.retain(|(n, _)| *n != name);
-    }
 }
 
 fn mismatch(program: &str, binding: &str, expected: &str, got: &str) -> BackendError {

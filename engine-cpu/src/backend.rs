@@ -103,6 +103,7 @@ impl Backend for CpuBackend {
             device,
             parallelism: threads,
             memory: None,
+            largest_buffer: None,
         }
     }
 

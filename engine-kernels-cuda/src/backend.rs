@@ -12,6 +12,9 @@ use crate::error::CudaError;
 use crate::executable::CudaExecutable;
 use crate::options::CudaOptions;
 
+/// Bytes of the largest buffer of numbers: kernels count its elements in 32 bits.
+pub const LARGEST_BUFFER: u64 = 4 << 32;
+
 /// Runs programs on an NVIDIA GPU.
 #[derive(Debug, Clone)]
 pub struct CudaBackend {
@@ -92,6 +95,7 @@ impl Backend for CudaBackend {
             device: self.info.name.clone(),
             parallelism: self.info.multiprocessors as usize,
             memory: Some(self.info.memory),
+            largest_buffer: Some(LARGEST_BUFFER),
         }
     }
 

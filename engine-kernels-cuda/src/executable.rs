@@ -159,20 +159,16 @@ impl CudaExecutable {
         let inputs = self.bind(run, share, buffers, inputs)?;
         let values = self.values(&inputs);
         self.begin(run, share)?;
-        if self.stages.iter().any(|s| s.kernel.on_host().is_some()) {
-            self.run_nodes(run, &values, buffers)?;
-        } else {
-            let resources: Vec<&CudaBuffer> = buffers.iter().map(|b| &**b).collect();
-            self.make_rings(share, &resources)?;
-            let bindings = Bindings::new(share, &resources, &inputs, &self.rings);
-            let cx = Context {
-                run,
-                share,
-                values: &values,
-                resources: &resources,
-            };
-            self.run_launches(&cx, bindings)?;
-        }
+        let resources: Vec<&CudaBuffer> = buffers.iter().map(|b| &**b).collect();
+        self.make_rings(share, &resources)?;
+        let bindings = Bindings::new(share, &resources, &inputs, &self.rings);
+        let cx = Context {
+            run,
+            share,
+            values: &values,
+            resources: &resources,
+        };
+        self.run_launches(&cx, bindings)?;
         let own = Run {
             rows: share.rows,
             ..*run

@@ -27,7 +27,7 @@ mod streaming;
 mod table;
 mod values;
 
-pub use backend::{CudaBackend, LaunchTime};
+pub use backend::{CudaBackend, LARGEST_BUFFER, LaunchTime};
 pub use error::CudaError;
 pub use kernels::KERNELS;
 pub use options::CudaOptions;

@@ -192,36 +192,4 @@ impl CudaExecutable {
         }
         Ok(())
     }
-
-    /// Runs one node after another where the host computes some of them.
-    pub(crate) fn run_nodes(
-        &mut self,
-        run: &Run,
-        values: &[DevicePtr],
-        buffers: &mut [&mut CudaBuffer],
-    ) -> Result<(), BackendError> {
-        let share = Share::whole(run.rows);
-        for _ in 0..run.steps {
-            for at in 0..self.stages.len() {
-                if let Some(op) = self.stages[at].kernel.on_host() {
-                    self.queue.synchronize()?;
-                    op.run(buffers)?;
-                    continue;
-                }
-                let resources: Vec<&CudaBuffer> = buffers.iter().map(|b| &**b).collect();
-                let cx = Context {
-                    run,
-                    share,
-                    values,
-                    resources: &resources,
-                };
-                let launches = self.launches(&cx, at..at + 1);
-                submit(self.queue.as_mut(), 0, &launches.0)?;
-            }
-            let mut launches = Launches::default();
-            next_step(self.steps.address(), &mut launches);
-            submit(self.queue.as_mut(), 0, &launches.0)?;
-        }
-        Ok(())
-    }
 }

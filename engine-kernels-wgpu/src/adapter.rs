@@ -111,6 +111,7 @@ impl AdapterDescription {
             // One queue takes all work; more threads would not make it faster.
             parallelism: 1,
             memory: None,
+            largest_buffer: Some(self.largest_buffer),
         }
     }
 

@@ -6,7 +6,7 @@ use bytemuck::Pod;
 use engine_core::backend::BackendError;
 use engine_core::ir::ops::batch::GatherRows;
 use engine_core::ir::ops::optimizer::AdamW;
-use engine_core::ir::ops::sampling::{Cell, FoldTables};
+use engine_core::ir::ops::sampling::Cell;
 use engine_core::ir::{Groups, MemoryPlan, Node, Program, ResourceId, ResourceKind, Rows, Slot, ValueId};
 
 use crate::error::NAME;
@@ -45,8 +45,6 @@ pub(crate) enum Work {
     },
     /// A kernel that prepares what others read of a resource, launched when the host has replaced its contents.
     Prepare { dispatch: Dispatch, resource: usize },
-    /// Folds a model on the host: once in the life of a model.
-    Fold(FoldTables),
 }
 
 /// Where codes come from that are looked up in tables.

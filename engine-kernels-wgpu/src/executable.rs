@@ -5,7 +5,6 @@ use std::sync::Arc;
 use engine_core::backend::{BackendError, Buffer, Executable, HostData, Run};
 use engine_core::ir::ops::batch::GatherRows;
 use engine_core::ir::ops::optimizer::AdamW;
-use engine_core::ir::ops::sampling::FoldTables;
 use engine_core::ir::{DType, MemoryPlan, Program, ResourceKind};
 use engine_core::schema::CodeTable;
 
@@ -251,7 +250,7 @@ impl WgpuExecutable {
             Work::Dispatch(dispatch) | Work::Gather { dispatch, .. } | Work::Prepare { dispatch, .. } => {
                 self.group(dispatch, &buffers)
             }
-            Work::Copy { .. } | Work::Fold(_) => None,
+            Work::Copy { .. } => None,
         };
         let groups = self.work.iter().map(group).collect();
         self.bound = Bound {
@@ -313,7 +312,7 @@ impl WgpuExecutable {
         run: &Run,
         index: u32,
         resources: &[&WgpuBuffer],
-    ) -> Result<(), BackendError> {
+    ) {
         for (work, group) in self.work.iter().zip(&self.bound.groups) {
             match (work, group) {
                 (Work::Dispatch(dispatch) | Work::Gather { dispatch, .. }, Some(group)) => {
@@ -346,14 +345,9 @@ impl WgpuExecutable {
                         self.launch(recorder, dispatch, group, run, index);
                     }
                 }
-                (Work::Fold(op), _) => {
-                    recorder.submit();
-                    fold(op, resources)?;
-                }
                 (Work::Dispatch(_) | Work::Prepare { .. }, None) => {}
             }
         }
-        Ok(())
     }
 
     pub(crate) fn launch(
@@ -386,18 +380,6 @@ impl WgpuExecutable {
         }
         self.gpu.fill(to, bytemuck::cast_slice(&codes));
     }
-}
-
-/// Folds a model on the host.
-fn fold(op: &FoldTables, resources: &[&WgpuBuffer]) -> Result<(), BackendError> {
-    let params = resources[op.params.index()].numbers()?;
-    let params: Vec<f64> = params.into_iter().map(f64::from).collect();
-    let folded: Vec<f32> = op.evaluate(&params).into_iter().map(|v| v as f32).collect();
-    let to = resources[op.folded.index()];
-    if let Contents::Numbers(len) = &to.contents {
-        to.fill_numbers(&folded[..folded.len().min(*len)]);
-    }
-    Ok(())
 }
 
 fn out_of_range(sub_column: usize, code: u32, cardinality: usize) -> BackendError {
@@ -460,7 +442,7 @@ impl Executable for WgpuExecutable {
         let mut recorder = Recorder::new(&gpu);
         self.copy_inputs(&mut recorder, run, &values);
         for index in 0..run.steps {
-            self.record_step(&mut recorder, run, index, &bound)?;
+            self.record_step(&mut recorder, run, index, &bound);
             if index % STEPS_PER_SUBMISSION == STEPS_PER_SUBMISSION - 1 {
                 recorder.submit();
             }

@@ -51,6 +51,7 @@ pub(super) fn devices() -> Vec<DeviceInfo> {
         backend: "cuda",
         parallelism: device.multiprocessors as usize,
         memory: Some(device.memory),
+        largest_buffer: Some(engine_kernels_cuda::LARGEST_BUFFER),
         device: device.name,
     };
     found.into_iter().map(info).collect()

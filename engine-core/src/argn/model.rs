@@ -7,8 +7,7 @@ use thiserror::Error;
 
 use super::flat::FlatModel;
 use super::sizes::{ModelSize, ModelUnits, SizeError};
-use crate::ir::ops::sampling::FoldSource;
-use crate::ir::{BuildError, GradError, ParamLayout, ParamView, Program};
+use crate::ir::{BuildError, FoldSource, GradError, ParamLayout, ParamView, Program};
 use crate::schema::{CodeTable, ColumnOrderKind, SubColumnName};
 use crate::train::{TrainData, TrainPrograms};
 
@@ -49,7 +48,7 @@ pub trait Model: fmt::Debug + Send + Sync {
     /// [`ModelError::SubColumns`] and [`ModelError::CodeOutOfRange`] when the table does not fit the model.
     fn train_data(&self, table: &'static str, codes: &Arc<CodeTable>) -> Result<TrainData, ModelError>;
 
-    /// The layers that are folded for generation.
+    /// The layers that are folded for generation ([`crate::ir::fold`]).
     fn fold_source(&self) -> FoldSource;
 }
 

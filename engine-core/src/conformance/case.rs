@@ -322,15 +322,6 @@ impl Case {
         Ok(comparison)
     }
 
-    /// What the reference leaves in a resource, in single precision; empty when it holds codes.
-    pub(super) fn reference_numbers(&self, resource: usize) -> Result<Vec<f32>, InterpretError> {
-        let mut resources = reference_buffers(&self.resources);
-        let inputs = tensors(&self.program, &self.run, &self.inputs);
-        Interpreter::new(&self.program).run(&self.run, &mut resources, &inputs)?;
-        let numbers = resources[resource].data().unwrap_or_default();
-        Ok(numbers.iter().map(|x| *x as f32).collect())
-    }
-
     fn check_output(
         &self,
         name: &str,

@@ -50,6 +50,7 @@ impl Backend for OracleBackend {
             device: "interpreter in f64".to_owned(),
             parallelism: 1,
             memory: None,
+            largest_buffer: None,
         }
     }
 

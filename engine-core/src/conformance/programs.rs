@@ -11,7 +11,7 @@ use crate::argn::Model as _;
 use crate::backend::{HostData, Run};
 use crate::ir::ops::sampling::{OrderedSample, Reports};
 use crate::ir::{
-    Folded, LossWeight, Program, ResourceKind, SampleSpec, differentiate, fold_inference, sample_program,
+    Folded, LossWeight, Program, ResourceKind, SampleSpec, differentiate, fold, sample_program,
 };
 use crate::privacy::clip;
 use crate::schema::ColumnOrderKind;
@@ -165,28 +165,22 @@ impl ModelData {
         Ok(())
     }
 
-    /// Folds the model, and draws from what the reference folded.
+    /// Draws from the folded model.
     fn push_generation(&self, dice: &mut Dice, cases: &mut Vec<Case>) -> Result<(), CaseError> {
         let order = self.model.order(dice);
-        let forward = self.model.flat.forward()?;
-        let Folded { model, prepare } = fold_inference(&forward, &order)?;
+        let Folded { model, arena } = fold(&self.model.flat.fold_source(), &self.params, &order, None)?;
         let spec = SampleSpec {
             draws: model.sub_columns_of(&order),
             reports: Reports::all(model.sub_columns.len()),
             ..SampleSpec::default()
         };
         let sample = sample_program(&model, spec)?;
-        let mut fold = self.case("fold", prepare, rows(1), "a random column order");
-        fold.resources[1] = HostData::F32(vec![0.0; model.len]);
-        let folded = fold.reference_numbers(1)?;
-        cases.push(fold);
-
         let op = sample.nodes()[0].op.as_any().downcast_ref::<OrderedSample>();
         let Some(op) = op.cloned() else {
             return Ok(());
         };
         let mut draw = self.case("sample", sample, rows(100), "a random column order");
-        draw.resources[0] = HostData::F32(folded);
+        draw.resources[0] = HostData::F32(arena);
         draw.rule = Rule::Draws(op);
         cases.push(draw);
         Ok(())

@@ -8,7 +8,7 @@ use super::{Cells, GenerateError};
 use crate::argn::Model;
 use crate::backend::{Backend, BackendError, Buffer, HostData, Run};
 use crate::ir::ops::sampling::{Cell, FoldedModel, Reports, SampleInputs, SamplingRules};
-use crate::ir::{FoldError, Folded, ParamView, fold_inference, sample_program};
+use crate::ir::{FoldError, Folded, ParamView, fold, sample_program};
 use crate::resident::{Compiled, Resident};
 use crate::schema::{CodeColumn, CodeTable};
 
@@ -86,19 +86,15 @@ impl LoadedModel {
         if expected != got {
             return Err(GenerateError::ParameterCount { expected, got });
         }
-        let Folded {
-            model: folded,
-            prepare,
-        } = fold_inference(&model.forward()?, layout)?;
+        let device = backend.device();
+        let folded = fold(&model.fold_source(), params, layout, device.buffer_limit())?;
+        let Folded { model: folded, arena } = folded;
+        let copied = folded.len <= COPIED_ARENA && device.parallelism > 1;
+        let kept = copied.then(|| arena.clone());
         let mut resident = Resident::default();
-        resident.upload(backend.as_ref(), "params", HostData::F32(params.to_vec()))?;
-        resident.upload(backend.as_ref(), "folded", HostData::F32(vec![0.0; folded.len]))?;
-        Compiled::new(backend.as_ref(), &prepare, 1)?.run(&Run::evaluate(1), &mut resident, &[])?;
-        resident.drop_buffer("params");
-        let copied = folded.len <= COPIED_ARENA && backend.device().parallelism > 1;
-        let arena = copied.then(|| resident.numbers("folded")).transpose()?;
+        resident.upload(backend.as_ref(), "folded", HostData::F32(arena))?;
         let to_come = if copied {
-            backend.device().parallelism - 1
+            device.parallelism - 1
         } else {
             0
         };
@@ -113,7 +109,7 @@ impl LoadedModel {
             backend,
             folded,
             flexible,
-            arena,
+            arena: kept,
             workers: Mutex::new(Workers {
                 idle: vec![worker],
                 to_come,

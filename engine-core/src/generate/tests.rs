@@ -11,7 +11,10 @@ use crate::encode::{
 use crate::fixtures::{mixed_model, model, pair_model, random_params, random_table};
 use crate::ir::ops::sampling::{Cell, Contribution, FixedProbability, Reports, SampleInputs, SamplingRules};
 use crate::ir::ops::softmax::Softmax;
-use crate::ir::{Builder, Folded, Interpreter, RefBuffer, SampleSpec, Tensor, fold_within, sample_program};
+use crate::ir::ops::sampling::FoldedModel;
+use crate::ir::{
+    Builder, FoldError, Interpreter, RefBuffer, SampleSpec, Tensor, fold, fold_tables, lay_out, sample_program,
+};
 use crate::reference::ReferenceBackend;
 use crate::schema::CodeTable;
 
@@ -49,21 +52,15 @@ fn forward_probs(model: &FlatModel, params: &[f32], table: &CodeTable, order: &[
 }
 
 /// Probabilities of the folded model with all codes given at their turn.
-fn folded_probs(folded: &Folded, params: &[f32], table: &CodeTable, order: &[usize]) -> Tensor {
-    let mut resources = [
-        RefBuffer::numbers(as_f64(params)),
-        RefBuffer::zeros(folded.model.len),
-    ];
-    Interpreter::new(&folded.prepare)
-        .run(&Run::evaluate(1), &mut resources, &[])
-        .unwrap();
+fn folded_probs(folded: &Arc<FoldedModel>, arena: Vec<f64>, table: &CodeTable, order: &[usize]) -> Tensor {
+    let mut resources = [RefBuffer::numbers(arena)];
     let given = [Tensor::from_data(
         table.rows(),
         table.columns().len(),
         codes_of(table),
     )];
     let spec = SampleSpec {
-        draws: folded.model.sub_columns_of(order),
+        draws: folded.sub_columns_of(order),
         inputs: SampleInputs {
             cells: true,
             uniforms: false,
@@ -71,10 +68,10 @@ fn folded_probs(folded: &Folded, params: &[f32], table: &CodeTable, order: &[usi
         reports: Reports::all(table.columns().len()),
         ..SampleSpec::default()
     };
-    let program = sample_program(&folded.model, spec).unwrap();
+    let program = sample_program(folded, spec).unwrap();
     let mut interpreter = Interpreter::new(&program);
     let run = Run::evaluate(table.rows() as u32);
-    interpreter.run(&run, &mut resources[1..], &given).unwrap();
+    interpreter.run(&run, &mut resources, &given).unwrap();
     assert_eq!(
         interpreter.output("codes").unwrap().data,
         given[0].data,
@@ -84,7 +81,7 @@ fn folded_probs(folded: &Folded, params: &[f32], table: &CodeTable, order: &[usi
         interpreter.output("probs").unwrap(),
         interpreter.output("log_probs").unwrap(),
     );
-    let cards = &folded.model.cardinalities;
+    let cards = &folded.cardinalities;
     for row in 0..table.rows() {
         for s in 0..cards.len() {
             let p = probs.at(row, cards.offset(s) + table.get(row, s) as usize);
@@ -98,13 +95,19 @@ fn folded_probs(folded: &Folded, params: &[f32], table: &CodeTable, order: &[usi
     probs.clone()
 }
 
-fn check_fold(model: &FlatModel, seed: u64, (layout, order): (&[usize], &[usize]), budget: usize) -> Folded {
+fn check_fold(
+    model: &FlatModel,
+    seed: u64,
+    (layout, order): (&[usize], &[usize]),
+    budget: usize,
+) -> Arc<FoldedModel> {
     let params = random_params(model.layout().len(), seed);
     let table = random_table(model, 11, seed);
-    let forward = model.forward().unwrap();
-    let folded = fold_within(&forward, layout, budget).unwrap();
+    let source = model.fold_source();
+    let folded = Arc::new(lay_out(&source, layout, budget).unwrap());
+    let arena = fold_tables(&source, &folded, &as_f64(&params), |x| x).unwrap();
     let want = forward_probs(model, &params, &table, order);
-    let got = folded_probs(&folded, &params, &table, order);
+    let got = folded_probs(&folded, arena, &table, order);
     assert_eq!(got.data.len(), want.data.len());
     for (i, (got, want)) in got.data.iter().zip(&want.data).enumerate() {
         // Sampling works in single precision; two double precision sums round to neighbours at most.
@@ -128,13 +131,13 @@ fn a_folded_model_has_the_probabilities_of_the_forward_pass() {
             let full = check_fold(&model, seed, (&order, &order), usize::MAX);
             let factored = check_fold(&model, seed, (&order, &order), 0);
             let is_table = |c: &Contribution| matches!(c, Contribution::Table { .. });
-            let subs = |folded: &Folded| folded.model.sub_columns.clone();
+            let subs = |folded: &FoldedModel| folded.sub_columns.clone();
             assert!(subs(&full).iter().all(|d| is_table(&d.contribution)));
             let tables = subs(&factored)
                 .iter()
                 .filter(|d| is_table(&d.contribution))
                 .count();
-            let draws = factored.model.sub_columns.len();
+            let draws = factored.sub_columns.len();
             assert!(
                 0 < tables && tables < draws,
                 "{tables} of {draws} draws have a full table"
@@ -161,6 +164,36 @@ fn folding_holds_for_one_column_and_for_no_compressors() {
     for order in [[0, 1], [1, 0]] {
         check_fold(&two_layers, 5, (&order, &order), 0);
         check_fold(&two_layers, 6, (&[0, 1], &order), usize::MAX);
+    }
+}
+
+#[test]
+fn tables_that_do_not_fit_are_refused_with_their_bytes() {
+    let model = mixed_model();
+    let params = random_params(model.layout().len(), 8);
+    let fold = |allowed| fold(&model.fold_source(), &params, &[0, 1, 2, 3], allowed);
+    let whole = fold(None).unwrap();
+    let needed = 4 * whole.arena.len() as u64;
+    assert_eq!(fold(Some(needed)).unwrap().arena, whole.arena);
+    let allowed = needed - 1;
+    assert_eq!(fold(Some(allowed)).unwrap_err(), FoldError::TooLarge { needed, allowed });
+}
+
+#[test]
+fn folding_needs_the_parameters_of_the_model_and_each_column_once() {
+    let model = mixed_model();
+    let params = random_params(model.layout().len(), 8);
+    let (source, needed) = (model.fold_source(), params.len());
+    let got = needed - 1;
+    assert_eq!(
+        fold(&source, &params[..got], &[0, 1, 2, 3], None).unwrap_err(),
+        FoldError::Parameters { needed, got }
+    );
+    for order in [&[0, 1, 2][..], &[0, 1, 2, 2], &[0, 1, 2, 4]] {
+        assert_eq!(
+            fold(&source, &params, order, None).unwrap_err(),
+            FoldError::Order { columns: 4 }
+        );
     }
 }
 

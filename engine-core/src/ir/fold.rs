@@ -1,48 +1,71 @@
-//! The rewrite from the forward program to folded inference, so that every backend has it.
+//! Folding: in evaluation everything up to the relu is linear in one-hot codes, so embedding times weight is a table. The tables of a
+//! model are computed once, on the host; programs that draw ([`super::sample_program`]) read them.
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use thiserror::Error;
 
-use super::op::Op;
-use super::ops::activation::Relu;
-use super::ops::embedding::Embedding;
-use super::ops::linear::{GroupedLinear, OrderedLinear};
-use super::ops::sampling::{
-    FoldSource, FoldTables, FoldedModel, OrderedSample, Reports, SampleInputs, SamplingRules,
-};
-use super::program::{BuildError, Builder, Node, Program, ResourceKind, ValueId};
-use super::shape::{Groups, Shape};
+use super::ops::linear::{Layer, LinearGroups, OrderedSpec};
+use super::ops::sampling::{Contribution, FoldedModel, FoldedSubColumn};
+use super::params::ParamView;
+use super::program::BuildError;
 
 /// Full tables are made up to this many elements (64 MiB in single precision); larger models use factored ones.
 const TABLE_BUDGET: usize = 16 << 20;
 
-/// A model rewritten for generation in any column order.
+/// The layers of a flat model, as a model offers them to be folded.
 #[derive(Debug, Clone)]
-pub struct Folded {
-    /// Layout of the folded arena.
-    pub model: Arc<FoldedModel>,
-    /// Fills the folded arena from the parameters; runs once. Resources: the parameters, `folded`.
-    pub prepare: Program,
+pub struct FoldSource {
+    /// Embedding of each sub-column.
+    pub tables: Arc<[ParamView]>,
+    /// Column compressors, if any.
+    pub compressors: Option<LinearGroups>,
+    /// First regressor layers; their dropout plays no part.
+    pub ordered: OrderedSpec,
+    /// Second regressor layers, if any.
+    pub second: Option<LinearGroups>,
+    /// Predictors.
+    pub heads: LinearGroups,
 }
 
-/// Why a program cannot be folded.
+/// A model made ready for generation in any column order.
+#[derive(Debug, Clone)]
+pub struct Folded {
+    /// Layout of the arena.
+    pub model: Arc<FoldedModel>,
+    /// The folded arena `f32[model.len]`: the resource `folded` of programs that draw.
+    pub arena: Vec<f32>,
+}
+
+/// Why a model cannot be folded or drawn from.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FoldError {
-    /// The program is not the forward pass of a flat model.
-    #[error("program {program:?} cannot be folded: {expected} expected before its logits")]
-    Pattern {
-        /// The program.
-        program: String,
-        /// What was expected.
-        expected: &'static str,
-    },
     /// The column order is not a permutation of the model's columns.
     #[error("the column order does not match: it must name each of the {columns} columns once")]
     Order {
         /// Number of columns.
         columns: usize,
+    },
+    /// The parameters end before those of the model.
+    #[error("the model reads {needed} parameters, {got} were given; the weights belong to another model")]
+    Parameters {
+        /// Parameters that the layers read, by the end of the last.
+        needed: usize,
+        /// Parameters given.
+        got: usize,
+    },
+    /// The tables do not fit into one buffer of the device.
+    #[error(
+        "the model's tables for generation take {needed} bytes, a buffer of the device {allowed} at most; generate on another \
+         device, or train a smaller model"
+    )]
+    TooLarge {
+        /// Bytes of the tables.
+        needed: u64,
+        /// Bytes of the largest buffer.
+        allowed: u64,
     },
     /// A sub-column cannot be drawn where the order of the draws has it.
     #[error(
@@ -52,182 +75,266 @@ pub enum FoldError {
         /// Its index.
         sub_column: usize,
     },
-    /// The rewritten program does not fit together.
+    /// The program that draws does not fit together.
     #[error(transparent)]
     Build(#[from] BuildError),
 }
 
-/// Rewrites the forward program of a flat model (result `logits`, no dropout) into folded inference. It serves every order of the
-/// columns; the one that is given (each column once) is the fastest.
+/// Folds a model with the given parameters. The result serves every order of the columns; the one that is given (each column once)
+/// is the fastest. Sums are in double precision, each in one order whatever the number of threads. `allowed` is the number of bytes
+/// that the tables may take, where there is a limit ([`crate::backend::DeviceInfo::buffer_limit`]); it is checked before anything is
+/// computed.
 ///
 /// # Errors
-/// [`FoldError`] when the program is no such forward pass or the order is no permutation.
-pub fn fold_inference(forward: &Program, order: &[usize]) -> Result<Folded, FoldError> {
-    fold_within(forward, order, TABLE_BUDGET)
+/// [`FoldError::Order`] when the order is no permutation, [`FoldError::Parameters`] when there are too few parameters,
+/// [`FoldError::TooLarge`] when the tables are larger than `allowed`.
+pub fn fold(
+    source: &FoldSource,
+    params: &[f32],
+    order: &[usize],
+    allowed: Option<u64>,
+) -> Result<Folded, FoldError> {
+    let model = lay_out(source, order, TABLE_BUDGET)?;
+    let (needed, allowed) = (model.bytes(), allowed.unwrap_or(u64::MAX));
+    if needed > allowed {
+        return Err(FoldError::TooLarge { needed, allowed });
+    }
+    let params: Vec<f64> = params.iter().map(|p| f64::from(*p)).collect();
+    let arena = fold_tables(source, &model, &params, |x| x as f32)?;
+    Ok(Folded {
+        model: Arc::new(model),
+        arena,
+    })
 }
 
-/// [`fold_inference`] with full tables of at most `table_budget` elements together.
-pub(crate) fn fold_within(
-    forward: &Program,
+/// The layout of a folded model with full tables of at most `table_budget` elements together.
+pub(crate) fn lay_out(
+    source: &FoldSource,
     order: &[usize],
     table_budget: usize,
-) -> Result<Folded, FoldError> {
-    let source = find_source(forward)?;
+) -> Result<FoldedModel, FoldError> {
     let columns = source.ordered.columns.len();
     let mut sorted = order.to_vec();
     sorted.sort_unstable();
     if sorted != (0..columns).collect::<Vec<_>>() {
         return Err(FoldError::Order { columns });
     }
-    let model = Arc::new(FoldedModel::new(&source, order, table_budget));
-    let prepare = prepare_program(forward, source, &model)?;
-    Ok(Folded { model, prepare })
+    Ok(FoldedModel::new(source, order, table_budget))
 }
 
-fn prepare_program(
-    forward: &Program,
-    source: FoldSource,
-    model: &Arc<FoldedModel>,
-) -> Result<Program, FoldError> {
-    let mut builder = Builder::new("fold");
-    let arena = forward
-        .resources()
-        .iter()
-        .find(|r| matches!(r.kind, ResourceKind::Arena(_)));
-    let arena = arena.ok_or_else(|| pattern(forward, "an arena of parameters"))?;
-    let params = builder.resource(&arena.name, arena.kind.clone())?;
-    let folded = builder.resource("folded", ResourceKind::Numbers)?;
-    builder.push(
-        Arc::new(FoldTables {
-            params,
-            folded,
-            source,
-            model: Arc::clone(model),
-        }),
-        &[],
-    )?;
-    Ok(builder.finish())
-}
-
-/// What a program draws, by which rules, and what it tells of it.
-#[derive(Debug, Clone, Default)]
-pub struct SampleSpec {
-    /// Sub-columns in the order of the draws; siblings ascending.
-    pub draws: Vec<usize>,
-    /// Rules of the draw.
-    pub rules: SamplingRules,
-    /// Optional inputs, `cells` and `uniforms`.
-    pub inputs: SampleInputs,
-    /// Optional results, `probs`, `weights` and `log_probs`.
-    pub reports: Reports,
-}
-
-/// The program that draws rows of a folded model. Resource: `folded`. Results: `codes` and what is asked for.
+/// The folded arena of a model: start values, tables, predictors; each element is rounded by `round` once it is complete.
 ///
-/// # Errors
-/// [`FoldError::Draws`] when a sub-column that is drawn or reported does not exist, is drawn twice or before an earlier sibling.
-pub fn sample_program(model: &Arc<FoldedModel>, spec: SampleSpec) -> Result<Program, FoldError> {
-    check_draws(model, &spec.draws)?;
-    check_reports(model, &spec.reports)?;
-    let mut builder = Builder::new("sample");
-    let folded = builder.resource("folded", ResourceKind::Numbers)?;
-    let sub_columns = model.cardinalities.len();
-    let mut values = Vec::new();
-    if spec.inputs.cells {
-        values.push(builder.input("cells", Shape::codes(sub_columns))?);
+/// With `W = W2 W1`, `b = W2 b1 + b2` (or W1, b1 when there is one layer), E the embedding, A and a the compressor of the
+/// column: `start_j = b_j`, table of s for another column's regressor j: `W_j[:, column of s] (A[:, s] E_s[v]) + W_j[:, column] a`
+/// (the constant with the column's last sub-column), for a later sibling: `W_j[:, sibling s] E_s[v]`.
+pub(crate) fn fold_tables<T: Copy + Default + Send>(
+    source: &FoldSource,
+    model: &FoldedModel,
+    params: &[f64],
+    round: impl Fn(f64) -> T + Sync,
+) -> Result<Vec<T>, FoldError> {
+    let (needed, got) = (source.params(), params.len());
+    if needed > got {
+        return Err(FoldError::Parameters { needed, got });
     }
-    if spec.inputs.uniforms {
-        values.push(builder.input("uniforms", Shape::batch(Groups::ones(sub_columns)))?);
-    }
-    let names = spec.reports.names();
-    let op = OrderedSample {
-        folded,
-        model: Arc::clone(model),
-        draws: spec.draws.into(),
-        rules: Arc::new(spec.rules),
-        inputs: spec.inputs,
-        reports: spec.reports,
+    let folding = Folding {
+        source,
+        model,
+        params,
+        joined: (0..source.tables.len())
+            .into_par_iter()
+            .map(|s| source.join(params, s))
+            .collect(),
     };
-    let outputs = builder.push(Arc::new(op), &values)?;
-    for (name, value) in names.into_iter().zip(outputs) {
-        builder.output(name, value)?;
+    let mut arena = vec![T::default(); model.len];
+    for (sub, joined) in model.sub_columns.iter().zip(&folding.joined) {
+        copy(&mut arena[sub.hidden.clone()], &joined.bias, &round);
     }
-    Ok(builder.finish())
+    // The pieces of a sub-column lie together, so that each thread fills its own part of the arena.
+    let mut parts: Vec<(usize, usize)> = (0..model.sub_columns.len())
+        .map(|s| (model.sub_columns[s].start(), s))
+        .collect();
+    parts.sort_unstable();
+    let mut rest = &mut arena[..];
+    let mut filled = Vec::with_capacity(parts.len());
+    for (start, s) in parts.into_iter().rev() {
+        let (before, part) = rest.split_at_mut(start);
+        rest = before;
+        filled.push((s, start, part));
+    }
+    filled
+        .into_par_iter()
+        .for_each(|(s, start, part)| folding.fill(s, start, part, &round));
+    Ok(arena)
 }
 
-fn check_draws(model: &FoldedModel, draws: &[usize]) -> Result<(), FoldError> {
-    let mut drawn = vec![false; model.sub_columns.len()];
-    for s in draws.iter().copied() {
-        let sub = model.sub_columns.get(s).filter(|_| !drawn[s]);
-        let sub = sub.ok_or(FoldError::Draws { sub_column: s })?;
-        let later_sibling =
-            (s + 1..drawn.len()).find(|n| drawn[*n] && model.sub_columns[*n].column == sub.column);
-        if later_sibling.is_some() {
-            return Err(FoldError::Draws { sub_column: s });
+fn copy<T>(to: &mut [T], from: &[f64], round: impl Fn(f64) -> T) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = round(*from);
+    }
+}
+
+/// Weight rows of a folded regressor: `[outputs, inputs]` and bias, after joining its one or two layers.
+struct Joined {
+    weight: Vec<f64>,
+    inputs: usize,
+    bias: Vec<f64>,
+}
+
+impl FoldSource {
+    /// Parameters that the layers read, by the end of the last.
+    fn params(&self) -> usize {
+        let layers = [self.compressors.as_ref(), self.second.as_ref(), Some(&self.heads)];
+        let layers = layers.into_iter().flatten().flat_map(|g| g.layers.iter());
+        let layers = layers.flatten().chain(self.ordered.layers.iter());
+        let views = layers.flat_map(|l| [l.weight, l.bias]);
+        let views = views.chain(self.tables.iter().copied());
+        views.map(|view| view.range().end).max().unwrap_or(0)
+    }
+
+    fn join(&self, params: &[f64], s: usize) -> Joined {
+        let Layer { weight, bias } = self.ordered.layers[s];
+        let (w1, b1) = (&params[weight.range()], &params[bias.range()]);
+        let Some(second) = self.second.as_ref().and_then(|g| g.layers[s]) else {
+            return Joined {
+                weight: w1.to_vec(),
+                inputs: weight.columns,
+                bias: b1.to_vec(),
+            };
+        };
+        let w2 = &params[second.weight.range()];
+        let mut joined = vec![0.0; second.weight.rows * weight.columns];
+        let mut constant = params[second.bias.range()].to_vec();
+        for n in 0..second.weight.rows {
+            let row = &mut joined[n * weight.columns..(n + 1) * weight.columns];
+            for m in 0..weight.rows {
+                let w = w2[n * weight.rows + m];
+                constant[n] += w * b1[m];
+                add_scaled(row, w, &w1[m * weight.columns..(m + 1) * weight.columns]);
+            }
         }
-        drawn[s] = true;
-    }
-    Ok(())
-}
-
-fn check_reports(model: &FoldedModel, reports: &Reports) -> Result<(), FoldError> {
-    let mut reported = reports.probs.iter().chain(&reports.weights);
-    match reported.find(|s| **s >= model.sub_columns.len()) {
-        Some(s) => Err(FoldError::Draws { sub_column: *s }),
-        None => Ok(()),
+        Joined {
+            weight: joined,
+            inputs: weight.columns,
+            bias: constant,
+        }
     }
 }
 
-fn pattern(program: &Program, expected: &'static str) -> FoldError {
-    FoldError::Pattern {
-        program: program.name().to_owned(),
-        expected,
+/// `to += scale * from`
+fn add_scaled(to: &mut [f64], scale: f64, from: &[f64]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to += scale * from;
     }
 }
 
-fn producer(program: &Program, value: ValueId) -> Option<&Node> {
-    program.nodes().iter().find(|n| n.outputs.contains(&value))
+/// A model while it is folded.
+struct Folding<'a> {
+    source: &'a FoldSource,
+    model: &'a FoldedModel,
+    params: &'a [f64],
+    /// The joined layers of each regressor.
+    joined: Vec<Joined>,
 }
 
-fn made_by<T: Op>(program: &Program, value: ValueId) -> Option<(&T, &Node)> {
-    let node = producer(program, value)?;
-    node.op.as_any().downcast_ref::<T>().map(|op| (op, node))
-}
+impl Folding<'_> {
+    /// Fills the part of the arena that belongs to sub-column `s`; it begins at element `start`.
+    fn fill<T>(&self, s: usize, start: usize, part: &mut [T], round: &impl Fn(f64) -> T) {
+        let sub = &self.model.sub_columns[s];
+        if let Some(Layer { weight, bias }) = self.source.heads.layers[s] {
+            copy(&mut part[sub.head_weight - start..], &self.params[weight.range()], round);
+            copy(&mut part[sub.head_bias - start..], &self.params[bias.range()], round);
+        }
+        let linear = self.linear(s);
+        let embedding = &self.params[self.source.tables[s].range()];
+        match sub.contribution {
+            Contribution::Factored {
+                embedding: at,
+                offset,
+                ..
+            } => {
+                copy(&mut part[at - start..], embedding, round);
+                copy(&mut part[offset - start..], &linear, round);
+            }
+            Contribution::Table { offset } => {
+                self.fill_table(sub, &linear, embedding, &mut part[offset - start..], round);
+            }
+        }
+    }
 
-/// Walks back from the logits: predictors, relu, one or two regressor layers, compressors, embeddings.
-fn find_source(program: &Program) -> Result<FoldSource, FoldError> {
-    let fail = |expected| pattern(program, expected);
-    let logits = program
-        .output("logits")
-        .ok_or_else(|| fail("a result \"logits\""))?;
-    let (heads, node) = made_by::<GroupedLinear>(program, logits).ok_or_else(|| fail("predictors"))?;
-    let (_, node) = made_by::<Relu>(program, node.inputs[0]).ok_or_else(|| fail("a relu"))?;
-    let mut hidden = node.inputs[0];
-    let mut second = None;
-    if let Some((layer, node)) = made_by::<GroupedLinear>(program, hidden) {
-        second = Some(layer.groups.clone());
-        hidden = node.inputs[0];
+    /// Each row of the table: the linear map of its embedding.
+    fn fill_table<T>(
+        &self,
+        sub: &FoldedSubColumn,
+        linear: &[f64],
+        embedding: &[f64],
+        table: &mut [T],
+        round: &impl Fn(f64) -> T,
+    ) {
+        let hidden = self.model.hidden;
+        if hidden == 0 {
+            return;
+        }
+        let width = linear.len() / hidden - 1;
+        let mut row = vec![0.0; hidden];
+        for (v, to) in table.chunks_mut(hidden).take(sub.cardinality).enumerate() {
+            row.copy_from_slice(&linear[width * hidden..]);
+            for (e, weights) in embedding[v * width..].iter().zip(linear.chunks(hidden).take(width)) {
+                add_scaled(&mut row, *e, weights);
+            }
+            copy(to, &row, round);
+        }
     }
-    let (ordered, node) =
-        made_by::<OrderedLinear>(program, hidden).ok_or_else(|| fail("ordered regressors"))?;
-    if ordered.spec.dropout.is_some() {
-        return Err(fail("a forward pass without dropout"));
+
+    /// The linear map from the embedding of a sub-column to all hidden units `[embedding width + 1, hidden units]`; the last row
+    /// holds constants.
+    fn linear(&self, s: usize) -> Vec<f64> {
+        let (sub, width) = (&self.model.sub_columns[s], self.source.tables[s].columns);
+        let mut linear = vec![0.0; (width + 1) * self.model.hidden];
+        for next in 0..self.joined.len() {
+            // A sub-column sees all other columns and its earlier siblings.
+            if self.model.sub_columns[next].column != sub.column || next > s {
+                self.add_linear_map(s, next, &mut linear);
+            }
+        }
+        linear
     }
-    let mut columns = node.inputs[0];
-    let mut compressors = None;
-    if let Some((layer, node)) = made_by::<GroupedLinear>(program, columns) {
-        compressors = Some(layer.groups.clone());
-        columns = node.inputs[0];
+
+    /// Adds the map from the embedding of sub-column `s` to the hidden units of `next`; row `k` of `linear` belongs to
+    /// embedding feature k, the last row holds constants.
+    fn add_linear_map(&self, s: usize, next: usize, linear: &mut [f64]) {
+        let OrderedSpec {
+            columns,
+            sub_columns,
+            column_of,
+            ..
+        } = &self.source.ordered;
+        let (c, width) = (column_of[s], self.source.tables[s].columns);
+        let (regressor, hidden) = (&self.joined[next], self.model.hidden);
+        let to = self.model.sub_columns[next].hidden.start;
+        let first = self.source.ordered.first_sibling(s);
+        let within = sub_columns.offset(s) - sub_columns.offset(first);
+        let compressor = self.source.compressors.as_ref().and_then(|g| g.layers[c]);
+        let is_last = s + 1 == column_of.len() || column_of[s + 1] != c;
+        for n in 0..regressor.bias.len() {
+            let row = &regressor.weight[n * regressor.inputs..(n + 1) * regressor.inputs];
+            let mut add = |k: usize, w: f64| linear[k * hidden + to + n] += w;
+            if column_of[next] == c {
+                (0..width).for_each(|k| add(k, row[columns.total() + within + k]));
+                continue;
+            }
+            let block = &row[columns.range(c)];
+            let Some(Layer { weight, bias }) = compressor else {
+                (0..width).for_each(|k| add(k, block[within + k]));
+                continue;
+            };
+            for (m, w) in block.iter().enumerate() {
+                let a = &self.params[weight.offset + m * weight.columns + within..][..width];
+                (0..width).for_each(|k| add(k, w * a[k]));
+                if is_last {
+                    add(width, w * self.params[bias.offset + m]);
+                }
+            }
+        }
     }
-    let (embedding, _) = made_by::<Embedding>(program, columns).ok_or_else(|| fail("embeddings"))?;
-    if columns != node.inputs[1] {
-        return Err(fail("one embedding for columns and sub-columns"));
-    }
-    Ok(FoldSource {
-        tables: Arc::clone(&embedding.tables),
-        compressors,
-        ordered: ordered.spec.clone(),
-        second,
-        heads: heads.groups.clone(),
-    })
 }

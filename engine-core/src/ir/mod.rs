@@ -14,18 +14,19 @@ pub mod ops;
 mod params;
 mod plan;
 mod program;
+mod sample;
 mod shape;
 mod tensor;
 
 pub use autodiff::{GradError, Gradient, LossWeight, differentiate};
-#[cfg(test)]
-pub(crate) use fold::fold_within;
-pub use fold::{FoldError, Folded, SampleSpec, fold_inference, sample_program};
+pub use fold::{FoldError, FoldSource, Folded, fold};
+pub(crate) use fold::{fold_tables, lay_out};
 pub use initialise::initialise;
 pub use interpret::{InterpretError, Interpreter, RefBuffer, Reference};
 pub use op::{Access, Clipping, Op, ShapeError};
 pub use params::{Initialisation, Param, ParamLayout, ParamLayoutBuilder, ParamView};
 pub use plan::{MemoryPlan, Slot};
 pub use program::{BuildError, Builder, Input, Node, Program, Resource, ResourceId, ResourceKind, ValueId};
+pub use sample::{SampleSpec, sample_program};
 pub use shape::{DType, Groups, Rows, Shape};
 pub use tensor::Tensor;

@@ -107,17 +107,6 @@ pub(crate) trait CudaKernel: Send + fmt::Debug {
     fn sums(&self) -> Option<ResourceId> {
         None
     }
-
-    /// An op that the host computes instead, between launches.
-    fn on_host(&self) -> Option<&dyn HostOp> {
-        None
-    }
-}
-
-/// An op that runs on the host, over buffers that it reads and writes.
-pub(crate) trait HostOp {
-    /// Computes the op.
-    fn run(&self, resources: &mut [&mut CudaBuffer]) -> Result<(), BackendError>;
 }
 
 /// Where it stands what each column sees in the column order of the step.

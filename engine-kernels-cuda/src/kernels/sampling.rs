@@ -3,11 +3,10 @@
 use std::ops::Range;
 
 use bytemuck::{Pod, Zeroable};
-use engine_core::backend::{BackendError, Buffer, HostData};
-use engine_core::ir::ops::sampling::{Contribution, FoldTables, OrderedSample, SamplingRules};
-use engine_core::ir::{Groups, Op, ResourceId};
+use engine_core::ir::ops::sampling::{Contribution, OrderedSample, SamplingRules};
+use engine_core::ir::{Groups, Op};
 
-use super::{Bound, CudaKernel, Fusion, HostOp, Launches, Room, as_op, layout};
+use super::{Bound, CudaKernel, Fusion, Launches, Room, as_op, layout};
 use crate::buffer::CudaBuffer;
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
@@ -135,9 +134,6 @@ pub(super) fn make(
     _: &Fusion,
     room: &mut Room<'_>,
 ) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
-    if let Some(op) = as_op::<FoldTables>(op) {
-        return Ok(Some(Box::new(op)));
-    }
     let Some(op) = as_op::<OrderedSample>(op) else {
         return Ok(None);
     };
@@ -344,32 +340,5 @@ impl CudaKernel for Draws {
 
     fn cardinality(&self, sub_column: usize) -> Option<usize> {
         self.op.model.sub_columns.get(sub_column).map(|s| s.cardinality)
-    }
-}
-
-impl CudaKernel for FoldTables {
-    fn launch(&self, _: &Bound<'_>, _: &mut Launches) {}
-
-    fn on_host(&self) -> Option<&dyn HostOp> {
-        Some(self)
-    }
-}
-
-impl HostOp for FoldTables {
-    fn run(&self, resources: &mut [&mut CudaBuffer]) -> Result<(), BackendError> {
-        let params = numbers(resources, self.params)?;
-        let params: Vec<f64> = params.into_iter().map(f64::from).collect();
-        let mut folded = numbers(resources, self.folded)?;
-        for (to, from) in folded.iter_mut().zip(self.evaluate(&params)) {
-            *to = from as f32;
-        }
-        resources[self.folded.index()].write(&HostData::F32(folded))
-    }
-}
-
-fn numbers(resources: &[&mut CudaBuffer], id: ResourceId) -> Result<Vec<f32>, BackendError> {
-    match resources[id.index()].read()? {
-        HostData::F32(values) => Ok(values),
-        _ => unreachable!("bindings were checked: resource {} holds numbers", id.index()),
     }
 }

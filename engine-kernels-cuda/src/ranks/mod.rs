@@ -10,7 +10,7 @@ use std::sync::Arc;
 use engine_core::backend::{Backend, BackendError, Buffer, DeviceInfo, Executable, HostData};
 use engine_core::ir::Program;
 
-use crate::backend::CudaBackend;
+use crate::backend::{CudaBackend, LARGEST_BUFFER};
 use crate::driver::{Driver, NvidiaDriver};
 use crate::error::CudaError;
 use crate::options::CudaOptions;
@@ -84,6 +84,7 @@ impl Backend for CudaRanks {
             parallelism: self.ranks.iter().map(|r| r.info.multiprocessors as usize).sum(),
             // Parameters and tables lie on each of them.
             memory: self.ranks.iter().map(|r| r.info.memory).min(),
+            largest_buffer: Some(LARGEST_BUFFER),
         }
     }
 

@@ -9,8 +9,7 @@ use self::layers::{column_compressors, columns_of, embedding_tables, join_groups
 use super::model::{Model, ModelError, ModelParts};
 use super::sizes::ModelUnits;
 use crate::ir::ops::linear::{LinearGroups, OrderedSpec};
-use crate::ir::ops::sampling::FoldSource;
-use crate::ir::{Groups, ParamLayout, ParamLayoutBuilder, ParamView, Program};
+use crate::ir::{FoldSource, Groups, ParamLayout, ParamLayoutBuilder, ParamView, Program};
 use crate::schema::{CodeTable, ColumnOrderKind, SubColumnName};
 use crate::train::{TrainData, TrainPrograms};
 

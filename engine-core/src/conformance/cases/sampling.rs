@@ -1,4 +1,4 @@
-//! Folding a model, and drawing rows from it.
+//! Drawing rows from folded models.
 
 use std::sync::Arc;
 
@@ -6,12 +6,11 @@ use crate::argn::Model as _;
 use crate::backend::Run;
 use crate::conformance::case::{Case, CaseError, Rule, Setup, rows};
 use crate::conformance::dice::Dice;
-use crate::conformance::models::{Model, small};
+use crate::conformance::models::small;
 use crate::ir::ops::sampling::{
-    Cell, FixedProbability, FoldSource, FoldTables, FoldedModel, Knots, OrderedSample, Parity, Reports,
-    SampleInputs, SamplingRules,
+    Cell, FixedProbability, FoldedModel, Knots, OrderedSample, Parity, Reports, SampleInputs, SamplingRules,
 };
-use crate::ir::{Groups, fold_inference};
+use crate::ir::{Groups, fold_tables, lay_out};
 
 /// Elements of the largest full table: all tables full, or all that can be factored.
 const BUDGETS: [usize; 2] = [usize::MAX, 0];
@@ -22,54 +21,26 @@ pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
     for model in small()? {
         for budget in BUDGETS {
             let layout = model.order(dice);
-            let source = source(&model, &layout)?;
-            let folded = Arc::new(FoldedModel::new(&source, &layout, budget));
+            let source = model.flat.fold_source();
+            let folded = Arc::new(lay_out(&source, &layout, budget)?);
+            let params: Vec<f64> = model.params(dice.seed).into_iter().map(f64::from).collect();
             let label = format!(
                 "{}, {} tables, seed {}",
                 model.label,
                 if budget == 0 { "factored" } else { "full" },
                 dice.seed
             );
-            let fold = fold_case(&model, source, &folded, label.clone(), dice.seed)?;
             let draws = Draws {
                 folded: &folded,
                 layout: folded.sub_columns_of(&layout),
                 other: folded.sub_columns_of(&model.order(dice)),
-                arena: fold.reference_numbers(1)?,
+                arena: fold_tables(&source, &folded, &params, |x| x as f32)?,
                 label,
             };
-            cases.push(fold);
             draws.push_cases(dice, &mut cases)?;
         }
     }
     Ok(cases)
-}
-
-/// The layers of a model as folding finds them.
-fn source(model: &Model, order: &[usize]) -> Result<FoldSource, CaseError> {
-    let forward = model.flat.forward()?;
-    let folded = fold_inference(&forward, order)?;
-    let node = &folded.prepare.nodes()[0];
-    let tables = node.op.as_any().downcast_ref::<FoldTables>();
-    let tables = tables.unwrap_or_else(|| unreachable!("folding begins with its tables"));
-    Ok(tables.source.clone())
-}
-
-fn fold_case(
-    model: &Model,
-    source: FoldSource,
-    folded: &Arc<FoldedModel>,
-    label: String,
-    seed: u64,
-) -> Result<Case, CaseError> {
-    let mut setup = Setup::new("fold_tables");
-    let op = FoldTables {
-        params: setup.arena("params", model.flat.layout(), model.params(seed))?,
-        folded: setup.numbers("folded", vec![0.5; folded.len])?,
-        source,
-        model: Arc::clone(folded),
-    };
-    Ok(setup.finish(op, &[], rows(1), label)?)
 }
 
 /// A folded model to draw from.

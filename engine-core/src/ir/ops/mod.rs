@@ -42,6 +42,5 @@ pub const OP_NAMES: &[&str] = &[
     "record_sum",
     "clip_factor",
     "adamw",
-    "fold_tables",
     "ordered_sample",
 ];

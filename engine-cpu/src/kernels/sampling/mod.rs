@@ -1,4 +1,4 @@
-//! Folding and ancestral sampling: one task draws all sub-columns of a block of rows without leaving its scratch memory.
+//! Ancestral sampling: one task draws all sub-columns of a block of rows without leaving its scratch memory.
 
 mod rules;
 mod seen;
@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use engine_core::backend::BackendError;
 use engine_core::ir::Op;
-use engine_core::ir::ops::sampling::{Cell, FoldTables, OrderedSample};
+use engine_core::ir::ops::sampling::{Cell, OrderedSample};
 use engine_core::random::Stream;
 
 use super::embedding::CodeCheck;
@@ -23,22 +23,7 @@ use crate::scratch::ScratchSize;
 use crate::shared::Shared;
 
 pub(super) fn make(op: &dyn Op) -> Option<Box<dyn CpuKernel>> {
-    if let Some(op) = as_op::<FoldTables>(op) {
-        return Some(Box::new(op));
-    }
     as_op::<OrderedSample>(op).map(|op| Box::new(op) as Box<dyn CpuKernel>)
-}
-
-impl CpuKernel for FoldTables {
-    fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
-        let params: Vec<f64> = cx.arena(self.params).iter().map(|p| f64::from(*p)).collect();
-        let mut folded = cx.take_arena(self.folded);
-        for (to, from) in folded.iter_mut().zip(self.evaluate(&params)) {
-            *to = from as f32;
-        }
-        cx.put_arena(self.folded, folded);
-        Ok(())
-    }
 }
 
 /// Where the uniform numbers of a block come from.

@@ -1,11 +1,11 @@
-//! Folding, and ancestral sampling.
+//! Ancestral sampling.
 
 mod parts;
 mod plan;
 
 use engine_core::backend::BackendError;
 use engine_core::ir::Node;
-use engine_core::ir::ops::sampling::{FoldTables, FoldedSubColumn, OrderedSample};
+use engine_core::ir::ops::sampling::{FoldedSubColumn, OrderedSample};
 
 use super::op_of;
 use crate::compiler::{Compiler, Work};
@@ -21,14 +21,10 @@ const SCRATCH_BYTES: u64 = 32 << 20;
 const GROUP_ROWS: usize = 4;
 
 pub(super) fn make(node: &Node, cx: &mut Compiler<'_>) -> Result<bool, BackendError> {
-    if let Some(op) = op_of::<FoldTables>(node) {
-        cx.work.push(Work::Fold(op.clone()));
-    } else if let Some(op) = op_of::<OrderedSample>(node) {
-        ordered_sample(op, node, cx)?;
-    } else {
-        return Ok(false);
+    match op_of::<OrderedSample>(node) {
+        Some(op) => ordered_sample(op, node, cx).map(|()| true),
+        None => Ok(false),
     }
-    Ok(true)
 }
 
 /// Words of scratch memory of a row: hidden units, probabilities, weights.

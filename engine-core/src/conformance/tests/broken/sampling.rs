@@ -1,9 +1,9 @@
-//! Broken folding and sampling.
+//! Broken sampling.
 
 use std::sync::Arc;
 
 use super::{Act, Results, assert_caught, keep, known, losing, map, with_resource};
-use crate::ir::ops::sampling::{Cell, Contribution, FoldTables, OrderedSample, SampleInputs, SamplingRules};
+use crate::ir::ops::sampling::{Cell, Contribution, OrderedSample, SampleInputs, SamplingRules};
 use crate::ir::{Op, Reference};
 
 /// The op under other rules.
@@ -13,73 +13,6 @@ fn ruled(op: &dyn Op, cx: &mut Reference<'_>, change: impl Fn(&mut SamplingRules
     change(&mut rules);
     op.rules = Arc::new(rules);
     op.reference(cx)
-}
-
-/// Bias of the first layers of the folded model.
-fn first_bias(op: &FoldTables, i: usize) -> bool {
-    op.source
-        .ordered
-        .layers
-        .iter()
-        .any(|l| l.bias.range().contains(&i))
-}
-
-#[test]
-fn folding() {
-    let broken: [(&'static str, &str, Act); 5] = [
-        (
-            "fold_tables",
-            "the bias of the first layer forgotten",
-            |op, cx| {
-                let fold = known::<FoldTables>(op);
-                with_resource(op, cx, |i, x| if first_bias(fold, i) { 0.0 } else { x })
-            },
-        ),
-        ("fold_tables", "the bias of compressors forgotten", |op, cx| {
-            let fold = known::<FoldTables>(op);
-            with_resource(op, cx, |i, x| {
-                let groups = fold.source.compressors.iter();
-                let mut biases = groups
-                    .flat_map(|g| g.layers_present())
-                    .map(|(_, l)| l.bias.range());
-                if biases.any(|bias| bias.contains(&i)) {
-                    0.0
-                } else {
-                    x
-                }
-            })
-        }),
-        ("fold_tables", "the second layer forgotten in biases", |op, cx| {
-            let fold = known::<FoldTables>(op);
-            with_resource(op, cx, |i, x| {
-                let groups = fold.source.second.iter();
-                let mut biases = groups
-                    .flat_map(|g| g.layers_present())
-                    .map(|(_, l)| l.bias.range());
-                if biases.any(|bias| bias.contains(&i)) {
-                    0.0
-                } else {
-                    x
-                }
-            })
-        }),
-        ("fold_tables", "the last element forgotten", |op, cx| {
-            let fold = known::<FoldTables>(op);
-            let last = fold.model.len - 1;
-            let before = cx.numbers(fold.folded)?[last];
-            let results = op.reference(cx)?;
-            cx.set(fold.folded, last, before, 0.0);
-            Ok(results)
-        }),
-        ("fold_tables", "a parameter changed on the way", |op, cx| {
-            let params = known::<FoldTables>(op).params;
-            let results = op.reference(cx)?;
-            let first = cx.numbers(params)?[0];
-            cx.set(params, 0, first + 1.0, 0.0);
-            Ok(results)
-        }),
-    ];
-    assert_caught("sampling", "", &broken);
 }
 
 /// The op with fewer inputs than it is given.
@@ -264,7 +197,7 @@ fn rows_and_folded_models() {
 /// `losing` and `with_resource` put back what they took.
 #[test]
 fn the_tools_leave_a_sound_kernel_sound() {
-    let kept = super::failures("sampling", "", "fold_tables", |op, cx| {
+    let kept = super::failures("embedding", "", "embedding", |op, cx| {
         with_resource(op, cx, |_, x| x)
     });
     assert!(kept.is_empty(), "{kept:?}");

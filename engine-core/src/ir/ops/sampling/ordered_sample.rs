@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::cell::Cell;
-use super::fold_tables::{Contribution, FoldedModel, FoldedSubColumn};
+use super::folded::{Contribution, FoldedModel, FoldedSubColumn};
 use super::rules::{SamplingRules, draw};
 use crate::backend::Run;
 use crate::ir::interpret::{InterpretError, Reference};
