@@ -9,11 +9,12 @@ use crate::encode::{
     EncodingType, Place, RareReplacement, SequenceLengths, TableKeys, TableStats,
 };
 use crate::fixtures::{mixed_model, model, pair_model, random_params, random_table};
+use crate::ir::ops::sampling::FoldedModel;
 use crate::ir::ops::sampling::{Cell, Contribution, FixedProbability, Reports, SampleInputs, SamplingRules};
 use crate::ir::ops::softmax::Softmax;
-use crate::ir::ops::sampling::FoldedModel;
 use crate::ir::{
-    Builder, FoldError, Interpreter, RefBuffer, SampleSpec, Tensor, fold, fold_tables, lay_out, sample_program,
+    Builder, FoldError, Interpreter, RefBuffer, SampleSpec, Tensor, fold, fold_tables, lay_out,
+    sample_program,
 };
 use crate::reference::ReferenceBackend;
 use crate::schema::CodeTable;
@@ -105,7 +106,7 @@ fn check_fold(
     let table = random_table(model, 11, seed);
     let source = model.fold_source();
     let folded = Arc::new(lay_out(&source, layout, budget).unwrap());
-    let arena = fold_tables(&source, &folded, &as_f64(&params), |x| x).unwrap();
+    let arena = fold_tables(&source, &folded, &params, |x| x).unwrap();
     let want = forward_probs(model, &params, &table, order);
     let got = folded_probs(&folded, arena, &table, order);
     assert_eq!(got.data.len(), want.data.len());
@@ -176,7 +177,10 @@ fn tables_that_do_not_fit_are_refused_with_their_bytes() {
     let needed = 4 * whole.arena.len() as u64;
     assert_eq!(fold(Some(needed)).unwrap().arena, whole.arena);
     let allowed = needed - 1;
-    assert_eq!(fold(Some(allowed)).unwrap_err(), FoldError::TooLarge { needed, allowed });
+    assert_eq!(
+        fold(Some(allowed)).unwrap_err(),
+        FoldError::TooLarge { needed, allowed }
+    );
 }
 
 #[test]

@@ -99,8 +99,7 @@ pub fn fold(
     if needed > allowed {
         return Err(FoldError::TooLarge { needed, allowed });
     }
-    let params: Vec<f64> = params.iter().map(|p| f64::from(*p)).collect();
-    let arena = fold_tables(source, &model, &params, |x| x as f32)?;
+    let arena = fold_tables(source, &model, params, |x| x as f32)?;
     Ok(Folded {
         model: Arc::new(model),
         arena,
@@ -130,7 +129,7 @@ pub(crate) fn lay_out(
 pub(crate) fn fold_tables<T: Copy + Default + Send>(
     source: &FoldSource,
     model: &FoldedModel,
-    params: &[f64],
+    params: &[f32],
     round: impl Fn(f64) -> T + Sync,
 ) -> Result<Vec<T>, FoldError> {
     let (needed, got) = (source.params(), params.len());
@@ -148,7 +147,11 @@ pub(crate) fn fold_tables<T: Copy + Default + Send>(
     };
     let mut arena = vec![T::default(); model.len];
     for (sub, joined) in model.sub_columns.iter().zip(&folding.joined) {
-        copy(&mut arena[sub.hidden.clone()], &joined.bias, &round);
+        copy(
+            &mut arena[sub.hidden.clone()],
+            joined.bias.iter().copied(),
+            &round,
+        );
     }
     // The pieces of a sub-column lie together, so that each thread fills its own part of the arena.
     let mut parts: Vec<(usize, usize)> = (0..model.sub_columns.len())
@@ -168,10 +171,15 @@ pub(crate) fn fold_tables<T: Copy + Default + Send>(
     Ok(arena)
 }
 
-fn copy<T>(to: &mut [T], from: &[f64], round: impl Fn(f64) -> T) {
+fn copy<T>(to: &mut [T], from: impl Iterator<Item = f64>, round: impl Fn(f64) -> T) {
     for (to, from) in to.iter_mut().zip(from) {
-        *to = round(*from);
+        *to = round(from);
     }
+}
+
+/// Parameters in double precision.
+fn doubled(params: &[f32]) -> impl Iterator<Item = f64> + '_ {
+    params.iter().map(|p| f64::from(*p))
 }
 
 /// Weight rows of a folded regressor: `[outputs, inputs]` and bias, after joining its one or two layers.
@@ -192,23 +200,23 @@ impl FoldSource {
         views.map(|view| view.range().end).max().unwrap_or(0)
     }
 
-    fn join(&self, params: &[f64], s: usize) -> Joined {
+    fn join(&self, params: &[f32], s: usize) -> Joined {
         let Layer { weight, bias } = self.ordered.layers[s];
-        let (w1, b1) = (&params[weight.range()], &params[bias.range()]);
+        let [w1, b1]: [Vec<f64>; 2] = [weight, bias].map(|view| doubled(&params[view.range()]).collect());
         let Some(second) = self.second.as_ref().and_then(|g| g.layers[s]) else {
             return Joined {
-                weight: w1.to_vec(),
+                weight: w1,
                 inputs: weight.columns,
-                bias: b1.to_vec(),
+                bias: b1,
             };
         };
         let w2 = &params[second.weight.range()];
         let mut joined = vec![0.0; second.weight.rows * weight.columns];
-        let mut constant = params[second.bias.range()].to_vec();
+        let mut constant: Vec<f64> = doubled(&params[second.bias.range()]).collect();
         for n in 0..second.weight.rows {
             let row = &mut joined[n * weight.columns..(n + 1) * weight.columns];
             for m in 0..weight.rows {
-                let w = w2[n * weight.rows + m];
+                let w = f64::from(w2[n * weight.rows + m]);
                 constant[n] += w * b1[m];
                 add_scaled(row, w, &w1[m * weight.columns..(m + 1) * weight.columns]);
             }
@@ -232,7 +240,7 @@ fn add_scaled(to: &mut [f64], scale: f64, from: &[f64]) {
 struct Folding<'a> {
     source: &'a FoldSource,
     model: &'a FoldedModel,
-    params: &'a [f64],
+    params: &'a [f32],
     /// The joined layers of each regressor.
     joined: Vec<Joined>,
 }
@@ -242,8 +250,13 @@ impl Folding<'_> {
     fn fill<T>(&self, s: usize, start: usize, part: &mut [T], round: &impl Fn(f64) -> T) {
         let sub = &self.model.sub_columns[s];
         if let Some(Layer { weight, bias }) = self.source.heads.layers[s] {
-            copy(&mut part[sub.head_weight - start..], &self.params[weight.range()], round);
-            copy(&mut part[sub.head_bias - start..], &self.params[bias.range()], round);
+            for (at, view) in [(sub.head_weight, weight), (sub.head_bias, bias)] {
+                copy(
+                    &mut part[at - start..],
+                    doubled(&self.params[view.range()]),
+                    round,
+                );
+            }
         }
         let linear = self.linear(s);
         let embedding = &self.params[self.source.tables[s].range()];
@@ -253,8 +266,8 @@ impl Folding<'_> {
                 offset,
                 ..
             } => {
-                copy(&mut part[at - start..], embedding, round);
-                copy(&mut part[offset - start..], &linear, round);
+                copy(&mut part[at - start..], doubled(embedding), round);
+                copy(&mut part[offset - start..], linear.into_iter(), round);
             }
             Contribution::Table { offset } => {
                 self.fill_table(sub, &linear, embedding, &mut part[offset - start..], round);
@@ -267,7 +280,7 @@ impl Folding<'_> {
         &self,
         sub: &FoldedSubColumn,
         linear: &[f64],
-        embedding: &[f64],
+        embedding: &[f32],
         table: &mut [T],
         round: &impl Fn(f64) -> T,
     ) {
@@ -279,10 +292,10 @@ impl Folding<'_> {
         let mut row = vec![0.0; hidden];
         for (v, to) in table.chunks_mut(hidden).take(sub.cardinality).enumerate() {
             row.copy_from_slice(&linear[width * hidden..]);
-            for (e, weights) in embedding[v * width..].iter().zip(linear.chunks(hidden).take(width)) {
-                add_scaled(&mut row, *e, weights);
+            for (e, weights) in doubled(&embedding[v * width..]).zip(linear.chunks(hidden).take(width)) {
+                add_scaled(&mut row, e, weights);
             }
-            copy(to, &row, round);
+            copy(to, row.iter().copied(), round);
         }
     }
 
@@ -330,9 +343,9 @@ impl Folding<'_> {
             };
             for (m, w) in block.iter().enumerate() {
                 let a = &self.params[weight.offset + m * weight.columns + within..][..width];
-                (0..width).for_each(|k| add(k, w * a[k]));
+                (0..width).for_each(|k| add(k, w * f64::from(a[k])));
                 if is_last {
-                    add(width, w * self.params[bias.offset + m]);
+                    add(width, w * f64::from(self.params[bias.offset + m]));
                 }
             }
         }

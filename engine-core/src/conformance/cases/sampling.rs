@@ -23,7 +23,7 @@ pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
             let layout = model.order(dice);
             let source = model.flat.fold_source();
             let folded = Arc::new(lay_out(&source, &layout, budget)?);
-            let params: Vec<f64> = model.params(dice.seed).into_iter().map(f64::from).collect();
+            let params = model.params(dice.seed);
             let label = format!(
                 "{}, {} tables, seed {}",
                 model.label,
