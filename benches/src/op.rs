@@ -339,14 +339,17 @@ impl OnDevice {
             let one = |data: &HostData| backend.upload(data.clone()).expect("memory on the device");
             data.iter().map(one).collect()
         };
-        let accesses = program.nodes().iter().flat_map(|n| n.op.resources());
+        let accesses = program.nodes().iter().flat_map(|n| n.op.accesses());
         Self {
             executable: backend
                 .compile(program, data.rows())
                 .expect("a kernel for the op"),
             resources: upload(&data.resources),
             inputs: upload(&data.inputs),
-            written: accesses.filter(|a| a.write).map(|a| a.resource.index()).collect(),
+            written: accesses
+                .filter(|a| a.kind.writes())
+                .map(|a| a.resource.index())
+                .collect(),
         }
     }
 

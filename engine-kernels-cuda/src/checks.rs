@@ -1,7 +1,7 @@
 //! What is bound to a run is checked before anything is launched, so that kernels can rely on it.
 
 use engine_core::backend::{BackendError, Buffer, Run};
-use engine_core::ir::ops::batch::{GatherRows, Reading};
+use engine_core::ir::ops::batch::Reading;
 use engine_core::ir::{DType, Program, ResourceKind, Rows};
 
 use crate::buffer::CudaBuffer;
@@ -151,10 +151,7 @@ impl CudaExecutable {
 
     /// Rows that are read in order must exist.
     fn check_reading(&self, run: &Run, resources: &[&mut CudaBuffer]) -> Result<(), BackendError> {
-        for node in self.program.nodes() {
-            let Some(op) = node.op.as_any().downcast_ref::<GatherRows>() else {
-                continue;
-            };
+        for op in self.stages.iter().filter_map(|stage| stage.kernel.gathers()) {
             let len = resources[op.table.index()]
                 .table()
                 .map_or(0, |t| t.codes.rows() as u64);

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use engine_core::backend::{BackendError, Buffer, Executable, HostData, Run};
 use engine_core::ir::ops::optimizer::AdamW;
-use engine_core::ir::ops::reduce::RecordSum;
-use engine_core::ir::{DType, Op, Program, ResourceId, Rows, Slot};
+use engine_core::ir::{AccessKind, DType, Program, ResourceId, Rows, Slot};
 
 use crate::backend::CudaBackend;
 use crate::bindings::Bindings;
@@ -82,10 +81,9 @@ impl CudaExecutable {
             Memory::new(driver, rows * slot.width * size_of::<u32>())
         };
         let slots = plan.slots.iter().map(slot).collect::<Result<_, CudaError>>()?;
-        let adamw = |op: &dyn Op| op.as_any().downcast_ref::<AdamW>().cloned();
         Ok(Self {
             queue: driver.queue()?,
-            optimizer: program.nodes().iter().find_map(|node| adamw(node.op.as_ref())),
+            optimizer: stages.iter().find_map(|s| s.kernel.optimizer()).cloned(),
             steps: Memory::new(driver, steps::table_bytes(1))?,
             most_steps: 1,
             fault: Memory::of(driver, &[0; 8])?,
@@ -110,17 +108,22 @@ impl CudaExecutable {
         })
     }
 
-    /// The same program on one of several devices, each of which computes its share of the rows: gradients are summed before they are
-    /// used, and recorded sums after the run.
-    pub(crate) fn shared(mut self) -> Self {
-        let sums = |stage: &Stage| stage.kernel.sums();
+    /// The same program on one of several devices, each of which computes its share of the rows: resources that are the sum of what the
+    /// devices hold, by their numbers, are summed before an op reads them, and those that are `recorded` after the run.
+    pub(crate) fn shared(mut self, is_summed: &[bool], recorded: &[ResourceId]) -> Self {
+        let read_sums = |stage: &Stage| -> Vec<ResourceId> {
+            let reads = stage.accesses.iter().filter(|a| a.kind == AccessKind::Read);
+            let summed = reads.filter(|a| is_summed[a.resource.index()]);
+            summed.map(|a| a.resource).collect()
+        };
         let mut parts = Vec::new();
         let mut first = 0;
         for (at, stage) in self.stages.iter().enumerate() {
-            if let Some(resource) = sums(stage) {
+            let sums = read_sums(stage);
+            if !sums.is_empty() {
                 parts.push(Part {
                     stages: first..at,
-                    sums: vec![resource],
+                    sums,
                 });
                 first = at;
             }
@@ -129,12 +132,7 @@ impl CudaExecutable {
             stages: first..self.stages.len(),
             sums: Vec::new(),
         });
-        let nodes = self.program.nodes().iter();
-        let traces = nodes.filter_map(|node| Some(node.op.as_any().downcast_ref::<RecordSum>()?.trace));
-        self.traces = traces.collect();
-        // A number that is recorded twice is summed once.
-        self.traces.sort_unstable_by_key(|trace| trace.index());
-        self.traces.dedup();
+        self.traces = recorded.to_vec();
         self.parts = parts;
         self
     }

@@ -13,8 +13,8 @@ pub(crate) enum Place {
     Slot(usize),
     /// A whole resource.
     Resource(usize),
-    /// One parameter of a resource, by its offset.
-    Parameter(usize, usize),
+    /// Elements of a resource, from the first to the one behind the last.
+    Elements(usize, usize, usize),
     /// What the kernels of a program keep between each other.
     Kept(u64),
 }
@@ -45,12 +45,10 @@ impl History {
     fn depend(&mut self, stage: usize, touched: &Touched) -> Vec<usize> {
         let mut earlier = Vec::new();
         for place in touched.reads.iter().chain(&touched.writes) {
-            let writers = self.writers.iter().filter(|(other, _)| overlap(place, other));
-            earlier.extend(writers.map(|(_, stage)| *stage));
+            earlier.extend(place.overlapping(&self.writers).copied());
         }
         for place in &touched.writes {
-            let readers = self.readers.iter().filter(|(other, _)| overlap(place, other));
-            earlier.extend(readers.flat_map(|(_, stages)| stages.iter().copied()));
+            earlier.extend(place.overlapping(&self.readers).flatten().copied());
         }
         for place in &touched.reads {
             self.readers.entry(*place).or_default().push(stage);
@@ -65,10 +63,25 @@ impl History {
     }
 }
 
-fn overlap(a: &Place, b: &Place) -> bool {
-    match (a, b) {
-        (Place::Resource(r), Place::Parameter(s, _)) | (Place::Parameter(r, _), Place::Resource(s)) => r == s,
-        _ => a == b,
+impl Place {
+    /// What is known of the places that have memory in common with this one.
+    fn overlapping<T>(self, known: &BTreeMap<Self, T>) -> impl Iterator<Item = &T> {
+        let (whole, from, to) = match self {
+            Self::Resource(resource) => (self, (resource, 0), (resource, usize::MAX)),
+            // What begins behind its end has nothing in common with it.
+            Self::Elements(resource, _, end) => (Self::Resource(resource), (resource, 0), (resource, end)),
+            Self::Slot(_) | Self::Kept(_) => (self, (usize::MAX, 0), (usize::MAX, 0)),
+        };
+        let begins = move |other: &Self| match (self, other) {
+            (Self::Elements(_, start, _), Self::Elements(_, _, end)) => *end > start,
+            _ => true,
+        };
+        let elements = known.range(Self::Elements(from.0, from.1, 0)..Self::Elements(to.0, to.1, 0));
+        let elements = elements.filter(move |(other, _)| begins(other));
+        known
+            .get(&whole)
+            .into_iter()
+            .chain(elements.map(|(_, value)| value))
     }
 }
 
@@ -117,12 +130,12 @@ mod tests {
 
     #[test]
     fn a_chain_stays_in_one_lane_and_a_branch_leaves_it() {
-        use Place::{Parameter, Resource, Slot};
+        use Place::{Elements, Resource, Slot};
         let turns = schedule(&[
             touched(&[], &[Slot(0)]),
             touched(&[Slot(0)], &[Slot(1)]),
-            touched(&[Slot(0)], &[Parameter(0, 5)]),
-            touched(&[Slot(1)], &[Parameter(0, 9)]),
+            touched(&[Slot(0)], &[Elements(0, 5, 9)]),
+            touched(&[Slot(1)], &[Elements(0, 9, 12)]),
             touched(&[Resource(0)], &[Resource(1)]),
         ]);
         let turn = |lane, after: &[usize]| Turn {
@@ -152,5 +165,26 @@ mod tests {
         ]);
         assert_eq!(turns[3].lane, turns[2].lane);
         assert_eq!(turns[3].after, [0], "slot 0 is still read by stage 1");
+    }
+    #[test]
+    fn elements_wait_for_those_that_they_share() {
+        use Place::{Elements, Resource};
+        let stages = [
+            touched(&[], &[Elements(1, 0, 8)]),
+            touched(&[], &[Elements(1, 8, 10)]),
+            touched(&[], &[Elements(2, 0, 8)]),
+            touched(&[], &[Elements(1, 7, 9)]),
+            touched(&[Elements(2, 9, 10)], &[]),
+            touched(&[Elements(2, 7, 9)], &[]),
+            touched(&[], &[Resource(2)]),
+        ];
+        let mut history = History::default();
+        let earlier: Vec<Vec<usize>> = stages
+            .iter()
+            .enumerate()
+            .map(|(stage, touched)| history.depend(stage, touched))
+            .collect();
+        let expected = [vec![], vec![], vec![], vec![0, 1], vec![], vec![2], vec![2, 4, 5]];
+        assert_eq!(earlier, expected);
     }
 }

@@ -7,7 +7,9 @@ use engine_core::backend::BackendError;
 use engine_core::ir::ops::batch::GatherRows;
 use engine_core::ir::ops::optimizer::AdamW;
 use engine_core::ir::ops::sampling::Cell;
-use engine_core::ir::{Groups, MemoryPlan, Node, Program, ResourceId, ResourceKind, Rows, Slot, ValueId};
+use engine_core::ir::{
+    Access, Groups, MemoryPlan, Node, Program, ResourceId, ResourceKind, Rows, Slot, ValueId,
+};
 
 use crate::error::NAME;
 use crate::gpu::{Gpu, Pipeline};
@@ -212,8 +214,11 @@ impl<'a> Compiler<'a> {
         let input = self.program.inputs().iter().position(|i| i.value == value);
         let gathered = || {
             let node = self.program.nodes().iter().find(|n| n.outputs.contains(&value))?;
-            let op: &GatherRows = node.op.as_any().downcast_ref()?;
-            Some(CodeSource::Table(op.table.index()))
+            let resources = self.program.resources();
+            let is_table =
+                |a: &Access| matches!(resources[a.resource.index()].kind, ResourceKind::Codes { .. });
+            let table = node.op.accesses().into_iter().find(is_table)?;
+            Some(CodeSource::Table(table.resource.index()))
         };
         if let Some(source) = input.map(CodeSource::Input).or_else(gathered) {
             self.checks.push(CodeCheck {

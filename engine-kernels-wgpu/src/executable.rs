@@ -306,13 +306,7 @@ impl WgpuExecutable {
         }
     }
 
-    fn record_step(
-        &self,
-        recorder: &mut Recorder<'_>,
-        run: &Run,
-        index: u32,
-        resources: &[&WgpuBuffer],
-    ) {
+    fn record_step(&self, recorder: &mut Recorder<'_>, run: &Run, index: u32, resources: &[&WgpuBuffer]) {
         for (work, group) in self.work.iter().zip(&self.bound.groups) {
             match (work, group) {
                 (Work::Dispatch(dispatch) | Work::Gather { dispatch, .. }, Some(group)) => {

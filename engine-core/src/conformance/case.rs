@@ -203,7 +203,7 @@ pub fn check_outcome(
     inputs: &[HostData],
     outcome: &Outcome,
 ) -> Result<Comparison, CaseError> {
-    let draws = |node: &Node| node.op.as_any().downcast_ref::<OrderedSample>().cloned();
+    let draws = |node: &Node| node.op.sampling().cloned();
     let case = Case {
         op: "program",
         name: program.name().to_owned(),
@@ -344,8 +344,8 @@ impl Case {
         got: &HostData,
     ) -> Result<Comparison, Mismatch> {
         let resource = &self.program.resources()[i];
-        let written = self.program.nodes().iter().flat_map(|n| n.op.resources());
-        if !written.into_iter().any(|a| a.write && a.resource.index() == i) {
+        let mut accesses = self.program.nodes().iter().flat_map(|n| n.op.accesses());
+        if !accesses.any(|a| a.kind.writes() && a.resource.index() == i) {
             let value = resource.name.clone();
             let same = same_bits(&self.resources[i], got);
             return same.then(Comparison::default).ok_or(Mismatch::ReadOnly { value });

@@ -9,10 +9,8 @@ use super::dice::Dice;
 use super::models::{Model, small};
 use crate::argn::Model as _;
 use crate::backend::{HostData, Run};
-use crate::ir::ops::sampling::{OrderedSample, Reports};
-use crate::ir::{
-    Folded, LossWeight, Program, ResourceKind, SampleSpec, differentiate, fold, sample_program,
-};
+use crate::ir::ops::sampling::Reports;
+use crate::ir::{Folded, LossWeight, Program, ResourceKind, SampleSpec, differentiate, fold, sample_program};
 use crate::privacy::clip;
 use crate::schema::ColumnOrderKind;
 use crate::train::TrainPrograms;
@@ -175,8 +173,7 @@ impl ModelData {
             ..SampleSpec::default()
         };
         let sample = sample_program(&model, spec)?;
-        let op = sample.nodes()[0].op.as_any().downcast_ref::<OrderedSample>();
-        let Some(op) = op.cloned() else {
+        let Some(op) = sample.nodes().iter().find_map(|node| node.op.sampling()).cloned() else {
             return Ok(());
         };
         let mut draw = self.case("sample", sample, rows(100), "a random column order");

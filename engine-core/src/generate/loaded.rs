@@ -93,11 +93,7 @@ impl LoadedModel {
         let kept = copied.then(|| arena.clone());
         let mut resident = Resident::default();
         resident.upload(backend.as_ref(), "folded", HostData::F32(arena))?;
-        let to_come = if copied {
-            device.parallelism - 1
-        } else {
-            0
-        };
+        let to_come = if copied { device.parallelism - 1 } else { 0 };
         let worker = Worker {
             resident,
             programs: Vec::new(),

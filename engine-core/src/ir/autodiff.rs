@@ -1,5 +1,7 @@
 //! Reverse-mode differentiation as a Program -> Program transform.
 
+use std::ops::Range;
+
 use thiserror::Error;
 
 use super::op::Op;
@@ -39,11 +41,31 @@ pub enum GradError {
         /// The program.
         program: String,
     },
-    /// Clipping met an op that writes parameter gradients without a norm rule.
+    /// Clipping met an op that touches accumulated gradients and has no norm rule.
     #[error("op {op} of program {program:?} has no per-sample norm rule, so its gradients cannot be clipped")]
     NoNormRule {
         /// The op.
         op: &'static str,
+        /// The program.
+        program: String,
+    },
+    /// Clipping met two ops that accumulate into the same elements: the sum of their squared norms is not the squared norm of their
+    /// sum.
+    #[error(
+        "ops {first} and {second} of program {program:?} both accumulate into elements {}..{} of {resource}, so the per-sample norm of \
+         their sum is not known and their gradients cannot be clipped",
+        elements.start,
+        elements.end
+    )]
+    OverlappingGradients {
+        /// The op that comes first in the program.
+        first: &'static str,
+        /// The op that comes later, or the same one where its own parameters overlap.
+        second: &'static str,
+        /// Name of the resource.
+        resource: String,
+        /// The first elements that both accumulate into.
+        elements: Range<usize>,
         /// The program.
         program: String,
     },

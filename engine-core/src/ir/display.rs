@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::access::Access;
 use super::program::{Program, ResourceKind, ValueId};
 
 impl fmt::Display for ValueId {
@@ -38,9 +39,16 @@ impl fmt::Display for Program {
             let outputs: Vec<String> = node.outputs.iter().map(ToString::to_string).collect();
             let inputs: Vec<String> = node.inputs.iter().map(ToString::to_string).collect();
             let mut attributes = node.op.attributes();
-            for access in node.op.resources() {
-                let name = &self.resources()[access.resource.index()].name;
-                let mark = if access.write { "&" } else { "" };
+            let accesses = node.op.accesses();
+            let mut named = Vec::new();
+            for Access { resource, .. } in &accesses {
+                if named.contains(resource) {
+                    continue;
+                }
+                named.push(*resource);
+                let name = &self.resources()[resource.index()].name;
+                let writes = |a: &Access| a.resource == *resource && a.kind.writes();
+                let mark = if accesses.iter().any(writes) { "&" } else { "" };
                 let gap = if attributes.is_empty() { "" } else { ", " };
                 attributes = format!("{attributes}{gap}{mark}@{name}");
             }

@@ -4,6 +4,7 @@
 //! number of columns. A program is checked while it is built, differentiated by [`differentiate`], executed by the
 //! reference interpreter ([`Interpreter`], the oracle) or by a [`crate::backend::Backend`], and prints as text.
 
+mod access;
 mod autodiff;
 mod display;
 mod fold;
@@ -18,12 +19,13 @@ mod sample;
 mod shape;
 mod tensor;
 
+pub use access::{Access, AccessKind, Extent};
 pub use autodiff::{GradError, Gradient, LossWeight, differentiate};
 pub use fold::{FoldError, FoldSource, Folded, fold};
 pub(crate) use fold::{fold_tables, lay_out};
 pub use initialise::initialise;
 pub use interpret::{InterpretError, Interpreter, RefBuffer, Reference};
-pub use op::{Access, Clipping, Op, ShapeError};
+pub use op::{Clipping, Op, ShapeError};
 pub use params::{Initialisation, Param, ParamLayout, ParamLayoutBuilder, ParamView};
 pub use plan::{MemoryPlan, Slot};
 pub use program::{BuildError, Builder, Input, Node, Program, Resource, ResourceId, ResourceKind, ValueId};

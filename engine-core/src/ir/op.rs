@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::access::Access;
 use super::autodiff::{GradError, Gradient};
 use super::interpret::{InterpretError, Reference};
-use super::program::{Resource, ResourceId};
+use super::ops::sampling::OrderedSample;
+use super::program::Resource;
 use super::shape::Shape;
 use super::tensor::Tensor;
 
@@ -102,15 +104,6 @@ pub enum ShapeError {
     },
 }
 
-/// A resource that an op touches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Access {
-    /// The resource.
-    pub resource: ResourceId,
-    /// Whether it is written.
-    pub write: bool,
-}
-
 /// How per-sample clipping treats an op that sums the per-sample gradients of parameters.
 #[derive(Debug, Clone)]
 pub struct Clipping {
@@ -138,8 +131,8 @@ pub trait Op: fmt::Debug + Any + Send + Sync {
     /// [`ShapeError`] names the input, what is expected and what was found.
     fn infer(&self, inputs: &[Shape], resources: &[Resource]) -> Result<Vec<Shape>, ShapeError>;
 
-    /// Resources that are read or written.
-    fn resources(&self) -> Vec<Access> {
+    /// What the op does to resources: all that transforms and backends know of it. What it does not declare it does not do.
+    fn accesses(&self) -> Vec<Access> {
         Vec::new()
     }
 
@@ -157,13 +150,18 @@ pub trait Op: fmt::Debug + Any + Send + Sync {
         Err(cx.not_differentiable(self.name()))
     }
 
-    /// The norm rule of an op that writes parameter gradients. Without one, the clipping transform refuses the op by
+    /// The norm rule of an op that accumulates parameter gradients. Without one, the clipping transform refuses the op by
     /// name.
     fn clipping(&self) -> Option<Clipping> {
         None
     }
 
-    /// For downcasting in backends: `self`.
+    /// The draw of codes that the op is, if it is one: its results are then right when they are right along the codes that were drawn.
+    fn sampling(&self) -> Option<&OrderedSample> {
+        None
+    }
+
+    /// For downcasting in the kernel tables of backends: `self`.
     fn as_any(&self) -> &dyn Any;
 }
 

@@ -75,4 +75,3 @@ fn check_reports(model: &FoldedModel, reports: &Reports) -> Result<(), FoldError
         None => Ok(()),
     }
 }
-

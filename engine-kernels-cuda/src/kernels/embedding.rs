@@ -96,7 +96,6 @@ struct Lookup {
 #[derive(Debug)]
 struct Gradient {
     grads: ResourceId,
-    updates: Vec<usize>,
     views: Arc<[ParamView]>,
     tables: DevicePtr,
     parts: DevicePtr,
@@ -133,7 +132,6 @@ pub(super) fn make(
         let large: Vec<u32> = (0..op.tables.len() as u32).filter(is_large).collect();
         return Ok(Some(Box::new(Gradient {
             grads: op.grads,
-            updates: op.tables.iter().map(|view| view.offset).collect(),
             views: Arc::clone(&op.tables),
             tables: tables(&op.tables, room)?,
             parts: room.constants(&parts)?,
@@ -243,10 +241,6 @@ impl CudaKernel for Gradient {
             THREADS,
             &args,
         );
-    }
-
-    fn updates(&self) -> Option<&[usize]> {
-        Some(&self.updates)
     }
 
     fn cardinality(&self, sub_column: usize) -> Option<usize> {

@@ -4,6 +4,7 @@
 mod activation;
 mod batch;
 mod embedding;
+mod fusion;
 mod linear;
 mod optimizer;
 mod privacy;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use bytemuck::Pod;
 use engine_core::backend::BackendError;
 use engine_core::ir::ops::batch::GatherRows;
-use engine_core::ir::ops::reduce::FillRows;
+use engine_core::ir::ops::optimizer::AdamW;
 use engine_core::ir::{Groups, Op, Program, ResourceId, ValueId};
 
 use crate::buffer::CudaBuffer;
@@ -29,20 +30,10 @@ use crate::streaming::RingView;
 use crate::table::PackedTable;
 
 pub(crate) use batch::{fetch_rows, next_step};
+pub(crate) use fusion::{Fusion, Uses, fused};
 
 /// Names of the ops that have a kernel.
 pub const KERNELS: &[&str] = engine_core::ir::ops::OP_NAMES;
-
-/// What a kernel does beside its own op.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Fusion {
-    /// Rectifies its result.
-    pub(crate) relu: bool,
-    /// Zeroes its result where this value, the last input of the stage, is not above zero.
-    pub(crate) gate: Option<ValueId>,
-    /// Gives the gradient of the cross-entropy instead of probabilities, under this weight of each loss.
-    pub(crate) loss_weight: Option<FillRows>,
-}
 
 /// Makes the kernel of an op, or nothing when the op is of another type.
 type Make = fn(&dyn Op, &Fusion, &mut Room<'_>) -> Result<Option<Box<dyn CudaKernel>>, CudaError>;
@@ -88,11 +79,6 @@ pub(crate) trait CudaKernel: Send + fmt::Debug {
         None
     }
 
-    /// Offsets of the parameters that the op adds gradients to; every other op that writes a resource writes all of it.
-    fn updates(&self) -> Option<&[usize]> {
-        None
-    }
-
     /// Memory that kernels of this program share beside values and resources, and whether this one writes it.
     fn shares(&self) -> Option<(DevicePtr, bool)> {
         None
@@ -103,8 +89,8 @@ pub(crate) trait CudaKernel: Send + fmt::Debug {
         None
     }
 
-    /// Numbers that the op needs of all rows of a batch: where several devices compute it, they are summed before.
-    fn sums(&self) -> Option<ResourceId> {
+    /// The optimiser whose constants of each step the op reads.
+    fn optimizer(&self) -> Option<&AdamW> {
         None
     }
 }

@@ -1,8 +1,8 @@
 //! Launches of `optimizer.cu`.
 
 use bytemuck::{Pod, Zeroable};
+use engine_core::ir::Op;
 use engine_core::ir::ops::optimizer::AdamW;
-use engine_core::ir::{Op, ResourceId};
 
 use super::{Bound, CudaKernel, Fusion, Launches, Room, as_op, layout};
 use crate::error::CudaError;
@@ -51,7 +51,7 @@ impl CudaKernel for AdamW {
         launches.per_thread("adamw", len, &args);
     }
 
-    fn sums(&self) -> Option<ResourceId> {
-        Some(self.grads)
+    fn optimizer(&self) -> Option<&AdamW> {
+        Some(self)
     }
 }

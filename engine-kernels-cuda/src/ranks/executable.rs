@@ -36,10 +36,9 @@ impl RanksExecutable {
         let rows = max_rows.div_ceil(ranks.len());
         let compiled = ranks.iter().map(|rank| {
             let executable = CudaExecutable::new(rank, program, rows)?;
-            Ok(if spread.is_some() {
-                executable.shared()
-            } else {
-                executable
+            Ok(match &spread {
+                Some(spread) => executable.shared(&spread.is_summed, &spread.recorded),
+                None => executable,
             })
         });
         Ok(Self {

@@ -15,9 +15,10 @@ use crate::ir::ops::linear::{GroupedLinear, LinearGroups, OrderedLinear};
 use crate::ir::ops::reduce::{Add, ScaleRows, SumGroups};
 use crate::ir::ops::softmax::Softmax;
 use crate::ir::{
-    Access, BuildError, Builder, GradError, Gradient, Groups, InterpretError, Interpreter, LossWeight, Op,
-    ParamLayout, Program, RefBuffer, Reference, Resource, ResourceId, ResourceKind, Shape, ShapeError,
-    Tensor, ValueId, differentiate,
+    Access, AccessKind, BuildError, Builder, Extent, GradError, Gradient, Groups, Initialisation,
+    InterpretError, Interpreter, LossWeight, Op, ParamLayout, ParamLayoutBuilder, ParamView, Program,
+    RefBuffer, Reference, Resource, ResourceId, ResourceKind, Shape, ShapeError, Tensor, ValueId,
+    differentiate,
 };
 use crate::privacy::clip;
 use crate::schema::SubColumnName;
@@ -243,9 +244,13 @@ impl Op for Unruled {
         Ok(if self.writes { Vec::new() } else { inputs.to_vec() })
     }
 
-    fn resources(&self) -> Vec<Access> {
-        let (resource, write) = (self.params, self.writes);
-        vec![Access { resource, write }]
+    fn accesses(&self) -> Vec<Access> {
+        let kind = if self.writes {
+            AccessKind::Accumulate
+        } else {
+            AccessKind::Read
+        };
+        vec![Access::new(self.params, kind, Extent::Whole)]
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
@@ -288,6 +293,99 @@ fn an_op_without_norm_rule_cannot_be_clipped() {
     assert_eq!(
         clip(&gradient, 1.0).unwrap_err().to_string(),
         "op unruled_grad of program \"p_gradient\" has no per-sample norm rule, so its gradients cannot be clipped"
+    );
+}
+
+/// A program in which two embeddings look up the tables at the given offsets of an arena; each table is `[3, 2]`.
+fn two_embeddings(offsets: [&[usize]; 2]) -> Program {
+    let mut builder = Builder::new("p");
+    let mut layout = ParamLayoutBuilder::new();
+    layout.weight("tables".to_owned(), 12, 2, Initialisation::StandardNormal);
+    let params = arena(&mut builder, &Arc::new(layout.finish()));
+    let mut total = None;
+    for (i, offsets) in offsets.into_iter().enumerate() {
+        let table = |offset: &usize| ParamView {
+            index: 0,
+            offset: *offset,
+            rows: 3,
+            columns: 2,
+        };
+        let tables = offsets.iter().map(table).collect();
+        let codes = builder
+            .input(&format!("codes {i}"), Shape::codes(offsets.len()))
+            .unwrap();
+        let y = builder.push_one(Embedding { params, tables }, &[codes]).unwrap();
+        let sum = builder.push_one(SumGroups, &[y]).unwrap();
+        total = Some(match total {
+            None => sum,
+            Some(before) => builder.push_one(Add, &[before, sum]).unwrap(),
+        });
+    }
+    builder.output("loss", total.unwrap()).unwrap();
+    differentiate(&builder.finish(), "loss", LossWeight::Sum).unwrap()
+}
+
+#[test]
+fn gradients_that_overlap_cannot_be_clipped() {
+    for offsets in [[&[0][..], &[6][..]], [&[12, 0], &[6, 18]]] {
+        let clipped = clip(&two_embeddings(offsets), 1.0).expect("tables that touch do not overlap");
+        assert!(clipped.output("per_sample_sq_norm.1").is_some());
+    }
+    for (offsets, elements) in [
+        ([&[0][..], &[5][..]], 5..6),
+        ([&[6], &[6]], 6..12),
+        ([&[0, 12], &[6, 14]], 14..18),
+        // Two sub-columns of one op share a table.
+        ([&[0, 0], &[12]], 0..6),
+    ] {
+        let error = clip(&two_embeddings(offsets), 1.0).unwrap_err();
+        let expected = GradError::OverlappingGradients {
+            first: "embedding_grad",
+            second: "embedding_grad",
+            resource: "params.grads".to_owned(),
+            elements,
+            program: "p_gradient".to_owned(),
+        };
+        assert_eq!(error, expected);
+    }
+    let error = clip(&two_embeddings([&[6], &[6]]), 1.0).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "ops embedding_grad and embedding_grad of program \"p_gradient\" both accumulate into elements 6..12 of params.grads, so the \
+         per-sample norm of their sum is not known and their gradients cannot be clipped"
+    );
+}
+
+#[test]
+fn both_ops_that_overlap_are_named() {
+    let (mut builder, x) = with_input(2);
+    let (groups, layout) = grouped(&[2], &[2], false);
+    let params = arena(&mut builder, &layout);
+    let table = groups.layers[0].unwrap().weight;
+    let codes = builder.input("codes", Shape::codes(1)).unwrap();
+    let tables = Arc::from([table]);
+    let looked_up = builder.push_one(Embedding { params, tables }, &[codes]).unwrap();
+    let y = builder.push_one(GroupedLinear { params, groups }, &[x]).unwrap();
+    let sums = [looked_up, y].map(|v| builder.push_one(SumGroups, &[v]).unwrap());
+    let loss = builder.push_one(Add, &sums).unwrap();
+    builder.output("loss", loss).unwrap();
+    let gradient = differentiate(&builder.finish(), "loss", LossWeight::Sum).unwrap();
+    let error = clip(&gradient, 1.0).unwrap_err();
+    let GradError::OverlappingGradients { first, second, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!((first, second), ("grouped_linear_grad_params", "embedding_grad"));
+}
+
+#[test]
+fn an_op_that_sees_the_gradients_before_they_are_clipped_is_refused() {
+    let program = flat(ModelSize::Small, 3).training_step(objective()).unwrap();
+    assert_eq!(
+        clip(&program, 1.0).unwrap_err(),
+        GradError::NoNormRule {
+            op: "adamw",
+            program: "training_step".to_owned()
+        }
     );
 }
 

@@ -1,5 +1,6 @@
 //! Tests of the suite itself, of the reference that it trusts, and of the messages of the IR.
 
+mod accesses;
 mod broken;
 mod comparator;
 mod gradients;

@@ -3,8 +3,9 @@
 use std::any::Any;
 
 use crate::backend::Run;
+use crate::ir::access::Access;
 use crate::ir::interpret::{InterpretError, Reference};
-use crate::ir::op::{Access, Op, ShapeError, expect_inputs};
+use crate::ir::op::{Op, ShapeError, expect_inputs};
 use crate::ir::program::{Resource, ResourceId, ResourceKind};
 use crate::ir::shape::Shape;
 use crate::ir::tensor::Tensor;
@@ -137,11 +138,8 @@ impl Op for GatherRows {
         Ok(vec![Shape::codes(self.columns)])
     }
 
-    fn resources(&self) -> Vec<Access> {
-        vec![Access {
-            resource: self.table,
-            write: false,
-        }]
+    fn accesses(&self) -> Vec<Access> {
+        vec![Access::reads(self.table)]
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {

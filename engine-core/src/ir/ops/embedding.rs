@@ -3,15 +3,16 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use crate::ir::access::Access;
 use crate::ir::autodiff::{GradError, Gradient};
 use crate::ir::interpret::{InterpretError, Reference};
-use crate::ir::op::{Access, Clipping, Op, ShapeError, expect_inputs, expect_shape};
+use crate::ir::op::{Clipping, Op, ShapeError, expect_inputs, expect_shape};
 use crate::ir::params::ParamView;
 use crate::ir::program::{Resource, ResourceId};
 use crate::ir::shape::{Groups, Shape};
 use crate::ir::tensor::Tensor;
 
-use super::linear::{check_view, writes};
+use super::linear::check_view;
 
 /// `y[b, group s] = table_s[codes[b, s]]`
 ///
@@ -68,11 +69,8 @@ impl Op for Embedding {
         Ok(vec![Shape::batch(embedding_groups(&self.tables))])
     }
 
-    fn resources(&self) -> Vec<Access> {
-        vec![Access {
-            resource: self.params,
-            write: false,
-        }]
+    fn accesses(&self) -> Vec<Access> {
+        vec![Access::reads_params(self.params, self.tables.iter().copied())]
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
@@ -131,8 +129,8 @@ impl Op for EmbeddingGrad {
         Ok(Vec::new())
     }
 
-    fn resources(&self) -> Vec<Access> {
-        vec![writes(self.grads)]
+    fn accesses(&self) -> Vec<Access> {
+        vec![Access::accumulates(self.grads, self.tables.iter().copied())]
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {

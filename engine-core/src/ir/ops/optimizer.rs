@@ -2,9 +2,9 @@
 
 use std::any::Any;
 
-use super::linear::writes;
+use crate::ir::access::Access;
 use crate::ir::interpret::{InterpretError, Reference};
-use crate::ir::op::{Access, Op, ShapeError, expect_inputs};
+use crate::ir::op::{Op, ShapeError, expect_inputs};
 use crate::ir::program::{Resource, ResourceId, ResourceKind};
 use crate::ir::shape::Shape;
 use crate::ir::tensor::Tensor;
@@ -90,10 +90,10 @@ impl Op for AdamW {
         Ok(Vec::new())
     }
 
-    fn resources(&self) -> Vec<Access> {
-        [self.params, self.grads, self.first_moments, self.second_moments]
-            .map(writes)
-            .to_vec()
+    fn accesses(&self) -> Vec<Access> {
+        let moments = [self.first_moments, self.second_moments].map(Access::updates);
+        let accesses = [Access::updates(self.params), Access::uses_up(self.grads)];
+        accesses.into_iter().chain(moments).flatten().collect()
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {

@@ -2,10 +2,10 @@
 
 use std::any::Any;
 
-use super::linear::writes;
+use crate::ir::access::{Access, AccessKind, Extent};
 use crate::ir::autodiff::{GradError, Gradient, LossWeight};
 use crate::ir::interpret::{InterpretError, Reference};
-use crate::ir::op::{Access, Op, ShapeError, expect_inputs, expect_shape};
+use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape};
 use crate::ir::program::{Resource, ResourceId, ResourceKind};
 use crate::ir::shape::{Groups, Shape};
 use crate::ir::tensor::Tensor;
@@ -252,8 +252,11 @@ impl Op for RecordSum {
         Ok(Vec::new())
     }
 
-    fn resources(&self) -> Vec<Access> {
-        vec![writes(self.trace)]
+    fn accesses(&self) -> Vec<Access> {
+        let kinds = [AccessKind::Clear, AccessKind::Accumulate];
+        kinds
+            .map(|kind| Access::new(self.trace, kind, Extent::StepInRun))
+            .to_vec()
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {

@@ -98,7 +98,6 @@ struct Product {
 #[derive(Debug)]
 struct GradParams {
     grads: ResourceId,
-    updates: Vec<usize>,
     groups: DevicePtr,
     jobs: DevicePtr,
     job_count: u32,
@@ -133,11 +132,6 @@ pub(super) fn make(
         let longest = room.max_rows.div_ceil(TILE_ROWS);
         return Ok(Some(Box::new(GradParams {
             grads: op.grads,
-            updates: op
-                .groups
-                .layers_present()
-                .flat_map(|(_, l)| [l.weight.offset, l.bias.offset])
-                .collect(),
             groups: groups(&op.groups, room)?,
             jobs: room.constants(&jobs)?,
             job_count: jobs.len() as u32,
@@ -268,10 +262,6 @@ impl CudaKernel for GradParams {
             TILE_THREADS as u32,
             &args,
         );
-    }
-
-    fn updates(&self) -> Option<&[usize]> {
-        Some(&self.updates)
     }
 }
 

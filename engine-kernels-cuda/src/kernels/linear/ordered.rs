@@ -225,7 +225,6 @@ struct GradInput {
 struct GradParams {
     common: Common,
     grads: ResourceId,
-    updates: Vec<usize>,
     jobs: DevicePtr,
     job_count: u32,
     splits: Splits,
@@ -266,12 +265,6 @@ pub(super) fn make(
         return Ok(Some(Box::new(GradParams {
             common: Common::new(&op.spec, room)?,
             grads: op.grads,
-            updates: op
-                .spec
-                .layers
-                .iter()
-                .flat_map(|l| [l.weight.offset, l.bias.offset])
-                .collect(),
             jobs: room.constants(&jobs)?,
             job_count: jobs.len() as u32,
             splits: Splits::new(jobs.len(), room.max_rows.div_ceil(TILE_ROWS), room)?,
@@ -392,10 +385,6 @@ impl CudaKernel for GradParams {
         let parts = self.splits.parts.min(row_tiles(cx.rows()));
         let grid = [self.job_count, parts, 1];
         launches.push("ordered_linear_grad_params", grid, TILE_THREADS as u32, &args);
-    }
-
-    fn updates(&self) -> Option<&[usize]> {
-        Some(&self.updates)
     }
 
     fn shares(&self) -> Option<(DevicePtr, bool)> {

@@ -1,11 +1,10 @@
 //! Per-sample norms, clip factors and clipped sums.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use engine_core::argn::Model;
-use engine_core::ir::ops::embedding::EmbeddingGrad;
-use engine_core::ir::ops::linear::{GroupedLinearGradParams, Layer, OrderedLinearGradParams};
-use engine_core::ir::{LossWeight, Node, ParamView, Program, differentiate};
+use engine_core::ir::{Access, Extent, LossWeight, Node, Param, Program, differentiate};
 use engine_core::privacy::clip;
 use serde_json::Value;
 
@@ -73,18 +72,18 @@ fn norms(case: &Case, device: &Device) -> Outcome {
     report.finish()
 }
 
-/// Parameters whose gradients a node writes, in the order of its norms.
-fn written(node: &Node) -> Option<Vec<ParamView>> {
-    let both = |layer: &Layer| [layer.weight, layer.bias];
-    let op = node.op.as_any();
-    if let Some(op) = op.downcast_ref::<EmbeddingGrad>() {
-        return Some(op.tables.to_vec());
-    }
-    if let Some(op) = op.downcast_ref::<GroupedLinearGradParams>() {
-        return Some(op.groups.layers.iter().flatten().flat_map(both).collect());
-    }
-    let op = op.downcast_ref::<OrderedLinearGradParams>()?;
-    Some(op.spec.layers.iter().flat_map(both).collect())
+/// Parameters whose gradients a node adds to, in the order of its norms.
+fn added<'p>(node: &Node, params: &'p [Param]) -> Option<Vec<&'p Param>> {
+    let accesses = node.op.accesses();
+    let access = Access::added(&accesses).next()?;
+    let Extent::Elements(ranges) = &access.extent else {
+        return None;
+    };
+    let within = |range: &Range<usize>| {
+        let range = range.clone();
+        params.iter().filter(move |p| range.contains(&p.view.offset))
+    };
+    Some(ranges.iter().flat_map(within).collect())
 }
 
 /// A norm far below that of its sample was recorded with the rounding of single precision against the sample; an exact result
@@ -93,11 +92,13 @@ fn norms_by_param(case: &Case, device: &Device) -> Outcome {
     let clipped = clipped(case, device, "clipping")?;
     let params = clipped.loaded.model.layout().params();
     let mut by_name: HashMap<&str, Vec<f64>> = HashMap::new();
-    for (i, views) in clipped.unclipped.nodes().iter().filter_map(written).enumerate() {
+    let gradients = clipped.unclipped.nodes().iter();
+    let gradients = gradients.filter_map(|node| added(node, params));
+    for (i, added) in gradients.enumerate() {
         let squares = clipped.results.get(&format!("per_sample_sq_norm.{i}"))?;
-        for (p, view) in views.iter().enumerate() {
-            let norms = squares.iter().skip(p).step_by(views.len()).map(|s| s.sqrt());
-            by_name.insert(&params[view.index].name, norms.collect());
+        for (p, param) in added.iter().enumerate() {
+            let norms = squares.iter().skip(p).step_by(added.len()).map(|s| s.sqrt());
+            by_name.insert(&param.name, norms.collect());
         }
     }
     let recorded = Tensors::open(&case.path("per-sample.safetensors"))?;

@@ -37,8 +37,8 @@ impl Op for Broken {
         self.inner.infer(inputs, resources)
     }
 
-    fn resources(&self) -> Vec<Access> {
-        self.inner.resources()
+    fn accesses(&self) -> Vec<Access> {
+        self.inner.accesses()
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Results {
@@ -126,7 +126,7 @@ fn without_last_block(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
 
 /// Writes what the op adds in place of adding it.
 fn overwriting(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
-    let grads = op.resources()[0].resource;
+    let grads = op.accesses()[0].resource;
     let before = cx.numbers(grads)?.to_vec();
     let results = op.reference(cx)?;
     let after = cx.numbers(grads)?.to_vec();
@@ -140,7 +140,7 @@ fn overwriting(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
 
 /// Runs the op with some elements of its first resource changed, and puts them back unless the op has written them.
 fn with_resource(op: &dyn Op, cx: &mut Reference<'_>, change: impl Fn(usize, f64) -> f64) -> Results {
-    let id = op.resources()[0].resource;
+    let id = op.accesses()[0].resource;
     let before = cx.numbers(id)?.to_vec();
     for (i, x) in before.iter().enumerate() {
         cx.set(id, i, change(i, *x), 0.0);
@@ -154,7 +154,7 @@ fn with_resource(op: &dyn Op, cx: &mut Reference<'_>, change: impl Fn(usize, f64
 
 /// Undoes what the op wrote to the elements for which `lost` is true.
 fn losing(op: &dyn Op, cx: &mut Reference<'_>, lost: impl Fn(usize) -> bool) -> Results {
-    let id = op.resources()[0].resource;
+    let id = op.accesses()[0].resource;
     let before = cx.numbers(id)?.to_vec();
     let results = op.reference(cx)?;
     for (i, x) in before.into_iter().enumerate() {

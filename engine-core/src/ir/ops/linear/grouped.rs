@@ -3,10 +3,12 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::{Layer, writes};
+use super::Layer;
+use crate::ir::access::Access;
 use crate::ir::autodiff::{GradError, Gradient};
 use crate::ir::interpret::{InterpretError, Reference};
-use crate::ir::op::{Access, Clipping, Op, ShapeError, expect_inputs, expect_shape};
+use crate::ir::op::{Clipping, Op, ShapeError, expect_inputs, expect_shape};
+use crate::ir::params::ParamView;
 use crate::ir::program::{Resource, ResourceId};
 use crate::ir::shape::{Groups, Shape};
 use crate::ir::tensor::Tensor;
@@ -64,6 +66,14 @@ impl LinearGroups {
             .iter()
             .enumerate()
             .filter_map(|(g, l)| l.map(|l| (g, l)))
+    }
+
+    fn weights(&self) -> impl Iterator<Item = ParamView> + '_ {
+        self.layers.iter().flatten().map(|l| l.weight)
+    }
+
+    fn params(&self) -> impl Iterator<Item = ParamView> + '_ {
+        self.layers.iter().flatten().flat_map(Layer::params)
     }
 }
 
@@ -127,11 +137,8 @@ impl Op for GroupedLinear {
         Ok(vec![Shape::batch(self.groups.output.clone())])
     }
 
-    fn resources(&self) -> Vec<Access> {
-        vec![Access {
-            resource: self.params,
-            write: false,
-        }]
+    fn accesses(&self) -> Vec<Access> {
+        vec![Access::reads_params(self.params, self.groups.params())]
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
@@ -208,11 +215,8 @@ impl Op for GroupedLinearGradInput {
         Ok(vec![Shape::batch(self.groups.input.clone())])
     }
 
-    fn resources(&self) -> Vec<Access> {
-        vec![Access {
-            resource: self.params,
-            write: false,
-        }]
+    fn accesses(&self) -> Vec<Access> {
+        vec![Access::reads_params(self.params, self.groups.weights())]
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
@@ -267,8 +271,8 @@ impl Op for GroupedLinearGradParams {
         Ok(Vec::new())
     }
 
-    fn resources(&self) -> Vec<Access> {
-        vec![writes(self.grads)]
+    fn accesses(&self) -> Vec<Access> {
+        vec![Access::accumulates(self.grads, self.groups.params())]
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {

@@ -12,7 +12,7 @@ pub use ordered::{
     OrderedSpec,
 };
 
-use crate::ir::op::{Access, ShapeError};
+use crate::ir::op::ShapeError;
 use crate::ir::params::ParamView;
 use crate::ir::program::{Resource, ResourceId, ResourceKind};
 
@@ -26,6 +26,11 @@ pub struct Layer {
 }
 
 impl Layer {
+    /// Weight and bias.
+    pub(super) fn params(&self) -> [ParamView; 2] {
+        [self.weight, self.bias]
+    }
+
     fn check(
         &self,
         group: usize,
@@ -72,13 +77,5 @@ pub(super) fn check_view(
         Err(ShapeError::OutsideArena { group, end, len })
     } else {
         Ok(())
-    }
-}
-
-/// A written resource.
-pub(super) fn writes(resource: ResourceId) -> Access {
-    Access {
-        resource,
-        write: true,
     }
 }

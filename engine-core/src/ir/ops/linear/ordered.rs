@@ -5,12 +5,14 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::{Layer, writes};
+use super::Layer;
 use crate::backend::Run;
+use crate::ir::access::Access;
 use crate::ir::autodiff::{GradError, Gradient};
 use crate::ir::interpret::{InterpretError, Reference};
-use crate::ir::op::{Access, Clipping, Op, ShapeError, expect_inputs, expect_shape};
+use crate::ir::op::{Clipping, Op, ShapeError, expect_inputs, expect_shape};
 use crate::ir::ops::activation::Dropout;
+use crate::ir::params::ParamView;
 use crate::ir::program::{Resource, ResourceId};
 use crate::ir::shape::{Groups, Shape};
 use crate::ir::tensor::Tensor;
@@ -102,6 +104,14 @@ impl OrderedSpec {
                 width: self.sub_columns.offset(s) - start,
             });
         }
+    }
+
+    fn weights(&self) -> impl Iterator<Item = ParamView> + '_ {
+        self.layers.iter().map(|l| l.weight)
+    }
+
+    fn params(&self) -> impl Iterator<Item = ParamView> + '_ {
+        self.layers.iter().flat_map(Layer::params)
     }
 
     fn describe(&self) -> String {
@@ -264,11 +274,8 @@ impl Op for OrderedLinear {
         Ok(vec![Shape::batch(self.spec.output.clone())])
     }
 
-    fn resources(&self) -> Vec<Access> {
-        vec![Access {
-            resource: self.params,
-            write: false,
-        }]
+    fn accesses(&self) -> Vec<Access> {
+        vec![Access::reads_params(self.params, self.spec.params())]
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
@@ -341,11 +348,8 @@ impl Op for OrderedLinearGradInput {
         Ok(outputs)
     }
 
-    fn resources(&self) -> Vec<Access> {
-        vec![Access {
-            resource: self.params,
-            write: false,
-        }]
+    fn accesses(&self) -> Vec<Access> {
+        vec![Access::reads_params(self.params, self.spec.weights())]
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
@@ -398,8 +402,8 @@ impl Op for OrderedLinearGradParams {
         Ok(Vec::new())
     }
 
-    fn resources(&self) -> Vec<Access> {
-        vec![writes(self.grads)]
+    fn accesses(&self) -> Vec<Access> {
+        vec![Access::accumulates(self.grads, self.spec.params())]
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {

@@ -8,8 +8,9 @@ use super::cell::Cell;
 use super::folded::{Contribution, FoldedModel, FoldedSubColumn};
 use super::rules::{SamplingRules, draw};
 use crate::backend::Run;
+use crate::ir::access::Access;
 use crate::ir::interpret::{InterpretError, Reference};
-use crate::ir::op::{Access, Op, ShapeError, expect_inputs, expect_shape};
+use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape};
 use crate::ir::program::{Resource, ResourceId, ResourceKind};
 use crate::ir::shape::{Groups, Shape};
 use crate::ir::tensor::Tensor;
@@ -156,11 +157,12 @@ impl Op for OrderedSample {
         Ok(outputs)
     }
 
-    fn resources(&self) -> Vec<Access> {
-        vec![Access {
-            resource: self.folded,
-            write: false,
-        }]
+    fn accesses(&self) -> Vec<Access> {
+        vec![Access::reads(self.folded)]
+    }
+
+    fn sampling(&self) -> Option<&OrderedSample> {
+        Some(self)
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
