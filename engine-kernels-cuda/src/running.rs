@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use engine_core::backend::{BackendError, Run};
+use engine_core::backend::Run;
 use engine_core::ir::ResourceId;
 
 use crate::bindings::Bindings;

@@ -131,14 +131,6 @@ impl<'a> Context<'a, '_> {
         }
     }
 
-    /// The numbers of a resource.
-    pub(crate) fn arena(&self, id: ResourceId) -> &[f32] {
-        match &*self.resources[id.index()] {
-            CpuBuffer::F32(v) => v,
-            _ => unreachable!("bindings were checked: resource {} holds numbers", id.index()),
-        }
-    }
-
     /// Takes the numbers of a resource out, so that several can be borrowed at once; [`Self::put_arena`] brings them back.
     pub(crate) fn take_arena(&mut self, id: ResourceId) -> Vec<f32> {
         match &mut *self.resources[id.index()] {

@@ -16,7 +16,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytemuck::Pod;
-use engine_core::backend::BackendError;
 use engine_core::ir::ops::batch::GatherRows;
 use engine_core::ir::ops::optimizer::AdamW;
 use engine_core::ir::{Groups, Op, Program, ResourceId, ValueId};

@@ -1,4 +1,4 @@
-//! Launches of `sampling.cu`, and the fold of a model, which the host computes.
+//! Launches of `sampling.cu`.
 
 use std::ops::Range;
 
@@ -7,7 +7,6 @@ use engine_core::ir::ops::sampling::{Contribution, OrderedSample, SamplingRules}
 use engine_core::ir::{Groups, Op};
 
 use super::{Bound, CudaKernel, Fusion, Launches, Room, as_op, layout};
-use crate::buffer::CudaBuffer;
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 

@@ -104,3 +104,82 @@ pub(super) fn written(program: &Program) -> Vec<bool> {
     }
     written
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use engine_core::ir::ops::optimizer::AdamW;
+    use engine_core::ir::ops::reduce::{RecordSum, SumGroups};
+    use engine_core::ir::{Builder, Groups, Op, ParamLayout, ResourceKind, Shape};
+
+    use super::*;
+
+    /// A program that records the sums of its input, makes steps, and does what `more` adds to it.
+    fn program(more: impl FnOnce(&mut Builder, ResourceId, ValueId)) -> Program {
+        let mut builder = Builder::new("p");
+        let x = builder
+            .input("x", Shape::batch(Groups::single(2)))
+            .expect("an input");
+        let trace = builder.resource("trace", ResourceKind::Numbers).expect("a trace");
+        let sums = builder.push_one(SumGroups, &[x]).expect("sums");
+        push(&mut builder, RecordSum { trace }, &[sums]);
+        let arena = ResourceKind::Arena(Arc::new(ParamLayout::default()));
+        let mut arena = |name: &str| builder.resource(name, arena.clone()).expect("an arena");
+        let step = AdamW {
+            params: arena("params"),
+            grads: arena("sums of gradients"),
+            first_moments: arena("first"),
+            second_moments: arena("second"),
+            beta1: 0.9,
+            beta2: 0.99,
+            adam_eps: 1e-8,
+            weight_decay: 0.0,
+        };
+        push(&mut builder, step, &[]);
+        more(&mut builder, trace, sums);
+        builder.finish()
+    }
+
+    fn push(builder: &mut Builder, op: impl Op, inputs: &[ValueId]) {
+        builder.push(Arc::new(op), inputs).expect("an op");
+    }
+
+    #[test]
+    fn sums_over_rows_are_known_by_accesses() {
+        let program = program(|_, _, _| {});
+        let summed = spread(&program).expect("a program in shares");
+        assert_eq!(summed.is_summed, [false, false, true, false, false]);
+        assert_eq!(summed.recorded, [program.resource("trace").expect("a trace")]);
+        assert_eq!(written(&program), [true; 5]);
+    }
+
+    #[test]
+    fn a_number_that_is_recorded_twice_is_summed_once() {
+        let program = program(|builder, trace, sums| push(builder, RecordSum { trace }, &[sums]));
+        assert_eq!(spread(&program).expect("a program in shares").recorded.len(), 1);
+    }
+
+    #[test]
+    fn what_needs_all_rows_is_not_spread() {
+        let program = program(|builder, _, _| {
+            let [params, first, second] = ["params", "first", "second"].map(|name| {
+                let kind = ResourceKind::Arena(Arc::new(ParamLayout::default()));
+                builder.resource(name, kind).expect("an arena")
+            });
+            // The first moments were overwritten, and are now used up as if they were sums.
+            let step = AdamW {
+                params,
+                grads: first,
+                first_moments: second,
+                second_moments: second,
+                beta1: 0.9,
+                beta2: 0.99,
+                adam_eps: 1e-8,
+                weight_decay: 0.0,
+            };
+            push(builder, step, &[]);
+        });
+        assert_eq!(spread(&program), None);
+    }
+}
