@@ -379,7 +379,7 @@ fn both_ops_that_overlap_are_named() {
 
 #[test]
 fn an_op_that_sees_the_gradients_before_they_are_clipped_is_refused() {
-    let program = flat(ModelSize::Small, 3).training_step(objective()).unwrap();
+    let program = programs(&flat(ModelSize::Small, 3)).training_step().unwrap();
     assert_eq!(
         clip(&program, 1.0).unwrap_err(),
         GradError::NoNormRule {
