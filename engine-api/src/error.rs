@@ -6,6 +6,7 @@ use engine_core::argn::{ModelError, SizeError};
 use engine_core::backend::BackendError;
 use engine_core::encode::{EncodeError, EncodingType};
 use engine_core::generate::GenerateError;
+use engine_core::remedy::{Job, OptionKey, Remedy};
 use engine_core::train::{StateError, TrainError};
 use thiserror::Error;
 
@@ -61,8 +62,10 @@ pub enum EngineError {
     Device {
         /// Name as given.
         device: String,
-        /// What the backend says and what to do.
+        /// What the backend says.
         reason: String,
+        /// What can be done about it.
+        remedies: Vec<Remedy>,
     },
     /// No device has this name.
     #[error("there is no device {device:?}; use {known}")]
@@ -171,7 +174,7 @@ pub enum EngineError {
         allowed: &'static str,
     },
     /// There is no such workspace.
-    #[error("{}: there is no workspace; make one with `argn fit TABLE -w {}`", path.display(), path.display())]
+    #[error("{}: there is no workspace", path.display())]
     WorkspaceMissing {
         /// Where it was looked for.
         path: PathBuf,
@@ -186,7 +189,7 @@ pub enum EngineError {
     },
     /// A file is neither a workspace nor a packed model.
     #[error(
-        "{}: this is no packed model, or it is damaged ({reason}); give a workspace folder or a file made by `argn export`",
+        "{}: this is no packed model, or it is damaged ({reason}); give a workspace folder or a file that was exported from one",
         path.display()
     )]
     NotAPackedModel {
@@ -219,37 +222,34 @@ pub enum EngineError {
         supported: u32,
     },
     /// A workspace lacks what a command needs.
-    #[error("{}: there is no {what}; run `argn {command}` first", path.display())]
+    #[error("{}: there is no {what}", path.display())]
     Lacks {
         /// The workspace.
         path: PathBuf,
         /// What is missing, with its place in the workspace.
         what: &'static str,
-        /// The command that makes it.
-        command: &'static str,
+        /// The job that makes it.
+        made_by: Job,
     },
     /// A workspace already holds a finished model.
-    #[error(
-        "{}: there is a trained model already; replace it with --force, or let `argn fit` train it further with \
-         --state reuse or continue with --state resume", path.display()
-    )]
+    #[error("{}: there is a trained model already", path.display())]
     ModelExists {
         /// The workspace.
         path: PathBuf,
     },
     /// A file of a workspace cannot be understood.
-    #[error("{}: {reason}; run `argn {command}` again", path.display())]
+    #[error("{}: {reason}", path.display())]
     Corrupt {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
-        /// The command that makes it.
-        command: &'static str,
+        /// The job that makes it.
+        made_by: Job,
     },
     /// The weights are those of another model than the statistics describe.
     #[error(
-        "{}: tensor {tensor:?} {problem}; the weights do not belong to these statistics, run `argn train` again",
+        "{}: tensor {tensor:?} {problem}; the weights do not belong to these statistics",
         path.display()
     )]
     WeightsDoNotFit {
@@ -262,7 +262,7 @@ pub enum EngineError {
     },
     /// Encoded data do not belong to the statistics.
     #[error(
-        "{}: column {column:?} {problem}; the codes do not belong to these statistics, run `argn encode` again",
+        "{}: column {column:?} {problem}; the codes do not belong to these statistics",
         path.display()
     )]
     CodesDoNotFit {
@@ -274,7 +274,7 @@ pub enum EngineError {
         problem: String,
     },
     /// No random seed can be drawn.
-    #[error("the system gives no random seed ({reason}); give one with --seed")]
+    #[error("the system gives no random seed ({reason})")]
     NoSeed {
         /// What the system says.
         reason: String,
@@ -294,6 +294,32 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// What a user can do about it, beside what the text says: options to set and jobs to run, which a command line or another
+    /// language puts into its own words. One of them is enough.
+    pub fn remedies(&self) -> Vec<Remedy> {
+        let state = |value: &str| Remedy::SetOption {
+            option: OptionKey::State,
+            value: Some(value.to_owned()),
+        };
+        match self {
+            Self::Backend(error)
+            | Self::Train(TrainError::Backend(error))
+            | Self::Generate(GenerateError::Backend(error)) => error.remedies(),
+            Self::Device { remedies, .. } => remedies.clone(),
+            Self::Question(error) => error.remedies(),
+            Self::WorkspaceMissing { .. } => vec![Remedy::run(Job::Fit)],
+            Self::Lacks { made_by, .. } => vec![Remedy::run(*made_by)],
+            Self::Corrupt { made_by, .. } => vec![Remedy::run_again(*made_by)],
+            Self::WeightsDoNotFit { .. } => vec![Remedy::run_again(Job::Train)],
+            Self::CodesDoNotFit { .. } => vec![Remedy::run_again(Job::Encode)],
+            Self::ModelExists { .. } => {
+                vec![Remedy::set(OptionKey::Replace), state("reuse"), state("resume")]
+            }
+            Self::NoSeed { .. } => vec![Remedy::set(OptionKey::Seed)],
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether the reader of a pipe has gone away, which for a command is success.
     pub fn is_closed_pipe(&self) -> bool {
         match self {

@@ -47,6 +47,7 @@ pub use engine_core::encode::{
 pub use engine_core::generate::{GenerateError, Level};
 pub use engine_core::ir::FoldError;
 pub use engine_core::privacy::{LedgerEntry, Mechanism, Neighbours, PrivacyLedger};
+pub use engine_core::remedy::{Job, OptionKey, Remedy, with_remedies};
 pub use engine_core::train::{Progress, ProgressMessage, StopReason, TrainError, TrainReport};
 pub use error::EngineError;
 pub use event::{Event, Stage, Watch, silent};

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use engine_api::stages::ColumnExplanation;
 use engine_api::{EncodingType, Reason};
 
+use crate::messages::encoding_flag;
 use crate::report::{encoding_name, sub_columns};
 
 /// The columns of the model, in a few lines each.
@@ -103,17 +104,7 @@ fn percent(share: f64) -> String {
 /// The flags that would change the encoding.
 fn others(column: &ColumnExplanation) -> Option<String> {
     let name = &column.summary.name;
-    let flag = |encoding: &EncodingType| format!("--encoding {}", quoted(&format!("{name}={encoding}")));
+    let flag = |&encoding: &EncodingType| encoding_flag(name, encoding);
     let flags: Vec<String> = column.alternatives.iter().map(flag).collect();
     (!flags.is_empty()).then(|| format!("split with {}", flags.join(" or ")))
-}
-
-/// A word for a shell.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-=.:/".contains(c);
-    if word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }

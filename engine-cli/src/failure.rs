@@ -1,12 +1,12 @@
 //! Why a command ended without success: one sentence, and a number for scripts.
 
-use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
 use engine_api::data::DataError;
 use engine_api::{EncodeError, EngineError, FoldError, GenerateError, QuestionError, TrainError};
 
+use crate::messages;
 use crate::screen::Screen;
 
 /// How the program ends. The numbers are documented in `--help` and docs/cli.md.
@@ -59,7 +59,7 @@ impl Failure {
         let (text, status) = match self {
             Self::Engine(error) if error.is_closed_pipe() => return ExitCode::SUCCESS,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
-            Self::Engine(error) => (sentence(error), status(error)),
+            Self::Engine(error) => (messages::error(error), status(error)),
             Self::Output(error) => (
                 format!("standard output: cannot write it: {error}"),
                 ExitStatus::Failed,
@@ -72,20 +72,6 @@ impl Failure {
         screen.print(&format!("error: {text}"));
         ExitCode::from(status as u8)
     }
-}
-
-/// The text of an error, with those of its causes that it does not hold already.
-fn sentence(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let fact = error.to_string();
-        if !text.contains(&fact) {
-            text += &format!(": {fact}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 fn status(error: &EngineError) -> ExitStatus {

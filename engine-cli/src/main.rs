@@ -6,6 +6,7 @@ mod explain;
 mod failure;
 mod interrupt;
 mod meaning;
+mod messages;
 mod progress;
 mod questions;
 mod report;

@@ -1,8 +1,10 @@
 //! Standard error: the progress bar, the log, and notes, which do not disturb each other.
 
+use std::error::Error;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
+use engine_api::data::ColumnNote;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -12,6 +14,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter}
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::args::CommonArgs;
+use crate::messages;
 
 /// Variable with a filter for the log, as `engine_core=debug`.
 const LOG_VARIABLE: &str = "ARGN_LOG";
@@ -136,6 +139,13 @@ struct Sentence {
 }
 
 impl Visit for Sentence {
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        match value.downcast_ref::<ColumnNote>() {
+            Some(note) => self.message = messages::note(note),
+            None => self.record_debug(field, &format_args!("{value}")),
+        }
+    }
+
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         match field.name() {
             "message" => self.message = format!("{value:?}"),

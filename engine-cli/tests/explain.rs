@@ -110,10 +110,10 @@ fn what_was_asked_for_is_said_to_be() {
 fn codes_and_odd_texts_are_told_with_their_override() {
     let (text, ended) = explained(&[]);
     for part in [
-        "note: digits with leading zeros are codes and stay text, so that no zero is lost; --encoding code=numeric-auto \
-         learns them as numbers (column \"code\")",
+        "note: digits with leading zeros are codes and stay text, so that no zero is lost; learn the numbers with \
+         --encoding code=numeric-auto (column \"code\")",
         "note: few different whole numbers far apart, each in many rows, may be codes rather than amounts; they are learnt as \
-         amounts, split with --encoding zip=categorical to learn them as categories (column \"zip\")",
+         amounts; learn categories with --encoding zip=categorical (column \"zip\")",
         "note: numbers with commas stay text",
     ] {
         assert!(ended.err.contains(part), "{part} is not in {}", ended.err);

@@ -435,7 +435,7 @@ fn a_finished_model_is_kept_unless_force_or_state_say_otherwise() {
     let first = weights();
     let refused = fit(&[]);
     let sentence = "error: ws: there is a trained model already; replace it with --force, or let `argn fit` train it further \
-                    with --state reuse or continue with --state resume\n";
+                    with --state reuse, or continue with --state resume\n";
     assert_eq!((refused.code, refused.err.as_str()), (4, sentence));
     assert!(first == weights());
     assert_eq!(fit(&["--state", "resume"]).code, 0);

@@ -392,7 +392,7 @@ fn models_that_cannot_answer() {
         &["sample", "-w", "ws", "--seed-data", "s.csv", "-o", "o.csv"],
         ARGUMENTS,
         "the column order does not match that of the training: this model was trained with a fixed order and cannot take seed \
-         data but for its first columns; train again without `--fixed-order` (fixed_order)",
+         data but for its first columns; train again without --fixed-order",
     );
     desk.done(&["split", "t.csv", "-w", "new", "-q"]);
     desk.done(&["analyze", "-w", "new", "-q"]);

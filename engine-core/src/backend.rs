@@ -10,6 +10,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::ir::Program;
+use crate::remedy::Remedy;
 use crate::schema::CodeTable;
 
 /// Scalars of a run, the same for every device. A run executes the program `steps` times; all random numbers and all
@@ -168,9 +169,7 @@ pub trait Backend: Send + Sync + fmt::Debug {
 #[non_exhaustive]
 pub enum BackendError {
     /// The backend has no kernel for an op.
-    #[error(
-        "the {backend} backend has no kernel for op {op} of program {program:?}; use another device (--device cpu)"
-    )]
+    #[error("the {backend} backend has no kernel for op {op} of program {program:?}")]
     UnsupportedOp {
         /// The backend.
         backend: &'static str,
@@ -232,5 +231,18 @@ pub enum BackendError {
         device: String,
         /// What the driver says.
         reason: String,
+        /// What can be done about it.
+        remedies: Vec<Remedy>,
     },
+}
+
+impl BackendError {
+    /// What a user can do about it, beside what the text says.
+    pub fn remedies(&self) -> Vec<Remedy> {
+        match self {
+            Self::UnsupportedOp { .. } => vec![Remedy::device("cpu")],
+            Self::Device { remedies, .. } => remedies.clone(),
+            _ => Vec::new(),
+        }
+    }
 }

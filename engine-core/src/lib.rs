@@ -16,6 +16,7 @@ pub mod ir;
 pub mod privacy;
 pub mod random;
 pub mod reference;
+pub mod remedy;
 mod resident;
 pub mod schema;
 pub mod train;

@@ -222,6 +222,7 @@ fn device_error(error: InterpretError) -> BackendError {
         other => BackendError::Device {
             device: NAME.to_owned(),
             reason: other.to_string(),
+            remedies: Vec::new(),
         },
     }
 }

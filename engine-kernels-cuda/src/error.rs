@@ -1,6 +1,7 @@
 //! What can go wrong with the driver, its compiler and the device.
 
 use engine_core::backend::BackendError;
+use engine_core::remedy::{OptionKey, Remedy};
 use thiserror::Error;
 
 /// Why the CUDA backend cannot be used, or what failed on the device.
@@ -8,23 +9,19 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum CudaError {
     /// The driver's library is missing.
-    #[error("no NVIDIA driver was found ({tried}); install it, or use --device cpu")]
+    #[error("no NVIDIA driver was found ({tried})")]
     NoDriver {
         /// Libraries that were tried.
         tried: String,
     },
     /// The run-time compiler's library is missing.
-    #[error(
-        "the run-time compiler of CUDA (NVRTC) was not found ({tried}); install the package cuda-nvrtc or PyPI's nvidia-cuda-nvrtc and name its folder in LD_LIBRARY_PATH, or use --device cpu"
-    )]
+    #[error("the run-time compiler of CUDA (NVRTC) was not found ({tried})")]
     NoCompiler {
         /// Libraries that were tried.
         tried: String,
     },
     /// The driver is too old.
-    #[error(
-        "the NVIDIA driver knows CUDA {found}, at least {needed} is needed; update it, or use --device cpu"
-    )]
+    #[error("the NVIDIA driver knows CUDA {found}, at least {needed} is needed")]
     OldDriver {
         /// Version of CUDA that the driver knows.
         found: String,
@@ -32,13 +29,13 @@ pub enum CudaError {
         needed: &'static str,
     },
     /// The driver's library lacks a function.
-    #[error("the NVIDIA driver lacks {symbol}; update it, or use --device cpu")]
+    #[error("the NVIDIA driver lacks {symbol}")]
     MissingSymbol {
         /// The function.
         symbol: String,
     },
     /// There is no such device.
-    #[error("there is no CUDA device {index}; {}use --device cpu", others(*count))]
+    #[error("there is no CUDA device {index}{}", others(*count))]
     NoDevice {
         /// Index that was asked for.
         index: usize,
@@ -47,7 +44,7 @@ pub enum CudaError {
     },
     /// The device's architecture is not supported.
     #[error(
-        "{device} has compute capability {}.{}, at least 7.5 is needed; use --device cpu", found.0, found.1
+        "{device} has compute capability {}.{}, at least 7.5 is needed", found.0, found.1
     )]
     OldDevice {
         /// The device.
@@ -64,7 +61,7 @@ pub enum CudaError {
         log: String,
     },
     /// Memory does not suffice.
-    #[error("{device} has no room for {bytes} bytes more; use a smaller batch or model, or --device cpu")]
+    #[error("{device} has no room for {bytes} bytes more")]
     OutOfMemory {
         /// The device.
         device: String,
@@ -72,9 +69,7 @@ pub enum CudaError {
         bytes: u64,
     },
     /// The library that sums over several devices is missing.
-    #[error(
-        "NCCL, which several GPUs need, was not found ({tried}); install the package libnccl2 or PyPI's nvidia-nccl and name its folder in ENGINE_NCCL, or use one GPU (--device cuda:0)"
-    )]
+    #[error("NCCL, which several GPUs need, was not found ({tried})")]
     NoNccl {
         /// Libraries that were tried.
         tried: String,
@@ -106,12 +101,39 @@ pub enum CudaError {
     },
 }
 
+impl CudaError {
+    /// What a user can do about it, beside what the text says.
+    pub fn remedies(&self) -> Vec<Remedy> {
+        let cpu = || Remedy::device("cpu");
+        match self {
+            Self::NoDriver { .. } => vec![Remedy::outside("install it"), cpu()],
+            Self::NoCompiler { .. } => vec![Remedy::outside(NVRTC), cpu()],
+            Self::OldDriver { .. } | Self::MissingSymbol { .. } => vec![Remedy::outside("update it"), cpu()],
+            Self::NoDevice { count: 0, .. } | Self::OldDevice { .. } => vec![cpu()],
+            Self::NoDevice { .. } => vec![Remedy::device("cuda:0"), cpu()],
+            Self::OutOfMemory { .. } => vec![
+                Remedy::LowerOption(OptionKey::BatchSize),
+                Remedy::LowerOption(OptionKey::ModelSize),
+                cpu(),
+            ],
+            Self::NoNccl { .. } => vec![Remedy::outside(NCCL), Remedy::device("cuda:0")],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// How one comes by the run-time compiler.
+const NVRTC: &str =
+    "install the package cuda-nvrtc or PyPI's nvidia-cuda-nvrtc and name its folder in LD_LIBRARY_PATH";
+/// How one comes by the library that sums over several devices.
+const NCCL: &str = "install the package libnccl2 or PyPI's nvidia-nccl and name its folder in ENGINE_NCCL";
+
 /// Which devices there are, for a message.
 fn others(count: usize) -> String {
     match count {
         0 => String::new(),
-        1 => "use cuda:0, or ".to_owned(),
-        _ => format!("use one of cuda:0 to cuda:{}, or ", count - 1),
+        1 => ", only cuda:0".to_owned(),
+        _ => format!(", only cuda:0 to cuda:{}", count - 1),
     }
 }
 
@@ -120,6 +142,7 @@ impl From<CudaError> for BackendError {
         Self::Device {
             device: "cuda".to_owned(),
             reason: error.to_string(),
+            remedies: error.remedies(),
         }
     }
 }
@@ -131,19 +154,13 @@ mod tests {
     #[test]
     fn a_missing_device_names_those_that_there_are() {
         let message = |count| CudaError::NoDevice { index: 7, count }.to_string();
-        assert_eq!(message(0), "there is no CUDA device 7; use --device cpu");
-        assert_eq!(
-            message(1),
-            "there is no CUDA device 7; use cuda:0, or use --device cpu"
-        );
-        assert_eq!(
-            message(4),
-            "there is no CUDA device 7; use one of cuda:0 to cuda:3, or use --device cpu"
-        );
+        assert_eq!(message(0), "there is no CUDA device 7");
+        assert_eq!(message(1), "there is no CUDA device 7, only cuda:0");
+        assert_eq!(message(4), "there is no CUDA device 7, only cuda:0 to cuda:3");
     }
 
     #[test]
-    fn messages_are_one_sentence_on_one_line() {
+    fn messages_are_one_sentence_on_one_line_and_the_last_resort_is_the_processor() {
         let text = || "x".to_owned();
         let all = [
             CudaError::NoDriver { tried: text() },
@@ -163,12 +180,10 @@ mod tests {
                 bytes: 1,
             },
         ];
-        for message in all.map(|error| error.to_string()) {
+        for error in all {
+            let message = error.to_string();
             assert!(!message.contains('\n') && !message.contains(". "), "{message}");
-            assert!(
-                message.ends_with("use --device cpu") || message.ends_with("or --device cpu"),
-                "{message}"
-            );
+            assert_eq!(error.remedies().last(), Some(&Remedy::device("cpu")), "{message}");
         }
     }
 }

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use engine_core::remedy::with_remedies;
 use engine_kernels_cuda::driver::{DevicePtr, Driver, Launch, NvidiaDriver, Queue, devices};
 use engine_kernels_cuda::{CudaError, CudaOptions};
 
@@ -126,7 +127,7 @@ fn open_in_process() {
         let index = std::env::var("INDEX").map_or(0, |index| index.parse().unwrap());
         match NvidiaDriver::open(index, &options()) {
             Ok(driver) => tell(&format!("{:?}", driver.info())),
-            Err(error) => tell(&error.to_string()),
+            Err(error) => tell(&with_remedies(&error.to_string(), &error.remedies())),
         }
     }
 }
@@ -176,7 +177,7 @@ fn what_a_machine_lacks_is_told() {
         (
             "old",
             &[("FAKE_VERSION", "11080")][..],
-            "the NVIDIA driver knows CUDA 11.8, at least 12.0 is needed; update it, or use --device cpu",
+            "the NVIDIA driver knows CUDA 11.8, at least 12.0 is needed; update it, or use the device cpu",
         ),
         (
             "compiler",
@@ -191,17 +192,17 @@ fn what_a_machine_lacks_is_told() {
         (
             "empty",
             &[("FAKE_INIT", "100")],
-            "there is no CUDA device 0; use --device cpu",
+            "there is no CUDA device 0; use the device cpu",
         ),
         (
             "few",
             &[("INDEX", "2")],
-            "there is no CUDA device 2; use one of cuda:0 to cuda:1, or use --device cpu",
+            "there is no CUDA device 2, only cuda:0 to cuda:1; use the device cuda:0, or use the device cpu",
         ),
         (
             "weak",
             &[("FAKE_CAPABILITY", "70")],
-            "Fake GPU 0, driver for CUDA 12.4 has compute capability 7.0, at least 7.5 is needed; use --device cpu",
+            "Fake GPU 0, driver for CUDA 12.4 has compute capability 7.0, at least 7.5 is needed; use the device cpu",
         ),
         (
             "stub",
@@ -231,7 +232,7 @@ fn a_driver_that_lacks_a_function_is_told() {
     machine.library("libcuda", &["-DWITHOUT_GRAPHS"]);
     assert_eq!(
         machine.run("open_in_process"),
-        "the NVIDIA driver lacks cuGraphLaunch; update it, or use --device cpu"
+        "the NVIDIA driver lacks cuGraphLaunch; update it, or use the device cpu"
     );
 }
 
@@ -471,7 +472,7 @@ fn ranks_in_process() {
     }
     let drivers = match NvidiaDriver::open_ranks(&[0, 1], &options()) {
         Ok(drivers) => drivers,
-        Err(error) => return tell(&error.to_string()),
+        Err(error) => return tell(&with_remedies(&error.to_string(), &error.remedies())),
     };
     let numbers = |driver: &NvidiaDriver, values: [f32; 3]| {
         let at = driver.allocate(12).unwrap();
@@ -555,7 +556,7 @@ fn what_several_devices_lack_is_told() {
     assert_eq!(
         Machine::new("nccl", &[]).run("ranks_in_process"),
         "NCCL, which several GPUs need, was not found (libnccl.so.2); install the package libnccl2 or PyPI's nvidia-nccl and name its \
-         folder in ENGINE_NCCL, or use one GPU (--device cuda:0)"
+         folder in ENGINE_NCCL, or use the device cuda:0"
     );
     assert_eq!(
         opening_two("abort", &["-DWITHOUT_ABORT"], &[]),
@@ -567,6 +568,6 @@ fn what_several_devices_lack_is_told() {
     );
     assert_eq!(
         opening_two("one", &[], &[("FAKE_DEVICES", "1")]),
-        "there is no CUDA device 1; use cuda:0, or use --device cpu"
+        "there is no CUDA device 1, only cuda:0; use the device cuda:0, or use the device cpu"
     );
 }

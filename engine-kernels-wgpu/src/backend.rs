@@ -42,7 +42,7 @@ impl WgpuBackend {
         if gpu.description.is_software() {
             tracing::warn!(
                 adapter = gpu.description.name,
-                "this adapter computes on the processor and is slower than --device cpu"
+                "this adapter computes on the processor and is slower than the device cpu"
             );
         }
         Ok(Self {

@@ -1,20 +1,22 @@
 //! What can go wrong with a graphics device, and what to do about it.
 
 use engine_core::backend::BackendError;
+use engine_core::remedy::{OptionKey, Remedy};
 use thiserror::Error;
 
 /// Name of this backend in errors and for users.
 pub(crate) const NAME: &str = "wgpu";
+
+/// How one comes by a graphics device.
+const DRIVERS: &str =
+    "install the driver of your GPU, or one in software (on Debian the package mesa-vulkan-drivers)";
 
 /// Why a device cannot be opened, or failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum WgpuError {
     /// No driver offers a device.
-    #[error(
-        "no graphics driver offers a device: install the driver of your GPU, or one in software (on Debian the package \
-         mesa-vulkan-drivers), or use --device cpu"
-    )]
+    #[error("no graphics driver offers a device")]
     NoAdapter,
     /// No adapter has the number or name that was asked for.
     #[error("there is no adapter {wanted:?}; there are: {}", known.join(", "))]
@@ -25,9 +27,7 @@ pub enum WgpuError {
         known: Vec<String>,
     },
     /// The adapter lacks what every kernel needs.
-    #[error(
-        "adapter {adapter} allows {has} {what}, {needed} are needed; use another adapter or --device cpu"
-    )]
+    #[error("adapter {adapter} allows {has} {what}, {needed} are needed")]
     TooSmall {
         /// The adapter.
         adapter: String,
@@ -39,7 +39,7 @@ pub enum WgpuError {
         has: u64,
     },
     /// The driver refuses to open the device.
-    #[error("adapter {adapter} cannot be opened: {reason}; update its driver, or use --device cpu")]
+    #[error("adapter {adapter} cannot be opened: {reason}")]
     Refused {
         /// The adapter.
         adapter: String,
@@ -47,14 +47,10 @@ pub enum WgpuError {
         reason: String,
     },
     /// The memory of the device does not suffice.
-    #[error(
-        "its memory does not suffice; use a smaller batch or model, close other programs, or use --device cpu"
-    )]
+    #[error("its memory does not suffice")]
     OutOfMemory,
     /// The device was lost: it was removed, reset, or a step took longer than its driver allows.
-    #[error(
-        "the device was lost ({reason}); resume the training, with a smaller batch or --device cpu if it happens again"
-    )]
+    #[error("the device was lost ({reason})")]
     Lost {
         /// What the driver says.
         reason: String,
@@ -68,11 +64,37 @@ pub enum WgpuError {
 }
 
 impl WgpuError {
+    /// What a user can do about it, beside what the text says.
+    pub fn remedies(&self) -> Vec<Remedy> {
+        let cpu = || Remedy::device("cpu");
+        match self {
+            Self::NoAdapter => vec![Remedy::outside(DRIVERS), cpu()],
+            Self::TooSmall { .. } => vec![Remedy::outside("use another adapter"), cpu()],
+            Self::Refused { .. } => vec![Remedy::outside("update its driver"), cpu()],
+            Self::OutOfMemory => vec![
+                Remedy::LowerOption(OptionKey::BatchSize),
+                Remedy::LowerOption(OptionKey::ModelSize),
+                Remedy::outside("close other programs"),
+                cpu(),
+            ],
+            Self::Lost { .. } => vec![
+                Remedy::SetOption {
+                    option: OptionKey::State,
+                    value: Some("resume".to_owned()),
+                },
+                Remedy::LowerOption(OptionKey::BatchSize),
+                cpu(),
+            ],
+            Self::UnknownAdapter { .. } | Self::Invalid { .. } => Vec::new(),
+        }
+    }
+
     /// The same as an error of a backend.
     pub(crate) fn on(self, device: &str) -> BackendError {
         BackendError::Device {
             device: device.to_owned(),
             reason: self.to_string(),
+            remedies: self.remedies(),
         }
     }
 }

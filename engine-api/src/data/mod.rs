@@ -7,6 +7,8 @@
 mod arrow;
 mod csv;
 mod error;
+mod note;
+mod options;
 mod parquet;
 mod sink;
 mod source;
@@ -21,9 +23,11 @@ pub use arrow::{TableBatch, to_record_batch};
 pub(crate) use csv::{CsvFormatter, RawRow};
 pub use error::DataError;
 pub(crate) use error::{list_names, shorten};
+pub use note::{ColumnNote, NoteKind};
+pub use options::ReadOptions;
 pub use parquet::{ParquetTable, ParquetWriter};
 pub use sink::TableSink;
-pub use source::{Batches, ReadOptions, TableSource};
+pub use source::{Batches, TableSource};
 pub use written::{
     BooleanWords, ColumnFormat, CsvDialect, DateForm, DateOrder, ExponentForm, ExponentUse, NumberForm, Role,
     SourceFormat, TABLE_FORMAT_VERSION, TableFormat, TimeForm, WrittenForm,

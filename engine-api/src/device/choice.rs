@@ -1,4 +1,4 @@
-//! The text of `--device`: a backend, and which of its devices.
+//! The name of a device: a backend, and which of its devices.
 
 use std::fmt;
 use std::str::FromStr;

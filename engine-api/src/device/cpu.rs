@@ -16,6 +16,7 @@ pub(super) fn open(threads: Option<NonZeroUsize>) -> Result<Arc<dyn Backend>, En
     let backend = engine_cpu::CpuBackend::new(options).map_err(|e| EngineError::Device {
         device: "cpu".to_owned(),
         reason: e.to_string(),
+        remedies: Vec::new(),
     })?;
     Ok(Arc::new(backend))
 }

@@ -1,4 +1,4 @@
-//! Devices by name: what `--device` says, and what it opens. A backend has a file here, a choice in [`choice::Choice`], and a line in
+//! Devices by name: what a user may ask for, and what it opens. A backend has a file here, a choice in [`choice::Choice`], and a line in
 //! each match below.
 
 mod choice;
@@ -96,6 +96,7 @@ impl Device {
             return Err(EngineError::Device {
                 device: self.to_string(),
                 reason: reason.to_owned(),
+                remedies: Vec::new(),
             });
         }
         match &self.choice {
@@ -170,6 +171,7 @@ pub fn limit_threads(threads: NonZeroUsize) -> Result<(), EngineError> {
     pool.build_global().map_err(|e| EngineError::Device {
         device: "cpu".to_owned(),
         reason: e.to_string(),
+        remedies: Vec::new(),
     })
 }
 

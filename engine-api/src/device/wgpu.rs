@@ -10,6 +10,7 @@ mod built {
     use std::sync::Arc;
 
     use engine_core::backend::{Backend, DeviceInfo};
+    use engine_core::remedy::Remedy;
     use engine_kernels_wgpu::{AdapterChoice, WgpuBackend, WgpuError, WgpuOptions, adapters};
 
     use crate::EngineError;
@@ -35,14 +36,18 @@ mod built {
                 device: format!("wgpu:{wanted}"),
                 known: format!("a number or a part of a name: {}", known.join(", ")),
             }),
-            Err(error) => Err(failed(which, error.to_string())),
+            Err(error) => Err(failed(which, error.to_string(), error.remedies())),
         }
     }
 
     /// Opens the best adapter, if it is not one in software.
     pub(in crate::device) fn open_hardware(half_tables: bool) -> Result<Arc<dyn Backend>, EngineError> {
         if adapters().iter().all(|a| a.is_software()) {
-            return Err(failed(None, "there is no adapter but in software".to_owned()));
+            return Err(failed(
+                None,
+                "there is no adapter but in software".to_owned(),
+                Vec::new(),
+            ));
         }
         open(None, half_tables)
     }
@@ -53,9 +58,13 @@ mod built {
         adapters().iter().map(info).collect()
     }
 
-    fn failed(which: Option<&str>, reason: String) -> EngineError {
+    fn failed(which: Option<&str>, reason: String, remedies: Vec<Remedy>) -> EngineError {
         let device = which.map_or_else(|| "wgpu".to_owned(), |w| format!("wgpu:{w}"));
-        EngineError::Device { device, reason }
+        EngineError::Device {
+            device,
+            reason,
+            remedies,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use engine_core::argn::{Model, ModelKind, ModelParts, ModelSize, ModelUnits, empirical_biases};
 use engine_core::encode::{TableStats, empirical_probabilities};
+use engine_core::remedy::Job;
 use engine_core::schema::{CodeTable, ColumnOrderKind, SubColumnName};
 use engine_core::train::Plan;
 use serde::{Deserialize, Serialize};
@@ -62,7 +63,7 @@ impl ModelConfigs {
             serde_json::from_str(text).map_err(|e| EngineError::Corrupt {
                 path: workspace.store_path(store::CONFIGS),
                 reason: format!("the layers of the model cannot be read ({e})"),
-                command: "train",
+                made_by: Job::Train,
             })
         };
         text.map(|text| read(&text)).transpose()
@@ -96,7 +97,7 @@ impl TrainingFacts {
             serde_json::from_str(text).map_err(|e| EngineError::Corrupt {
                 path: workspace.store_path(store::TRAINING),
                 reason: e.to_string(),
-                command: "train",
+                made_by: Job::Train,
             })
         };
         text.map(|text| read(&text)).transpose()

@@ -1,5 +1,6 @@
 //! `progress-messages.csv`, read back.
 
+use engine_core::remedy::Job;
 use engine_core::train::ProgressMessage;
 
 use crate::EngineError;
@@ -15,6 +16,6 @@ pub(crate) fn read_progress(workspace: &Workspace) -> Result<Vec<ProgressMessage
     messages.map_err(|e| EngineError::Corrupt {
         path: workspace.store_path(store::PROGRESS),
         reason: format!("the messages of the training cannot be read ({e})"),
-        command: "train",
+        made_by: Job::Train,
     })
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use engine_core::argn::{Model, ModelError};
 use engine_core::encode::{BinOffsets, EncodeError, TableStats, decode};
+use engine_core::remedy::Job;
 use engine_core::schema::{CodeColumn, CodeTable, DecodedValues};
 use engine_core::train::ProgressMessage;
 use serde::{Deserialize, Serialize};
@@ -47,10 +48,13 @@ impl StoredModel {
     pub fn load(workspace: &Workspace) -> Result<Self, EngineError> {
         let stats = load_stats(workspace)?;
         let configs = ModelConfigs::load(workspace)?
-            .ok_or_else(|| workspace.lacks("model (ModelStore/model-data/model-configs.json)", "train"))?;
+            .ok_or_else(|| workspace.lacks("model (ModelStore/model-data/model-configs.json)", Job::Train))?;
         let model = configs.model(&stats, None)?;
         let weights = workspace.weights()?.ok_or_else(|| {
-            workspace.lacks("model (ModelStore/model-data/model-weights.safetensors)", "train")
+            workspace.lacks(
+                "model (ModelStore/model-data/model-weights.safetensors)",
+                Job::Train,
+            )
         })?;
         let path = workspace.store_path(WEIGHTS);
         let params = from_safetensors(&path, &weights, model.layout())?;
@@ -121,7 +125,7 @@ pub(crate) fn load_stats(workspace: &Workspace) -> Result<TableStats, EngineErro
     let text = workspace.needed_text(
         store::STATS,
         "file of statistics (ModelStore/tgt-stats/stats.json)",
-        "analyze",
+        Job::Analyze,
     )?;
     TableStats::from_json(&text).map_err(|e| corrupt_stats(workspace.store_path(store::STATS), &e))
 }
@@ -134,7 +138,7 @@ fn corrupt_stats(path: PathBuf, error: &EncodeError) -> EngineError {
     EngineError::Corrupt {
         path,
         reason,
-        command: "analyze",
+        made_by: Job::Analyze,
     }
 }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use engine_core::remedy::Job;
 use engine_core::train::{Counters, TrainState};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -19,7 +20,7 @@ fn corrupt(path: &Path, reason: String) -> EngineError {
     EngineError::Corrupt {
         path: path.to_owned(),
         reason: format!("the training state cannot be read ({reason})"),
-        command: "train --state reset",
+        made_by: Job::TrainAnew,
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use bytemuck::cast_slice;
 use engine_core::ir::ParamLayout;
+use engine_core::remedy::Job;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
@@ -73,7 +74,7 @@ pub(crate) fn from_safetensors(
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| EngineError::Corrupt {
         path: path.to_owned(),
         reason: format!("the weights are cut short or damaged ({e})"),
-        command: "train",
+        made_by: Job::Train,
     })?;
     let unfit = |tensor: &str, problem: String| EngineError::WeightsDoNotFit {
         path: path.to_owned(),

@@ -1,5 +1,6 @@
 //! What can be wrong with a question to a model.
 
+use engine_core::remedy::{OptionKey, Remedy};
 use thiserror::Error;
 
 /// Why a question to a model cannot be answered. Rows count from 1.
@@ -53,6 +54,8 @@ pub enum QuestionError {
         columns: String,
         /// What they are needed for, and what to do.
         why: &'static str,
+        /// Whether rows without them are answered where leniency is asked for.
+        may_be_missing: bool,
     },
     /// No target is named.
     #[error("no target is named; name the column that is asked for")]
@@ -113,8 +116,7 @@ pub enum QuestionError {
     },
     /// A model of one column order cannot do this.
     #[error(
-        "the column order does not match that of the training: this model was trained with a fixed order and cannot {what}; \
-         train again without `--fixed-order` (fixed_order)"
+        "the column order does not match that of the training: this model was trained with a fixed order and cannot {what}"
     )]
     FixedOrder {
         /// What was asked.
@@ -148,4 +150,17 @@ pub enum QuestionError {
         /// Name of the column.
         column: String,
     },
+}
+
+impl QuestionError {
+    /// What a user can do about it, beside what the text says.
+    pub fn remedies(&self) -> Vec<Remedy> {
+        match self {
+            Self::FixedOrder { .. } => vec![Remedy::TrainWithout(OptionKey::FixedOrder)],
+            Self::Missing {
+                may_be_missing: true, ..
+            } => vec![Remedy::set(OptionKey::Lenient)],
+            _ => Vec::new(),
+        }
+    }
 }

@@ -96,6 +96,7 @@ pub(crate) fn evaluate(
             table: origin.table.to_owned(),
             columns: target.to_owned(),
             why: "it is the target; give a table with its true values",
+            may_be_missing: false,
         }
         .into());
     };

@@ -305,6 +305,7 @@ fn places(
                 table: origin.table.to_owned(),
                 columns,
                 why: "it was to be filled in; leave it out of the columns to fill in",
+                may_be_missing: false,
             }
             .into());
         }

@@ -357,7 +357,8 @@ pub(crate) fn log_prob(
         return Err(QuestionError::Missing {
             table: origin.table.to_owned(),
             columns: list_names(missing.into_iter()),
-            why: "the likelihood of a row needs all columns of the model (`--lenient` leaves missing ones out)",
+            why: "the likelihood of a row needs all columns of the model",
+            may_be_missing: true,
         }
         .into());
     }

@@ -94,6 +94,7 @@ impl SampleBatches {
         let drawing = drawing.map_err(|e| EngineError::Device {
             device: "cpu".to_owned(),
             reason: format!("no thread can be started ({e})"),
+            remedies: Vec::new(),
         })?;
         let (format, drawing) = (Arc::clone(&model.format), Some(drawing));
         Ok(Self {

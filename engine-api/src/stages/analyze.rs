@@ -9,6 +9,7 @@ use engine_core::encode::{
     explain, reduce, reduce_private,
 };
 use engine_core::privacy::{PrivacyLedger, SystemRandom};
+use engine_core::remedy::Job;
 
 use super::code_watch::CodeWatch;
 use super::explain::{ColumnExplanation, explain_columns};
@@ -54,7 +55,7 @@ pub fn analyze_explained(
     let files = part_files(&layout.table_data())?;
     let types: Option<EncodingTypes> = read_meta(layout, "encoding-types.json")?;
     let Some(types) = types.filter(|_| !files.is_empty()) else {
-        return Err(workspace.lacks("table (OriginalData/tgt-data)", "split"));
+        return Err(workspace.lacks("table (OriginalData/tgt-data)", Job::Split));
     };
     let keys: TableKeys = read_meta(layout, "keys.json")?.unwrap_or_default();
     let facts = load_split(layout)?;

@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use engine_core::encode::{EncodingType, EncodingTypes, TableStats};
 use engine_core::schema::{Column, Table, Values};
 
+use crate::data::{ColumnNote, NoteKind};
+
 /// More different numbers than these are hardly categories.
 const MOST_DISTINCT: usize = 1_000;
 /// On average each number must stand in at least so many rows.
@@ -51,12 +53,9 @@ impl CodeWatch {
             let is_amount = encoding.is_some_and(|e| e.is_numeric() && e != EncodingType::NUMERIC_DISCRETE);
             if is_amount && seen.looks_like_codes() {
                 found.insert(name.clone());
-                tracing::info!(
-                    target: "engine_api::data",
-                    column = name,
-                    "few different whole numbers far apart, each in many rows, may be codes rather than amounts; they are \
-                     learnt as amounts, split with --encoding {name}=categorical to learn them as categories"
-                );
+                let kind = NoteKind::MayBeCodes;
+                let column = name.clone();
+                ColumnNote { column, kind }.log();
             }
         }
         found

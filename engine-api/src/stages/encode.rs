@@ -2,6 +2,7 @@
 
 use engine_core::encode::{self, EncodingTypes, SubColumn, TableStats};
 use engine_core::random::{Permutation, Purpose, Stream};
+use engine_core::remedy::Job;
 use engine_core::schema::CodeTable;
 
 use super::analyze::explained;
@@ -31,7 +32,7 @@ pub fn encode(
     let layout = workspace.layout(Stage::Encode)?;
     let files = part_files(&layout.table_data())?;
     if files.is_empty() {
-        return Err(workspace.lacks("table (OriginalData/tgt-data)", "split"));
+        return Err(workspace.lacks("table (OriginalData/tgt-data)", Job::Split));
     }
     let stats = load_stats(workspace)?;
     let sub_columns = stats.sub_columns();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use engine_core::encode::{EncodeError, Part};
 use engine_core::random::{Permutation, Purpose, Stream};
+use engine_core::remedy::Job;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -175,7 +176,7 @@ pub(super) fn read_meta<T: DeserializeOwned>(layout: &Layout, name: &str) -> Res
     let value = serde_json::from_str(&text).map_err(|e| EngineError::Corrupt {
         path,
         reason: format!("the file cannot be read ({e})"),
-        command: "split",
+        made_by: Job::Split,
     })?;
     Ok(Some(value))
 }

@@ -7,6 +7,7 @@ use engine_core::argn::Model;
 use engine_core::backend::Backend;
 use engine_core::encode::{Part, TableStats};
 use engine_core::generate::calibrate_biases;
+use engine_core::remedy::Job;
 use engine_core::schema::{CodeTable, ColumnOrderKind};
 use engine_core::train::{
     BackgroundSink, Plan, Start, StopReason, TableSize, TrainError, TrainOptions, TrainReport, TrainState,
@@ -134,7 +135,7 @@ fn tables(
     let of = |part| Ok::<_, EngineError>(Arc::new(read_codes(&files, part, &sub_columns)?));
     let (training, validation) = (of(Part::Training)?, of(Part::Validation)?);
     if training.rows() == 0 || validation.rows() == 0 {
-        return Err(workspace.lacks("encoded table (OriginalData/encoded-data)", "encode"));
+        return Err(workspace.lacks("encoded table (OriginalData/encoded-data)", Job::Encode));
     }
     Ok((training, validation))
 }

@@ -61,7 +61,7 @@ impl Layout {
     }
 }
 
-/// Files of the model store that sampling and `argn info` need, by their names in it; the weights are not
+/// Files of the model store that sampling and a summary need, by their names in it; the weights are not
 /// among them.
 pub(crate) mod store {
     /// Version and seed of the workspace.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use engine_core::encode::to_json;
+use engine_core::remedy::Job;
 use serde::{Deserialize, Serialize};
 
 use crate::EngineError;
@@ -42,7 +43,7 @@ impl Marker {
         let corrupt = |e: serde_json::Error| EngineError::Corrupt {
             path: path.to_owned(),
             reason: format!("its mark argn.json cannot be read ({e})"),
-            command: "fit",
+            made_by: Job::Fit,
         };
         let Version { workspace_version } = serde_json::from_str(text).map_err(corrupt)?;
         if workspace_version > WORKSPACE_VERSION {
@@ -66,7 +67,7 @@ pub(crate) fn write_json<T: Serialize>(file: &Path, value: &T) -> Result<(), Eng
     let text = to_json(value).map_err(|e| EngineError::Corrupt {
         path: file.to_owned(),
         reason: e.to_string(),
-        command: "fit",
+        made_by: Job::Fit,
     })?;
     Ok(files::write_atomically(file, text.as_bytes())?)
 }

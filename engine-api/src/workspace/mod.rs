@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine_core::privacy::PrivacyLedger;
+use engine_core::remedy::Job;
 pub use layout::Layout;
 pub(crate) use layout::store;
 pub(crate) use marker::write_json;
@@ -155,7 +156,7 @@ impl Workspace {
         let ledger = serde_json::from_str(&text).map_err(|e| EngineError::Corrupt {
             path: self.store_path(store::LEDGER),
             reason: format!("the ledger cannot be read ({e})"),
-            command: "analyze",
+            made_by: Job::Analyze,
         })?;
         Ok(Some(ledger))
     }
@@ -194,9 +195,9 @@ impl Workspace {
         &self,
         name: &str,
         what: &'static str,
-        command: &'static str,
+        made_by: Job,
     ) -> Result<Cow<'_, str>, EngineError> {
-        self.store_text(name)?.ok_or_else(|| self.lacks(what, command))
+        self.store_text(name)?.ok_or_else(|| self.lacks(what, made_by))
     }
 
     /// The path of a file of the model store, for messages.
@@ -220,12 +221,12 @@ impl Workspace {
         }
     }
 
-    /// That something is missing, and which command makes it.
-    pub(crate) fn lacks(&self, what: &'static str, command: &'static str) -> EngineError {
+    /// That something is missing, and which job makes it.
+    pub(crate) fn lacks(&self, what: &'static str, made_by: Job) -> EngineError {
         EngineError::Lacks {
             path: self.path().to_owned(),
             what,
-            command,
+            made_by,
         }
     }
 
@@ -242,7 +243,10 @@ impl Workspace {
     pub fn export(&self, file: &Path) -> Result<(), EngineError> {
         let layout = self.layout(Stage::Train)?;
         if !self.has_model() {
-            return Err(self.lacks("model (ModelStore/model-data/model-weights.safetensors)", "train"));
+            return Err(self.lacks(
+                "model (ModelStore/model-data/model-weights.safetensors)",
+                Job::Train,
+            ));
         }
         PackedModel::write(layout, file)
     }

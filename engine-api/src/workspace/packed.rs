@@ -13,6 +13,7 @@ use super::layout::store;
 use super::marker::Marker;
 use crate::files::{self, FileError};
 use crate::{EngineError, Layout};
+use engine_core::remedy::Job;
 
 /// The only key of the metadata; a second one would make the order of the bytes a matter of chance.
 const METADATA_KEY: &str = "argn";
@@ -73,7 +74,7 @@ impl PackedModel {
         let corrupt = |path: PathBuf, reason: String| EngineError::Corrupt {
             path,
             reason,
-            command: "train",
+            made_by: Job::Train,
         };
         let marker = Marker::new(None);
         texts
@@ -100,7 +101,7 @@ pub(crate) fn read_optional(path: &Path) -> Result<Option<String>, EngineError> 
         Err(e) if e.kind() == io::ErrorKind::InvalidData => Err(EngineError::Corrupt {
             path: path.to_owned(),
             reason: "the file is not UTF-8 text".to_owned(),
-            command: "fit",
+            made_by: Job::Fit,
         }),
         Err(e) => Err(FileError::new(path, "read", e).into()),
     }

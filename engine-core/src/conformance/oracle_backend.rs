@@ -89,6 +89,7 @@ fn failed(error: InterpretError) -> BackendError {
     BackendError::Device {
         device: "oracle".to_owned(),
         reason: error.to_string(),
+        remedies: Vec::new(),
     }
 }
 

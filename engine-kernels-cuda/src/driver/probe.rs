@@ -161,9 +161,6 @@ mod tests {
         let library = first_library(&["libm.so.6".to_owned(), "libSystem.dylib".to_owned()]);
         let Some(library) = library else { return };
         let error = check(&library).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the NVIDIA driver lacks cuCtxSetCurrent; update it, or use --device cpu"
-        );
+        assert_eq!(error.to_string(), "the NVIDIA driver lacks cuCtxSetCurrent");
     }
 }

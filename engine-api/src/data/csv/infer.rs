@@ -13,7 +13,8 @@ use super::input::CsvInput;
 use super::raw::RawRows;
 use super::scan::{ColumnScan, Found};
 use crate::data::error::DataError;
-use crate::data::source::ReadOptions;
+use crate::data::note::{ColumnNote, NoteKind};
+use crate::data::options::ReadOptions;
 use crate::data::written::{ColumnFormat, CsvDialect, Role, SourceFormat, TABLE_FORMAT_VERSION, TableFormat};
 
 /// How much of the beginning is looked at for delimiter and quotes.
@@ -180,18 +181,17 @@ fn tell_of_text(found: &Found, name: &str, input: &CsvInput) -> Result<(), DataE
     if found.format.data_type != DataType::Utf8 {
         return Ok(());
     }
-    if let Some(sentence) = found.notes.sentence(name) {
-        tracing::info!(column = name, "{sentence}");
+    let note = |kind| ColumnNote {
+        column: name.to_owned(),
+        kind,
+    };
+    if let Some(kind) = found.notes.note() {
+        note(kind).log();
         return Ok(());
     }
     if let Some((start, kind, before)) = found.notes.break_at.filter(|b| b.2 >= TOLD_FROM) {
         let line = input.line_at(start)?;
-        tracing::info!(
-            column = name,
-            line,
-            "the column is text, because this line holds no {kind} like the {before} values before it; correct the line, or \
-             give its text with --null if it stands for a missing value"
-        );
+        note(NoteKind::OddValue { line, kind, before }).log();
     }
     Ok(())
 }

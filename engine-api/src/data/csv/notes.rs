@@ -1,37 +1,17 @@
 //! Why a column became text: what its values look like, for a note in the log. Nothing is read differently for it.
 
 use super::classify::trim;
+use crate::data::note::NoteKind;
 
 /// Values that no type took which are looked at.
 const LOOKED_AT: u32 = 1_000;
-
-/// What a text that no type takes looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Likeness {
-    /// Digits that begin with a zero: `007`.
-    Code,
-    /// More digits than 64 bits hold.
-    LongNumber,
-    /// A number with a comma, or with points between thousands: `1,234`, `1.234,5`.
-    Commas,
-    /// A number with a currency or a percent sign: `$5`, `5 %`.
-    Unit,
-    /// A number with a plus sign.
-    Plus,
-    /// A date whose year has two digits: `1/2/23`.
-    ShortYear,
-    /// A date, in a column of dates of several forms.
-    OtherDate,
-    /// An instant within a leap second.
-    LeapSecond,
-}
 
 /// What the texts of a column look like.
 #[derive(Debug, Default)]
 pub(super) struct TextNotes {
     looked_at: u32,
     /// What all texts so far look like; `None` once they differ.
-    like: Option<Likeness>,
+    like: Option<NoteKind>,
     /// Whether all values in the column are digits.
     all_digits: bool,
     /// The value that was no longer of the kind of those before it: start of its row, what they were and how many.
@@ -42,7 +22,7 @@ impl TextNotes {
     /// Those of a column of dates whose form is not clear.
     pub(super) fn of_dates() -> Self {
         Self {
-            like: Some(Likeness::OtherDate),
+            like: Some(NoteKind::MixedDates),
             ..Self::default()
         }
     }
@@ -75,51 +55,21 @@ impl TextNotes {
         self.looked_at += 1;
     }
 
-    /// A sentence about a column called `name`, when all its texts look alike.
-    pub(super) fn sentence(&self, name: &str) -> Option<String> {
-        let reason = match self.like? {
-            Likeness::Code if self.all_digits => {
-                return Some(format!(
-                    "digits with leading zeros are codes and stay text, so that no zero is lost; --encoding \
-                     {name}=numeric-auto learns them as numbers"
-                ));
-            }
-            Likeness::Code => return None,
-            Likeness::LongNumber => {
-                "whole numbers of more than 64 bits stay text, for they are rather names than amounts".to_owned()
-            }
-            Likeness::Commas => format!(
-                "numbers with commas stay text, for a comma may stand for decimals or thousands; write them with a point \
-                 only, or learn the first digits with --encoding {name}=numeric-auto"
-            ),
-            Likeness::Unit => format!(
-                "numbers with a sign of currency or percent stay text; write them without it, or learn the numbers with \
-                 --encoding {name}=numeric-auto"
-            ),
-            Likeness::Plus => format!(
-                "numbers with a plus sign stay text, so that it is kept; --encoding {name}=numeric-auto learns the numbers"
-            ),
-            Likeness::ShortYear => {
-                "dates whose year has two digits stay text, for they do not tell the century; write four digits".to_owned()
-            }
-            Likeness::OtherDate => format!(
-                "dates of several forms, some with a zone and some without, or whose day and month cannot be told apart stay \
-                 text; write YYYY-MM-DD, or learn them with --encoding {name}=datetime"
-            ),
-            Likeness::LeapSecond => {
-                "leap seconds have no place among instants, so the column stays text; write the second before".to_owned()
-            }
-        };
-        Some(reason)
+    /// What all texts look like, when it is worth a note.
+    pub(super) fn note(&self) -> Option<NoteKind> {
+        match self.like {
+            Some(NoteKind::LeadingZeros) if !self.all_digits => None,
+            like => like,
+        }
     }
 }
 
-fn likeness(value: &[u8]) -> Option<Likeness> {
+fn likeness(value: &[u8]) -> Option<NoteKind> {
     let digits = value.iter().take_while(|b| b.is_ascii_digit()).count();
     if digits == value.len() {
         return match (value.first(), digits) {
-            (Some(b'0'), 2..) => Some(Likeness::Code),
-            (_, 19..) => Some(Likeness::LongNumber),
+            (Some(b'0'), 2..) => Some(NoteKind::LeadingZeros),
+            (_, 19..) => Some(NoteKind::LongNumbers),
             _ => None,
         };
     }
@@ -131,16 +81,16 @@ fn likeness(value: &[u8]) -> Option<Likeness> {
                 .all(|b| b.is_ascii_digit() || matches!(b, b',' | b'.'))
     };
     if is_number(value) && value.contains(&b',') {
-        return Some(Likeness::Commas);
+        return Some(NoteKind::Commas);
     }
     if value.strip_prefix(b"+").is_some_and(is_number) {
-        return Some(Likeness::Plus);
+        return Some(NoteKind::PlusSigns);
     }
     if without_unit(value).is_some_and(is_number) {
-        return Some(Likeness::Unit);
+        return Some(NoteKind::Units);
     }
     if value.get(17..19) == Some(b"60") && value.get(16) == Some(&b':') && value.get(4) == Some(&b'-') {
-        return Some(Likeness::LeapSecond);
+        return Some(NoteKind::LeapSeconds);
     }
     date(value)
 }
@@ -157,7 +107,7 @@ fn without_unit(value: &[u8]) -> Option<&[u8]> {
 }
 
 /// Three numbers between equal signs, of which one may be a year.
-fn date(value: &[u8]) -> Option<Likeness> {
+fn date(value: &[u8]) -> Option<NoteKind> {
     let day = value.split(|b| matches!(b, b' ' | b'T')).next()?;
     let separator = *day.iter().find(|b| !b.is_ascii_digit())?;
     if !matches!(separator, b'/' | b'.' | b'-') {
@@ -173,8 +123,8 @@ fn date(value: &[u8]) -> Option<Likeness> {
         }
     }
     match (lengths, parts.next()) {
-        ([4, 1 | 2, 1 | 2] | [1 | 2, 1 | 2, 4], None) => Some(Likeness::OtherDate),
-        ([1 | 2, 1 | 2, 2], None) => Some(Likeness::ShortYear),
+        ([4, 1 | 2, 1 | 2] | [1 | 2, 1 | 2, 4], None) => Some(NoteKind::MixedDates),
+        ([1 | 2, 1 | 2, 2], None) => Some(NoteKind::ShortYears),
         _ => None,
     }
 }
@@ -186,19 +136,19 @@ mod tests {
     #[test]
     fn texts_look_like_what_they_are() {
         for (text, like) in [
-            ("007", Some(Likeness::Code)),
+            ("007", Some(NoteKind::LeadingZeros)),
             ("7", None),
-            ("12345678901234567890", Some(Likeness::LongNumber)),
-            ("1,234", Some(Likeness::Commas)),
-            ("1.234,5", Some(Likeness::Commas)),
-            ("$5", Some(Likeness::Unit)),
-            ("-5.50 €", Some(Likeness::Unit)),
-            ("5 %", Some(Likeness::Unit)),
-            ("+5", Some(Likeness::Plus)),
-            ("1/2/23", Some(Likeness::ShortYear)),
-            ("29.02.2024", Some(Likeness::OtherDate)),
-            ("2024/2/9 10:00", Some(Likeness::OtherDate)),
-            ("2016-12-31T23:59:60Z", Some(Likeness::LeapSecond)),
+            ("12345678901234567890", Some(NoteKind::LongNumbers)),
+            ("1,234", Some(NoteKind::Commas)),
+            ("1.234,5", Some(NoteKind::Commas)),
+            ("$5", Some(NoteKind::Units)),
+            ("-5.50 €", Some(NoteKind::Units)),
+            ("5 %", Some(NoteKind::Units)),
+            ("+5", Some(NoteKind::PlusSigns)),
+            ("1/2/23", Some(NoteKind::ShortYears)),
+            ("29.02.2024", Some(NoteKind::MixedDates)),
+            ("2024/2/9 10:00", Some(NoteKind::MixedDates)),
+            ("2016-12-31T23:59:60Z", Some(NoteKind::LeapSeconds)),
             ("1.2.3.4", None),
             ("word", None),
             ("a,b", None),
@@ -208,20 +158,19 @@ mod tests {
         }
     }
 
-    fn sentence(values: &[&str]) -> Option<String> {
+    fn note(values: &[&str]) -> Option<NoteKind> {
         let mut notes = TextNotes::default();
         notes.begin(true);
         values.iter().for_each(|value| notes.add(value.as_bytes()));
-        notes.sentence("c")
+        notes.note()
     }
 
     #[test]
-    fn only_columns_whose_texts_look_alike_get_a_sentence() {
-        let codes = sentence(&["01067", "80331", "00184"]).unwrap();
-        assert!(codes.contains("--encoding c=numeric-auto"), "{codes}");
-        assert_eq!(sentence(&["01067", "80331", "A-1040"]), None);
-        assert_eq!(sentence(&["1,234", "x"]), None);
-        assert!(sentence(&["1,234", "1.234,5"]).unwrap().contains("commas"));
-        assert!(sentence(&["1/2/23"]).unwrap().contains("century"));
+    fn only_columns_whose_texts_look_alike_get_a_note() {
+        assert_eq!(note(&["01067", "80331", "00184"]), Some(NoteKind::LeadingZeros));
+        assert_eq!(note(&["01067", "80331", "A-1040"]), None);
+        assert_eq!(note(&["1,234", "x"]), None);
+        assert_eq!(note(&["1,234", "1.234,5"]), Some(NoteKind::Commas));
+        assert_eq!(note(&["1/2/23"]), Some(NoteKind::ShortYears));
     }
 }
