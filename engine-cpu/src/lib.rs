@@ -16,4 +16,3 @@ mod shared;
 
 pub use backend::{CpuBackend, CpuError, CpuOptions};
 pub use isa::InstructionSet;
-pub use kernels::KERNELS;

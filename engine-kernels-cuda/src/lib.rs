@@ -29,6 +29,5 @@ mod values;
 
 pub use backend::{CudaBackend, LARGEST_BUFFER, LaunchTime};
 pub use error::CudaError;
-pub use kernels::KERNELS;
 pub use options::CudaOptions;
 pub use ranks::CudaRanks;

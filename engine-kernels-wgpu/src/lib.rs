@@ -23,5 +23,4 @@ mod table;
 pub use adapter::{AdapterChoice, AdapterDescription, AdapterKind, adapters};
 pub use backend::{WgpuBackend, WgpuOptions};
 pub use error::WgpuError;
-pub use kernels::KERNELS;
 pub use profile::LaunchTime;

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic, as tests do")]
 
+#[path = "architecture/circles.rs"]
+mod circles;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -250,5 +253,83 @@ fn every_family_of_ops_has_its_kernels_under_the_same_name() {
     for folder in KERNELS {
         let kernels = families(&workspace().join(folder));
         assert_eq!(core, kernels, "families of ops in the core and in {folder}");
+    }
+}
+
+/// Crates whose texts know no command line: errors and notes carry what can be done as data (`engine_core::remedy`).
+const WITHOUT_FLAGS: &[&str] = &[
+    "engine-core",
+    "engine-cpu",
+    "engine-kernels-cuda",
+    "engine-kernels-wgpu",
+    "engine-api",
+];
+
+/// Files that speak of the flags of other programs: those of the compiler of CUDA.
+const FLAGS_OF_OTHERS: &[&str] = &["engine-kernels-cuda/src/driver/nvrtc.rs"];
+
+/// Whether a line of code, in a text or in its documentation, names a flag (`--seed`) or a command (`argn fit`).
+fn names_a_flag(line: &str) -> bool {
+    let follows = |mark: &str| {
+        let mut rest = line.split(mark).skip(1);
+        rest.any(|rest| rest.starts_with(|letter: char| letter.is_ascii_lowercase()))
+    };
+    follows("--") || follows("`argn ")
+}
+
+#[test]
+fn libraries_name_no_flag_of_the_command_line() {
+    assert!(names_a_flag("/// as `--device` says") && names_a_flag("run `argn fit`"));
+    assert!(!names_a_flag("a - -b; a -- b; \"argn\""));
+    for (name, folder) in crates() {
+        if !WITHOUT_FLAGS.contains(&name.as_str()) {
+            continue;
+        }
+        for file in files(&folder.join("src"), "rs") {
+            if FLAGS_OF_OTHERS.iter().any(|allowed| file.ends_with(allowed)) {
+                continue;
+            }
+            let text = fs::read_to_string(&file).unwrap();
+            for (line, number) in text.lines().zip(1..) {
+                assert!(
+                    !names_a_flag(line),
+                    "{}, line {number} names a flag: {line}",
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
+/// Crates whose files may import each other in circles of two at most: a trait and its context.
+const WITHOUT_CIRCLES: &[&str] = &["engine-api", "engine-cli"];
+
+#[test]
+fn no_circle_of_imports_is_longer_than_two_files() {
+    for (name, folder) in crates() {
+        if !WITHOUT_CIRCLES.contains(&name.as_str()) {
+            continue;
+        }
+        let imports = circles::imports(&folder.join("src"));
+        assert!(
+            imports.values().any(|targets| !targets.is_empty()),
+            "{name} imports nothing"
+        );
+        let found = circles::circles(&imports);
+        let shown: Vec<String> = found
+            .iter()
+            .map(|circle| {
+                circle
+                    .iter()
+                    .map(|m| m.join("/"))
+                    .collect::<Vec<_>>()
+                    .join(" -> ")
+            })
+            .collect();
+        assert!(
+            shown.is_empty(),
+            "circles of imports in {name}:\n{}",
+            shown.join("\n")
+        );
     }
 }

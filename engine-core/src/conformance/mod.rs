@@ -14,8 +14,6 @@ mod programs;
 mod report;
 
 #[cfg(test)]
-mod oracle_backend;
-#[cfg(test)]
 mod tests;
 
 pub use case::{CaseError, Outcome, check_outcome};

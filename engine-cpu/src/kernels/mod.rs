@@ -25,9 +25,6 @@ use crate::scratch::{ScratchPool, ScratchSize};
 /// Makes the kernel of an op, or nothing when the op is of another type.
 type Make = fn(&dyn Op) -> Option<Box<dyn CpuKernel>>;
 
-/// Names of the ops that have a kernel.
-pub const KERNELS: &[&str] = engine_core::ir::ops::OP_NAMES;
-
 const MAKERS: &[Make] = &[
     batch::make,
     embedding::make,

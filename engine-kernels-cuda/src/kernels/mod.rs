@@ -31,9 +31,6 @@ use crate::table::PackedTable;
 pub(crate) use batch::{fetch_rows, next_step};
 pub(crate) use fusion::{Fusion, Uses, fused};
 
-/// Names of the ops that have a kernel.
-pub const KERNELS: &[&str] = engine_core::ir::ops::OP_NAMES;
-
 /// Makes the kernel of an op, or nothing when the op is of another type.
 type Make = fn(&dyn Op, &Fusion, &mut Room<'_>) -> Result<Option<Box<dyn CudaKernel>>, CudaError>;
 

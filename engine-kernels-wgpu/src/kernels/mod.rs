@@ -17,9 +17,6 @@ use crate::compiler::Compiler;
 use crate::grid::Grid;
 use crate::kernel::{Kernel, Source};
 
-/// Names of the ops that have a kernel.
-pub const KERNELS: &[&str] = engine_core::ir::ops::OP_NAMES;
-
 /// Adds the kernels of a node to the step; `false` when its op is of another family.
 type Make = fn(&Node, &mut Compiler<'_>) -> Result<bool, BackendError>;
 

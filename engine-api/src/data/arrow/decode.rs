@@ -14,9 +14,9 @@ use engine_core::schema::{DecodedColumn, DecodedValues};
 use rayon::prelude::*;
 
 use crate::data::error::DataError;
-use crate::data::written::iso;
-use crate::data::written::{ColumnFormat, TableFormat, TimeForm};
-use crate::data::written::{plain_form, write_f64};
+use crate::data::written::{
+    ColumnFormat, TableFormat, TimeForm, iso, plain_form, write_date_time, write_f64,
+};
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
@@ -397,7 +397,7 @@ fn write_instants(micros: &PrimitiveArray<types::Int64Type>) -> impl Iterator<It
         let mut out = Vec::new();
         let micros = instant?;
         let nanos = micros.rem_euclid(1_000_000) as u32 * 1_000;
-        iso::write_date_time(micros.div_euclid(1_000_000), nanos, &form, 0, &mut out);
+        write_date_time(micros.div_euclid(1_000_000), nanos, &form, 0, &mut out);
         String::from_utf8(out).ok()
     })
 }

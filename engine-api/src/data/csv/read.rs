@@ -14,9 +14,7 @@ use super::block::{Block, BlockReader};
 use super::classify::{boolean, integer, is_not_a_number, trim};
 use super::infer::CsvTable;
 use crate::data::error::{DataError, shorten};
-use crate::data::written::DateForm;
-use crate::data::written::iso;
-use crate::data::written::{Role, WrittenForm};
+use crate::data::written::{DateForm, Role, WrittenForm, iso};
 
 /// Record batches of a CSV file, without the excluded columns.
 pub(crate) struct CsvBatches {

@@ -7,10 +7,9 @@ use arrow::datatypes::{DataType, TimeUnit};
 use super::classify::{Casing, ExponentShape, NumberShape, Token, classify, trim};
 use super::notes::TextNotes;
 use crate::data::error::shorten;
-use crate::data::written::DateScan;
-use crate::data::written::iso::TimeShape;
 use crate::data::written::{
-    BooleanWords, ColumnFormat, ExponentForm, ExponentUse, NumberForm, TimeForm, WrittenForm,
+    BooleanWords, ColumnFormat, DateScan, ExponentForm, ExponentUse, NumberForm, TimeForm, WrittenForm,
+    iso::TimeShape,
 };
 
 /// Kinds of values that a column has shown.
@@ -371,6 +370,7 @@ impl NullScan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::note::NoteKind;
 
     fn scan(values: &[&str]) -> Found {
         let mut scan = ColumnScan::default();
@@ -437,13 +437,16 @@ mod tests {
 
     #[test]
     fn a_column_that_became_text_says_why() {
-        let sentence = |values: &[&str]| scan(values).notes.sentence("c").unwrap_or_default();
-        assert!(sentence(&["12", "NA", "007"]).contains("leading zeros"));
-        assert!(sentence(&["1.5", "1,234"]).contains("commas"));
-        assert!(sentence(&["01/02/2024", "03/04/2024"]).contains("told apart"));
-        assert!(sentence(&["2024-01-01T10:00:00Z", "2024-01-01"]).contains("told apart"));
+        let note = |values: &[&str]| scan(values).notes.note();
+        assert_eq!(note(&["12", "NA", "007"]), Some(NoteKind::LeadingZeros));
+        assert_eq!(note(&["1.5", "1,234"]), Some(NoteKind::Commas));
+        assert_eq!(note(&["01/02/2024", "03/04/2024"]), Some(NoteKind::MixedDates));
+        assert_eq!(
+            note(&["2024-01-01T10:00:00Z", "2024-01-01"]),
+            Some(NoteKind::MixedDates)
+        );
         for plain in [&["true", "007"][..], &["1.5", "007"], &["12", "x"], &["x", "y"]] {
-            assert_eq!(sentence(plain), "", "{plain:?}");
+            assert_eq!(note(plain), None, "{plain:?}");
         }
         assert_eq!(scan(&["12", "13", "x"]).notes.break_at, Some((2, "number", 2)));
         assert_eq!(scan(&["x", "12"]).notes.break_at, None);

@@ -12,10 +12,10 @@ use arrow::datatypes::{
 use rayon::prelude::*;
 
 use crate::data::error::DataError;
-use crate::data::written::DateForm;
-use crate::data::written::iso;
-use crate::data::written::{BooleanWords, ColumnFormat, NumberForm, TableFormat, TimeForm, WrittenForm};
-use crate::data::written::{plain_form, write_f32, write_f64};
+use crate::data::written::{
+    BooleanWords, ColumnFormat, DateForm, NumberForm, TableFormat, TimeForm, WrittenForm, iso, plain_form,
+    write_date_time, write_f32, write_f64,
+};
 
 /// Rows that are formatted as one piece of work.
 const CHUNK_ROWS: usize = 4_096;
@@ -310,7 +310,7 @@ impl ColumnWriter {
                 let tick = ticks.value(row);
                 let nanos = tick.rem_euclid(*per_second) * (1_000_000_000 / per_second);
                 let seconds = tick.div_euclid(*per_second);
-                iso::write_date_time(seconds, nanos as u32, &self.time, self.offset_minutes, out);
+                write_date_time(seconds, nanos as u32, &self.time, self.offset_minutes, out);
             }
             Cells::Bare(array) => out.extend_from_slice(array.as_string::<i32>().value(row).as_bytes()),
             Cells::Null | Cells::Text(_) | Cells::LargeText(_) | Cells::Labels(..) => {}

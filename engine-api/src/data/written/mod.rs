@@ -5,6 +5,7 @@ mod date_form;
 pub(in crate::data) mod iso;
 mod number;
 mod table_format;
+mod time_form;
 
 pub use date_form::{DateForm, DateOrder};
 pub(in crate::data) use date_form::{DateScan, DateShape, date_shape};
@@ -13,3 +14,4 @@ pub use table_format::{
     BooleanWords, ColumnFormat, CsvDialect, ExponentForm, ExponentUse, NumberForm, Role, SourceFormat,
     TABLE_FORMAT_VERSION, TableFormat, TimeForm, WrittenForm,
 };
+pub(in crate::data) use time_form::write_date_time;

@@ -2,10 +2,10 @@
 
 use crate::backend::{Backend, BackendError, Buffer, DeviceInfo, Executable, HostData};
 use crate::conformance::compare::{Expected, Mismatch, allowed, check_draw};
-use crate::conformance::oracle_backend::OracleBackend;
 use crate::conformance::{run_families, run_filtered};
 use crate::ir::Program;
 use crate::ir::ops::OP_NAMES;
+use crate::reference::ReferenceBackend;
 
 fn expected<'a>(data: &'a [f64], magnitude: &'a [f64]) -> Expected<'a> {
     Expected {
@@ -109,7 +109,7 @@ fn a_draw_must_cover_its_uniform_number() {
 
 #[test]
 fn a_suite_without_cases_fails_for_every_op() {
-    let report = run_families(&OracleBackend::new(), &[], &|_, _| true);
+    let report = run_families(&ReferenceBackend, &[], &|_, _| true);
     let failures = report.failures();
     assert_eq!(failures.len(), OP_NAMES.len());
     assert_eq!(failures[0], "gather_rows: no case ran");
@@ -118,7 +118,7 @@ fn a_suite_without_cases_fails_for_every_op() {
 #[test]
 #[should_panic(expected = "does not conform")]
 fn a_filtered_run_is_not_complete() {
-    run_filtered(&OracleBackend::new(), |op, _| op == "clip_factor").assert_complete();
+    run_filtered(&ReferenceBackend, |op, _| op == "clip_factor").assert_complete();
 }
 
 /// A backend without a single kernel.
@@ -127,7 +127,7 @@ struct Empty;
 
 impl Backend for Empty {
     fn device(&self) -> DeviceInfo {
-        OracleBackend::new().device()
+        ReferenceBackend.device()
     }
 
     fn compile(&self, program: &Program, _: usize) -> Result<Box<dyn Executable>, BackendError> {
@@ -139,7 +139,7 @@ impl Backend for Empty {
     }
 
     fn upload(&self, data: HostData) -> Result<Box<dyn Buffer>, BackendError> {
-        OracleBackend::new().upload(data)
+        ReferenceBackend.upload(data)
     }
 }
 

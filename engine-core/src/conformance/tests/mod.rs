@@ -7,13 +7,13 @@ mod gradients;
 mod messages;
 mod norms;
 
-use super::oracle_backend::OracleBackend;
 use super::run;
+use crate::reference::ReferenceBackend;
 
 #[test]
 #[allow(clippy::print_stdout)] // The table is what a reader of the test's output wants.
 fn the_reference_passes_its_own_suite() {
-    let report = run(&OracleBackend::new());
+    let report = run(&ReferenceBackend);
     println!("{report}");
     report.assert_complete();
 }

@@ -1,18 +1,15 @@
 //! All kernels, compiled by NVRTC for the architectures that are supported, without a GPU: their registers, spills and shared memory.
 //!
-//! `ENGINE_NVRTC` names the library or a folder with it. With `ENGINE_REQUIRE_NVRTC=1` its absence is a failure.
-
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic, as tests do")]
-#![allow(
-    clippy::print_stdout,
-    reason = "the table of registers is what this test is run for"
-)]
+//! `ENGINE_NVRTC` names the library or a folder with it.
 
 use std::collections::BTreeMap;
 
 use engine_kernels_cuda::CudaError;
 use engine_kernels_cuda::driver::nvrtc::{Nvrtc, Target};
 use engine_kernels_cuda::source::{FILES, TENSOR_CORES, kernel_names};
+use libtest_mimic::{Completion, Trial};
+
+use crate::without_compiler;
 
 /// Architectures that are compiled for, beside the newest that NVRTC knows.
 const ARCHITECTURES: &[u32] = &[75, 80, 90];
@@ -30,19 +27,6 @@ struct Usage {
     shared: u32,
     stack: u32,
     spilled: u32,
-}
-
-/// The compiler, unless it is missing and may be.
-fn compiler() -> Option<Nvrtc> {
-    match Nvrtc::load(12) {
-        Ok(nvrtc) => Some(nvrtc),
-        Err(error) => {
-            let is_required = std::env::var("ENGINE_REQUIRE_NVRTC").is_ok_and(|value| value == "1");
-            assert!(!is_required, "{error}");
-            println!("the kernels are not compiled for GPUs: {error}");
-            None
-        }
-    }
 }
 
 /// The number right before a word.
@@ -89,9 +73,51 @@ fn compile(nvrtc: &Nvrtc, target: Target, definitions: &[&str]) -> String {
     compiled.log
 }
 
-#[test]
-fn every_kernel_compiles_and_keeps_its_registers() {
-    let Some(nvrtc) = compiler() else { return };
+/// A test with the compiler, ignored without one.
+fn with_compiler(name: &str, test: fn(&Nvrtc)) -> Trial {
+    Trial::ignorable_test(name, move || match Nvrtc::load(12) {
+        Ok(nvrtc) => {
+            test(&nvrtc);
+            Ok(Completion::Completed)
+        }
+        Err(error) => without_compiler(&error),
+    })
+}
+
+/// A test that needs nothing.
+fn always(name: &str, test: fn()) -> Trial {
+    Trial::test(name, move || {
+        test();
+        Ok(())
+    })
+}
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        with_compiler(
+            "every_kernel_compiles_and_keeps_its_registers",
+            every_kernel_compiles_and_keeps_its_registers,
+        ),
+        with_compiler(
+            "a_device_that_the_compiler_does_not_know_gets_what_its_driver_compiles",
+            a_device_that_the_compiler_does_not_know_gets_what_its_driver_compiles,
+        ),
+        with_compiler(
+            "a_mistake_is_told_with_its_place",
+            a_mistake_is_told_with_its_place,
+        ),
+        always(
+            "the_list_of_files_is_that_of_the_folder",
+            the_list_of_files_is_that_of_the_folder,
+        ),
+        always(
+            "usage_is_read_from_the_assembler",
+            usage_is_read_from_the_assembler,
+        ),
+    ]
+}
+
+fn every_kernel_compiles_and_keeps_its_registers(nvrtc: &Nvrtc) {
     let newest = *nvrtc.architectures().last().unwrap();
     let mut architectures = ARCHITECTURES.to_vec();
     architectures.extend((newest > 90).then_some(newest));
@@ -102,7 +128,7 @@ fn every_kernel_compiles_and_keeps_its_registers() {
         .map(|architecture| (*architecture, &[TENSOR_CORES][..]));
     let plain = architectures.iter().map(|architecture| (*architecture, &[][..]));
     for (architecture, definitions) in plain.chain(with_tensor_cores) {
-        let log = compile(&nvrtc, Target::Cubin(architecture), definitions);
+        let log = compile(nvrtc, Target::Cubin(architecture), definitions);
         let usages = usages(&log);
         println!(
             "sm_{architecture:<29} registers  shared   stack  spilled {}",
@@ -127,9 +153,7 @@ fn every_kernel_compiles_and_keeps_its_registers() {
     );
 }
 
-#[test]
-fn a_device_that_the_compiler_does_not_know_gets_what_its_driver_compiles() {
-    let Some(nvrtc) = compiler() else { return };
+fn a_device_that_the_compiler_does_not_know_gets_what_its_driver_compiles(nvrtc: &Nvrtc) {
     let newest = *nvrtc.architectures().last().unwrap();
     assert_eq!(nvrtc.target((9, 0)), Target::Cubin(90));
     assert_eq!(nvrtc.target((7, 5)), Target::Cubin(75));
@@ -143,9 +167,7 @@ fn a_device_that_the_compiler_does_not_know_gets_what_its_driver_compiles() {
     }
 }
 
-#[test]
-fn a_mistake_is_told_with_its_place() {
-    let Some(nvrtc) = compiler() else { return };
+fn a_mistake_is_told_with_its_place(nvrtc: &Nvrtc) {
     let files = [(
         "broken.cu",
         "extern \"C\" __global__ void broken() {\n  missing();\n}\n",
@@ -156,7 +178,6 @@ fn a_mistake_is_told_with_its_place() {
     assert!(text.contains("sm_90") && text.contains("broken.cu(2)"), "{text}");
 }
 
-#[test]
 fn the_list_of_files_is_that_of_the_folder() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/kernels");
     let entries = std::fs::read_dir(folder).unwrap();
@@ -169,7 +190,6 @@ fn the_list_of_files_is_that_of_the_folder() {
     assert_eq!(listed, there);
 }
 
-#[test]
 fn usage_is_read_from_the_assembler() {
     let log = "ptxas info    : Compiling entry function 'relu' for 'sm_90'\n\
         ptxas info    : Function properties for relu\n\

@@ -1,8 +1,5 @@
 //! Tensor cores against plain products, on a GPU: gradients of whole models differ, and by no more than the rounding of factors explains.
 
-// What was compared is what this test is run for.
-#![allow(clippy::print_stdout)]
-
 use std::sync::Arc;
 
 use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits};
@@ -11,6 +8,9 @@ use engine_core::ir::{Program, ResourceKind, initialise};
 use engine_core::random::{Purpose, Stream};
 use engine_core::schema::{CodeColumn, CodeTable, SubColumnName};
 use engine_kernels_cuda::{CudaBackend, CudaError, CudaOptions};
+use libtest_mimic::{Completion, Trial};
+
+use crate::{Outcome, trial, without_gpu};
 
 const CARDINALITIES: [usize; 8] = [71, 10, 103, 17, 3, 65, 200, 42];
 const ROWS: u32 = 777;
@@ -68,15 +68,17 @@ fn gradients(backend: &CudaBackend, program: &Program) -> Vec<f32> {
     }
 }
 
-#[test]
-fn gradients_are_as_near_as_tf32_allows() {
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![trial(
+        "gradients_are_as_near_as_tf32_allows",
+        gradients_are_as_near_as_tf32_allows,
+    )]
+}
+
+fn gradients_are_as_near_as_tf32_allows() -> Outcome {
     let (plain, rounded) = match (open(false), open(true)) {
         (Ok(plain), Ok(rounded)) => (plain, rounded),
-        (Err(error), _) | (_, Err(error)) => {
-            assert!(std::env::var_os("ENGINE_REQUIRE_GPU").is_none(), "{error}");
-            println!("nothing was compared on a GPU: {error}");
-            return;
-        }
+        (Err(error), _) | (_, Err(error)) => return without_gpu(&error),
     };
     let has_tensor_cores = rounded.device().device.contains("tensor cores");
     for size in [ModelSize::Small, ModelSize::Medium, ModelSize::Large] {
@@ -97,4 +99,5 @@ fn gradients_are_as_near_as_tf32_allows() {
         assert!(distance <= MOST, "{size:?}: {distance:e}");
         assert_eq!(distance > 1e-6, has_tensor_cores, "{size:?}: {distance:e}");
     }
+    Ok(Completion::Completed)
 }

@@ -1,16 +1,15 @@
 //! Two devices that are one GPU, each with memory and streams of its own: the way of several GPUs where there is one. The test adds up in
 //! main memory what NCCL would, as NCCL refuses a device that is named twice.
 
-// The table is what this test is run for.
-#![allow(clippy::print_stdout)]
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic, as tests do")]
-
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use engine_core::conformance;
 use engine_kernels_cuda::driver::{DevicePtr, Driver, DriverInfo, Launch, NvidiaDriver, Queue};
 use engine_kernels_cuda::{CudaError, CudaOptions, CudaRanks};
+use libtest_mimic::{Completion, Trial};
+
+use crate::{Outcome, trial, without_gpu};
 
 /// How long a device waits for the other.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -172,15 +171,17 @@ impl Queue for PartQueue {
     }
 }
 
-#[test]
-fn two_devices_on_one_gpu_conform() {
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("two_devices_on_one_gpu_conform", two_devices_on_one_gpu_conform),
+        trial("nccl_sums_until_it_is_given_up", nccl_sums_until_it_is_given_up),
+    ]
+}
+
+fn two_devices_on_one_gpu_conform() -> Outcome {
     let driver = match NvidiaDriver::open(0, &CudaOptions::default()) {
         Ok(driver) => Arc::new(driver),
-        Err(error) => {
-            assert!(std::env::var_os("ENGINE_REQUIRE_GPU").is_none(), "{error}");
-            println!("nothing was compared on a GPU: {error}");
-            return;
-        }
+        Err(error) => return without_gpu(&error),
     };
     let meeting = Arc::new(Meeting::default());
     *meeting.exchange.lock().unwrap() = Exchange {
@@ -198,22 +199,14 @@ fn two_devices_on_one_gpu_conform() {
     let report = conformance::run(&backend);
     println!("{}: {} cases", report.device.device, report.cases());
     report.assert_complete();
+    Ok(Completion::Completed)
 }
 
 /// A communicator of one device: it sums until it is given up, and is gone without harm.
-#[test]
-fn nccl_sums_until_it_is_given_up() {
+fn nccl_sums_until_it_is_given_up() -> Outcome {
     let drivers = match NvidiaDriver::open_ranks(&[0], &CudaOptions::default()) {
         Ok(drivers) => drivers,
-        Err(error) => {
-            let may_be_missing = matches!(error, CudaError::NoNccl { .. });
-            assert!(
-                may_be_missing || std::env::var_os("ENGINE_REQUIRE_GPU").is_none(),
-                "{error}"
-            );
-            println!("nothing was summed by NCCL: {error}");
-            return;
-        }
+        Err(error) => return without_gpu(&error),
     };
     let mut queue = drivers[0].queue().unwrap();
     let at = drivers[0].allocate(12).unwrap();
@@ -234,4 +227,5 @@ fn nccl_sums_until_it_is_given_up() {
         drivers[0].free(at);
     }
     println!("NCCL summed and was given up");
+    Ok(Completion::Completed)
 }
