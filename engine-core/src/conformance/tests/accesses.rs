@@ -222,6 +222,7 @@ fn claim(kinds: &[(AccessKind, Extent)], act: fn(&mut [f64]) -> f64) -> Result<u
 fn false_declarations_are_noticed() {
     use AccessKind::{Accumulate, Clear, Overwrite, Read};
     let some = || Extent::Elements(vec![0..2, 3..4]);
+    let one = |range| Extent::Elements(std::iter::once(range).collect());
     let sum: fn(&mut [f64]) -> f64 = |x| x.iter().sum();
     assert_eq!(claim(&[(Read, Extent::Whole)], sum), Ok(0));
     assert!(claim(&[(Read, some())], sum).unwrap_err().contains("not read"));
@@ -232,12 +233,12 @@ fn false_declarations_are_noticed() {
     };
     assert_eq!(claim(&[(Overwrite, some())], set), Ok(3));
     assert!(
-        claim(&[(Overwrite, Extent::Elements(vec![0..2]))], set)
+        claim(&[(Overwrite, one(0..2))], set)
             .unwrap_err()
             .contains("element 3")
     );
     assert!(
-        claim(&[(Overwrite, Extent::Elements(vec![0..4]))], set)
+        claim(&[(Overwrite, one(0..4))], set)
             .unwrap_err()
             .contains("element 2")
     );
