@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::cpu;
 use crate::EngineError;
 
 /// Characters of a name that are shown in errors.
@@ -33,7 +34,7 @@ pub(super) const BACKENDS: [Known; 3] = [
     Known {
         name: "cpu",
         built: cfg!(feature = "cpu"),
-        which: "",
+        which: "[:INSTRUCTION_SET]",
     },
 ];
 
@@ -52,8 +53,8 @@ pub(super) enum Choice {
     /// The first backend that has a device which is worth it.
     #[default]
     Auto,
-    /// The processor.
-    Cpu,
+    /// The processor, with its best instruction set or one by name, in lower case.
+    Cpu(Option<String>),
     /// NVIDIA GPUs of this machine.
     Cuda(Gpus),
     /// A graphics device: the best, or by its number or a part of its name.
@@ -70,8 +71,7 @@ impl FromStr for Choice {
         }
         let (name, which) = text.split_once(':').map_or((text, None), |(n, w)| (n, Some(w)));
         let backend = BACKENDS.iter().find(|b| name.eq_ignore_ascii_case(b.name));
-        let fits = |b: &&Known| which.is_none_or(|w| !w.is_empty() && !b.which.is_empty());
-        let Some(backend) = backend.filter(fits) else {
+        let Some(backend) = backend.filter(|_| which.is_none_or(|w| !w.is_empty())) else {
             return Err(unknown(text));
         };
         match backend.name {
@@ -80,7 +80,8 @@ impl FromStr for Choice {
                 .map(Self::Cuda)
                 .ok_or_else(|| unknown(text)),
             "wgpu" => Ok(Self::Wgpu(which.map(str::to_owned))),
-            _ => Ok(Self::Cpu),
+            _ if which.is_some_and(|w| !cpu::knows(w)) => Err(unknown(text)),
+            _ => Ok(Self::Cpu(which.map(str::to_lowercase))),
         }
     }
 }
@@ -89,7 +90,8 @@ impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Auto => f.write_str("auto"),
-            Self::Cpu => f.write_str("cpu"),
+            Self::Cpu(None) => f.write_str("cpu"),
+            Self::Cpu(Some(which)) => write!(f, "cpu:{which}"),
             Self::Cuda(Gpus::All) => f.write_str("cuda:all"),
             Self::Cuda(Gpus::Numbers(numbers)) => {
                 let numbers: Vec<String> = numbers.iter().map(usize::to_string).collect();
@@ -152,13 +154,21 @@ mod tests {
     #[test]
     fn devices_are_found_by_name() {
         assert_eq!("auto".parse::<Choice>().unwrap(), Choice::Auto);
-        assert_eq!("CPU".parse::<Choice>().unwrap(), Choice::Cpu);
-        for text in ["gpu", "", ":", "cpu:0", "auto:0", "cuda:"] {
+        assert_eq!("CPU".parse::<Choice>().unwrap(), Choice::Cpu(None));
+        for text in ["gpu", "", ":", "cpu:0", "cpu:", "auto:0", "cuda:"] {
             assert_eq!(
                 error(text),
                 format!("there is no device {text:?}; use {}", known())
             );
         }
+    }
+
+    #[cfg(feature = "cpu")]
+    #[test]
+    fn a_processor_has_instruction_sets() {
+        let choice: Choice = "cpu:Portable".parse().unwrap();
+        assert_eq!(choice, Choice::Cpu(Some("portable".to_owned())));
+        assert_eq!(choice.to_string(), "cpu:portable");
     }
 
     #[cfg(not(feature = "cuda"))]

@@ -7,11 +7,25 @@ use engine_core::backend::Backend;
 
 use crate::EngineError;
 
+/// Whether there are kernels for an instruction set of this name.
 #[cfg(feature = "cpu")]
-pub(super) fn open(threads: Option<NonZeroUsize>) -> Result<Arc<dyn Backend>, EngineError> {
+pub(super) fn knows(instruction_set: &str) -> bool {
+    engine_cpu::InstructionSet::named(instruction_set).is_some()
+}
+
+#[cfg(not(feature = "cpu"))]
+pub(super) fn knows(_: &str) -> bool {
+    false
+}
+
+#[cfg(feature = "cpu")]
+pub(super) fn open(
+    threads: Option<NonZeroUsize>,
+    instruction_set: Option<&str>,
+) -> Result<Arc<dyn Backend>, EngineError> {
     let options = engine_cpu::CpuOptions {
         threads,
-        ..engine_cpu::CpuOptions::default()
+        instruction_set: instruction_set.and_then(engine_cpu::InstructionSet::named),
     };
     let backend = engine_cpu::CpuBackend::new(options).map_err(|e| EngineError::Device {
         device: "cpu".to_owned(),
@@ -22,6 +36,6 @@ pub(super) fn open(threads: Option<NonZeroUsize>) -> Result<Arc<dyn Backend>, En
 }
 
 #[cfg(not(feature = "cpu"))]
-pub(super) fn open(_: Option<NonZeroUsize>) -> Result<Arc<dyn Backend>, EngineError> {
+pub(super) fn open(_: Option<NonZeroUsize>, _: Option<&str>) -> Result<Arc<dyn Backend>, EngineError> {
     Err(super::choice::not_built("cpu"))
 }

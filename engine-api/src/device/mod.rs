@@ -34,7 +34,7 @@ pub struct Device {
 impl Device {
     /// The processor of this machine.
     pub const CPU: Self = Self {
-        choice: Choice::Cpu,
+        choice: Choice::Cpu(None),
         threads: None,
         tensor_cores: false,
         half_tables: false,
@@ -81,10 +81,10 @@ impl Device {
     /// Why the device cannot be what it was asked to be.
     fn refusal(&self) -> Option<&'static str> {
         match self.choice {
-            Choice::Cpu | Choice::Cuda(_) if self.half_tables => {
+            Choice::Cpu(_) | Choice::Cuda(_) if self.half_tables => {
                 Some("only wgpu keeps tables in half precision")
             }
-            Choice::Cpu | Choice::Wgpu(_) if self.tensor_cores => {
+            Choice::Cpu(_) | Choice::Wgpu(_) if self.tensor_cores => {
                 Some("only cuda multiplies on tensor cores")
             }
             _ => None,
@@ -101,7 +101,7 @@ impl Device {
         }
         match &self.choice {
             Choice::Auto => self.open_first(),
-            Choice::Cpu => cpu::open(self.threads),
+            Choice::Cpu(which) => cpu::open(self.threads, which.as_deref()),
             Choice::Cuda(gpus) => cuda::open(gpus, self.tensor_cores),
             Choice::Wgpu(which) => wgpu::open(which.as_deref(), self.half_tables),
         }
@@ -114,7 +114,7 @@ impl Device {
             let opened = match backend.name {
                 "cuda" => cuda::open(&Gpus::Numbers(vec![0]), self.tensor_cores),
                 "wgpu" => wgpu::open_hardware(self.half_tables),
-                _ => cpu::open(self.threads),
+                _ => cpu::open(self.threads, None),
             };
             match opened {
                 Ok(opened) => return Ok(opened),
@@ -129,7 +129,7 @@ impl Device {
 impl FromStr for Device {
     type Err = EngineError;
 
-    /// Reads `auto`, the name of a backend, or the name and which of its devices, as `wgpu:1` or `cuda:0,1`.
+    /// Reads `auto`, the name of a backend, or the name and which of its devices, as `wgpu:1`, `cuda:0,1` or `cpu:portable`.
     fn from_str(text: &str) -> Result<Self, EngineError> {
         Ok(Self {
             choice: text.parse()?,

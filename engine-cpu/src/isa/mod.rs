@@ -111,6 +111,15 @@ pub enum InstructionSet {
 }
 
 impl InstructionSet {
+    /// Sets that there are kernels for on this architecture, whether this processor has them or not.
+    pub const ALL: &[Self] = &[
+        Self::Portable,
+        #[cfg(target_arch = "x86_64")]
+        Self::Avx2,
+        #[cfg(target_arch = "x86_64")]
+        Self::Avx512,
+    ];
+
     /// Sets that this processor has, the best last.
     pub fn available() -> Vec<Self> {
         #[allow(unused_mut)]
@@ -150,6 +159,12 @@ impl InstructionSet {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => "AVX-512",
         }
+    }
+
+    /// The set that users call by this name: `portable`, `avx2` or `avx512`, in any case; `None` for any other text.
+    pub fn named(text: &str) -> Option<Self> {
+        let is_meant = |set: &Self| set.name().replace('-', "").eq_ignore_ascii_case(text);
+        Self::ALL.iter().copied().find(is_meant)
     }
 
     /// Runs a kernel compiled for this set. [`crate::CpuBackend`] only holds sets that are available.
