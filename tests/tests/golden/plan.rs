@@ -43,6 +43,22 @@ impl Plan {
             .push(Trial::test(self.full_name(name), move || test(&case)));
     }
 
+    /// Adds a comparison of which the case itself says whether it is an exception: the test then answers with the reason, and shows as ignored.
+    pub(crate) fn compare_unless(
+        &mut self,
+        name: &str,
+        files: &[&str],
+        test: impl FnOnce(&Case) -> Outcome<Completion> + Send + 'static,
+    ) {
+        if let Some(file) = files.iter().find(|f| !self.case.has(f)) {
+            self.ignored(name, &format!("the case has no {file}"));
+            return;
+        }
+        let case = Arc::clone(&self.case);
+        self.trials
+            .push(Trial::ignorable_test(self.full_name(name), move || test(&case)));
+    }
+
     /// Adds a comparison that cannot be made yet.
     pub(crate) fn ignored(&mut self, name: &str, reason: &str) {
         self.trials
