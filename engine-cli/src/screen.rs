@@ -8,10 +8,13 @@ use engine_api::data::ColumnNote;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::CommonArgs;
 use crate::messages;
@@ -46,17 +49,20 @@ impl Screen {
     /// Warnings and what was found about a table's values; all steps when asked for; what the variable says if it is set.
     fn start_log(&self, common: &CommonArgs) {
         let default = match (common.quiet, common.verbose) {
-            (true, _) => "error",
-            (_, true) => "info",
-            _ => "warn,engine_api::data=info",
+            (true, _) => Targets::new().with_default(Level::ERROR),
+            (_, true) => Targets::new().with_default(Level::INFO),
+            _ => Targets::new()
+                .with_default(Level::WARN)
+                .with_target("engine_api::data", Level::INFO),
         };
-        let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(default));
-        let log = tracing_subscriber::fmt()
-            .with_env_filter(filter)
+        let asked = std::env::var(LOG_VARIABLE).ok();
+        let filter = asked.and_then(|text| text.parse().ok()).unwrap_or(default);
+        let lines = tracing_subscriber::fmt::layer()
             .with_writer(self.clone())
-            .event_format(Plain);
+            .event_format(Plain)
+            .with_filter(filter);
         // The first log of a process stays; there is no other.
-        let _ = log.try_init();
+        let _ = tracing_subscriber::registry().with(lines).try_init();
     }
 
     /// The bar.
