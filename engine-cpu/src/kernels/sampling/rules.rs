@@ -8,12 +8,18 @@ use crate::lanes::{CodeLanes, LANES, Lanes};
 /// Forbids codes in all rows. A row that would lose all its mass goes through the rules one by one.
 pub(super) fn forbid(probs: &mut [Lanes], rules: &SamplingRules, s: usize, row: &mut [f32]) {
     let forbidden = |code: usize| rules.fixed_of(s).iter().any(|f| f.code as usize == code);
-    let mut left = [0.0f32; LANES];
+    let mut keeps_mass = [false; LANES];
+    // Nearly always the first code that is not forbidden has some in every row.
     for (_, p) in probs.iter().enumerate().filter(|(code, _)| !forbidden(*code)) {
-        left.iter_mut().zip(&p.0).for_each(|(left, p)| *left += p);
+        for (keeps, p) in keeps_mass.iter_mut().zip(&p.0) {
+            *keeps |= *p != 0.0;
+        }
+        if keeps_mass == [true; LANES] {
+            break;
+        }
     }
-    for (lane, left) in left.into_iter().enumerate() {
-        if left == 0.0 {
+    for (lane, keeps) in keeps_mass.into_iter().enumerate() {
+        if !keeps {
             apply_rules(probs, rules, (s, &[]), lane, row);
         } else {
             rules
