@@ -6,56 +6,62 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use engine_benches::{CENSUS, backends, criterion, model, report, sized};
 use engine_core::argn::{FlatModel, Model, ModelSize};
 use engine_core::backend::Backend;
-use engine_core::generate::{GenerateOptions, Generator};
+use engine_core::generate::{Cells, DrawSite, LoadedModel, Plan, batch_sizes, sampling_rules};
+use engine_core::ir::ops::sampling::{Reports, SamplingRules};
 use engine_core::ir::initialise;
 use engine_core::reference::ReferenceBackend;
 use engine_core::schema::CodeTable;
 
 /// Rows that are compared with those of the reference.
-const CHECKED_ROWS: i64 = 64;
+const CHECKED_ROWS: u64 = 64;
+/// Rows of a batch.
+const BATCH_ROWS: u64 = 10_000;
 
-fn generator(backend: Arc<dyn Backend>, model: &FlatModel, options: &GenerateOptions) -> Generator {
+/// A loaded model with a plan for whole rows.
+fn loaded(backend: Arc<dyn Backend>, model: &FlatModel, rules: &SamplingRules) -> (LoadedModel, Plan) {
     let params = initialise(model.layout(), 1);
-    Generator::new(backend, model, &params, options).expect("a generator")
+    let loaded = LoadedModel::new(backend, model, &params).expect("a loaded model");
+    let order: Vec<usize> = (0..loaded.columns().len()).collect();
+    let plan = loaded.plan(&order, rules.clone(), Reports::default());
+    (loaded, plan.expect("a plan"))
 }
 
-fn draw(generator: &mut Generator, rows: i64) -> Vec<CodeTable> {
-    let chunks = generator.generate(rows).expect("rows");
-    chunks.collect::<Result<_, _>>().expect("tables of codes")
+fn draw((model, plan): &(LoadedModel, Plan), rows: u64) -> Vec<CodeTable> {
+    let mut first_row = 0;
+    let batches = batch_sizes(rows, BATCH_ROWS).map(|size| {
+        let cells = Cells::drawn(size as usize, model.sub_columns());
+        let site = DrawSite { seed: 1, first_row };
+        first_row += size;
+        model.sample(plan, &cells, site).expect("a table of codes")
+    });
+    batches.collect()
 }
 
 fn generate(c: &mut Criterion) {
-    let rows = sized(10_000, 500);
-    let plain = GenerateOptions::new(1);
-    let ruled = GenerateOptions {
-        temperature: 0.7,
-        top_p: 0.9,
-        ..plain.clone()
-    };
+    let rows = sized(10_000, 500) as u64;
+    let plain = SamplingRules::default();
+    let ruled = sampling_rules(0.7, 0.9, Vec::new()).expect("rules");
     for (device, backend) in backends() {
         let backend: Arc<dyn Backend> = Arc::from(backend);
         let mut group = c.benchmark_group(format!("generate/{device}"));
-        group.throughput(Throughput::Elements(rows as u64));
-        for (size, rules, options) in [
+        group.throughput(Throughput::Elements(rows));
+        for (size, name, rules) in [
             (ModelSize::Small, "no rules", &plain),
             (ModelSize::Medium, "no rules", &plain),
             (ModelSize::Large, "no rules", &plain),
             (ModelSize::Medium, "temperature 0.7, top-p 0.9", &ruled),
         ] {
             let model = model(size, &CENSUS);
-            let id = format!("{size:?}, {rules}");
+            let id = format!("{size:?}, {name}");
             report(
                 &format!("generate/{id}"),
                 &format!("{rows} rows of {} columns", CENSUS.len()),
             );
-            let mut on_device = generator(Arc::clone(&backend), &model, options);
-            let expected = draw(
-                &mut generator(Arc::new(ReferenceBackend), &model, options),
-                CHECKED_ROWS,
-            );
-            assert_eq!(draw(&mut on_device, CHECKED_ROWS), expected, "{id} on {device}");
+            let on_device = loaded(Arc::clone(&backend), &model, rules);
+            let expected = draw(&loaded(Arc::new(ReferenceBackend), &model, rules), CHECKED_ROWS);
+            assert_eq!(draw(&on_device, CHECKED_ROWS), expected, "{id} on {device}");
             group.bench_function(BenchmarkId::new(id, rows), |b| {
-                b.iter(|| draw(&mut on_device, rows));
+                b.iter(|| draw(&on_device, rows));
             });
         }
         group.finish();

@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::data::DataError;
 use crate::event::Stage;
 use crate::files::FileError;
-use crate::questions::QuestionError;
+use crate::inference::QuestionError;
 
 /// Why a job of the engine failed. Rows count from 1 in the texts.
 #[derive(Debug, Error)]

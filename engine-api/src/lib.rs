@@ -28,10 +28,10 @@ mod device;
 mod error;
 mod event;
 pub mod files;
+mod inference;
+mod metrics;
 pub mod model_store;
 mod options;
-mod questions;
-mod sampling;
 mod seed;
 pub mod stages;
 mod tabular;
@@ -51,17 +51,14 @@ pub use engine_core::remedy::{Job, OptionKey, Remedy, with_remedies};
 pub use engine_core::train::{Progress, ProgressMessage, StopReason, TrainError, TrainReport};
 pub use error::EngineError;
 pub use event::{Event, Stage, Watch, silent};
+pub use inference::{
+    Aggregate, ColumnLikelihood, ColumnOrder, Compared, EvaluateOptions, Evaluation, ImputeOptions,
+    LogProbOptions, Parity, PredictOptions, Predictor, ProbaOptions, ProbaTable, QuestionError, Rebalance,
+    RowLogProbs, SampleBatches, SampleOptions, SampleOptionsBuilder, Target,
+};
+pub use metrics::{ClassScores, NumberScores};
 pub use model_store::{ColumnSummary, ModelSummary, StoredModel};
-pub use options::{
-    AnalyzeOptions, ColumnOrder, EncodeOptions, FitOptions, ModelState, Parity, Rebalance, SampleOptions,
-    SplitOptions, TrainSettings,
-};
-pub use questions::{
-    Aggregate, ClassScores, ColumnLikelihood, Compared, EvaluateOptions, Evaluation, ImputeOptions,
-    LogProbOptions, NumberScores, PredictOptions, Predictor, ProbaOptions, ProbaTable, QuestionError,
-    RowLogProbs, Target,
-};
-pub use sampling::{SampleBatches, SampleOptionsBuilder};
+pub use options::{AnalyzeOptions, EncodeOptions, FitOptions, ModelState, SplitOptions, TrainSettings};
 pub use seed::draw_seed;
 pub use tabular::{FitReport, FittedTabularArgn, TabularArgn, TabularArgnBuilder, fit};
 pub use workspace::{Layout, Marker, WORKSPACE_VERSION, Workspace};

@@ -119,7 +119,7 @@ fn synthesize(args: &Synthesize, common: &CommonArgs, screen: &Screen) -> Result
     warn_of_protection(args.analyze.no_value_protection, screen);
     let begin = Instant::now();
     let options = meaning::fitting(&args.table, &args.analyze, &args.train, common)?;
-    let mut sampling = meaning::sampling(&args.sample, args.rows, common)?;
+    let mut sampling = meaning::sampling(&args.sample, args.rows, common);
     let table = TableSource::open(&args.table.table, &meaning::reading(&args.table))?;
     // Rows are written only after minutes of work, so an output that cannot be is found out first. In a pipe
     // the trial would be seen: a sink begins with the header.
@@ -131,7 +131,7 @@ fn synthesize(args: &Synthesize, common: &CommonArgs, screen: &Screen) -> Result
     })?;
     let workspace = Workspace::create(folder.path())?;
     let report = learn(&workspace, &table, &options, common, screen)?;
-    let model = FittedTabularArgn::load(folder.path())?;
+    let model = FittedTabularArgn::load(folder.path())?.on_device(options.train.device.clone());
     screen.tell(summary(&model.summary()).trim_end());
     if interrupt::is_asked_for() {
         return Err(Failure::Stopped("stopped; no rows were written".to_owned()));
@@ -215,7 +215,7 @@ fn train(args: &Train, common: &CommonArgs, screen: &Screen) -> Result<(), Failu
 
 fn sample(args: &Sample, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
     let begin = Instant::now();
-    let mut options = meaning::sampling(&args.sample, args.rows, common)?;
+    let mut options = meaning::sampling(&args.sample, args.rows, common);
     let model = questions::loaded(&args.model, common)?;
     meaning::conditions(&args.conditions, &model, &mut options)?;
     let rows = draw(&model, &args.output, options, common, screen)?;
@@ -242,17 +242,20 @@ fn draw(
 
 fn generate(args: &Generate, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
     let begin = Instant::now();
-    let mut options = meaning::sampling(&args.sample, args.rows, common)?;
+    let mut options = meaning::sampling(&args.sample, args.rows, common);
+    let device = meaning::device(common)?;
     let workspace = Workspace::open(&args.workspace.workspace)?;
     if let Some(output) = &args.output {
-        let model = FittedTabularArgn::load(workspace.path())?;
+        let model = FittedTabularArgn::load(workspace.path())?.on_device(device);
         let rows = draw(&model, output, options, common, screen)?;
         tell_rows(rows, output, begin, screen);
         return Ok(());
     }
     let seed = options.seed.map_or_else(engine_api::draw_seed, Ok)?;
     options.seed = Some(seed);
-    let rows = watched(screen, |watch| stages::generate(&workspace, &options, watch))?;
+    let rows = watched(screen, |watch| {
+        stages::generate(&workspace, &device, &options, watch)
+    })?;
     tell_seed(seed, common, screen);
     tell_rows(rows, &workspace.path().join("SyntheticData"), begin, screen);
     Ok(())

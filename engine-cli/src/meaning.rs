@@ -135,12 +135,8 @@ pub(crate) fn fitting(
     })
 }
 
-pub(crate) fn sampling(
-    sample: &SampleArgs,
-    rows: Option<u64>,
-    common: &CommonArgs,
-) -> Result<SampleOptions, Failure> {
-    Ok(SampleOptions {
+pub(crate) fn sampling(sample: &SampleArgs, rows: Option<u64>, common: &CommonArgs) -> SampleOptions {
+    SampleOptions {
         rows: rows.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX)),
         seed: common.seed,
         temperature: sample.temperature,
@@ -154,9 +150,8 @@ pub(crate) fn sampling(
         } else {
             ColumnOrder::Model
         },
-        device: device(common)?,
         ..SampleOptions::default()
-    })
+    }
 }
 
 /// What is known of the rows to draw, and how they are to be distributed.

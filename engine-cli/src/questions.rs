@@ -20,7 +20,8 @@ use crate::screen::Screen;
 
 /// The model on the device that was asked for.
 pub(crate) fn loaded(model: &ModelArgs, common: &CommonArgs) -> Result<FittedTabularArgn, Failure> {
-    Ok(FittedTabularArgn::load(&model.workspace)?.on_device(meaning::device(common)?))
+    let device = meaning::device(common)?;
+    Ok(FittedTabularArgn::load(&model.workspace)?.on_device(device))
 }
 
 fn rows(model: &FittedTabularArgn, args: &RowsArgs) -> Result<TableSource, Failure> {

@@ -32,7 +32,7 @@ fn loaded(threads: usize) -> LoadedModel {
     let backend = CpuBackend::new(options).expect("a backend");
     let model = model();
     let params: Vec<f32> = initialise(model.layout(), 3).iter().map(|p| 2.0 * p).collect();
-    LoadedModel::new(Arc::new(backend), &model, &params, true).expect("a loaded model")
+    LoadedModel::new(Arc::new(backend), &model, &params).expect("a loaded model")
 }
 
 /// Rows that know some of their columns, each in its own pattern.
@@ -96,7 +96,7 @@ fn the_reference_gives_the_same_answers_but_for_rounding() {
     let (model, params) = (model(), initialise(model().layout(), 3));
     let params: Vec<f32> = params.iter().map(|p| 2.0 * p).collect();
     let reference = Arc::new(engine_core::reference::ReferenceBackend);
-    let reference = LoadedModel::new(reference, &model, &params, true).expect("a loaded model");
+    let reference = LoadedModel::new(reference, &model, &params).expect("a loaded model");
     let cells = cells(0..40);
     let (_, want, want_likelihoods) = answers(&reference, &cells, 0);
     let (_, got, likelihoods) = answers(&loaded(2), &cells, 0);

@@ -127,7 +127,7 @@ fn wide_models_draw_the_codes_of_the_reference() {
     let params = initialise(model.layout(), 5);
     let order: Vec<usize> = (0..cardinalities.len()).collect();
     let drawn = |backend: Arc<dyn Backend>| {
-        let loaded = LoadedModel::new(backend, &model, &params, true).expect("a loaded model");
+        let loaded = LoadedModel::new(backend, &model, &params).expect("a loaded model");
         let plan = loaded
             .plan(&order, SamplingRules::default(), Reports::default())
             .expect("a plan");

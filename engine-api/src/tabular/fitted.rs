@@ -12,10 +12,10 @@ use super::fit::{FitReport, fit};
 use crate::data::{DataError, TableSink, TableSource};
 use crate::event::Watch;
 use crate::files::FileError;
+use crate::inference::Answers;
+use crate::inference::sample::{SampleBatches, SampleOptions, write_batches};
 use crate::model_store::{ModelSummary, StoredModel};
-use crate::options::{FitOptions, SampleOptions};
-use crate::questions::Answers;
-use crate::sampling::{SampleBatches, write_batches};
+use crate::options::FitOptions;
 use crate::workspace::Workspace;
 use crate::{Device, EngineError};
 
@@ -25,9 +25,9 @@ pub struct FittedTabularArgn {
     model: StoredModel,
     workspace: Workspace,
     report: Option<FitReport>,
-    /// Where questions are answered.
+    /// Where it is asked.
     device: Device,
-    /// The model on that device, from the first question on.
+    /// The model on that device, from the first call that asks it on.
     answers: Arc<Mutex<Option<Arc<Answers>>>>,
     /// Keeps a temporary workspace alive.
     _temporary: Option<Arc<TempDir>>,
@@ -77,7 +77,8 @@ impl FittedTabularArgn {
         })
     }
 
-    /// The same model with its questions answered on another device.
+    /// The same model on another device, for all that it is asked: rows, probabilities and the like. A model that was fitted is asked on
+    /// the device that it was fitted on, a loaded one on the best unless this says otherwise.
     #[must_use]
     pub fn on_device(self, device: Device) -> Self {
         Self {
@@ -118,7 +119,7 @@ impl FittedTabularArgn {
     /// # Errors
     /// [`EngineError::Generate`] for unusable options.
     pub fn sample_batches(&self, options: &SampleOptions) -> Result<SampleBatches, EngineError> {
-        SampleBatches::of(&self.model, options, || self.answers())
+        SampleBatches::of(options, || self.answers())
     }
 
     /// Draws rows into a file, `.csv`, `.csv.gz` or `.parquet`, or `-` for CSV on standard output; returns how many. The file

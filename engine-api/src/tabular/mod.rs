@@ -2,6 +2,7 @@
 
 mod fit;
 mod fitted;
+mod inference;
 #[cfg(test)]
 mod tests;
 

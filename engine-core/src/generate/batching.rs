@@ -2,6 +2,8 @@
 
 use std::iter;
 
+use super::GenerateError;
+
 /// Share of the memory that a batch may fill.
 const SHARE: f64 = 0.1;
 const SMALLEST: usize = 100;
@@ -25,6 +27,20 @@ pub fn batch_heuristic(memory_gib: f64, sum_of_cardinalities: usize, device: Bat
     let bytes_per_row = (4 * sum_of_cardinalities).max(1) as f64;
     let rows = (memory_gib * 1e9 / bytes_per_row).floor() * SHARE;
     (rows as usize).clamp(SMALLEST, largest)
+}
+
+/// Looks at a number of rows, at least 1, and of rows of a batch, at least 1 and below 2^32.
+///
+/// # Errors
+/// [`GenerateError::Rows`], [`GenerateError::BatchRows`].
+pub fn check_rows(rows: i64, batch_rows: usize) -> Result<(), GenerateError> {
+    if rows < 1 {
+        return Err(GenerateError::Rows { rows });
+    }
+    if batch_rows == 0 || u32::try_from(batch_rows).is_err() {
+        return Err(GenerateError::BatchRows { rows: batch_rows });
+    }
+    Ok(())
 }
 
 /// Sizes of the batches of `rows` rows: as few batches as `batch_size` (at least 1) allows, as equal as possible.

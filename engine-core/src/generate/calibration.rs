@@ -60,7 +60,7 @@ pub fn calibrate_biases(
         orders: orders.clone(),
     };
     let (training, validation) = (sample(training), sample(validation));
-    let load = |params: &[f32]| LoadedModel::new(Arc::clone(backend), model, params, model.order().is_any());
+    let load = |params: &[f32]| LoadedModel::new(Arc::clone(backend), model, params);
     let biases: Vec<Range<usize>> = model.predictor_biases().iter().map(|b| b.range()).collect();
     let first = load(params)?;
     let counted = training.counted(&first);
@@ -208,12 +208,11 @@ impl Sample {
             ..Reports::default()
         };
         let plan = model.plan(order, SamplingRules::default(), reports)?;
-        let (rows, width) = (self.cells.rows(), model.sub_columns());
+        let rows = self.cells.rows();
         let numbers: usize = expected.iter().map(Vec::len).sum();
         let chunk = (NUMBERS / numbers.max(1)).max(1);
         for first in (0..rows).step_by(chunk) {
-            let words = self.cells.words(first..(first + chunk).min(rows)).to_vec();
-            let cells = Cells::from_words(width, words);
+            let cells = self.cells.slice(first..(first + chunk).min(rows));
             let drawn = model.run(&plan, &cells, DrawSite::default())?;
             for (row, probs) in drawn.probs.chunks_exact(numbers.max(1)).enumerate() {
                 let mut rest = probs;
@@ -245,6 +244,7 @@ mod tests {
     use super::*;
     use crate::fixtures::{mixed_model, random_params, random_table};
     use crate::reference::ReferenceBackend;
+    use crate::schema::ColumnOrderKind;
 
     #[test]
     fn calibration_makes_mean_predictions_the_shares_of_the_codes() {
@@ -271,7 +271,7 @@ mod tests {
         }
         // How far the shares of codes are from what is predicted of the same rows, summed over all codes.
         let distance = |params: &[f32]| {
-            let loaded = LoadedModel::new(Arc::clone(&backend), &model, params, false).unwrap();
+            let loaded = LoadedModel::new(Arc::clone(&backend), &model, params).unwrap();
             let width = loaded.sub_columns();
             let order: Vec<usize> = (0..loaded.columns().len()).collect();
             let plan = loaded

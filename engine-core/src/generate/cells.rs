@@ -5,31 +5,45 @@ use std::ops::Range;
 use crate::ir::ops::sampling::Cell;
 use crate::schema::CodeTable;
 
-/// What is given of each sub-column of some rows, row by row. Rows may differ in what they know; that costs nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What is given of each sub-column of some rows, row by row. Rows may differ in what they know; that costs nothing. Rows of which
+/// nothing is known, so that all is drawn, take up no memory.
+#[derive(Debug, Clone)]
 pub struct Cells {
     rows: usize,
     sub_columns: usize,
+    /// `[rows, sub-columns]` as [`Cell::word`]; a single row where all cells are drawn.
     words: Vec<u32>,
+    are_all_drawn: bool,
 }
 
 impl Cells {
     /// `rows` rows of which nothing is known and all columns that a plan names are drawn.
     pub fn drawn(rows: usize, sub_columns: usize) -> Self {
-        Self::filled(rows, sub_columns, Cell::Drawn)
+        Self {
+            rows,
+            sub_columns,
+            words: vec![Cell::Drawn.word(); sub_columns],
+            are_all_drawn: true,
+        }
     }
 
     /// `rows` rows of which nothing is known and nothing is drawn.
     pub fn hidden(rows: usize, sub_columns: usize) -> Self {
-        Self::filled(rows, sub_columns, Cell::Hidden)
-    }
-
-    fn filled(rows: usize, sub_columns: usize, cell: Cell) -> Self {
         Self {
             rows,
             sub_columns,
-            words: vec![cell.word(); rows * sub_columns],
+            words: vec![Cell::Hidden.word(); rows * sub_columns],
+            are_all_drawn: false,
         }
+    }
+
+    /// All cells of a table known.
+    pub fn known(codes: &CodeTable) -> Self {
+        let mut cells = Self::hidden(codes.rows(), codes.columns().len());
+        for s in 0..cells.sub_columns {
+            cells.know(s..s + 1, codes, 0, |_| true);
+        }
+        cells
     }
 
     pub(super) fn from_words(sub_columns: usize, words: Vec<u32>) -> Self {
@@ -37,6 +51,7 @@ impl Cells {
             rows: words.len().checked_div(sub_columns).unwrap_or(0),
             sub_columns,
             words,
+            are_all_drawn: false,
         }
     }
 
@@ -50,16 +65,30 @@ impl Cells {
         self.sub_columns
     }
 
+    /// Whether no cell was ever set: all are drawn.
+    pub(super) fn are_all_drawn(&self) -> bool {
+        self.are_all_drawn
+    }
+
     /// A cell; panics when there is none.
     #[inline]
     pub fn get(&self, row: usize, sub_column: usize) -> Cell {
-        Cell::from_word(self.words[row * self.sub_columns + sub_column])
+        Cell::from_word(self.row(row)[sub_column])
     }
 
     /// Sets a cell; panics when there is none.
     #[inline]
     pub fn set(&mut self, row: usize, sub_column: usize, cell: Cell) {
-        self.words[row * self.sub_columns + sub_column] = cell.word();
+        let place = row * self.sub_columns + sub_column;
+        self.words_mut()[place] = cell.word();
+    }
+
+    /// Sets the cells of one column (its sub-columns) in all rows.
+    pub fn set_column(&mut self, column: Range<usize>, cell: Cell) {
+        let (width, word) = (self.sub_columns.max(1), cell.word());
+        for row in self.words_mut().chunks_exact_mut(width) {
+            row[column.clone()].fill(word);
+        }
     }
 
     /// Makes the codes of one column (its sub-columns) known in the rows for which `is_known` is true. `codes` holds a code column
@@ -71,20 +100,39 @@ impl Cells {
         first_row: usize,
         is_known: impl Fn(usize) -> bool,
     ) {
-        for row in (0..self.rows).filter(|row| is_known(*row)) {
-            for s in column.clone() {
-                self.set(row, s, Cell::Known(codes.get(first_row + row, s)));
+        let width = self.sub_columns.max(1);
+        for s in column {
+            let codes = &codes.columns()[s];
+            for (row, words) in self.words_mut().chunks_exact_mut(width).enumerate() {
+                if is_known(row) {
+                    words[s] = Cell::Known(codes.get(first_row + row)).word();
+                }
             }
         }
     }
 
-    /// All cells of a table known.
-    pub fn known(codes: &CodeTable) -> Self {
-        let mut cells = Self::hidden(codes.rows(), codes.columns().len());
-        for (s, column) in codes.columns().iter().enumerate() {
-            for row in 0..codes.rows() {
-                cells.set(row, s, Cell::Known(column.get(row)));
-            }
+    /// Consecutive rows.
+    #[must_use]
+    pub fn slice(&self, rows: Range<usize>) -> Self {
+        Self {
+            rows: rows.len(),
+            words: match self.are_all_drawn {
+                true => self.words.clone(),
+                false => self.words[rows.start * self.sub_columns..rows.end * self.sub_columns].to_vec(),
+            },
+            ..*self
+        }
+    }
+
+    /// Consecutive rows in which what is known is given at its turn, and nothing is drawn.
+    pub(super) fn given(&self, rows: Range<usize>) -> Self {
+        let given = |word: &u32| match Cell::from_word(*word) {
+            Cell::Known(code) => Cell::Given(code).word(),
+            _ => Cell::Hidden.word(),
+        };
+        let mut cells = Self::hidden(rows.len(), self.sub_columns);
+        if let Some(words) = self.words(rows) {
+            cells.words = words.iter().map(given).collect();
         }
         cells
     }
@@ -92,11 +140,23 @@ impl Cells {
     /// The words of a row.
     #[inline]
     pub(super) fn row(&self, row: usize) -> &[u32] {
+        assert!(row < self.rows, "row {row} of {}", self.rows);
+        let row = if self.are_all_drawn { 0 } else { row };
         &self.words[row * self.sub_columns..(row + 1) * self.sub_columns]
     }
 
-    /// The words of consecutive rows.
-    pub(super) fn words(&self, rows: Range<usize>) -> &[u32] {
-        &self.words[rows.start * self.sub_columns..rows.end * self.sub_columns]
+    /// The words of consecutive rows; `None` where all cells are drawn.
+    pub(super) fn words(&self, rows: Range<usize>) -> Option<&[u32]> {
+        let range = rows.start * self.sub_columns..rows.end * self.sub_columns;
+        (!self.are_all_drawn).then(|| &self.words[range])
+    }
+
+    /// All words, each row with its own.
+    fn words_mut(&mut self) -> &mut [u32] {
+        if self.are_all_drawn {
+            self.words = vec![Cell::Drawn.word(); self.rows * self.sub_columns];
+            self.are_all_drawn = false;
+        }
+        &mut self.words
     }
 }

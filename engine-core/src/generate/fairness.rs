@@ -137,7 +137,7 @@ pub fn estimate_parity(
     let (width, cardinality) = (model.sub_columns(), model.cardinality(target));
     let (mut all, mut by_group) = (Vec::new(), vec![Vec::new(); fairness.groups.len()]);
     for _ in 0..MOST_DRAWS {
-        let drawn = model.run_free(&plan, ROWS, site)?;
+        let drawn = model.run(&plan, &Cells::drawn(ROWS, width), site)?;
         site.first_row += ROWS as u64;
         let rows = drawn
             .codes

@@ -1,25 +1,22 @@
 //! A model on a device that answers questions: folded once, for every order of the columns and any pattern of known cells.
 
 use std::ops::Range;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::plan::{DrawSite, Drawn, Plan};
+use super::workers::{FOLDED, Workers};
 use super::{Cells, GenerateError};
 use crate::argn::Model;
 use crate::backend::{Backend, BackendError, Buffer, HostData, Run};
 use crate::ir::ops::sampling::{Cell, FoldedModel, Reports, SampleInputs, SamplingRules};
 use crate::ir::{FoldError, Folded, ParamView, fold, sample_program};
-use crate::resident::{Compiled, Resident};
-use crate::schema::{CodeColumn, CodeTable};
+use crate::resident::Compiled;
+use crate::schema::{CodeColumn, CodeTable, ColumnOrderKind};
 
 /// Numbers that the values of a batch may take up (64 MiB in single precision).
 const BATCH_NUMBERS: usize = 16 << 20;
 /// Rows of the smallest and of the largest batch.
 const BATCH_ROWS: Range<usize> = 32..16_384;
-/// Elements of the largest folded arena of which each thread gets a copy of its own (32 MiB).
-const COPIED_ARENA: usize = 8 << 20;
-/// Compiled programs that are kept for later calls, in each worker.
-const KEPT_PROGRAMS: usize = 64;
 
 /// A model on a device, folded once. It can be asked from several threads at once.
 #[derive(Debug)]
@@ -29,88 +26,31 @@ pub struct LoadedModel {
     columns: Vec<Range<usize>>,
     null_flags: Vec<Option<usize>>,
     fillers: Vec<u32>,
-    flexible: bool,
-    /// The folded arena, where workers get copies of their own.
-    arena: Option<Vec<f32>>,
-    workers: Mutex<Workers>,
-    returned: Condvar,
-}
-
-#[derive(Debug)]
-struct Workers {
-    idle: Vec<Worker>,
-    /// How many more may be made.
-    to_come: usize,
-}
-
-/// What one thread at a time works with.
-#[derive(Debug)]
-struct Worker {
-    resident: Resident,
-    programs: Vec<Program>,
-}
-
-/// A compiled plan.
-#[derive(Debug)]
-struct Program {
-    plan: u64,
-    inputs: SampleInputs,
-    max_rows: usize,
-    compiled: Compiled,
+    order: ColumnOrderKind,
+    workers: Workers,
 }
 
 impl LoadedModel {
-    /// Folds a model for any column order; `flexible` says whether it was trained for any order.
+    /// Folds a model, for every column order that it was trained for.
     ///
     /// # Errors
     /// [`GenerateError::ParameterCount`] when the parameters are another model's; otherwise the device fails.
-    pub fn new(
-        backend: Arc<dyn Backend>,
-        model: &dyn Model,
-        params: &[f32],
-        flexible: bool,
-    ) -> Result<Self, GenerateError> {
-        let trained: Vec<usize> = (0..model.columns().len()).collect();
-        Self::laid_out(backend, model, params, flexible, &trained)
-    }
-
-    /// [`Self::new`], fastest where columns are drawn in `layout`.
-    pub(super) fn laid_out(
-        backend: Arc<dyn Backend>,
-        model: &dyn Model,
-        params: &[f32],
-        flexible: bool,
-        layout: &[usize],
-    ) -> Result<Self, GenerateError> {
+    pub fn new(backend: Arc<dyn Backend>, model: &dyn Model, params: &[f32]) -> Result<Self, GenerateError> {
         let (expected, got) = (model.layout().len(), params.len());
         if expected != got {
             return Err(GenerateError::ParameterCount { expected, got });
         }
-        let device = backend.device();
-        let folded = fold(&model.fold_source(), params, layout, device.buffer_limit())?;
-        let Folded { model: folded, arena } = folded;
-        let copied = folded.len <= COPIED_ARENA && device.parallelism > 1;
-        let kept = copied.then(|| arena.clone());
-        let mut resident = Resident::default();
-        resident.upload(backend.as_ref(), "folded", HostData::F32(arena))?;
-        let to_come = if copied { device.parallelism - 1 } else { 0 };
-        let worker = Worker {
-            resident,
-            programs: Vec::new(),
-        };
+        let trained: Vec<usize> = (0..model.columns().len()).collect();
+        let allowed = backend.device().buffer_limit();
+        let Folded { model: folded, arena } = fold(&model.fold_source(), params, &trained, allowed)?;
         Ok(Self {
             columns: columns_of(&folded),
             null_flags: null_flags(model, &folded),
             fillers: fillers(model, params),
+            workers: Workers::new(Arc::clone(&backend), arena)?,
             backend,
             folded,
-            flexible,
-            arena: kept,
-            workers: Mutex::new(Workers {
-                idle: vec![worker],
-                to_come,
-            }),
-            returned: Condvar::new(),
+            order: model.order(),
         })
     }
 
@@ -130,8 +70,8 @@ impl LoadedModel {
     }
 
     /// Whether the model was trained for any column order.
-    pub fn flexible(&self) -> bool {
-        self.flexible
+    pub fn is_any_order(&self) -> bool {
+        self.order.is_any()
     }
 
     /// The column of a sub-column; panics when there is none.
@@ -160,7 +100,7 @@ impl LoadedModel {
         rules: SamplingRules,
         reports: Reports,
     ) -> Result<Plan, GenerateError> {
-        if !self.flexible && !order.is_sorted() {
+        if !self.is_any_order() && !order.is_sorted() {
             return Err(GenerateError::ColumnOrder);
         }
         let columns = self.columns.len();
@@ -192,18 +132,19 @@ impl LoadedModel {
     /// [`GenerateError::Gap`] when the model knows one order only and a row leaves out a column before one that is drawn;
     /// [`GenerateError::Backend`] when a code is out of range or the device fails.
     pub fn run(&self, plan: &Plan, cells: &Cells, site: DrawSite) -> Result<Drawn, GenerateError> {
-        if !self.flexible {
+        if !self.is_any_order() {
             self.check_gaps(plan, cells)?;
         }
-        self.run_batches(plan, Some(cells), None, cells.rows(), site)
+        self.run_batches(plan, cells, None, site)
     }
 
-    /// Draws `rows` rows of which nothing is known.
+    /// [`Self::run`], of which the codes are kept, as a table.
     ///
     /// # Errors
-    /// [`GenerateError::Backend`] when the device fails.
-    pub fn run_free(&self, plan: &Plan, rows: usize, site: DrawSite) -> Result<Drawn, GenerateError> {
-        self.run_batches(plan, None, None, rows, site)
+    /// As [`Self::run`].
+    pub fn sample(&self, plan: &Plan, cells: &Cells, site: DrawSite) -> Result<CodeTable, GenerateError> {
+        let drawn = self.run(plan, cells, site)?;
+        self.table(&drawn.codes, cells.rows())
     }
 
     /// Rows of the largest batch of a plan.
@@ -218,23 +159,22 @@ impl LoadedModel {
     pub(super) fn run_batches(
         &self,
         plan: &Plan,
-        cells: Option<&Cells>,
+        cells: &Cells,
         uniforms: Option<&[f32]>,
-        rows: usize,
         site: DrawSite,
     ) -> Result<Drawn, GenerateError> {
         let inputs = SampleInputs {
-            cells: cells.is_some(),
+            cells: !cells.are_all_drawn(),
             uniforms: uniforms.is_some(),
         };
-        let (most, count) = (self.batch_rows(plan), self.sub_columns());
-        let mut worker = self.worker()?;
+        let (rows, most, count) = (cells.rows(), self.batch_rows(plan), self.sub_columns());
+        let mut worker = self.workers.borrow()?;
         let mut drawn = Drawn::default();
         for first in (0..rows).step_by(most) {
             let batch = first..(first + most).min(rows);
             let mut bound: Vec<Box<dyn Buffer>> = Vec::with_capacity(2);
-            if let Some(cells) = cells {
-                let mut words = cells.words(batch.clone()).to_vec();
+            if let Some(words) = cells.words(batch.clone()) {
+                let mut words = words.to_vec();
                 self.settle_nulls(&mut words);
                 bound.push(self.backend.upload(HostData::U32(words))?);
             }
@@ -248,46 +188,30 @@ impl LoadedModel {
                 first_row: site.first_row + first as u64,
                 ..Run::evaluate(batch.len() as u32)
             };
-            let Worker { resident, programs } = &mut worker.worker;
-            let program = self.program(programs, plan, inputs, batch.len())?;
+            let compile = || self.compile(plan, inputs, batch.len());
+            let (program, resident) = worker.program(plan, inputs, batch.len(), compile)?;
             program.run(&run, resident, &bound)?;
             drawn.append(Drawn::of(program, &plan.reports)?);
         }
         Ok(drawn)
     }
 
-    /// The compiled program of a plan, for at least `rows` rows; the longest unused one goes when there are many.
-    fn program<'w>(
+    /// The program of a plan for at least `rows` rows, and for how many it is.
+    fn compile(
         &self,
-        programs: &'w mut Vec<Program>,
         plan: &Plan,
         inputs: SampleInputs,
         rows: usize,
-    ) -> Result<&'w mut Compiled, GenerateError> {
-        let fits = |p: &Program| p.plan == plan.id && p.inputs == inputs && p.max_rows >= rows;
-        let program = match programs.iter().position(fits) {
-            Some(found) => programs.remove(found),
-            None => {
-                // Powers of two: few programs serve all numbers of rows.
-                let max_rows = rows
-                    .next_power_of_two()
-                    .clamp(BATCH_ROWS.start, self.batch_rows(plan).max(rows));
-                programs.retain(|p| p.plan != plan.id || p.inputs != inputs || p.max_rows > max_rows);
-                let program = sample_program(&self.folded, plan.spec(inputs))?;
-                Program {
-                    plan: plan.id,
-                    inputs,
-                    max_rows,
-                    compiled: Compiled::new(self.backend.as_ref(), &program, max_rows)?,
-                }
-            }
-        };
-        if programs.len() >= KEPT_PROGRAMS {
-            programs.remove(0);
-        }
-        programs.push(program);
-        let last = programs.len() - 1;
-        Ok(&mut programs[last].compiled)
+    ) -> Result<(Compiled, usize), GenerateError> {
+        // Powers of two: few programs serve all numbers of rows.
+        let max_rows = rows
+            .next_power_of_two()
+            .clamp(BATCH_ROWS.start, self.batch_rows(plan).max(rows));
+        let program = sample_program(&self.folded, plan.spec(inputs))?;
+        Ok((
+            Compiled::new(self.backend.as_ref(), &program, max_rows)?,
+            max_rows,
+        ))
     }
 
     /// Whatever stands beside a known or given null flag of 1 becomes the filler.
@@ -316,7 +240,13 @@ impl LoadedModel {
         };
         let mut drawn = vec![false; self.sub_columns()];
         plan.draws.iter().for_each(|s| drawn[*s] = true);
-        for row in 0..cells.rows() {
+        // Rows of which nothing is known are alike.
+        let rows = if cells.are_all_drawn() {
+            cells.rows().min(1)
+        } else {
+            cells.rows()
+        };
+        for row in 0..rows {
             let mut open = false;
             for (s, is_drawn) in drawn.iter().copied().enumerate().take(last + 1) {
                 let cell = cells.get(row, s);
@@ -335,43 +265,11 @@ impl LoadedModel {
         Ok(())
     }
 
-    fn workers(&self) -> MutexGuard<'_, Workers> {
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn worker(&self) -> Result<Borrowed<'_>, GenerateError> {
-        let mut workers = self.workers();
-        loop {
-            if let Some(worker) = workers.idle.pop() {
-                return Ok(Borrowed { model: self, worker });
-            }
-            if let Some(arena) = self.arena.as_ref().filter(|_| workers.to_come > 0) {
-                workers.to_come -= 1;
-                drop(workers);
-                let mut resident = Resident::default();
-                let data = HostData::F32(arena.clone());
-                if let Err(error) = resident.upload(self.backend.as_ref(), "folded", data) {
-                    self.workers().to_come += 1;
-                    return Err(error.into());
-                }
-                let worker = Worker {
-                    resident,
-                    programs: Vec::new(),
-                };
-                return Ok(Borrowed { model: self, worker });
-            }
-            workers = self
-                .returned
-                .wait(workers)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
     /// Codes `[rows, sub-columns]`, row-major, as a table.
     ///
     /// # Errors
     /// [`GenerateError::Backend`] when their number is another.
-    pub fn table(&self, codes: &[u32], rows: usize) -> Result<CodeTable, GenerateError> {
+    pub(super) fn table(&self, codes: &[u32], rows: usize) -> Result<CodeTable, GenerateError> {
         let width = self.sub_columns();
         let column = |s: usize| {
             CodeColumn::from_codes(self.cardinality(s), codes.iter().skip(s).step_by(width).copied())
@@ -385,24 +283,6 @@ impl LoadedModel {
                 got: format!("{} codes", codes.len()),
             })
         })
-    }
-}
-
-/// A worker that goes back when it is dropped.
-struct Borrowed<'m> {
-    model: &'m LoadedModel,
-    worker: Worker,
-}
-
-impl Drop for Borrowed<'_> {
-    fn drop(&mut self) {
-        let nothing = Worker {
-            resident: Resident::default(),
-            programs: Vec::new(),
-        };
-        let worker = std::mem::replace(&mut self.worker, nothing);
-        self.model.workers().idle.push(worker);
-        self.model.returned.notify_one();
     }
 }
 

@@ -18,7 +18,7 @@
 //!     params: &[f32],
 //!     rows: &CodeTable,
 //! ) -> Result<Vec<f64>, GenerateError> {
-//!     let loaded = LoadedModel::new(backend, model, params, true)?;
+//!     let loaded = LoadedModel::new(backend, model, params)?;
 //!     let (last, others) = loaded.columns().split_last().expect("a column");
 //!     // Prepared once; later questions need no compilation.
 //!     let question = JointQuery::new(&loaded, &[others.len()], &ProbabilityOptions::default())?;
@@ -36,7 +36,6 @@ mod calibration;
 mod cells;
 mod error;
 mod fairness;
-mod generator;
 mod labels;
 mod loaded;
 mod order;
@@ -45,13 +44,13 @@ mod probability;
 mod replay;
 mod rules;
 mod shares;
+mod workers;
 
-pub use batching::{BatchDevice, batch_heuristic, batch_sizes};
+pub use batching::{BatchDevice, batch_heuristic, batch_sizes, check_rows};
 pub use calibration::calibrate_biases;
 pub use cells::Cells;
 pub use error::GenerateError;
 pub use fairness::{Fairness, estimate_parity};
-pub use generator::{Chunks, GenerateOptions, Generator};
 pub use labels::{Level, levels};
 pub use loaded::LoadedModel;
 pub use order::{GenerationOrder, OrderRequest};
@@ -61,7 +60,7 @@ pub use probability::{
     point_predictions,
 };
 pub use replay::{Replay, ReplayInputs, replay};
-pub use rules::{imputed_codes, merge_rules, rare_codes, rebalanced_codes};
+pub use rules::{imputed_codes, merge_rules, rare_codes, rebalanced_codes, sampling_rules};
 pub use shares::ExactShares;
 
 #[cfg(test)]

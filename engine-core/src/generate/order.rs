@@ -1,6 +1,7 @@
 //! In which order the columns of a row are drawn.
 
-use super::GenerateError;
+use super::{GenerateError, LoadedModel};
+use crate::ir::FoldError;
 use crate::random::{Purpose, Stream};
 
 /// Tells the order of a generation apart from those of training batches.
@@ -19,16 +20,16 @@ pub enum GenerationOrder {
 }
 
 impl GenerationOrder {
-    /// The columns in the order of their draws.
+    /// The columns of a model in the order of their draws.
     ///
     /// # Errors
-    /// [`GenerateError::ColumnOrder`] when the model is not `flexible` and the order is not that of the training.
-    pub(super) fn resolve(
-        &self,
-        columns: usize,
-        flexible: bool,
-        seed: u64,
-    ) -> Result<Vec<usize>, GenerateError> {
+    /// [`GenerateError::ColumnOrder`] when the model knows one order only and this is another; [`GenerateError::Fold`] when a given
+    /// order does not name each column once.
+    pub fn of(&self, model: &LoadedModel, seed: u64) -> Result<Vec<usize>, GenerateError> {
+        self.resolve(model.columns().len(), model.is_any_order(), seed)
+    }
+
+    fn resolve(&self, columns: usize, any_order: bool, seed: u64) -> Result<Vec<usize>, GenerateError> {
         let trained: Vec<usize> = (0..columns).collect();
         let order = match self {
             Self::Trained => return Ok(trained),
@@ -36,11 +37,15 @@ impl GenerationOrder {
             Self::Given(order) => order.clone(),
         };
         // Fixed-order models refuse a random order even where it happens to be the trained one.
-        if flexible || (*self != Self::Random && order == trained) {
-            Ok(order)
-        } else {
-            Err(GenerateError::ColumnOrder)
+        if !any_order && (*self == Self::Random || order != trained) {
+            return Err(GenerateError::ColumnOrder);
         }
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        if sorted != trained {
+            return Err(FoldError::Order { columns }.into());
+        }
+        Ok(order)
     }
 }
 
@@ -122,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_model_of_a_fixed_order_refuses_any_other() {
-        let resolve = |order: GenerationOrder, flexible| order.resolve(3, flexible, 5);
+        let resolve = |order: GenerationOrder, any_order| order.resolve(3, any_order, 5);
         assert_eq!(resolve(GenerationOrder::Trained, false).unwrap(), [0, 1, 2]);
         assert_eq!(
             resolve(GenerationOrder::Given(vec![0, 1, 2]), false).unwrap(),
@@ -132,6 +137,14 @@ mod tests {
             resolve(GenerationOrder::Given(vec![2, 1, 0]), true).unwrap(),
             [2, 1, 0]
         );
+        for order in [vec![0, 1], vec![0, 1, 1], vec![0, 1, 3]] {
+            assert_eq!(
+                resolve(GenerationOrder::Given(order), true)
+                    .unwrap_err()
+                    .to_string(),
+                "the column order does not match: it must name each of the 3 columns once"
+            );
+        }
         for order in [GenerationOrder::Random, GenerationOrder::Given(vec![0, 2, 1])] {
             assert_eq!(
                 resolve(order, false).unwrap_err().to_string(),

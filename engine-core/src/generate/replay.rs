@@ -40,7 +40,8 @@ pub struct Replay {
 /// probabilities of every draw.
 ///
 /// # Errors
-/// [`GenerateError::ReplayLength`] when a matrix does not fit; other variants as in [`super::Generator::new`].
+/// [`GenerateError::ReplayLength`] when a matrix does not fit; other variants as in [`LoadedModel::new`] and
+/// [`LoadedModel::plan`].
 pub fn replay(
     backend: Arc<dyn Backend>,
     (model, params): (&dyn Model, &[f32]),
@@ -48,7 +49,7 @@ pub fn replay(
     rules: SamplingRules,
     inputs: ReplayInputs<'_>,
 ) -> Result<Replay, GenerateError> {
-    let model = LoadedModel::new(backend, model, params, true)?;
+    let model = LoadedModel::new(backend, model, params)?;
     let (rows, expected) = (inputs.rows, inputs.rows * model.sub_columns());
     let check = |what: &'static str, got: Option<usize>| match got {
         Some(got) if got != expected => Err(GenerateError::ReplayLength { what, expected, got }),
@@ -61,7 +62,9 @@ pub fn replay(
         seed: inputs.seed,
         first_row: 0,
     };
-    let drawn = model.run_batches(&plan, inputs.cells, inputs.uniforms, rows, site)?;
+    let nothing = Cells::drawn(rows, model.sub_columns());
+    let cells = inputs.cells.unwrap_or(&nothing);
+    let drawn = model.run_batches(&plan, cells, inputs.uniforms, site)?;
     Ok(Replay {
         codes: model.table(&drawn.codes, rows)?,
         probs: drawn.probs,

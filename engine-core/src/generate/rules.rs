@@ -1,10 +1,35 @@
-//! Which codes generation leaves out, as rules of the draw.
+//! The rules of the draw, and which codes they leave out.
 
 use std::collections::BTreeMap;
 
+use super::GenerateError;
 use crate::encode::{self, CategoricalStats, RareReplacement, TableStats};
-use crate::ir::ops::sampling::FixedProbability;
+use crate::ir::ops::sampling::{FixedProbability, SamplingRules};
 use crate::schema::names::{NULL_FLAG, NULL_TOKEN, RARE_TOKEN};
+
+/// The rules of a draw: `temperature` divides log-probabilities (at least 0; 1 changes nothing, 0 is nearly greedy), `top_p` is the share
+/// of the mass that the most probable codes must exceed (in 0..=1; 1 keeps every code), `fixed` holds fixed probabilities by sub-column.
+///
+/// # Errors
+/// [`GenerateError::Temperature`], [`GenerateError::TopP`].
+pub fn sampling_rules(
+    temperature: f64,
+    top_p: f64,
+    fixed: Vec<Vec<FixedProbability>>,
+) -> Result<SamplingRules, GenerateError> {
+    if !temperature.is_finite() || temperature < 0.0 {
+        return Err(GenerateError::Temperature { temperature });
+    }
+    if !(0.0..=1.0).contains(&top_p) {
+        return Err(GenerateError::TopP { top_p });
+    }
+    Ok(SamplingRules {
+        temperature: (temperature != 1.0).then_some(temperature as f32),
+        top_p: (top_p != 1.0).then_some(top_p as f32),
+        fixed,
+        parity: None,
+    })
+}
 
 /// Forbidden codes of each sub-column in model order: the code of rare and of unknown values, as [`encode::rare_codes`] lists
 /// them.

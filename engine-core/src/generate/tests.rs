@@ -17,7 +17,7 @@ use crate::ir::{
     sample_program,
 };
 use crate::reference::ReferenceBackend;
-use crate::schema::CodeTable;
+use crate::schema::{CodeTable, ColumnOrderKind};
 
 fn codes_of(table: &CodeTable) -> Vec<f64> {
     let cell = |row| (0..table.columns().len()).map(move |s| f64::from(table.get(row, s)));
@@ -201,56 +201,93 @@ fn folding_needs_the_parameters_of_the_model_and_each_column_once() {
     }
 }
 
-fn generator(options: &GenerateOptions) -> Generator {
-    let model = mixed_model();
-    let params = random_params(model.layout().len(), 8);
-    Generator::new(Arc::new(ReferenceBackend), &model, &params, options).unwrap()
+/// A loaded model with a plan for whole rows.
+struct RowPlan {
+    model: LoadedModel,
+    plan: Plan,
+    seed: u64,
 }
 
-fn all_rows(generator: &mut Generator, rows: i64) -> CodeTable {
-    let mut chunks = generator.generate(rows).unwrap().map(Result::unwrap);
-    let mut table = chunks.next().unwrap();
-    assert!(chunks.all(|chunk| table.append(&chunk)));
-    table
+impl RowPlan {
+    fn new(
+        model: &FlatModel,
+        params: &[f32],
+        (order, rules): (GenerationOrder, SamplingRules),
+        seed: u64,
+    ) -> Self {
+        let model = LoadedModel::new(Arc::new(ReferenceBackend), model, params).unwrap();
+        let order = order.of(&model, seed).unwrap();
+        let plan = model.plan(&order, rules, Reports::default()).unwrap();
+        Self { model, plan, seed }
+    }
+
+    /// A model of four columns and seven sub-columns.
+    fn mixed(order: GenerationOrder, rules: SamplingRules, seed: u64) -> Self {
+        let model = mixed_model();
+        let params = random_params(model.layout().len(), 8);
+        Self::new(&model, &params, (order, rules), seed)
+    }
+
+    fn sample(&self, cells: &Cells, first_row: u64) -> CodeTable {
+        let seed = self.seed;
+        self.model
+            .sample(&self.plan, cells, DrawSite { seed, first_row })
+            .unwrap()
+    }
+
+    /// Rows of which nothing is known, batch by batch.
+    fn draw(&self, rows: u64, batch_rows: u64) -> CodeTable {
+        let mut first_row = 0;
+        let batches = batch_sizes(rows, batch_rows).map(|size| {
+            let batch = self.sample(&Cells::drawn(size as usize, self.model.sub_columns()), first_row);
+            first_row += size;
+            batch
+        });
+        let table = batches.reduce(|mut table, batch| {
+            assert!(table.append(&batch));
+            table
+        });
+        table.unwrap()
+    }
 }
 
 #[test]
 fn rows_do_not_depend_on_the_size_of_batches() {
-    let options = |batch_rows| GenerateOptions {
-        batch_rows,
-        order: GenerationOrder::Random,
-        ..GenerateOptions::new(77)
-    };
-    let whole = all_rows(&mut generator(&options(1_000)), 101);
+    let in_order = |seed| RowPlan::mixed(GenerationOrder::Random, SamplingRules::default(), seed);
+    let plan = in_order(77);
+    let whole = plan.draw(101, 1_000);
     assert_eq!((whole.rows(), whole.columns().len()), (101, 7));
     for batch_rows in [1, 7, 100, 101] {
-        let mut generator = generator(&options(batch_rows));
-        assert_eq!(all_rows(&mut generator, 101), whole, "batches of {batch_rows}");
-        assert_eq!(all_rows(&mut generator, 101), whole, "a second time");
+        assert_eq!(plan.draw(101, batch_rows), whole, "batches of {batch_rows}");
+        assert_eq!(plan.draw(101, batch_rows), whole, "a second time");
     }
-    let other = all_rows(&mut generator(&GenerateOptions::new(78)), 101);
-    assert_ne!(other, whole);
+    assert_ne!(in_order(78).draw(101, 1_000), whole);
 }
 
 #[test]
 fn first_rows_stay_the_same_when_more_are_asked_for() {
-    let mut generator = generator(&GenerateOptions::new(5));
-    let few = all_rows(&mut generator, 20);
-    let many = all_rows(&mut generator, 50);
+    let plan = RowPlan::mixed(GenerationOrder::Trained, SamplingRules::default(), 5);
+    let few = plan.draw(20, 10_000);
+    let many = plan.draw(50, 10_000);
     assert_eq!(many.gather(&(0..20).collect::<Vec<_>>()), few);
+}
+
+#[test]
+fn rows_of_which_nothing_is_known_are_those_of_cells_that_are_drawn() {
+    let plan = RowPlan::mixed(GenerationOrder::Random, SamplingRules::default(), 6);
+    let mut cells = Cells::drawn(40, 7);
+    (0..7).for_each(|s| cells.set(3, s, Cell::Drawn));
+    assert!(!cells.are_all_drawn() && Cells::drawn(40, 7).are_all_drawn());
+    assert_eq!(plan.sample(&cells, 9), plan.sample(&Cells::drawn(40, 7), 9));
 }
 
 #[test]
 fn frequencies_of_draws_are_the_products_of_conditional_probabilities() {
     let model = pair_model();
     let params = random_params(model.layout().len(), 21);
-    let options = GenerateOptions {
-        order: GenerationOrder::Given(vec![1, 0]),
-        ..GenerateOptions::new(3)
-    };
-    let mut generator = Generator::new(Arc::new(ReferenceBackend), &model, &params, &options).unwrap();
+    let order = (GenerationOrder::Given(vec![1, 0]), SamplingRules::default());
     let rows = 20_000;
-    let table = all_rows(&mut generator, rows);
+    let table = RowPlan::new(&model, &params, order, 3).draw(rows, 10_000);
     let mut counts: HashMap<(u32, u32), f64> = HashMap::new();
     for row in 0..table.rows() {
         *counts.entry((table.get(row, 0), table.get(row, 1))).or_default() += 1.0;
@@ -280,13 +317,9 @@ fn forbidden_codes_are_never_drawn() {
         };
         codes.iter().map(zero).collect::<Vec<_>>()
     };
-    let options = GenerateOptions {
-        fixed: vec![Vec::new(), fixed(&[1]), fixed(&[0, 2])],
-        temperature: 0.5,
-        top_p: 0.9,
-        ..GenerateOptions::new(9)
-    };
-    let table = all_rows(&mut generator(&options), 300);
+    let fixed = vec![Vec::new(), fixed(&[1]), fixed(&[0, 2])];
+    let rules = sampling_rules(0.5, 0.9, fixed).unwrap();
+    let table = RowPlan::mixed(GenerationOrder::Trained, rules, 9).draw(300, 10_000);
     assert_eq!(table.columns()[1].max(), Some(0));
     let counts = table.columns()[2].counts(4);
     assert_eq!((counts[0], counts[2]), (0, 0));
@@ -324,21 +357,14 @@ fn replaying_takes_given_codes_and_given_numbers() {
 
 #[test]
 fn bad_requests_get_one_sentence() {
-    let model = pair_model();
-    let params = random_params(model.layout().len(), 1);
-    let usual = GenerateOptions::new(0);
-    let fails = |options: GenerateOptions| {
-        Generator::new(Arc::new(ReferenceBackend), &model, &params, &options)
+    let fails = |temperature, top_p| {
+        sampling_rules(temperature, top_p, Vec::new())
             .unwrap_err()
             .to_string()
     };
     for temperature in [-0.1, f64::NAN, f64::INFINITY] {
-        let options = GenerateOptions {
-            temperature,
-            ..usual.clone()
-        };
         assert_eq!(
-            fails(options),
+            fails(temperature, 1.0),
             format!(
                 "the temperature is {temperature}; give a number of at least 0 (1 leaves the model's probabilities as they \
                  are)"
@@ -346,47 +372,37 @@ fn bad_requests_get_one_sentence() {
         );
     }
     for top_p in [-0.5, 1.5, f64::NAN] {
-        let options = GenerateOptions {
-            top_p,
-            ..usual.clone()
-        };
         assert_eq!(
-            fails(options),
+            fails(1.0, top_p),
             format!(
                 "top-p is {top_p}; give a number from 0 to 1 (1 leaves the model's probabilities as they are)"
             )
         );
     }
-    let options = GenerateOptions {
-        batch_rows: 0,
-        ..usual.clone()
-    };
     assert_eq!(
-        fails(options),
+        check_rows(1, 0).unwrap_err().to_string(),
         "a batch of 0 rows is asked for; give a number from 1 to 4294967295"
     );
-    let error = Generator::new(Arc::new(ReferenceBackend), &model, &params[1..], &usual).unwrap_err();
+    for rows in [0, -3] {
+        assert_eq!(
+            check_rows(rows, 1).unwrap_err().to_string(),
+            format!("{rows} rows cannot be generated; ask for at least one")
+        );
+    }
+    let model = pair_model();
+    let params = random_params(model.layout().len(), 1);
+    let error = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params[1..]).unwrap_err();
     let (expected, got) = (params.len(), params.len() - 1);
     assert_eq!(
         error.to_string(),
         format!("the model has {expected} parameters, {got} were given; the weights belong to another model")
     );
-    let mut generator = Generator::new(Arc::new(ReferenceBackend), &model, &params, &usual).unwrap();
-    for rows in [0, -3] {
-        let error = generator.generate(rows).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("{rows} rows cannot be generated; ask for at least one")
-        );
-    }
 }
 
 #[test]
 fn a_model_without_columns_gives_rows_without_cells() {
-    let model = model(&[]);
-    let mut generator =
-        Generator::new(Arc::new(ReferenceBackend), &model, &[], &GenerateOptions::new(0)).unwrap();
-    let table = all_rows(&mut generator, 7);
+    let plain = (GenerationOrder::Trained, SamplingRules::default());
+    let table = RowPlan::new(&model(&[]), &[], plain, 0).draw(7, 10_000);
     assert_eq!((table.rows(), table.columns().len()), (7, 0));
 }
 
@@ -471,7 +487,7 @@ fn rare_codes_are_forbidden_by_encoding_and_replacement() {
 fn known_cells_act_as_if_their_columns_came_first() {
     let model = mixed_model();
     let params = random_params(model.layout().len(), 31);
-    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params, true).unwrap();
+    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params).unwrap();
     let table = random_table(&model, 16, 5);
     let order = [2, 0, 3, 1];
     let plan = loaded
@@ -543,13 +559,10 @@ fn patterns(model: &FlatModel, columns: &[std::ops::Range<usize>], rows: usize) 
 #[test]
 fn completed_rows_keep_what_is_known_and_depend_on_nothing_else() {
     let model = mixed_model();
-    let options = GenerateOptions {
-        order: GenerationOrder::Given(vec![2, 3, 0, 1]),
-        ..GenerateOptions::new(12)
-    };
-    let generator = generator(&options);
-    let cells = patterns(&model, generator.model().columns(), 50);
-    let whole = generator.complete(&cells, 1_000).unwrap();
+    let order = GenerationOrder::Given(vec![2, 3, 0, 1]);
+    let plan = RowPlan::mixed(order, SamplingRules::default(), 12);
+    let cells = patterns(&model, plan.model.columns(), 50);
+    let whole = plan.sample(&cells, 1_000);
     for row in 0..50 {
         for s in 0..7 {
             if let Cell::Known(code) = cells.get(row, s) {
@@ -558,55 +571,45 @@ fn completed_rows_keep_what_is_known_and_depend_on_nothing_else() {
         }
         let mut alone = Cells::drawn(1, 7);
         (0..7).for_each(|s| alone.set(0, s, cells.get(row, s)));
-        let alone = generator.complete(&alone, 1_000 + row as u64).unwrap();
+        let alone = plan.sample(&alone, 1_000 + row as u64);
         assert_eq!(
             alone,
             whole.gather(&[row]),
             "row {row} does not depend on the others"
         );
     }
-    let free = generator.complete(&Cells::drawn(20, 7), 0).unwrap();
-    let mut same = self::generator(&options);
-    assert_eq!(
-        free,
-        all_rows(&mut same, 20),
-        "rows of which nothing is known are generated"
-    );
 }
 
 #[test]
 fn models_of_one_order_refuse_gaps() {
-    let model = mixed_model();
-    let options = GenerateOptions {
-        flexible: false,
-        ..GenerateOptions::new(12)
-    };
-    let generator = generator(&options);
+    let model = mixed_model().with_order(ColumnOrderKind::Fixed);
+    let params = random_params(model.layout().len(), 8);
+    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params).unwrap();
+    let plan = |order: &[usize]| loaded.plan(order, SamplingRules::default(), Reports::default());
+    let sample = |cells: &Cells| loaded.sample(&plan(&[0, 1, 2, 3]).unwrap(), cells, DrawSite::default());
     let table = random_table(&model, 2, 6);
     let mut cells = Cells::drawn(2, 7);
+    assert!(sample(&cells).is_ok(), "nothing need be known");
     cells.know(0..1, &table, 0, |_| true);
     cells.know(1..4, &table, 0, |_| true);
-    assert!(
-        generator.complete(&cells, 0).is_ok(),
-        "the first columns may be known"
-    );
+    assert!(sample(&cells).is_ok(), "the first columns may be known");
     cells.know(5..7, &table, 0, |row| row == 1);
     assert_eq!(
-        generator.complete(&cells, 0).unwrap_err().to_string(),
+        sample(&cells).unwrap_err().to_string(),
         "row 1: this model was trained with a fixed order of the columns and cannot leave out a column before column number 3; give \
          the columns before it as well, marginalise those that are missing, or train again without a fixed order"
     );
-    let error = generator
-        .model()
-        .plan(&[1, 0], SamplingRules::default(), Reports::default());
-    assert!(matches!(error, Err(GenerateError::ColumnOrder)));
+    assert!(matches!(plan(&[1, 0]), Err(GenerateError::ColumnOrder)));
+    let last = plan(&[2, 3]).unwrap();
+    let free = loaded.sample(&last, &Cells::drawn(5, 7), DrawSite::default());
+    assert!(matches!(free, Err(GenerateError::Gap { row: 0, column: 0 })));
 }
 
 #[test]
 fn plans_are_checked_when_they_are_made() {
     let model = mixed_model();
     let params = random_params(model.layout().len(), 8);
-    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params, true).unwrap();
+    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params).unwrap();
     let fails = |order: &[usize], reports| {
         let plan = loaded.plan(order, SamplingRules::default(), reports);
         matches!(plan, Err(GenerateError::Fold(_)))
@@ -621,7 +624,7 @@ fn plans_are_checked_when_they_are_made() {
 fn several_threads_ask_one_model() {
     let model = mixed_model();
     let params = random_params(model.layout().len(), 8);
-    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params, true).unwrap();
+    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params).unwrap();
     let plan = loaded
         .plan(&[3, 0, 1, 2], SamplingRules::default(), Reports::default())
         .unwrap();
@@ -648,13 +651,10 @@ fn rebalanced_shares_are_met_whatever_the_temperature() {
                 probability: *probability,
             })
             .collect();
-        let options = GenerateOptions {
-            fixed: vec![Vec::new(), Vec::new(), Vec::new(), Vec::new(), fixed],
-            temperature,
-            order: GenerationOrder::Given(vec![2, 0, 1, 3]),
-            ..GenerateOptions::new(3)
-        };
-        let table = all_rows(&mut generator(&options), 4_000);
+        let fixed = vec![Vec::new(), Vec::new(), Vec::new(), Vec::new(), fixed];
+        let rules = sampling_rules(temperature, 1.0, fixed).unwrap();
+        let order = GenerationOrder::Given(vec![2, 0, 1, 3]);
+        let table = RowPlan::mixed(order, rules, 3).draw(4_000, 10_000);
         let counts = table.columns()[4].counts(3);
         [0, 1, 2].map(|code| counts[code] as f64 / 4_000.0)
     };
@@ -675,12 +675,12 @@ fn parity_makes_the_target_independent_of_the_groups() {
         .map(|p| 2.0 * p)
         .collect();
     let gap = |parity: Option<Arc<crate::ir::ops::sampling::Parity>>| {
-        let options = GenerateOptions {
+        let rules = SamplingRules {
             parity,
-            ..GenerateOptions::new(4)
+            ..SamplingRules::default()
         };
-        let mut generator = Generator::new(Arc::new(ReferenceBackend), &model, &params, &options).unwrap();
-        let table = all_rows(&mut generator, ROWS as i64);
+        let plan = RowPlan::new(&model, &params, (GenerationOrder::Trained, rules), 4);
+        let table = plan.draw(ROWS as u64, 10_000);
         let share = |group: u32, code: u32| {
             let rows: Vec<usize> = (0..ROWS).filter(|r| table.get(*r, 0) == group).collect();
             rows.iter().filter(|r| table.get(**r, 1) == code).count() as f64 / rows.len() as f64
@@ -691,7 +691,7 @@ fn parity_makes_the_target_independent_of_the_groups() {
         };
         (0..4).map(of_code).fold(0.0, f64::max)
     };
-    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params, true).unwrap();
+    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params).unwrap();
     let fairness = Fairness {
         target: 1,
         sensitive: vec![0],
@@ -704,7 +704,8 @@ fn parity_makes_the_target_independent_of_the_groups() {
         ..Reports::default()
     };
     let plan = loaded.plan(&[0, 1], SamplingRules::default(), reports).unwrap();
-    let everyone = loaded.run_free(&plan, ROWS, DrawSite::default()).unwrap().probs;
+    let nothing = Cells::drawn(ROWS, 2);
+    let everyone = loaded.run(&plan, &nothing, DrawSite::default()).unwrap().probs;
     let share = |code: usize| everyone.iter().skip(code).step_by(4).sum::<f32>() / ROWS as f32;
     for group in 0..4 {
         let mut cells = Cells::drawn(1, 2);

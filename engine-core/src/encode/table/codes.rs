@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::stats::{ColumnStats, Modelled, TableStats};
 use crate::encode::encodings::column::{DecodeSite, EncodeSite};
-use crate::encode::{BinOffsets, Compat, EncodeError};
+use crate::encode::{BinOffsets, Compat, EncodeError, EncodingStats};
 use crate::schema::{CodeColumn, CodeTable, DecodedColumn, DecodedValues, Table};
 
 /// The codes of a table, one column per sub-column of [`TableStats::sub_columns`]. `first_row` is the row of
@@ -19,15 +19,44 @@ pub fn encode(
     seed: u64,
     first_row: u64,
 ) -> Result<CodeTable, EncodeError> {
+    encode_columns(table, stats, (seed, first_row), |name, _| {
+        Err(EncodeError::MissingColumn {
+            column: name.to_owned(),
+        })
+    })
+}
+
+/// [`encode`] of a table that may lack columns of the model: all their codes are 0.
+///
+/// # Errors
+/// As [`encode`], but for missing columns.
+pub fn encode_present(
+    table: &Table<'_>,
+    stats: &TableStats,
+    seed: u64,
+    first_row: u64,
+) -> Result<CodeTable, EncodeError> {
+    encode_columns(table, stats, (seed, first_row), |_, values| {
+        let cardinalities = values.cardinalities().values();
+        Ok(cardinalities.map(|v| CodeColumn::zeros(*v, table.rows())).collect())
+    })
+}
+
+fn encode_columns(
+    table: &Table<'_>,
+    stats: &TableStats,
+    (seed, first_row): (u64, u64),
+    missing: impl Fn(&str, &EncodingStats) -> Result<Vec<CodeColumn>, EncodeError> + Sync,
+) -> Result<CodeTable, EncodeError> {
     let modelled: Vec<_> = stats.modelled().collect();
     let encoded = modelled.par_iter().map(|&(index, name, values, _)| {
         let compat = match &stats.columns[index] {
             ColumnStats::Modelled { texts, .. } => *texts,
             ColumnStats::Empty(_) => Compat::Reference,
         };
-        let column = table.column(name).ok_or_else(|| EncodeError::MissingColumn {
-            column: name.to_owned(),
-        })?;
+        let Some(column) = table.column(name) else {
+            return missing(name, values);
+        };
         let site = EncodeSite {
             seed,
             first_row,

@@ -133,10 +133,9 @@ impl<'m> Scorer<'m> {
         let cells = Cells::from_words(self.model.sub_columns(), std::mem::take(&mut self.words));
         let uniforms = std::mem::take(&mut self.uniforms);
         let uniforms = (!uniforms.is_empty()).then_some(&uniforms[..]);
-        let (rows, site) = (cells.rows(), DrawSite::default());
         let drawn = self
             .model
-            .run_batches(self.plan, Some(&cells), uniforms, rows, site)?;
+            .run_batches(self.plan, &cells, uniforms, DrawSite::default())?;
         self.scores.extend(row_scores(self.model, &drawn, &cells));
         Ok(())
     }

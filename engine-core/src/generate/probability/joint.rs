@@ -112,7 +112,7 @@ impl JointQuery {
             ..SamplingRules::default()
         };
         // The trained order is the only one that a model of one order knows.
-        let in_order = if model.flexible() { targets } else { &once };
+        let in_order = if model.is_any_order() { targets } else { &once };
         let sub_columns =
             |columns: &[usize]| columns.iter().flat_map(|c| model.columns()[*c].clone()).collect();
         let combinations = Combinations::new(model, sub_columns(targets));
@@ -173,7 +173,7 @@ impl JointQuery {
             probs: vec![0.0; got],
             standard_errors: None,
         };
-        if model.flexible() {
+        if model.is_any_order() {
             let all: Vec<usize> = (0..known.rows()).collect();
             self.chained(model, known, &all, &mut joint)?;
             self.average_orders(model, known, &mut joint)?;

@@ -83,18 +83,9 @@ impl LogProbQuery {
         };
         for first in (0..known.rows()).step_by(ROWS) {
             let rows = first..(first + ROWS).min(known.rows());
-            let given = |word: &u32| match Cell::from_word(*word) {
-                Cell::Known(code) => Cell::Given(code).word(),
-                _ => Cell::Hidden.word(),
-            };
-            let words = known.words(rows).iter().map(given).collect();
-            let given = match width {
-                0 => Cells::hidden(known.rows() - first, 0),
-                _ => Cells::from_words(model.sub_columns(), words),
-            };
-            self.scored(model, &given, &mut answer)?;
+            self.scored(model, &known.given(rows), &mut answer)?;
         }
-        if !model.flexible() {
+        if !model.is_any_order() {
             self.sum_over_gaps(model, known, &mut answer)?;
         }
         Ok(answer)
@@ -106,7 +97,7 @@ impl LogProbQuery {
         let mut by_order = Vec::with_capacity(self.orders.len());
         let mut columns = vec![0.0; rows * width];
         for plan in &self.orders {
-            let drawn = model.run_batches(plan, Some(given), None, rows, DrawSite::default())?;
+            let drawn = model.run_batches(plan, given, None, DrawSite::default())?;
             let mut scores = vec![0.0; rows];
             for (row, score) in scores.iter_mut().enumerate() {
                 let logs = &drawn.log_probs[row * count..(row + 1) * count];

@@ -56,7 +56,7 @@ impl ProbabilityOptions {
     /// The orders of the model's columns: the trained one, then random ones. Models of one order have no other.
     pub(super) fn column_orders(&self, model: &LoadedModel) -> Vec<Vec<usize>> {
         let trained: Vec<usize> = (0..model.columns().len()).collect();
-        let more = if model.flexible() { self.orders } else { 1 };
+        let more = if model.is_any_order() { self.orders } else { 1 };
         let stream = Stream::new(self.seed, Purpose::Order, SITE);
         let random = |k: usize| {
             let mut order = trained.clone();

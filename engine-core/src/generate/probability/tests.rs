@@ -32,14 +32,14 @@ fn small_model(flag: &str) -> FlatModel {
     FlatModel::new(sub_columns, &units, None).unwrap()
 }
 
-fn loaded(flexible: bool) -> LoadedModel {
-    loaded_with("nan", flexible)
+fn loaded(any_order: bool) -> LoadedModel {
+    loaded_with("nan", any_order)
 }
 
-fn loaded_with(flag: &str, flexible: bool) -> LoadedModel {
-    let model = small_model(flag);
+fn loaded_with(flag: &str, any_order: bool) -> LoadedModel {
+    let model = small_model(flag).with_order(any_order.into());
     let params = random_params(model.layout().len(), 17);
-    LoadedModel::new(Arc::new(ReferenceBackend), &model, &params, flexible).unwrap()
+    LoadedModel::new(Arc::new(ReferenceBackend), &model, &params).unwrap()
 }
 
 /// Every row that there is, a null counting once: its codes are known.

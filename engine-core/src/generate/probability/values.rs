@@ -79,7 +79,7 @@ impl ValueQuery {
         Ok(Self {
             column,
             orders: plans.collect::<Result<_, _>>()?,
-            gaps: (!model.flexible()).then(gaps).transpose()?,
+            gaps: (!model.is_any_order()).then(gaps).transpose()?,
             chain: Chain::new(model, sub_columns, &rules)?,
             keep: Keep {
                 tolerance: options.tolerance,
@@ -184,8 +184,7 @@ impl ValueQuery {
             uniforms.extend(draw_uniforms(self.options.seed, row as u64, draw as u32, width));
         }
         let cells = Cells::from_words(width, words);
-        let site = DrawSite::default();
-        let drawn = model.run_batches(&gaps.draw, Some(&cells), Some(&uniforms), draws, site)?;
+        let drawn = model.run_batches(&gaps.draw, &cells, Some(&uniforms), DrawSite::default())?;
         let scores = row_scores(model, &drawn, &cells);
         let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let weights: Vec<f64> = scores.iter().map(|s| (s - max).exp()).collect();

@@ -45,7 +45,7 @@ pub(crate) fn plan(plan: &mut Plan, device: &Device) {
 
 fn on_device(loaded: &Loaded, device: &Device) -> Outcome<LoadedModel> {
     let backend = device.backend.clone();
-    Ok(LoadedModel::new(backend, &loaded.model, &loaded.weights, true)?)
+    Ok(LoadedModel::new(backend, &loaded.model, &loaded.weights)?)
 }
 
 /// Codes of a column with their labels.

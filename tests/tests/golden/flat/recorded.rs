@@ -3,7 +3,7 @@
 use engine_core::argn::Model;
 use engine_core::encode::{RareReplacement, TableStats};
 use engine_core::generate::{
-    Cells, GenerateOptions, OrderRequest, imputed_codes, merge_rules, rare_codes, rebalanced_codes,
+    Cells, OrderRequest, imputed_codes, merge_rules, rare_codes, rebalanced_codes, sampling_rules,
 };
 use engine_core::ir::ops::sampling::{Cell, SamplingRules};
 use serde_json::Value;
@@ -155,13 +155,11 @@ impl Recorded {
             fixed.push(rebalanced_codes(stats, column, &probabilities));
         }
         let one = |key: &str| options[format!("sampling_{key}")].as_f64().unwrap_or(1.0);
-        let options = GenerateOptions {
-            temperature: one("temperature"),
-            top_p: one("top_p"),
-            fixed: merge_rules(&fixed),
-            ..GenerateOptions::new(0)
-        };
-        Ok(options.rules()?)
+        Ok(sampling_rules(
+            one("temperature"),
+            one("top_p"),
+            merge_rules(&fixed),
+        )?)
     }
 
     /// One order for all rows: what is known needs none.

@@ -10,11 +10,11 @@ use engine_core::generate::{Cells, DrawSite, Plan, imputed_codes, merge_rules, r
 use engine_core::ir::ops::sampling::{Cell, Reports, SamplingRules};
 
 use super::QuestionError;
-use super::answers::Answers;
+use super::aggregate::{Aggregate, aggregate, has_mean};
 use super::conditions::{Given, Origin, check_names, without_nan};
 use super::decoded::{arrays, as_type};
-use super::draws::{Aggregate, aggregate, has_mean};
 use super::fixed_order;
+use super::model::Answers;
 use super::predict::first_row_of;
 use crate::EngineError;
 use crate::data::{DataError, list_names};
@@ -114,7 +114,7 @@ impl Imputer {
             ..SamplingRules::default()
         };
         let mut order = places.clone();
-        if !answers.loaded.flexible() {
+        if !answers.loaded.is_any_order() {
             order.sort_unstable();
         }
         let plan = answers.loaded.plan(&order, rules, Reports::default())?;
@@ -151,11 +151,10 @@ impl Imputer {
         let mut by_draw = Vec::with_capacity(self.options.draws);
         for draw in 0..self.options.draws {
             let (seed, first_row) = (self.seed, first_row_of(draw, origin.first_row));
-            let drawn = answers
+            let codes = answers
                 .loaded
-                .run(&self.plan, &cells, DrawSite { seed, first_row });
-            let drawn = drawn.map_err(|e| fixed_order(e, "fill in a column before one that is known"))?;
-            let codes = answers.loaded.table(&drawn.codes, given.rows)?;
+                .sample(&self.plan, &cells, DrawSite { seed, first_row });
+            let codes = codes.map_err(|e| fixed_order(e, "fill in a column before one that is known"))?;
             by_draw.push(arrays(
                 answers,
                 &codes,
@@ -183,9 +182,7 @@ impl Imputer {
     fn cells(&self, given: &Given) -> Cells {
         let mut cells = Cells::hidden(given.rows, self.answers.loaded.sub_columns());
         for place in &self.places {
-            for s in self.answers.columns[*place].sub_columns.clone() {
-                (0..given.rows).for_each(|row| cells.set(row, s, Cell::Drawn));
-            }
+            cells.set_column(self.answers.columns[*place].sub_columns.clone(), Cell::Drawn);
         }
         given.know(&self.answers, &mut cells, 0, &self.marks);
         cells

@@ -1,4 +1,4 @@
-//! Scores of predictions.
+//! Metrics: scores of predicted classes and numbers against the truth.
 
 use serde::Serialize;
 
@@ -31,7 +31,7 @@ pub struct NumberScores {
 
 impl ClassScores {
     /// Scores of probabilities `[rows, width]`, given the class of each row.
-    pub(super) fn of(probs: &[f64], width: usize, truth: &[usize]) -> Self {
+    pub(crate) fn of(probs: &[f64], width: usize, truth: &[usize]) -> Self {
         let rows = truth.len().max(1) as f64;
         let (mut right, mut loss) = (0.0, 0.0);
         let mut bins = [(0.0, 0.0); CALIBRATION_BINS];
@@ -56,7 +56,7 @@ impl ClassScores {
 
 impl NumberScores {
     /// Scores of predicted means and medians.
-    pub(super) fn of(means: &[f64], medians: &[f64], truth: &[f64]) -> Self {
+    pub(crate) fn of(means: &[f64], medians: &[f64], truth: &[f64]) -> Self {
         let rows = truth.len().max(1) as f64;
         let squares = means.iter().zip(truth).map(|(p, t)| (p - t).powi(2)).sum::<f64>();
         let distances = medians.iter().zip(truth).map(|(p, t)| (p - t).abs()).sum::<f64>();

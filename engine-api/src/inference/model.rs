@@ -69,8 +69,7 @@ enum Query {
 impl Answers {
     /// Puts a model on a device.
     pub(crate) fn new(model: &StoredModel, device: &Device) -> Result<Self, EngineError> {
-        let flexible = model.model.order().is_any();
-        let loaded = LoadedModel::new(device.open()?, model.model(), &model.params, flexible)?;
+        let loaded = LoadedModel::new(device.open()?, model.model(), &model.params)?;
         let stats = Arc::clone(&model.stats);
         let types = stats
             .columns
@@ -96,7 +95,7 @@ impl Answers {
                 model_column: at,
                 codes_null,
                 // A model of one order cannot leave a null out, so it takes it for something unknown.
-                knows_null: flag || token || codes_null && !flexible,
+                knows_null: flag || token || codes_null && !loaded.is_any_order(),
                 sub_columns: c.sub_columns,
                 name: c.name,
             }

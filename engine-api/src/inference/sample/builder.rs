@@ -3,8 +3,8 @@
 use arrow::array::RecordBatch;
 use engine_core::encode::RareReplacement;
 
-use crate::options::{ColumnOrder, Parity, Rebalance, SampleOptions};
-use crate::{Device, EngineError};
+use super::options::{ColumnOrder, Parity, Rebalance, SampleOptions};
+use crate::EngineError;
 
 /// Builds [`SampleOptions`]; made by [`SampleOptions::builder`].
 #[derive(Debug, Clone, Default)]
@@ -124,12 +124,6 @@ impl SampleOptionsBuilder {
     /// Rows of a batch, at least 1; it changes the memory that is needed, never the rows.
     pub fn batch_rows(mut self, rows: usize) -> Self {
         self.options.batch_rows = rows;
-        self
-    }
-
-    /// Where it runs, when nothing but free rows is asked for.
-    pub fn device(mut self, device: Device) -> Self {
-        self.options.device = device;
         self
     }
 

@@ -11,12 +11,11 @@ use engine_core::schema::DecodedValues;
 use serde::Serialize;
 
 use super::QuestionError;
-use super::answers::{Answers, Column};
 use super::conditions::{Given, Origin, check_names};
 use super::decoded::as_type;
-use super::probabilities::slice;
-use super::scores::{ClassScores, NumberScores};
+use super::model::{Answers, Column};
 use crate::EngineError;
+use crate::metrics::{ClassScores, NumberScores};
 
 /// Rows that are asked at once.
 const ROWS: usize = 4_096;
@@ -104,7 +103,7 @@ pub(crate) fn evaluate(
     let counted = given.clone().counting_nulls();
     let likelihood = log_likelihood(answers, &counted, &asked)?;
     let mut cells = given.cells(answers, Cell::Hidden);
-    hide(answers, &mut cells, place);
+    cells.set_column(answers.columns[place].sub_columns.clone(), Cell::Hidden);
     let encoding = answers.columns[place].encoding;
     let is_class = encoding.decodes_to() == Some(ValueKind::Categories);
     if !is_class && !encoding.is_numeric() {
@@ -148,12 +147,6 @@ pub(crate) fn evaluate(
     Ok(evaluation)
 }
 
-fn hide(answers: &Answers, cells: &mut Cells, place: usize) {
-    for s in answers.columns[place].sub_columns.clone() {
-        (0..cells.rows()).for_each(|row| cells.set(row, s, Cell::Hidden));
-    }
-}
-
 fn classes(
     answers: &Answers,
     given: &Given,
@@ -165,7 +158,7 @@ fn classes(
     let (width, sub) = (query.combinations(), answers.columns[place].sub_columns.start);
     let mut probs = Vec::with_capacity(given.rows * width);
     for first in (0..given.rows).step_by(ROWS) {
-        let part = slice(answers, cells, first, ROWS.min(given.rows - first));
+        let part = cells.slice(first..(first + ROWS).min(given.rows));
         probs.extend(query.ask(&answers.loaded, &part)?.probs);
     }
     let truth: Vec<usize> = (0..given.rows).map(|row| given.code(row, sub) as usize).collect();
@@ -188,7 +181,7 @@ fn numbers(
     let query = answers.distribution(place, asked)?;
     let (mut means, mut medians) = (Vec::new(), Vec::new());
     for first in (0..cells.rows()).step_by(ROWS) {
-        let part = slice(answers, cells, first, ROWS.min(cells.rows() - first));
+        let part = cells.slice(first..(first + ROWS).min(cells.rows()));
         let atoms = query.ask(&answers.loaded, &part)?;
         means.extend(points(answers, place, &atoms, Point::Mean)?);
         medians.extend(points(answers, place, &atoms, Point::Median)?);

@@ -1,21 +1,19 @@
-//! Probabilities of values and log-likelihood of rows.
+//! Probabilities of the values of columns.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, RecordBatch};
+use arrow::array::RecordBatch;
 use engine_core::encode::{BinOffsets, RareReplacement, decode};
-use engine_core::generate::{Atoms, Level, LogProbs, levels};
+use engine_core::generate::{Atoms, Level, levels};
 use engine_core::ir::ops::sampling::Cell;
 use engine_core::schema::{CodeColumn, CodeTable};
 
 use super::QuestionError;
-use super::answers::Answers;
 use super::conditions::{Given, Origin, check_names};
 use super::decoded::texts;
-use super::table::{ProbaTable, Target};
+use super::model::Answers;
+use super::proba_table::{ProbaTable, Target};
 use crate::EngineError;
-use crate::data::{DataError, list_names};
 
 /// Probabilities that are worked out at once.
 const CHUNK_NUMBERS: usize = 1 << 22;
@@ -122,7 +120,7 @@ pub(crate) fn proba(
     let chunk = (CHUNK_NUMBERS / query.combinations().max(1)).max(1);
     for first in (0..given.rows).step_by(chunk) {
         let rows = chunk.min(given.rows - first);
-        let joint = query.ask(&answers.loaded, &slice(answers, &cells, first, rows))?;
+        let joint = query.ask(&answers.loaded, &cells.slice(first..first + rows))?;
         let picks = picks(&told, &joint.cardinalities);
         let width = joint.cardinalities.iter().product::<usize>();
         let pick = |from: &[f64], to: &mut Vec<f64>| {
@@ -149,24 +147,6 @@ pub(crate) fn proba(
         })
         .collect();
     Ok(table)
-}
-
-/// Rows of cells.
-pub(crate) fn slice(
-    answers: &Answers,
-    cells: &engine_core::generate::Cells,
-    first: usize,
-    rows: usize,
-) -> engine_core::generate::Cells {
-    let width = answers.loaded.sub_columns();
-    if first == 0 && rows == cells.rows() {
-        return cells.clone();
-    }
-    let mut part = engine_core::generate::Cells::hidden(rows, width);
-    for row in 0..rows {
-        (0..width).for_each(|s| part.set(row, s, cells.get(first + row, s)));
-    }
-    part
 }
 
 /// Where the combinations of levels stand among those of codes.
@@ -261,119 +241,4 @@ fn value_texts(answers: &Answers, place: usize, atoms: &Atoms) -> Result<Vec<Opt
     let codes = codes.ok_or(engine_core::generate::GenerateError::Targets)?;
     let decoded = decode(&codes, &answers.stats, BinOffsets::Constant(0.5))?;
     texts(answers, decoded, &column.name)
-}
-
-/// How log-likelihoods are asked for.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LogProbOptions {
-    /// Column orders whose probabilities are averaged, at least 1. Models of a fixed order have one only.
-    pub orders: usize,
-    /// Seed of the orders, and of draws where a model of a fixed order needs them.
-    pub seed: u64,
-    /// Whether columns of the model may be missing, which are left out then, and values that do not fit are read as null.
-    pub lenient: bool,
-}
-
-impl Default for LogProbOptions {
-    fn default() -> Self {
-        Self {
-            orders: 1,
-            seed: 0,
-            lenient: false,
-        }
-    }
-}
-
-/// Log-likelihoods of rows, in nats.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RowLogProbs {
-    /// One per row, finite and at most 0. A binned number counts with the mass of its bin, a null with the mass of null, a value that
-    /// the model does not know with that of rare values, or of the nearest one it knows.
-    pub rows: Vec<f64>,
-    /// Names of the columns of the model.
-    pub columns: Vec<String>,
-    /// `[rows, columns]`: what each column adds to its row, given those before it; averaged over the orders. 0 for what is left out.
-    pub by_column: Vec<f64>,
-    /// Standard errors of `rows`, where a model of a fixed order had to draw what is left out.
-    pub standard_errors: Option<Vec<f64>>,
-}
-
-impl RowLogProbs {
-    /// As columns: `log_prob`, `log_prob|NAME` for each column of the model, and `log_prob|standard_error` where there are any.
-    ///
-    /// # Errors
-    /// [`EngineError::Data`] when Arrow refuses the columns.
-    pub fn to_record_batch(&self) -> Result<RecordBatch, EngineError> {
-        let column = |values: &mut dyn Iterator<Item = f64>| -> ArrayRef {
-            // NaN stands where a sum over what is left out has no parts.
-            Arc::new(
-                values
-                    .map(|v| (!v.is_nan()).then_some(v))
-                    .collect::<Float64Array>(),
-            )
-        };
-        let mut columns = vec![("log_prob".to_owned(), column(&mut self.rows.iter().copied()))];
-        for (at, name) in self.columns.iter().enumerate() {
-            let mut values = self
-                .by_column
-                .iter()
-                .skip(at)
-                .step_by(self.columns.len())
-                .copied();
-            columns.push((format!("log_prob|{name}"), column(&mut values)));
-        }
-        if let Some(errors) = &self.standard_errors {
-            columns.push((
-                "log_prob|standard_error".to_owned(),
-                column(&mut errors.iter().copied()),
-            ));
-        }
-        let columns = columns.into_iter().map(|(name, array)| (name, array, true));
-        let convert = |source| DataError::Convert {
-            column: "*".to_owned(),
-            data_type: "a table of log-likelihoods".to_owned(),
-            source,
-        };
-        Ok(RecordBatch::try_from_iter_with_nullable(columns).map_err(convert)?)
-    }
-}
-
-/// Log-likelihood of rows.
-pub(crate) fn log_prob(
-    answers: &Answers,
-    batch: &RecordBatch,
-    origin: Origin<'_>,
-    options: &LogProbOptions,
-) -> Result<RowLogProbs, EngineError> {
-    let given = features(answers, batch, origin, &[])?.counting_nulls();
-    let missing: Vec<&str> = answers
-        .columns
-        .iter()
-        .zip(&given.arrays)
-        .filter(|(_, array)| array.is_none())
-        .map(|(column, _)| column.name.as_str())
-        .collect();
-    if !missing.is_empty() && !options.lenient {
-        return Err(QuestionError::Missing {
-            table: origin.table.to_owned(),
-            columns: list_names(missing.into_iter()),
-            why: "the likelihood of a row needs all columns of the model",
-            may_be_missing: true,
-        }
-        .into());
-    }
-    let asked = answers.probability(options.orders, options.seed, RareReplacement::default());
-    let LogProbs {
-        rows,
-        columns,
-        standard_errors,
-    } = answers
-        .likelihood(&asked)?
-        .ask(&answers.loaded, &given.cells(answers, Cell::Hidden))?;
-    Ok(RowLogProbs {
-        rows,
-        columns: answers.columns.iter().map(|c| c.name.clone()).collect(),
-        by_column: columns,
-        standard_errors,
-    })
 }

@@ -8,13 +8,13 @@ use arrow::array::{
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float16Type, Float32Type, Float64Type, Schema};
 use arrow::util::display::array_value_to_string;
-use engine_core::encode::encode;
+use engine_core::encode::encode_present;
 use engine_core::generate::Cells;
 use engine_core::ir::ops::sampling::Cell;
 use engine_core::schema::CodeTable;
 
 use super::QuestionError;
-use super::answers::{Answers, Column};
+use super::model::{Answers, Column};
 use crate::EngineError;
 use crate::data::{DataError, Role, TableBatch, from_texts, list_names, shorten};
 
@@ -144,7 +144,7 @@ pub(crate) fn check_names<'n>(
     Ok(())
 }
 
-/// Codes of all columns; those that are not given are encoded as nulls, which nobody looks at.
+/// Codes of all columns; of those that are not given there are zeros, which nobody looks at.
 fn codes(
     answers: &Answers,
     arrays: &[Option<ArrayRef>],
@@ -154,12 +154,9 @@ fn codes(
     let mut fields = Vec::with_capacity(arrays.len());
     let mut columns = Vec::with_capacity(arrays.len());
     for (column, array) in answers.columns.iter().zip(arrays) {
-        let array = match array {
-            Some(array) => Arc::clone(array),
-            None => new_null_array(&DataType::Null, rows),
-        };
+        let Some(array) = array else { continue };
         fields.push(Field::new(&column.name, array.data_type().clone(), true));
-        columns.push(array);
+        columns.push(Arc::clone(array));
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options);
@@ -170,9 +167,11 @@ fn codes(
     })?;
     let shown = TableBatch::encoded_as(&batch, &answers.types)?;
     // Stand-ins of nulls are settled by the model, so the seed does not matter.
-    encode(&shown.table()?, &answers.stats, 0, origin.first_row).map_err(|source| EngineError::Encode {
-        table: origin.table.to_owned(),
-        source,
+    encode_present(&shown.table()?, &answers.stats, 0, origin.first_row).map_err(|source| {
+        EngineError::Encode {
+            table: origin.table.to_owned(),
+            source,
+        }
     })
 }
 

@@ -1,33 +1,33 @@
-//! Sampling with conditions: seed data, imputation, rebalancing and fairness as one plan.
+//! One draw of many rows: seed data, imputation, rebalancing and fairness as one plan. Rows of which nothing is known are a plan too.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::compute::is_null;
-use arrow::compute::kernels::zip::zip;
+use arrow::array::RecordBatch;
 use engine_core::encode::CategoricalStats;
 use engine_core::generate::{
-    Cells, DrawSite, ExactShares, Fairness, GenerateError, GenerateOptions, OrderRequest, Plan,
+    Cells, DrawSite, ExactShares, Fairness, GenerateError, GenerationOrder, OrderRequest, Plan,
     estimate_parity, imputed_codes, merge_rules, rare_codes, rebalanced_codes,
 };
 use engine_core::ir::ops::sampling::{Cell, FixedProbability, Reports};
 use engine_core::schema::CodeTable;
 use engine_core::schema::names::unescaped;
 
+use super::options::{ColumnOrder, Parity, Rebalance, SampleOptions};
 use crate::EngineError;
-use crate::data::{DataError, Role, list_names, shorten};
-use crate::options::{Parity, Rebalance, SampleOptions};
-use crate::questions::{Answers, Given, Origin, QuestionError, check_names, fitted, fixed_order};
+use crate::data::{DataError, list_names, shorten};
+use crate::inference::conditions::{Given, Origin, check_names};
+use crate::inference::model::Answers;
+use crate::inference::{QuestionError, fixed_order};
 
 /// How messages call conditions.
-const SEED_DATA: &str = "the seed data";
+pub(super) const SEED_DATA: &str = "the seed data";
 
 /// Fixed probabilities by sub-column.
 type Fixed = Vec<Vec<FixedProbability>>;
 
-/// A draw that is more than free rows.
+/// Draws any rows of a result, each by itself.
 #[derive(Debug)]
-pub(super) struct Planned {
+pub(super) struct RowSampler {
     answers: Arc<Answers>,
     plan: Plan,
     seed: u64,
@@ -37,13 +37,7 @@ pub(super) struct Planned {
     dealt: Vec<(usize, ExactShares)>,
 }
 
-/// Values of conditions, which come out as they are.
-#[derive(Debug, Default)]
-pub(super) struct Overlay {
-    columns: Vec<(String, ArrayRef, bool)>,
-}
-
-impl Planned {
+impl RowSampler {
     /// Plans a draw of `rows` rows.
     pub(super) fn new(
         answers: Arc<Answers>,
@@ -78,6 +72,7 @@ impl Planned {
                 rebalanced.iter().map(|(place, ..)| *place).collect(),
                 fairness.as_ref(),
             ),
+            seed,
         )?;
         let names = answers
             .columns
@@ -99,13 +94,7 @@ impl Planned {
             }
             fixed.push(rule);
         }
-        let generate = GenerateOptions {
-            temperature: options.temperature,
-            top_p: options.top_p,
-            fixed: merge_rules(&fixed),
-            ..GenerateOptions::new(seed)
-        };
-        let mut rules = generate.rules()?;
+        let mut rules = options.rules(merge_rules(&fixed))?;
         if let Some(fairness) = fairness {
             rules.parity = Some(estimate_parity(&answers.loaded, &fairness, &order, &rules, seed)?);
         }
@@ -126,10 +115,6 @@ impl Planned {
             seed: self.seed,
             first_row,
         };
-        if self.given.is_none() && self.dealt.is_empty() {
-            let drawn = loaded.run_free(&self.plan, rows, site)?;
-            return loaded.table(&drawn.codes, rows);
-        }
         let mut cells = Cells::drawn(rows, loaded.sub_columns());
         for (sub, shares) in &self.dealt {
             for row in 0..rows {
@@ -142,13 +127,12 @@ impl Planned {
             given.know(&self.answers, &mut cells, first_row as usize, &self.imputed);
             self.hide_unknown(given, &mut cells, first_row as usize);
         }
-        let drawn = loaded.run(&self.plan, &cells, site)?;
-        loaded.table(&drawn.codes, rows)
+        loaded.sample(&self.plan, &cells, site)
     }
 
     /// Nulls of columns that had none in training are seen by nobody: their cells are neither known nor drawn.
     fn hide_unknown(&self, given: &Given, cells: &mut Cells, first_row: usize) {
-        if !self.answers.loaded.flexible() {
+        if !self.answers.loaded.is_any_order() {
             return;
         }
         for (at, column) in self.answers.columns.iter().enumerate() {
@@ -162,64 +146,6 @@ impl Planned {
                     .for_each(|s| cells.set(row, s, Cell::Hidden));
             }
         }
-    }
-}
-
-impl Overlay {
-    /// Takes the conditions in the types of the output.
-    pub(super) fn new(answers: &Answers, options: &SampleOptions) -> Result<Self, EngineError> {
-        let Some(batch) = &options.conditions else {
-            return Ok(Self::default());
-        };
-        let origin = Origin {
-            table: SEED_DATA,
-            first_row: 0,
-            lenient: options.lenient,
-        };
-        let mut columns = Vec::new();
-        for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-            let Some(column) = answers
-                .format
-                .column(field.name())
-                .filter(|c| c.role != Role::Excluded)
-            else {
-                continue;
-            };
-            if let Some(array) = fitted(array, &column.name, &column.data_type, origin)? {
-                columns.push((column.name.clone(), array, options.impute.contains(&column.name)));
-            }
-        }
-        Ok(Self { columns })
-    }
-
-    /// Puts the conditions of rows `first_row ..` in place of what was drawn.
-    pub(super) fn lay(&self, batch: RecordBatch, first_row: usize) -> Result<RecordBatch, EngineError> {
-        let mut arrays = batch.columns().to_vec();
-        for (name, given, imputed) in &self.columns {
-            let Ok(at) = batch.schema_ref().index_of(name) else {
-                continue;
-            };
-            let convert = |source| DataError::Convert {
-                column: name.clone(),
-                data_type: "a column of seed data and draws".to_owned(),
-                source,
-            };
-            let given = given.slice(first_row, batch.num_rows());
-            arrays[at] = match imputed {
-                true => {
-                    let missing = is_null(&given).map_err(convert)?;
-                    zip(&missing, &arrays[at], &given).map_err(convert)?
-                }
-                false => given,
-            };
-        }
-        let schema = batch.schema();
-        let convert = |source| DataError::Convert {
-            column: "*".to_owned(),
-            data_type: "the schema of the table".to_owned(),
-            source,
-        };
-        Ok(RecordBatch::try_new(schema, arrays).map_err(convert)?)
     }
 }
 
@@ -319,13 +245,19 @@ fn parity(answers: &Answers, asked: &Parity) -> Result<Fairness, EngineError> {
     Ok(fairness)
 }
 
-/// The order of the columns; a model of one order refuses what needs another.
+/// The order of the columns: that which was asked for, or the one that suits the request; a model of one order refuses what needs
+/// another.
 fn order(
     answers: &Answers,
     options: &SampleOptions,
     imputed: &[bool],
     (mut rebalanced, fairness): (Vec<usize>, Option<&Fairness>),
+    seed: u64,
 ) -> Result<Vec<usize>, EngineError> {
+    if options.order != ColumnOrder::Model {
+        // It excludes all that would need an order of its own.
+        return Ok(asked_order(answers, &options.order)?.of(&answers.loaded, seed)?);
+    }
     let place = |name: &str| answers.columns.iter().position(|c| c.name == name);
     let names = options
         .conditions
@@ -335,8 +267,8 @@ fn order(
         .filter_map(|f| place(f.name()))
         .filter(|c| !imputed[*c])
         .collect();
-    let flexible = answers.loaded.flexible();
-    if !flexible {
+    let any_order = answers.loaded.is_any_order();
+    if !any_order {
         known.sort_unstable();
         rebalanced.sort_unstable();
     }
@@ -347,14 +279,17 @@ fn order(
         imputed: options.impute.iter().filter_map(|name| place(name)).collect(),
         // A model of any order draws sensitive columns where they stand, before the target in any case: all columns but the target then
         // keep the draws that they have without fairness. A model of one order can only be asked for groups that come first.
-        sensitive: fairness.map_or_else(
-            Vec::new,
-            |f| if flexible { Vec::new() } else { f.sensitive.clone() },
-        ),
+        sensitive: fairness.map_or_else(Vec::new, |f| {
+            if any_order {
+                Vec::new()
+            } else {
+                f.sensitive.clone()
+            }
+        }),
         target: fairness.map(|f| f.target),
     };
     let order = request.order(answers.columns.len());
-    if flexible || order.is_sorted() {
+    if any_order || order.is_sorted() {
         return Ok(order);
     }
     let what = match (rebalances, fairness) {
@@ -364,4 +299,29 @@ fn order(
         _ => "impute columns but for its last ones",
     };
     Err(fixed_order(GenerateError::ColumnOrder, what))
+}
+
+fn asked_order(answers: &Answers, order: &ColumnOrder) -> Result<GenerationOrder, EngineError> {
+    let names = match order {
+        ColumnOrder::Model => return Ok(GenerationOrder::Trained),
+        ColumnOrder::Random => return Ok(GenerationOrder::Random),
+        ColumnOrder::Given(names) => names,
+    };
+    let columns = answers.stats.model_columns();
+    // A column of empty texts has no sub-column: there is nothing to draw for it.
+    let drawn: Vec<usize> = columns
+        .iter()
+        .filter(|c| !c.sub_columns.is_empty())
+        .map(|c| c.index)
+        .collect();
+    let place = |name: &String| match columns.iter().find(|c| &c.name == name) {
+        Some(column) => Ok(drawn.iter().position(|&index| index == column.index)),
+        None => Err(DataError::UnknownColumn {
+            table: "the model".to_owned(),
+            column: name.clone(),
+            known: list_names(columns.iter().map(|c| c.name.as_str())),
+        }),
+    };
+    let places = names.iter().map(place).collect::<Result<Vec<_>, _>>()?;
+    Ok(GenerationOrder::Given(places.into_iter().flatten().collect()))
 }

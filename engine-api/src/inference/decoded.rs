@@ -6,7 +6,7 @@ use arrow::datatypes::DataType;
 use engine_core::encode::{BinOffsets, decode};
 use engine_core::schema::{CodeTable, DecodedColumn};
 
-use super::answers::Answers;
+use super::model::Answers;
 use crate::EngineError;
 use crate::data::{
     ColumnFormat, DataError, SourceFormat, TABLE_FORMAT_VERSION, TableFormat, to_record_batch,

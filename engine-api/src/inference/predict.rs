@@ -10,12 +10,12 @@ use engine_core::ir::ops::sampling::{Cell, Reports, SamplingRules};
 use engine_core::schema::DecodedValues;
 
 use super::QuestionError;
-use super::answers::Answers;
+use super::aggregate::{Aggregate, aggregate, has_mean};
 use super::conditions::{Given, Origin};
 use super::decoded::{arrays, format_of, written};
-use super::draws::{Aggregate, aggregate, has_mean};
 use super::fixed_order;
-use super::probabilities::{features, places};
+use super::model::Answers;
+use super::proba::{features, places};
 use crate::EngineError;
 use crate::data::{DataError, to_record_batch};
 
@@ -138,26 +138,22 @@ fn drawn(
         ..SamplingRules::default()
     };
     let mut order = places.to_vec();
-    if !answers.loaded.flexible() {
+    if !answers.loaded.is_any_order() {
         order.sort_unstable();
     }
     let plan = answers.loaded.plan(&order, rules, Reports::default())?;
     let mut cells = given.cells(answers, Cell::Hidden);
-    for s in places
-        .iter()
-        .flat_map(|p| answers.columns[*p].sub_columns.clone())
-    {
-        (0..given.rows).for_each(|row| cells.set(row, s, Cell::Drawn));
+    for place in places {
+        cells.set_column(answers.columns[*place].sub_columns.clone(), Cell::Drawn);
     }
     let names: Vec<&str> = places.iter().map(|p| answers.columns[*p].name.as_str()).collect();
     let mut by_draw = Vec::with_capacity(draws);
     for draw in 0..draws {
         let first_row = first_row_of(draw, origin.first_row);
         let site = DrawSite { seed, first_row };
-        let drawn = answers.loaded.run(&plan, &cells, site);
-        let drawn =
-            drawn.map_err(|e| fixed_order(e, "draw a column whose earlier columns are not all given"))?;
-        let codes = answers.loaded.table(&drawn.codes, given.rows)?;
+        let codes = answers.loaded.sample(&plan, &cells, site);
+        let codes =
+            codes.map_err(|e| fixed_order(e, "draw a column whose earlier columns are not all given"))?;
         by_draw.push(arrays(
             answers,
             &codes,

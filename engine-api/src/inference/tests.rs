@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Float64Type, Int64Type};
 
 use super::*;
 use crate::data::{ReadOptions, TableSource};
-use crate::{ColumnOrder, Level, Parity, Rebalance, SampleOptions, TabularArgn, silent};
+use crate::{ColumnOrder, FittedTabularArgn, Level, Parity, Rebalance, SampleOptions, TabularArgn, silent};
 
 const COLORS: [&str; 3] = ["red", "green", "blue"];
 

@@ -1,0 +1,407 @@
+//! Queries for whole tables: read batch by batch, answered in order, written as they go.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::{DataType, Schema};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::aggregate::lists_as_texts;
+use super::conditions::Origin;
+use super::decoded::written;
+use super::evaluate::{EvaluateOptions, Evaluation, evaluate};
+use super::impute::{Filled, ImputeOptions, Imputer};
+use super::log_prob::{LogProbOptions, log_prob};
+use super::model::Answers;
+use super::predict::{PredictOptions, Predictor, predict};
+use super::proba::{ProbaOptions, places, proba};
+use crate::EngineError;
+use crate::data::{
+    ColumnFormat, CsvDialect, CsvFormatter, DataError, RawRow, ReadOptions, Role, SourceFormat, TableFormat,
+    TableSink, TableSource,
+};
+use crate::event::{RowCount, Stage, Watch};
+use crate::files::{AtomicFile, FileError};
+
+/// Opens a table of rows to ask a model of this format about: columns of which it knows texts are read as texts, and there may be no
+/// row; a file of no byte is a table of all columns without a row.
+pub(crate) fn open_rows(
+    format: &TableFormat,
+    path: &Path,
+    reading: &ReadOptions,
+) -> Result<TableSource, EngineError> {
+    let texts = format.columns.iter();
+    let texts = texts.filter(|c| c.role == Role::Model && c.data_type.is_string());
+    let mut reading = reading.clone();
+    reading.as_text.extend(texts.map(|c| c.name.clone()));
+    reading.allow_no_rows = true;
+    match TableSource::open(path, &reading) {
+        // Nothing is asked, so nothing is answered.
+        Err(DataError::EmptyFile { file }) => Ok(TableSource::from_batches(
+            &file,
+            &format.output_schema(),
+            Vec::new(),
+            &reading,
+        )?),
+        opened => Ok(opened?),
+    }
+}
+
+/// Probabilities of `targets` in each row of a table, into a file; returns the number of rows.
+pub(crate) fn proba_to(
+    answers: &Answers,
+    rows: &TableSource,
+    output: &Path,
+    (targets, options): (&[&str], &ProbaOptions),
+    watch: &mut Watch<'_>,
+) -> Result<u64, EngineError> {
+    let places = places(answers, targets)?;
+    let coded = |p: &usize| {
+        answers
+            .values(*p)
+            .and_then(engine_core::generate::levels)
+            .is_some()
+    };
+    // What the columns of the answer are follows from all rows, unless they are the codes of a column.
+    let whole = !answers.loaded.is_any_order() || !places.iter().all(coded);
+    answer(rows, output, (options.lenient, whole), watch, |batch, origin| {
+        proba(answers, batch, origin, targets, options)?.to_record_batch()
+    })
+}
+
+/// Predictions of `targets` in each row of a table, into a file; returns the number of rows. Lists of draws are JSON arrays in CSV.
+pub(crate) fn predict_to(
+    answers: &Answers,
+    rows: &TableSource,
+    output: &Path,
+    (targets, options): (&[&str], &PredictOptions),
+    watch: &mut Watch<'_>,
+) -> Result<u64, EngineError> {
+    let lists = matches!(options.predictor, Predictor::Draws(n) if n > 1) && is_csv(output);
+    answer(rows, output, (options.lenient, false), watch, |batch, origin| {
+        let predicted = predict(answers, batch, origin, targets, options)?;
+        if lists {
+            with_texts(&predicted)
+        } else {
+            Ok(predicted)
+        }
+    })
+}
+
+/// Log-likelihoods of the rows of a table, into a file; returns the number of rows.
+pub(crate) fn log_prob_to(
+    answers: &Answers,
+    rows: &TableSource,
+    output: &Path,
+    options: &LogProbOptions,
+    watch: &mut Watch<'_>,
+) -> Result<u64, EngineError> {
+    let whole = !answers.loaded.is_any_order();
+    answer(rows, output, (options.lenient, whole), watch, |batch, origin| {
+        log_prob(answers, batch, origin, options)?.to_record_batch()
+    })
+}
+
+/// How good the answers for `target` are in the rows of a table.
+pub(crate) fn evaluate_table(
+    answers: &Answers,
+    rows: &TableSource,
+    target: &str,
+    options: &EvaluateOptions,
+) -> Result<Evaluation, EngineError> {
+    let origin = Origin {
+        table: rows.name(),
+        first_row: 0,
+        lenient: options.lenient,
+    };
+    evaluate(answers, &rows.to_record_batch()?, origin, target, options)
+}
+
+/// Fills in the missing cells of a table, into a file; returns the number of rows. From CSV to CSV every byte of the known cells, of
+/// columns that are not filled in and of the header stays.
+pub(crate) fn impute_to(
+    answers: Arc<Answers>,
+    rows: &TableSource,
+    output: &Path,
+    options: &ImputeOptions,
+    watch: &mut Watch<'_>,
+) -> Result<u64, EngineError> {
+    let origin = Origin {
+        table: rows.name(),
+        first_row: 0,
+        lenient: options.lenient,
+    };
+    let imputer = Imputer::new(Arc::clone(&answers), rows.schema(), origin, options)?;
+    if is_csv(output) && rows.format().source == SourceFormat::Csv {
+        return patch(&answers, &imputer, rows, output, (options.lenient, watch));
+    }
+    let mut sink = TableSink::create(output, &filled_format(&answers, &imputer, rows, output))?;
+    let mut count = RowCount::start(watch, Stage::Generate, rows.rows())?;
+    let mut first_row = 0;
+    for batch in rows.batches()? {
+        let batch = batch?;
+        let mut filled = imputer.filled(&batch, Origin { first_row, ..origin })?;
+        if is_csv(output) {
+            filled = with_texts(&filled)?;
+        }
+        sink.write(&filled)?;
+        first_row += batch.num_rows() as u64;
+        count.add(batch.num_rows())?;
+    }
+    Ok(sink.finish()?)
+}
+
+/// The format of a filled table that is not patched.
+fn filled_format(answers: &Answers, imputer: &Imputer, rows: &TableSource, output: &Path) -> TableFormat {
+    let mut format = rows.format().clone();
+    for column in &mut format.columns {
+        if column.role == Role::Excluded {
+            continue;
+        }
+        if imputer.fills(&column.name)
+            && column.data_type == DataType::Null
+            && let Some(of_model) = answers.format.column(&column.name)
+        {
+            *column = of_model.clone();
+        }
+        let to = imputer.output_type(&column.name, &column.data_type);
+        if to != column.data_type {
+            let text = is_csv(output).then_some(DataType::Utf8);
+            *column = ColumnFormat::new(&column.name, text.unwrap_or(to));
+        }
+    }
+    format
+}
+
+/// Copies CSV with new fields in place of missing ones.
+fn patch(
+    answers: &Answers,
+    imputer: &Imputer,
+    rows: &TableSource,
+    output: &Path,
+    (lenient, watch): (bool, &mut Watch<'_>),
+) -> Result<u64, EngineError> {
+    let Some(mut raw) = rows.raw_rows()? else {
+        return Ok(0);
+    };
+    // Excluded columns are in the file, though not in the batches.
+    let columns = rows.format().columns.iter().enumerate();
+    let places: Vec<usize> = columns
+        .filter(|(_, c)| c.role != Role::Excluded)
+        .map(|(at, _)| at)
+        .collect();
+    let (width, dialect) = (rows.format().columns.len(), rows.format().csv);
+    let (mut target, mut row, mut text) = (TextFile::create(output)?, RawRow::default(), Vec::new());
+    raw.next(&mut row)?;
+    row.write(&mut text, |_| None);
+    let mut count = RowCount::start(watch, Stage::Generate, rows.rows())?;
+    let mut first_row = 0;
+    for batch in rows.batches()? {
+        let batch = batch?;
+        let origin = Origin {
+            table: rows.name(),
+            first_row,
+            lenient,
+        };
+        let filled = imputer.fill(&batch, origin)?;
+        let names: Vec<&str> = filled
+            .iter()
+            .map(|f| rows.schema().field(f.at).name().as_str())
+            .collect();
+        let fields = fields(&filled, &names, dialect, |name| written(answers, name))?;
+        for at in 0..batch.num_rows() {
+            raw.next(&mut row)?;
+            if row.len() != width {
+                return Err(changed(rows, first_row + at as u64));
+            }
+            row.write(&mut text, |place| {
+                let filled = filled.iter().zip(&fields).find(|(f, _)| places[f.at] == place);
+                filled
+                    .filter(|(f, _)| f.missing.value(at))
+                    .map(|(_, fields)| fields[at].as_slice())
+            });
+        }
+        target.write(&text)?;
+        text.clear();
+        first_row += batch.num_rows() as u64;
+        count.add(batch.num_rows())?;
+    }
+    if raw.next(&mut row)? {
+        return Err(changed(rows, first_row));
+    }
+    row.write(&mut text, |_| None);
+    target.write(&text)?;
+    target.finish()?;
+    Ok(first_row)
+}
+
+fn changed(rows: &TableSource, row: u64) -> EngineError {
+    DataError::Changed {
+        file: rows.name().to_owned(),
+        line: row + 2,
+        column: "*".to_owned(),
+        value: "a row".to_owned(),
+    }
+    .into()
+}
+
+/// The fields of missing cells, by column.
+fn fields(
+    filled: &[Filled],
+    names: &[&str],
+    dialect: CsvDialect,
+    written: impl Fn(&str) -> ColumnFormat,
+) -> Result<Vec<Vec<Vec<u8>>>, EngineError> {
+    let arrays: Vec<_> = filled.iter().map(|f| lists_as_texts(&f.values)).collect();
+    let columns = names
+        .iter()
+        .zip(filled)
+        .zip(&arrays)
+        .map(|((name, filled), array)| {
+            let mut format = written(name);
+            if array.data_type() != filled.values.data_type() {
+                format = ColumnFormat::new(*name, DataType::Utf8);
+            }
+            format
+        });
+    let format = TableFormat {
+        csv: dialect,
+        columns: columns.collect(),
+        ..TableFormat::of_schema(SourceFormat::Csv, &Schema::empty())
+    };
+    let Some(first) = filled.first() else {
+        return Ok(Vec::new());
+    };
+    let rows = arrow::array::RecordBatchOptions::new().with_row_count(Some(first.missing.len()));
+    let batch = RecordBatch::try_new_with_options(format.output_schema(), arrays, &rows);
+    let batch = batch.map_err(|source| DataError::Convert {
+        column: "*".to_owned(),
+        data_type: "fields of CSV".to_owned(),
+        source,
+    })?;
+    Ok(CsvFormatter::new(&format).fields(&batch, |column, row| filled[column].missing.value(row))?)
+}
+
+/// Answers a table batch by batch, or as a whole, into a file.
+fn answer(
+    rows: &TableSource,
+    output: &Path,
+    (lenient, whole): (bool, bool),
+    watch: &mut Watch<'_>,
+    ask: impl Fn(&RecordBatch, Origin<'_>) -> Result<RecordBatch, EngineError>,
+) -> Result<u64, EngineError> {
+    let mut origin = Origin {
+        table: rows.name(),
+        first_row: 0,
+        lenient,
+    };
+    let mut count = RowCount::start(watch, Stage::Generate, rows.rows())?;
+    if whole || rows.rows() == 0 {
+        let answered = ask(&rows.to_record_batch()?, origin)?;
+        let mut sink = TableSink::create(output, &format_of(&answered))?;
+        sink.write(&answered)?;
+        count.add(answered.num_rows())?;
+        return Ok(sink.finish()?);
+    }
+    let mut sink = None;
+    for batch in rows.batches()? {
+        let batch = batch?;
+        let answered = ask(&batch, origin)?;
+        let sink = match &mut sink {
+            Some(sink) => sink,
+            none => none.insert(TableSink::create(output, &format_of(&answered))?),
+        };
+        sink.write(&answered)?;
+        origin.first_row += batch.num_rows() as u64;
+        count.add(batch.num_rows())?;
+    }
+    Ok(sink.map_or(Ok(0), TableSink::finish)?)
+}
+
+fn format_of(answered: &RecordBatch) -> TableFormat {
+    TableFormat::of_schema(SourceFormat::Arrow, answered.schema_ref())
+}
+
+/// Lists as JSON arrays, which CSV can hold.
+fn with_texts(batch: &RecordBatch) -> Result<RecordBatch, EngineError> {
+    let columns: Vec<_> = batch.columns().iter().map(lists_as_texts).collect();
+    let fields = batch.schema_ref().fields().iter().zip(&columns);
+    let fields = fields.map(|(f, column)| f.as_ref().clone().with_data_type(column.data_type().clone()));
+    let schema = Schema::new(fields.collect::<Vec<_>>());
+    let rows = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let batch = RecordBatch::try_new_with_options(schema.into(), columns, &rows);
+    let convert = |source| DataError::Convert {
+        column: "*".to_owned(),
+        data_type: "texts".to_owned(),
+        source,
+    };
+    Ok(batch.map_err(convert)?)
+}
+
+/// Whether a path asks for CSV.
+fn is_csv(path: &Path) -> bool {
+    !path
+        .as_os_str()
+        .to_string_lossy()
+        .to_ascii_lowercase()
+        .ends_with(".parquet")
+}
+
+/// A text being written: plain, compressed or to standard output.
+enum TextFile {
+    Plain(AtomicFile),
+    Gzip(Box<GzEncoder<AtomicFile>>),
+    Pipe,
+}
+
+impl TextFile {
+    fn create(path: &Path) -> Result<Self, EngineError> {
+        let name = path.as_os_str().to_string_lossy().to_ascii_lowercase();
+        Ok(match name.as_str() {
+            "-" => Self::Pipe,
+            name if name.ends_with(".csv.gz") => Self::Gzip(Box::new(GzEncoder::new(
+                AtomicFile::create(path)?,
+                Compression::default(),
+            ))),
+            name if name.ends_with(".csv") => Self::Plain(AtomicFile::create(path)?),
+            _ => {
+                return Err(DataError::UnknownFormat {
+                    file: path.display().to_string(),
+                }
+                .into());
+            }
+        })
+    }
+
+    fn write(&mut self, text: &[u8]) -> Result<(), EngineError> {
+        let written = match self {
+            Self::Plain(file) => file.write_all(text),
+            Self::Gzip(file) => file.write_all(text),
+            Self::Pipe => io::stdout().lock().write_all(text),
+        };
+        written.map_err(|e| self.failed(e))
+    }
+
+    fn failed(&self, error: io::Error) -> EngineError {
+        FileError::new(Path::new("the output"), "write", error).into()
+    }
+
+    fn finish(self) -> Result<(), EngineError> {
+        match self {
+            Self::Plain(file) => file.commit()?,
+            Self::Gzip(file) => {
+                let file = file
+                    .finish()
+                    .map_err(|e| FileError::new(Path::new("the output"), "write", e))?;
+                file.commit()?;
+            }
+            Self::Pipe => io::stdout()
+                .flush()
+                .map_err(|e| FileError::new(Path::new("standard output"), "write", e))?,
+        }
+        Ok(())
+    }
+}

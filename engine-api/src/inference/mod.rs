@@ -1,0 +1,46 @@
+//! Inference: what a model that has learnt a table is asked for.
+//!
+//! [`model`] holds a model on a device, loaded once and shared by all threads, with the queries that were prepared. Each kind of query
+//! has a file of its own: [`sample`] draws rows, [`impute`] fills in missing cells, [`predict`] gives one value, [`proba`] and
+//! [`log_prob`] give probabilities, [`evaluate`] says how good the answers are. [`conditions`] turns the rows that are given into cells
+//! of the model, [`decoded`] turns codes back into columns; [`files`] answers for whole tables, batch by batch.
+
+mod aggregate;
+mod conditions;
+mod decoded;
+mod error;
+pub(crate) mod evaluate;
+pub(crate) mod files;
+pub(crate) mod impute;
+pub(crate) mod log_prob;
+mod model;
+pub(crate) mod predict;
+pub(crate) mod proba;
+mod proba_table;
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;
+
+use engine_core::generate::GenerateError;
+
+pub use aggregate::Aggregate;
+pub(crate) use conditions::Origin;
+pub use error::QuestionError;
+pub use evaluate::{ColumnLikelihood, Compared, EvaluateOptions, Evaluation};
+pub use impute::ImputeOptions;
+pub use log_prob::{LogProbOptions, RowLogProbs};
+pub(crate) use model::Answers;
+pub use predict::{PredictOptions, Predictor};
+pub use proba::ProbaOptions;
+pub use proba_table::{ProbaTable, Target};
+pub use sample::{ColumnOrder, Parity, Rebalance, SampleBatches, SampleOptions, SampleOptionsBuilder};
+
+use crate::EngineError;
+
+/// Errors of a model of one order, with what was asked of it.
+pub(crate) fn fixed_order(error: GenerateError, what: &'static str) -> EngineError {
+    match error {
+        GenerateError::Gap { .. } | GenerateError::ColumnOrder => QuestionError::FixedOrder { what }.into(),
+        other => other.into(),
+    }
+}

@@ -1,0 +1,76 @@
+//! Values of conditions in the rows that are drawn around them.
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::is_null;
+use arrow::compute::kernels::zip::zip;
+
+use super::draw::SEED_DATA;
+use super::options::SampleOptions;
+use crate::EngineError;
+use crate::data::{DataError, Role};
+use crate::inference::conditions::{Origin, fitted};
+use crate::inference::model::Answers;
+
+/// Values of conditions, which come out as they are.
+#[derive(Debug, Default)]
+pub(super) struct Overlay {
+    columns: Vec<(String, ArrayRef, bool)>,
+}
+
+impl Overlay {
+    /// Takes the conditions in the types of the output.
+    pub(super) fn new(answers: &Answers, options: &SampleOptions) -> Result<Self, EngineError> {
+        let Some(batch) = &options.conditions else {
+            return Ok(Self::default());
+        };
+        let origin = Origin {
+            table: SEED_DATA,
+            first_row: 0,
+            lenient: options.lenient,
+        };
+        let mut columns = Vec::new();
+        for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            let Some(column) = answers
+                .format
+                .column(field.name())
+                .filter(|c| c.role != Role::Excluded)
+            else {
+                continue;
+            };
+            if let Some(array) = fitted(array, &column.name, &column.data_type, origin)? {
+                columns.push((column.name.clone(), array, options.impute.contains(&column.name)));
+            }
+        }
+        Ok(Self { columns })
+    }
+
+    /// Puts the conditions of rows `first_row ..` in place of what was drawn.
+    pub(super) fn lay(&self, batch: RecordBatch, first_row: usize) -> Result<RecordBatch, EngineError> {
+        let mut arrays = batch.columns().to_vec();
+        for (name, given, imputed) in &self.columns {
+            let Ok(at) = batch.schema_ref().index_of(name) else {
+                continue;
+            };
+            let convert = |source| DataError::Convert {
+                column: name.clone(),
+                data_type: "a column of seed data and draws".to_owned(),
+                source,
+            };
+            let given = given.slice(first_row, batch.num_rows());
+            arrays[at] = match imputed {
+                true => {
+                    let missing = is_null(&given).map_err(convert)?;
+                    zip(&missing, &arrays[at], &given).map_err(convert)?
+                }
+                false => given,
+            };
+        }
+        let schema = batch.schema();
+        let convert = |source| DataError::Convert {
+            column: "*".to_owned(),
+            data_type: "the schema of the table".to_owned(),
+            source,
+        };
+        Ok(RecordBatch::try_new(schema, arrays).map_err(convert)?)
+    }
+}

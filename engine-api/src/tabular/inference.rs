@@ -1,0 +1,191 @@
+//! What a fitted model is asked for besides rows: probabilities, predictions, likelihoods, missing cells, scores.
+
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+
+use super::FittedTabularArgn;
+use crate::EngineError;
+use crate::data::{ReadOptions, TableSource};
+use crate::event::Watch;
+use crate::inference::{
+    EvaluateOptions, Evaluation, ImputeOptions, LogProbOptions, Origin, PredictOptions, ProbaOptions,
+    ProbaTable, RowLogProbs, evaluate, files, impute, log_prob, predict, proba,
+};
+
+/// How messages call a record batch.
+const BATCH: &str = "the record batch";
+
+fn batch_origin(lenient: bool) -> Origin<'static> {
+    Origin {
+        table: BATCH,
+        first_row: 0,
+        lenient,
+    }
+}
+
+impl FittedTabularArgn {
+    /// Probabilities of the values of `targets`, together when they are several, in each row, given all other columns of `rows`: one
+    /// row for each, in order. Nulls are given values too; columns that are not given are left out, so that a batch of no column gives
+    /// the marginal distribution. What the batch says of the targets themselves is ignored with a warning.
+    ///
+    /// A column with a code for each of its parts (numbers by digits, dates) can be asked for alone: its most probable values, of all
+    /// rows together, get a level each, all others are in the first level.
+    ///
+    /// # Errors
+    /// [`EngineError::Question`] and [`EngineError::Data`] say which target, column or value is at fault; [`EngineError::Generate`] when
+    /// there are too many combinations.
+    pub fn predict_proba(
+        &self,
+        rows: &RecordBatch,
+        targets: &[&str],
+        options: &ProbaOptions,
+    ) -> Result<ProbaTable, EngineError> {
+        proba::proba(
+            &*self.answers()?,
+            rows,
+            batch_origin(options.lenient),
+            targets,
+            options,
+        )
+    }
+
+    /// One value of each of `targets` in each row, given all other columns of `rows`, in order; one column for each target. Means and
+    /// medians come from the distribution over values, not from draws.
+    ///
+    /// # Errors
+    /// As [`Self::predict_proba`]; [`EngineError::Generate`] when a mean or a median is asked of texts.
+    pub fn predict(
+        &self,
+        rows: &RecordBatch,
+        targets: &[&str],
+        options: &PredictOptions,
+    ) -> Result<RecordBatch, EngineError> {
+        predict::predict(
+            &*self.answers()?,
+            rows,
+            batch_origin(options.lenient),
+            targets,
+            options,
+        )
+    }
+
+    /// The log-likelihood of each row and what each column adds to it. The same rows always have the same one.
+    ///
+    /// # Errors
+    /// [`EngineError::Question`] when a column of the model is missing or a value does not fit.
+    pub fn log_prob(&self, rows: &RecordBatch, options: &LogProbOptions) -> Result<RowLogProbs, EngineError> {
+        log_prob::log_prob(&*self.answers()?, rows, batch_origin(options.lenient), options)
+    }
+
+    /// Fills in missing cells, each drawn given all that is known of its row. Columns, their order and their types stay; what is known
+    /// stays as it is. With [`Aggregate::List`](crate::Aggregate::List) the columns that are filled in become lists, whose known cells have one element.
+    ///
+    /// # Errors
+    /// [`EngineError::Question`] and [`EngineError::Data`] say which column, value or option is at fault.
+    pub fn impute(&self, rows: &RecordBatch, options: &ImputeOptions) -> Result<RecordBatch, EngineError> {
+        let origin = batch_origin(options.lenient);
+        impute::Imputer::new(self.answers()?, rows.schema_ref(), origin, options)?.filled(rows, origin)
+    }
+
+    /// How good the answers for `target` are in rows that the model has not seen, whose target is known.
+    ///
+    /// # Errors
+    /// [`EngineError::Question`] and [`EngineError::Data`] say which column or value is at fault.
+    pub fn evaluate(
+        &self,
+        rows: &RecordBatch,
+        target: &str,
+        options: &EvaluateOptions,
+    ) -> Result<Evaluation, EngineError> {
+        evaluate::evaluate(
+            &*self.answers()?,
+            rows,
+            batch_origin(options.lenient),
+            target,
+            options,
+        )
+    }
+
+    /// Opens a table of rows to ask about: columns of which the model knows texts are read as texts, and there may be no row; a file of no
+    /// byte is a table of all columns without a row.
+    ///
+    /// # Errors
+    /// [`EngineError::Data`] as [`TableSource::open`].
+    pub fn open_rows(&self, path: &Path, reading: &ReadOptions) -> Result<TableSource, EngineError> {
+        files::open_rows(self.model().format(), path, reading)
+    }
+
+    /// [`Self::predict_proba`] for a table, into a file; returns the number of rows.
+    ///
+    /// # Errors
+    /// As there, and [`EngineError::Data`] when the file cannot be written; [`EngineError::Cancelled`].
+    pub fn predict_proba_to(
+        &self,
+        rows: &TableSource,
+        output: &Path,
+        targets: &[&str],
+        options: &ProbaOptions,
+        watch: &mut Watch<'_>,
+    ) -> Result<u64, EngineError> {
+        files::proba_to(&*self.answers()?, rows, output, (targets, options), watch)
+    }
+
+    /// [`Self::predict`] for a table, into a file; returns the number of rows. Lists of draws are JSON arrays in CSV.
+    ///
+    /// # Errors
+    /// As there, and [`EngineError::Data`] when the file cannot be written; [`EngineError::Cancelled`].
+    pub fn predict_to(
+        &self,
+        rows: &TableSource,
+        output: &Path,
+        targets: &[&str],
+        options: &PredictOptions,
+        watch: &mut Watch<'_>,
+    ) -> Result<u64, EngineError> {
+        files::predict_to(&*self.answers()?, rows, output, (targets, options), watch)
+    }
+
+    /// [`Self::log_prob`] for a table, into a file of the column `log_prob` and one column `log_prob|NAME` for each column of the model;
+    /// returns the number of rows.
+    ///
+    /// # Errors
+    /// As there, and [`EngineError::Data`] when the file cannot be written; [`EngineError::Cancelled`].
+    pub fn log_prob_to(
+        &self,
+        rows: &TableSource,
+        output: &Path,
+        options: &LogProbOptions,
+        watch: &mut Watch<'_>,
+    ) -> Result<u64, EngineError> {
+        files::log_prob_to(&*self.answers()?, rows, output, options, watch)
+    }
+
+    /// [`Self::evaluate`] for a table.
+    ///
+    /// # Errors
+    /// As there, and [`EngineError::Data`] when the table cannot be read.
+    pub fn evaluate_table(
+        &self,
+        rows: &TableSource,
+        target: &str,
+        options: &EvaluateOptions,
+    ) -> Result<Evaluation, EngineError> {
+        files::evaluate_table(&*self.answers()?, rows, target, options)
+    }
+
+    /// [`Self::impute`] for a table, into a file; returns the number of rows. From CSV to CSV every byte of the known cells, of
+    /// columns that are not filled in and of the header stays.
+    ///
+    /// # Errors
+    /// As there, and [`EngineError::Data`] when the file cannot be written; [`EngineError::Cancelled`].
+    pub fn impute_to(
+        &self,
+        rows: &TableSource,
+        output: &Path,
+        options: &ImputeOptions,
+        watch: &mut Watch<'_>,
+    ) -> Result<u64, EngineError> {
+        files::impute_to(self.answers()?, rows, output, options, watch)
+    }
+}
