@@ -1,7 +1,7 @@
 //! A model on a device that answers questions: folded once, for every order of the columns and any pattern of known cells.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::plan::{DrawSite, Drawn, Plan};
 use super::workers::{FOLDED, Workers};
@@ -17,6 +17,8 @@ use crate::schema::{CodeColumn, CodeTable, ColumnOrderKind};
 const BATCH_NUMBERS: usize = 16 << 20;
 /// Rows of the smallest and of the largest batch.
 const BATCH_ROWS: Range<usize> = 32..16_384;
+/// Plans that are kept for calls that ask for the same again.
+const KEPT_PLANS: usize = 64;
 
 /// A model on a device, folded once. It can be asked from several threads at once.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub struct LoadedModel {
     null_flags: Vec<Option<usize>>,
     fillers: Vec<u32>,
     order: ColumnOrderKind,
+    /// Plans that were made, the last one last. Who asks for the same again gets the same, which is compiled already.
+    plans: Mutex<Vec<Plan>>,
     workers: Workers,
 }
 
@@ -51,6 +55,7 @@ impl LoadedModel {
             backend,
             folded,
             order: model.order(),
+            plans: Mutex::default(),
         })
     }
 
@@ -117,9 +122,23 @@ impl LoadedModel {
         rules: SamplingRules,
         reports: Reports,
     ) -> Result<Plan, GenerateError> {
-        let plan = Plan::new(draws, rules, reports);
-        // Whatever is wrong with the draws shows here rather than at the first question.
-        sample_program(&self.folded, plan.spec(SampleInputs::default()))?;
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = plans
+            .iter()
+            .position(|p| p.draws == draws && p.is_by(&rules, &reports));
+        let plan = match found {
+            Some(found) => plans.remove(found),
+            None => {
+                let plan = Plan::new(draws, rules, reports);
+                // Whatever is wrong with the draws shows here rather than at the first run.
+                sample_program(&self.folded, plan.spec(SampleInputs::default()))?;
+                plan
+            }
+        };
+        if plans.len() >= KEPT_PLANS {
+            plans.remove(0);
+        }
+        plans.push(plan.clone());
         Ok(plan)
     }
 

@@ -1,8 +1,16 @@
-//! Generation and its questions: from parameters to tables of codes and to probabilities.
+//! Generation and inference: from trained parameters to rows, and to probabilities of values and of rows.
 //!
-//! One plan drives all of them. [`LoadedModel`] folds a model once; a [`Plan`] says which columns are drawn in which order, by which
-//! rules, and what is told of it; [`Cells`] say what is known of each row, each in its own pattern. [`Generator`] streams rows,
-//! [`JointQuery`], [`ValueQuery`] and [`LogProbQuery`] answer with probabilities.
+//! The network is autoregressive: from the codes of any columns it gives the distribution of the next one. Everything that is asked of it
+//! is ancestral sampling, or the same pass with codes that are already there. [`LoadedModel`] folds the first layers into lookup tables, which
+//! makes a column a sum of table rows and one small product, and puts them on a device once; it is shared by all threads. A [`Plan`] says
+//! which columns are sampled in which order, under which rules (temperature, top-p, fixed probabilities, parity) and which outputs are
+//! requested; it is compiled at its first run and kept. [`Cells`] say of each row what is given: a code that is observed conditions
+//! all other columns from the start, whatever the order. Where nothing is observed the plan samples unconditionally, so that plain
+//! sampling, seed data, imputation, rebalancing and fairness share one path. [`JointQuery`], [`ValueQuery`] and [`LogProbQuery`] make
+//! probabilities of it: by the chain rule over sub-columns, averaged over orders if asked for; a model of a fixed order, which cannot leave
+//! out a column, is summed over what is missing, exactly or by Monte Carlo. [`calibrate_biases`] is the last step of a training.
+//!
+//! Random numbers are addressed by (seed, row, column), so a row does not depend on batches, threads or the other rows.
 //!
 //! ```no_run
 //! use std::sync::Arc;

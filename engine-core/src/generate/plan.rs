@@ -52,6 +52,11 @@ impl Plan {
         }
     }
 
+    /// Whether it draws by these rules and tells this.
+    pub(super) fn is_by(&self, rules: &SamplingRules, reports: &Reports) -> bool {
+        self.rules == *rules && self.reports == *reports
+    }
+
     /// What the program of this plan does.
     pub(super) fn spec(&self, inputs: SampleInputs) -> SampleSpec {
         SampleSpec {

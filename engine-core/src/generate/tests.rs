@@ -621,6 +621,29 @@ fn plans_are_checked_when_they_are_made() {
 }
 
 #[test]
+fn the_same_request_gets_the_same_plan() {
+    let model = mixed_model();
+    let params = random_params(model.layout().len(), 8);
+    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params).unwrap();
+    let forbidden = |code| {
+        let fixed = FixedProbability {
+            code,
+            probability: 0.0,
+        };
+        sampling_rules(1.0, 1.0, vec![vec![fixed]]).unwrap()
+    };
+    let plan = |order: &[usize], code, reports| loaded.plan(order, forbidden(code), reports).unwrap().id;
+    let first = plan(&[1, 0], 0, Reports::default());
+    let others = [
+        plan(&[0, 1], 0, Reports::default()),
+        plan(&[1, 0], 1, Reports::default()),
+        plan(&[1, 0], 0, Reports::all(7)),
+    ];
+    assert!(!others.contains(&first));
+    assert_eq!(plan(&[1, 0], 0, Reports::default()), first);
+}
+
+#[test]
 fn several_threads_ask_one_model() {
     let model = mixed_model();
     let params = random_params(model.layout().len(), 8);
