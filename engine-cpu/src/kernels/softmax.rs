@@ -20,20 +20,25 @@ pub(super) fn make(op: &dyn Op) -> Option<Box<dyn CpuKernel>> {
     as_op::<SoftmaxCrossEntropyGrad>(op).map(|op| Box::new(op) as Box<dyn CpuKernel>)
 }
 
-/// Writes the probabilities of one group and returns the logarithms of the sums of exponentials.
+/// Writes the probabilities of one group, as many as there are logits, and returns the logarithms of the sums of exponentials.
+#[expect(
+    clippy::needless_range_loop,
+    reason = "two zipped slices cost a call that the compiler does not inline here"
+)]
 #[inline(always)]
 pub(super) fn softmax_lanes<I: Isa>(logits: &[Lanes], probs: &mut [Lanes]) -> Lanes {
     let mut log_sums = Lanes::ZERO;
+    let probs = &mut probs[..logits.len()];
     for h in 0..2 {
         let mut max = I::splat(f32::NEG_INFINITY);
         for l in logits {
             max = I::max(max, I::load(half(l, h)));
         }
         let mut sum = I::splat(0.0);
-        for (l, p) in logits.iter().zip(probs.iter_mut()) {
-            let e = exp::<I>(I::sub(I::load(half(l, h)), max));
+        for i in 0..logits.len() {
+            let e = exp::<I>(I::sub(I::load(half(&logits[i], h)), max));
             sum = I::add(sum, e);
-            I::store(e, half_mut(p, h));
+            I::store(e, half_mut(&mut probs[i], h));
         }
         let inverse = I::div(I::splat(1.0), sum);
         for p in probs.iter_mut() {
