@@ -7,8 +7,8 @@ use engine_benches::{CENSUS, backends, criterion, model, report, sized};
 use engine_core::argn::{FlatModel, Model, ModelSize};
 use engine_core::backend::Backend;
 use engine_core::generate::{Cells, DrawSite, LoadedModel, Plan, batch_sizes, sampling_rules};
-use engine_core::ir::ops::sampling::{Reports, SamplingRules};
 use engine_core::ir::initialise;
+use engine_core::ir::ops::sampling::{Reports, SamplingRules};
 use engine_core::reference::ReferenceBackend;
 use engine_core::schema::CodeTable;
 

@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::data::DataError;
 use crate::event::Stage;
 use crate::files::FileError;
-use crate::inference::QuestionError;
+use crate::inference::InferenceError;
 
 /// Why a job of the engine failed. Rows count from 1 in the texts.
 #[derive(Debug, Error)]
@@ -53,7 +53,7 @@ pub enum EngineError {
     Generate(#[from] GenerateError),
     /// A question to a model cannot be answered.
     #[error(transparent)]
-    Question(#[from] QuestionError),
+    Inference(#[from] InferenceError),
     /// The device failed.
     #[error(transparent)]
     Backend(#[from] BackendError),

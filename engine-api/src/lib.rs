@@ -53,7 +53,7 @@ pub use error::EngineError;
 pub use event::{Event, Stage, Watch, silent};
 pub use inference::{
     Aggregate, ColumnLikelihood, ColumnOrder, Compared, EvaluateOptions, Evaluation, ImputeOptions,
-    LogProbOptions, Parity, PredictOptions, Predictor, ProbaOptions, ProbaTable, QuestionError, Rebalance,
+    InferenceError, LogProbOptions, Parity, PredictOptions, Predictor, ProbaOptions, ProbaTable, Rebalance,
     RowLogProbs, SampleBatches, SampleOptions, SampleOptionsBuilder, Target,
 };
 pub use metrics::{ClassScores, NumberScores};

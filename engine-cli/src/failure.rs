@@ -4,7 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use engine_api::data::DataError;
-use engine_api::{EncodeError, EngineError, FoldError, GenerateError, QuestionError, TrainError};
+use engine_api::{EncodeError, EngineError, FoldError, GenerateError, InferenceError, TrainError};
 
 use crate::messages;
 use crate::screen::Screen;
@@ -126,13 +126,13 @@ fn status_of_data(error: &DataError) -> ExitStatus {
     }
 }
 
-fn status_of_question(error: &QuestionError) -> ExitStatus {
+fn status_of_question(error: &InferenceError) -> ExitStatus {
     match error {
-        QuestionError::NoModelColumn { .. }
-        | QuestionError::Type { .. }
-        | QuestionError::Value { .. }
-        | QuestionError::Missing { .. }
-        | QuestionError::NoTruth { .. } => ExitStatus::Table,
+        InferenceError::NoModelColumn { .. }
+        | InferenceError::Type { .. }
+        | InferenceError::Value { .. }
+        | InferenceError::Missing { .. }
+        | InferenceError::NoTruth { .. } => ExitStatus::Table,
         _ => ExitStatus::Arguments,
     }
 }

@@ -14,7 +14,7 @@ use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 use arrow::util::display::array_value_to_string;
 
-use super::QuestionError;
+use super::InferenceError;
 use super::decoded::as_type;
 use crate::EngineError;
 use crate::data::DataError;
@@ -136,7 +136,7 @@ fn mode(draws: &[ArrayRef]) -> Result<ArrayRef, ArrowError> {
 fn point(draws: &[ArrayRef], how: Aggregate, name: &str) -> Result<ArrayRef, EngineError> {
     let to = draws[0].data_type();
     if !has_mean(to) {
-        return Err(QuestionError::Aggregate {
+        return Err(InferenceError::Aggregate {
             column: name.to_owned(),
             aggregate: how.name(),
         }

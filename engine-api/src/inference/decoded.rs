@@ -6,52 +6,52 @@ use arrow::datatypes::DataType;
 use engine_core::encode::{BinOffsets, decode};
 use engine_core::schema::{CodeTable, DecodedColumn};
 
-use super::model::Answers;
+use super::model::InferenceModel;
 use crate::EngineError;
 use crate::data::{
     ColumnFormat, DataError, SourceFormat, TABLE_FORMAT_VERSION, TableFormat, to_record_batch,
 };
 
 /// A format of these columns.
-pub(crate) fn format_of(columns: Vec<ColumnFormat>, answers: &Answers) -> TableFormat {
+pub(crate) fn format_of(columns: Vec<ColumnFormat>, model: &InferenceModel) -> TableFormat {
     TableFormat {
         version: TABLE_FORMAT_VERSION,
         source: SourceFormat::Arrow,
-        csv: answers.format.csv,
+        csv: model.format.csv,
         columns,
     }
 }
 
 /// How the model's table writes a column.
-pub(crate) fn written(answers: &Answers, name: &str) -> ColumnFormat {
-    let found = answers.format.column(name).cloned();
+pub(crate) fn written(model: &InferenceModel, name: &str) -> ColumnFormat {
+    let found = model.format.column(name).cloned();
     found.unwrap_or_else(|| ColumnFormat::new(name, DataType::Utf8))
 }
 
 /// Codes of all columns of the model as arrays of those that are named, in their order and the types of the table.
 pub(crate) fn arrays(
-    answers: &Answers,
+    model: &InferenceModel,
     codes: &CodeTable,
     names: &[&str],
     positions: BinOffsets,
 ) -> Result<RecordBatch, EngineError> {
-    let decoded = decode(codes, &answers.stats, positions)?;
+    let decoded = decode(codes, &model.stats, positions)?;
     let kept: Vec<DecodedColumn> = decoded
         .into_iter()
         .filter(|c| names.contains(&c.name.as_str()))
         .collect();
-    let columns = names.iter().map(|name| written(answers, name)).collect();
-    Ok(to_record_batch(kept, &format_of(columns, answers))?)
+    let columns = names.iter().map(|name| written(model, name)).collect();
+    Ok(to_record_batch(kept, &format_of(columns, model))?)
 }
 
 /// The values of one of some decoded columns as texts.
 pub(crate) fn texts(
-    answers: &Answers,
+    model: &InferenceModel,
     decoded: Vec<DecodedColumn>,
     name: &str,
 ) -> Result<Vec<Option<String>>, EngineError> {
     let kept: Vec<DecodedColumn> = decoded.into_iter().filter(|c| c.name == name).collect();
-    let batch = to_record_batch(kept, &format_of(vec![written(answers, name)], answers))?;
+    let batch = to_record_batch(kept, &format_of(vec![written(model, name)], model))?;
     let texts = as_type(batch.column(0), name, &DataType::Utf8)?;
     Ok(texts
         .as_string::<i32>()

@@ -6,7 +6,7 @@ use thiserror::Error;
 /// Why a question to a model cannot be answered. Rows count from 1.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum QuestionError {
+pub enum InferenceError {
     /// No column of a table is one of the model.
     #[error("{table}: none of its columns is one of the model; the columns of the model are {known}")]
     NoModelColumn {

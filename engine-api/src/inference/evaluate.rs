@@ -10,10 +10,10 @@ use engine_core::ir::ops::sampling::Cell;
 use engine_core::schema::DecodedValues;
 use serde::Serialize;
 
-use super::QuestionError;
-use super::conditions::{Given, Origin, check_names};
+use super::InferenceError;
+use super::conditioning::{ConditioningRows, TableOrigin, check_names};
 use super::decoded::as_type;
-use super::model::{Answers, Column};
+use super::model::{Column, InferenceModel};
 use crate::EngineError;
 use crate::metrics::{ClassScores, NumberScores};
 
@@ -80,18 +80,18 @@ pub struct ColumnLikelihood {
 
 /// Evaluates the answers for `target` on the rows of a batch.
 pub(crate) fn evaluate(
-    answers: &Answers,
+    model: &InferenceModel,
     batch: &RecordBatch,
-    origin: Origin<'_>,
+    origin: TableOrigin<'_>,
     target: &str,
     options: &EvaluateOptions,
 ) -> Result<Evaluation, EngineError> {
-    let place = answers.place(target)?;
+    let place = model.place(target)?;
     let schema = batch.schema();
-    check_names(answers, schema.fields().iter().map(|f| f.name().as_str()), origin)?;
-    let given = Given::of(answers, batch, origin, &[])?;
+    check_names(model, schema.fields().iter().map(|f| f.name().as_str()), origin)?;
+    let given = ConditioningRows::of(model, batch, origin, &[])?;
     let Some(truth) = given.arrays[place].as_ref() else {
-        return Err(QuestionError::Missing {
+        return Err(InferenceError::Missing {
             table: origin.table.to_owned(),
             columns: target.to_owned(),
             why: "it is the target; give a table with its true values",
@@ -99,15 +99,15 @@ pub(crate) fn evaluate(
         }
         .into());
     };
-    let asked = answers.probability(options.orders, options.seed, RareReplacement::default());
+    let asked = model.probability(options.orders, options.seed, RareReplacement::default());
     let counted = given.clone().counting_nulls();
-    let likelihood = log_likelihood(answers, &counted, &asked)?;
-    let mut cells = given.cells(answers, Cell::Hidden);
-    cells.set_column(answers.columns[place].sub_columns.clone(), Cell::Hidden);
-    let encoding = answers.columns[place].encoding;
+    let likelihood = log_likelihood(model, &counted, &asked)?;
+    let mut cells = given.cells(model, Cell::Hidden);
+    cells.set_column(model.columns[place].sub_columns.clone(), Cell::Hidden);
+    let encoding = model.columns[place].encoding;
     let is_class = encoding.decodes_to() == Some(ValueKind::Categories);
     if !is_class && !encoding.is_numeric() {
-        return Err(QuestionError::Target {
+        return Err(InferenceError::Target {
             column: target.to_owned(),
             reason: "holds neither classes nor numbers and cannot be evaluated; name another target",
         }
@@ -117,7 +117,7 @@ pub(crate) fn evaluate(
         .filter(|row| is_class || truth.is_valid(*row))
         .collect();
     if known.is_empty() {
-        return Err(QuestionError::NoTruth {
+        return Err(InferenceError::NoTruth {
             table: origin.table.to_owned(),
             column: target.to_owned(),
         }
@@ -135,35 +135,35 @@ pub(crate) fn evaluate(
         columns: likelihood.columns,
     };
     if is_class {
-        evaluation.classes = Some(classes(answers, &given, &cells, place, &asked)?);
+        evaluation.classes = Some(classes(model, &given, &cells, place, &asked)?);
     } else {
         let truth = as_type(truth, target, &DataType::Float64)?;
         let truth: Vec<f64> = known
             .iter()
             .map(|row| truth.as_primitive::<Float64Type>().value(*row))
             .collect();
-        evaluation.numbers = Some(numbers(answers, &cells, &known, place, (&truth, &asked))?);
+        evaluation.numbers = Some(numbers(model, &cells, &known, place, (&truth, &asked))?);
     }
     Ok(evaluation)
 }
 
 fn classes(
-    answers: &Answers,
-    given: &Given,
+    model: &InferenceModel,
+    given: &ConditioningRows,
     cells: &Cells,
     place: usize,
     asked: &ProbabilityOptions,
 ) -> Result<Compared<ClassScores>, EngineError> {
-    let query = answers.joint(&[place], asked)?;
-    let (width, sub) = (query.combinations(), answers.columns[place].sub_columns.start);
+    let query = model.joint(&[place], asked)?;
+    let (width, sub) = (query.combinations(), model.columns[place].sub_columns.start);
     let mut probs = Vec::with_capacity(given.rows * width);
     for first in (0..given.rows).step_by(ROWS) {
         let part = cells.slice(first..(first + ROWS).min(given.rows));
-        probs.extend(query.ask(&answers.loaded, &part)?.probs);
+        probs.extend(query.ask(&model.loaded, &part)?.probs);
     }
     let truth: Vec<usize> = (0..given.rows).map(|row| given.code(row, sub) as usize).collect();
-    let nothing = Cells::hidden(1, answers.loaded.sub_columns());
-    let marginal = query.ask(&answers.loaded, &nothing)?.probs;
+    let nothing = Cells::hidden(1, model.loaded.sub_columns());
+    let marginal = query.ask(&model.loaded, &nothing)?.probs;
     let baseline: Vec<f64> = marginal.iter().copied().cycle().take(probs.len()).collect();
     Ok(Compared {
         model: ClassScores::of(&probs, width, &truth),
@@ -172,24 +172,23 @@ fn classes(
 }
 
 fn numbers(
-    answers: &Answers,
+    model: &InferenceModel,
     cells: &Cells,
     known: &[usize],
     place: usize,
     (truth, asked): (&[f64], &ProbabilityOptions),
 ) -> Result<Compared<NumberScores>, EngineError> {
-    let query = answers.distribution(place, asked)?;
+    let query = model.distribution(place, asked)?;
     let (mut means, mut medians) = (Vec::new(), Vec::new());
     for first in (0..cells.rows()).step_by(ROWS) {
         let part = cells.slice(first..(first + ROWS).min(cells.rows()));
-        let atoms = query.ask(&answers.loaded, &part)?;
-        means.extend(points(answers, place, &atoms, Point::Mean)?);
-        medians.extend(points(answers, place, &atoms, Point::Median)?);
+        let atoms = query.ask(&model.loaded, &part)?;
+        means.extend(points(model, place, &atoms, Point::Mean)?);
+        medians.extend(points(model, place, &atoms, Point::Median)?);
     }
     let of_known = |all: &[f64]| known.iter().map(|row| all[*row]).collect::<Vec<_>>();
-    let nothing = query.ask(&answers.loaded, &Cells::hidden(1, answers.loaded.sub_columns()))?;
-    let constant =
-        |point| Ok::<_, EngineError>(vec![points(answers, place, &nothing, point)?[0]; truth.len()]);
+    let nothing = query.ask(&model.loaded, &Cells::hidden(1, model.loaded.sub_columns()))?;
+    let constant = |point| Ok::<_, EngineError>(vec![points(model, place, &nothing, point)?[0]; truth.len()]);
     Ok(Compared {
         model: NumberScores::of(&of_known(&means), &of_known(&medians), truth),
         baseline: NumberScores::of(&constant(Point::Mean)?, &constant(Point::Median)?, truth),
@@ -197,8 +196,13 @@ fn numbers(
 }
 
 /// Predicted numbers; 0 where nothing but null is possible.
-fn points(answers: &Answers, place: usize, atoms: &[Atoms], point: Point) -> Result<Vec<f64>, EngineError> {
-    let column = point_predictions(&answers.stats, answers.columns[place].model_column, atoms, point)?;
+fn points(
+    model: &InferenceModel,
+    place: usize,
+    atoms: &[Atoms],
+    point: Point,
+) -> Result<Vec<f64>, EngineError> {
+    let column = point_predictions(&model.stats, model.columns[place].model_column, atoms, point)?;
     Ok(match column.values {
         DecodedValues::Float(values) => values,
         _ => vec![0.0; atoms.len()],
@@ -211,21 +215,21 @@ struct Likelihood {
 }
 
 fn log_likelihood(
-    answers: &Answers,
-    given: &Given,
+    model: &InferenceModel,
+    given: &ConditioningRows,
     asked: &ProbabilityOptions,
 ) -> Result<Likelihood, EngineError> {
     let rows = given.rows.max(1) as f64;
-    let cells = given.cells(answers, Cell::Hidden);
-    let all = answers.likelihood(asked)?.ask(&answers.loaded, &cells)?;
+    let cells = given.cells(model, Cell::Hidden);
+    let all = model.likelihood(asked)?.ask(&model.loaded, &cells)?;
     let one_order = ProbabilityOptions {
         orders: 1,
         ..asked.clone()
     };
-    let alone = answers.likelihood(&one_order)?;
-    let width = answers.columns.len();
+    let alone = model.likelihood(&one_order)?;
+    let width = model.columns.len();
     let mut columns = Vec::with_capacity(width);
-    for (at, column) in answers.columns.iter().enumerate() {
+    for (at, column) in model.columns.iter().enumerate() {
         if given.arrays[at].is_none() {
             continue;
         }
@@ -233,7 +237,7 @@ fn log_likelihood(
         columns.push(ColumnLikelihood {
             column: column.name.clone(),
             model: all.columns.iter().skip(at).step_by(width).sum::<f64>() / rows,
-            baseline: alone_in_rows(answers, &alone, &cells, (column, known))? / rows,
+            baseline: alone_in_rows(model, &alone, &cells, (column, known))? / rows,
         });
     }
     Ok(Likelihood {
@@ -245,7 +249,7 @@ fn log_likelihood(
 /// Sum of the log-likelihoods of the values of one column by themselves. Each value is asked for once: a model of one order has to sum
 /// over all columns before it.
 fn alone_in_rows(
-    answers: &Answers,
+    model: &InferenceModel,
     query: &LogProbQuery,
     cells: &Cells,
     (column, known): (&Column, impl Iterator<Item = usize>),
@@ -255,12 +259,12 @@ fn alone_in_rows(
         let words = column.sub_columns.clone().map(|s| cells.get(row, s).word());
         *counts.entry(words.collect()).or_default() += 1.0;
     }
-    let mut only = Cells::hidden(counts.len(), answers.loaded.sub_columns());
+    let mut only = Cells::hidden(counts.len(), model.loaded.sub_columns());
     for (row, words) in counts.keys().enumerate() {
         let cells = column.sub_columns.clone().zip(words);
         cells.for_each(|(s, word)| only.set(row, s, Cell::from_word(*word)));
     }
-    let found = query.ask(&answers.loaded, &only)?.rows;
+    let found = query.ask(&model.loaded, &only)?.rows;
     Ok(found
         .iter()
         .zip(counts.values())

@@ -10,12 +10,12 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::aggregate::lists_as_texts;
-use super::conditions::Origin;
+use super::conditioning::TableOrigin;
 use super::decoded::written;
 use super::evaluate::{EvaluateOptions, Evaluation, evaluate};
 use super::impute::{Filled, ImputeOptions, Imputer};
 use super::log_prob::{LogProbOptions, log_prob};
-use super::model::Answers;
+use super::model::InferenceModel;
 use super::predict::{PredictOptions, Predictor, predict};
 use super::proba::{ProbaOptions, places, proba};
 use crate::EngineError;
@@ -52,29 +52,24 @@ pub(crate) fn open_rows(
 
 /// Probabilities of `targets` in each row of a table, into a file; returns the number of rows.
 pub(crate) fn proba_to(
-    answers: &Answers,
+    model: &InferenceModel,
     rows: &TableSource,
     output: &Path,
     (targets, options): (&[&str], &ProbaOptions),
     watch: &mut Watch<'_>,
 ) -> Result<u64, EngineError> {
-    let places = places(answers, targets)?;
-    let coded = |p: &usize| {
-        answers
-            .values(*p)
-            .and_then(engine_core::generate::levels)
-            .is_some()
-    };
+    let places = places(model, targets)?;
+    let coded = |p: &usize| model.values(*p).and_then(engine_core::generate::levels).is_some();
     // What the columns of the answer are follows from all rows, unless they are the codes of a column.
-    let whole = !answers.loaded.is_any_order() || !places.iter().all(coded);
+    let whole = !model.loaded.is_any_order() || !places.iter().all(coded);
     answer(rows, output, (options.lenient, whole), watch, |batch, origin| {
-        proba(answers, batch, origin, targets, options)?.to_record_batch()
+        proba(model, batch, origin, targets, options)?.to_record_batch()
     })
 }
 
 /// Predictions of `targets` in each row of a table, into a file; returns the number of rows. Lists of draws are JSON arrays in CSV.
 pub(crate) fn predict_to(
-    answers: &Answers,
+    model: &InferenceModel,
     rows: &TableSource,
     output: &Path,
     (targets, options): (&[&str], &PredictOptions),
@@ -82,7 +77,7 @@ pub(crate) fn predict_to(
 ) -> Result<u64, EngineError> {
     let lists = matches!(options.predictor, Predictor::Draws(n) if n > 1) && is_csv(output);
     answer(rows, output, (options.lenient, false), watch, |batch, origin| {
-        let predicted = predict(answers, batch, origin, targets, options)?;
+        let predicted = predict(model, batch, origin, targets, options)?;
         if lists {
             with_texts(&predicted)
         } else {
@@ -93,57 +88,57 @@ pub(crate) fn predict_to(
 
 /// Log-likelihoods of the rows of a table, into a file; returns the number of rows.
 pub(crate) fn log_prob_to(
-    answers: &Answers,
+    model: &InferenceModel,
     rows: &TableSource,
     output: &Path,
     options: &LogProbOptions,
     watch: &mut Watch<'_>,
 ) -> Result<u64, EngineError> {
-    let whole = !answers.loaded.is_any_order();
+    let whole = !model.loaded.is_any_order();
     answer(rows, output, (options.lenient, whole), watch, |batch, origin| {
-        log_prob(answers, batch, origin, options)?.to_record_batch()
+        log_prob(model, batch, origin, options)?.to_record_batch()
     })
 }
 
 /// How good the answers for `target` are in the rows of a table.
 pub(crate) fn evaluate_table(
-    answers: &Answers,
+    model: &InferenceModel,
     rows: &TableSource,
     target: &str,
     options: &EvaluateOptions,
 ) -> Result<Evaluation, EngineError> {
-    let origin = Origin {
+    let origin = TableOrigin {
         table: rows.name(),
         first_row: 0,
         lenient: options.lenient,
     };
-    evaluate(answers, &rows.to_record_batch()?, origin, target, options)
+    evaluate(model, &rows.to_record_batch()?, origin, target, options)
 }
 
 /// Fills in the missing cells of a table, into a file; returns the number of rows. From CSV to CSV every byte of the known cells, of
 /// columns that are not filled in and of the header stays.
 pub(crate) fn impute_to(
-    answers: Arc<Answers>,
+    model: Arc<InferenceModel>,
     rows: &TableSource,
     output: &Path,
     options: &ImputeOptions,
     watch: &mut Watch<'_>,
 ) -> Result<u64, EngineError> {
-    let origin = Origin {
+    let origin = TableOrigin {
         table: rows.name(),
         first_row: 0,
         lenient: options.lenient,
     };
-    let imputer = Imputer::new(Arc::clone(&answers), rows.schema(), origin, options)?;
+    let imputer = Imputer::new(Arc::clone(&model), rows.schema(), origin, options)?;
     if is_csv(output) && rows.format().source == SourceFormat::Csv {
-        return patch(&answers, &imputer, rows, output, (options.lenient, watch));
+        return patch(&model, &imputer, rows, output, (options.lenient, watch));
     }
-    let mut sink = TableSink::create(output, &filled_format(&answers, &imputer, rows, output))?;
+    let mut sink = TableSink::create(output, &filled_format(&model, &imputer, rows, output))?;
     let mut count = RowCount::start(watch, Stage::Generate, rows.rows())?;
     let mut first_row = 0;
     for batch in rows.batches()? {
         let batch = batch?;
-        let mut filled = imputer.filled(&batch, Origin { first_row, ..origin })?;
+        let mut filled = imputer.filled(&batch, TableOrigin { first_row, ..origin })?;
         if is_csv(output) {
             filled = with_texts(&filled)?;
         }
@@ -155,7 +150,12 @@ pub(crate) fn impute_to(
 }
 
 /// The format of a filled table that is not patched.
-fn filled_format(answers: &Answers, imputer: &Imputer, rows: &TableSource, output: &Path) -> TableFormat {
+fn filled_format(
+    model: &InferenceModel,
+    imputer: &Imputer,
+    rows: &TableSource,
+    output: &Path,
+) -> TableFormat {
     let mut format = rows.format().clone();
     for column in &mut format.columns {
         if column.role == Role::Excluded {
@@ -163,7 +163,7 @@ fn filled_format(answers: &Answers, imputer: &Imputer, rows: &TableSource, outpu
         }
         if imputer.fills(&column.name)
             && column.data_type == DataType::Null
-            && let Some(of_model) = answers.format.column(&column.name)
+            && let Some(of_model) = model.format.column(&column.name)
         {
             *column = of_model.clone();
         }
@@ -178,7 +178,7 @@ fn filled_format(answers: &Answers, imputer: &Imputer, rows: &TableSource, outpu
 
 /// Copies CSV with new fields in place of missing ones.
 fn patch(
-    answers: &Answers,
+    model: &InferenceModel,
     imputer: &Imputer,
     rows: &TableSource,
     output: &Path,
@@ -201,7 +201,7 @@ fn patch(
     let mut first_row = 0;
     for batch in rows.batches()? {
         let batch = batch?;
-        let origin = Origin {
+        let origin = TableOrigin {
             table: rows.name(),
             first_row,
             lenient,
@@ -211,7 +211,7 @@ fn patch(
             .iter()
             .map(|f| rows.schema().field(f.at).name().as_str())
             .collect();
-        let fields = fields(&filled, &names, dialect, |name| written(answers, name))?;
+        let fields = fields(&filled, &names, dialect, |name| written(model, name))?;
         for at in 0..batch.num_rows() {
             raw.next(&mut row)?;
             if row.len() != width {
@@ -285,15 +285,15 @@ fn fields(
     Ok(CsvFormatter::new(&format).fields(&batch, |column, row| filled[column].missing.value(row))?)
 }
 
-/// Answers a table batch by batch, or as a whole, into a file.
+/// InferenceModel a table batch by batch, or as a whole, into a file.
 fn answer(
     rows: &TableSource,
     output: &Path,
     (lenient, whole): (bool, bool),
     watch: &mut Watch<'_>,
-    ask: impl Fn(&RecordBatch, Origin<'_>) -> Result<RecordBatch, EngineError>,
+    ask: impl Fn(&RecordBatch, TableOrigin<'_>) -> Result<RecordBatch, EngineError>,
 ) -> Result<u64, EngineError> {
-    let mut origin = Origin {
+    let mut origin = TableOrigin {
         table: rows.name(),
         first_row: 0,
         lenient,

@@ -9,12 +9,12 @@ use engine_core::encode::{BinOffsets, RareReplacement};
 use engine_core::generate::{Cells, DrawSite, Plan, imputed_codes, merge_rules, rare_codes};
 use engine_core::ir::ops::sampling::{Cell, Reports, SamplingRules};
 
-use super::QuestionError;
+use super::InferenceError;
 use super::aggregate::{Aggregate, aggregate, has_mean};
-use super::conditions::{Given, Origin, check_names, without_nan};
+use super::conditioning::{ConditioningRows, TableOrigin, check_names, without_nan};
 use super::decoded::{arrays, as_type};
 use super::fixed_order;
-use super::model::Answers;
+use super::model::InferenceModel;
 use super::predict::first_row_of;
 use crate::EngineError;
 use crate::data::{DataError, list_names};
@@ -51,7 +51,7 @@ impl Default for ImputeOptions {
 
 /// Fills in the missing cells of batches of one schema.
 pub(crate) struct Imputer {
-    answers: Arc<Answers>,
+    model: Arc<InferenceModel>,
     plan: Plan,
     /// Columns that are filled in: their places among those of the model.
     places: Vec<usize>,
@@ -73,58 +73,52 @@ pub(crate) struct Filled {
 impl Imputer {
     /// Looks at the columns of a table.
     pub(crate) fn new(
-        answers: Arc<Answers>,
+        model: Arc<InferenceModel>,
         schema: &Schema,
-        origin: Origin<'_>,
+        origin: TableOrigin<'_>,
         options: &ImputeOptions,
     ) -> Result<Self, EngineError> {
         if options.draws == 0 {
-            return Err(QuestionError::TooFew {
+            return Err(InferenceError::TooFew {
                 option: "draws",
                 got: 0,
             }
             .into());
         }
-        check_names(
-            &answers,
-            schema.fields().iter().map(|f| f.name().as_str()),
-            origin,
-        )?;
-        let places = places(&answers, schema, origin, options)?;
-        let names: Vec<&str> = places.iter().map(|p| answers.columns[*p].name.as_str()).collect();
+        check_names(&model, schema.fields().iter().map(|f| f.name().as_str()), origin)?;
+        let places = places(&model, schema, origin, options)?;
+        let names: Vec<&str> = places.iter().map(|p| model.columns[*p].name.as_str()).collect();
         if matches!(options.aggregate, Aggregate::Mean | Aggregate::Median)
             && options.draws > 1
             && !options.lenient
         {
-            let without = places.iter().find(|p| !has_mean(&answers.columns[**p].data_type));
+            let without = places.iter().find(|p| !has_mean(&model.columns[**p].data_type));
             if let Some(place) = without {
-                return Err(QuestionError::Aggregate {
-                    column: answers.columns[*place].name.clone(),
+                return Err(InferenceError::Aggregate {
+                    column: model.columns[*place].name.clone(),
                     aggregate: options.aggregate.name(),
                 }
                 .into());
             }
         }
         let fixed = [
-            rare_codes(&answers.stats, RareReplacement::default()),
-            imputed_codes(&answers.stats, &names),
+            rare_codes(&model.stats, RareReplacement::default()),
+            imputed_codes(&model.stats, &names),
         ];
         let rules = SamplingRules {
             fixed: merge_rules(&fixed),
             ..SamplingRules::default()
         };
         let mut order = places.clone();
-        if !answers.loaded.is_any_order() {
+        if !model.loaded.is_any_order() {
             order.sort_unstable();
         }
-        let plan = answers.loaded.plan(&order, rules, Reports::default())?;
-        let marks = (0..answers.columns.len())
-            .map(|at| places.contains(&at))
-            .collect();
+        let plan = model.loaded.plan(&order, rules, Reports::default())?;
+        let marks = (0..model.columns.len()).map(|at| places.contains(&at)).collect();
         Ok(Self {
             seed: options.seed.map_or_else(draw_seed, Ok)?,
             options: options.clone(),
-            answers,
+            model,
             plan,
             places,
             marks,
@@ -132,9 +126,13 @@ impl Imputer {
     }
 
     /// Values for the missing cells of a batch, by column; columns without any are left out.
-    pub(crate) fn fill(&self, batch: &RecordBatch, origin: Origin<'_>) -> Result<Vec<Filled>, EngineError> {
-        let answers = &self.answers;
-        let given = Given::of(answers, batch, origin, &[])?;
+    pub(crate) fn fill(
+        &self,
+        batch: &RecordBatch,
+        origin: TableOrigin<'_>,
+    ) -> Result<Vec<Filled>, EngineError> {
+        let model = &self.model;
+        let given = ConditioningRows::of(model, batch, origin, &[])?;
         let holes = self.places.iter().filter_map(|place| {
             let array = given.arrays[*place].as_ref()?;
             (array.logical_null_count() > 0).then_some((*place, array))
@@ -146,17 +144,17 @@ impl Imputer {
         let cells = self.cells(&given);
         let names: Vec<&str> = holes
             .iter()
-            .map(|(p, _)| answers.columns[*p].name.as_str())
+            .map(|(p, _)| model.columns[*p].name.as_str())
             .collect();
         let mut by_draw = Vec::with_capacity(self.options.draws);
         for draw in 0..self.options.draws {
             let (seed, first_row) = (self.seed, first_row_of(draw, origin.first_row));
-            let codes = answers
+            let codes = model
                 .loaded
                 .sample(&self.plan, &cells, DrawSite { seed, first_row });
             let codes = codes.map_err(|e| fixed_order(e, "fill in a column before one that is known"))?;
             by_draw.push(arrays(
-                answers,
+                model,
                 &codes,
                 &names,
                 BinOffsets::Random { seed, first_row },
@@ -179,17 +177,21 @@ impl Imputer {
     }
 
     /// What is known is known from the start; holes are drawn, what the table lacks is not asked for.
-    fn cells(&self, given: &Given) -> Cells {
-        let mut cells = Cells::hidden(given.rows, self.answers.loaded.sub_columns());
+    fn cells(&self, given: &ConditioningRows) -> Cells {
+        let mut cells = Cells::hidden(given.rows, self.model.loaded.sub_columns());
         for place in &self.places {
-            cells.set_column(self.answers.columns[*place].sub_columns.clone(), Cell::Drawn);
+            cells.set_column(self.model.columns[*place].sub_columns.clone(), Cell::Drawn);
         }
-        given.know(&self.answers, &mut cells, 0, &self.marks);
+        given.know(&self.model, &mut cells, 0, &self.marks);
         cells
     }
 
     /// A batch with its missing cells filled in; all columns and their types stay, but for columns that hold nothing and lists.
-    pub(crate) fn filled(&self, batch: &RecordBatch, origin: Origin<'_>) -> Result<RecordBatch, EngineError> {
+    pub(crate) fn filled(
+        &self,
+        batch: &RecordBatch,
+        origin: TableOrigin<'_>,
+    ) -> Result<RecordBatch, EngineError> {
         let mut columns = batch.columns().to_vec();
         for Filled { at, missing, values } in self.fill(batch, origin)? {
             let name = batch.schema_ref().field(at).name();
@@ -228,12 +230,9 @@ impl Imputer {
 
     /// The type of a column of the result.
     pub(crate) fn output_type(&self, name: &str, given: &DataType) -> DataType {
-        let place = self
-            .places
-            .iter()
-            .find(|p| self.answers.columns[**p].name == name);
+        let place = self.places.iter().find(|p| self.model.columns[**p].name == name);
         let Some(place) = place else { return given.clone() };
-        let of_model = &self.answers.columns[*place].data_type;
+        let of_model = &self.model.columns[*place].data_type;
         let of_value = match given {
             DataType::Null => of_model,
             given => given,
@@ -246,7 +245,7 @@ impl Imputer {
 
     /// Whether a column is filled in.
     pub(crate) fn fills(&self, name: &str) -> bool {
-        self.places.iter().any(|p| self.answers.columns[*p].name == name)
+        self.places.iter().any(|p| self.model.columns[*p].name == name)
     }
 }
 
@@ -280,15 +279,15 @@ fn merged(
 
 /// The columns that are filled in, in the order of the table.
 fn places(
-    answers: &Answers,
+    model: &InferenceModel,
     schema: &Schema,
-    origin: Origin<'_>,
+    origin: TableOrigin<'_>,
     options: &ImputeOptions,
 ) -> Result<Vec<usize>, EngineError> {
     let has = |name: &str| schema.column_with_name(name).is_some();
     let mut absent = Vec::new();
     for name in &options.columns {
-        let found = answers.place(name);
+        let found = model.place(name);
         match found {
             Err(error) if !options.lenient => return Err(error),
             Ok(_) if has(name) => {}
@@ -298,7 +297,7 @@ fn places(
     if !absent.is_empty() {
         let columns = list_names(absent.into_iter());
         if !options.lenient {
-            return Err(QuestionError::Missing {
+            return Err(InferenceError::Missing {
                 table: origin.table.to_owned(),
                 columns,
                 why: "it was to be filled in; leave it out of the columns to fill in",
@@ -315,6 +314,6 @@ fn places(
         .map(|f| f.name())
         .filter(|name| wanted(name));
     Ok(fields
-        .filter_map(|name| answers.columns.iter().position(|c| &c.name == name))
+        .filter_map(|name| model.columns.iter().position(|c| &c.name == name))
         .collect())
 }

@@ -7,9 +7,9 @@ use engine_core::encode::RareReplacement;
 use engine_core::generate::LogProbs;
 use engine_core::ir::ops::sampling::Cell;
 
-use super::QuestionError;
-use super::conditions::Origin;
-use super::model::Answers;
+use super::InferenceError;
+use super::conditioning::TableOrigin;
+use super::model::InferenceModel;
 use super::proba::features;
 use crate::EngineError;
 use crate::data::{DataError, list_names};
@@ -91,13 +91,13 @@ impl RowLogProbs {
 
 /// Log-likelihood of rows.
 pub(crate) fn log_prob(
-    answers: &Answers,
+    model: &InferenceModel,
     batch: &RecordBatch,
-    origin: Origin<'_>,
+    origin: TableOrigin<'_>,
     options: &LogProbOptions,
 ) -> Result<RowLogProbs, EngineError> {
-    let given = features(answers, batch, origin, &[])?.counting_nulls();
-    let missing: Vec<&str> = answers
+    let given = features(model, batch, origin, &[])?.counting_nulls();
+    let missing: Vec<&str> = model
         .columns
         .iter()
         .zip(&given.arrays)
@@ -105,7 +105,7 @@ pub(crate) fn log_prob(
         .map(|(column, _)| column.name.as_str())
         .collect();
     if !missing.is_empty() && !options.lenient {
-        return Err(QuestionError::Missing {
+        return Err(InferenceError::Missing {
             table: origin.table.to_owned(),
             columns: list_names(missing.into_iter()),
             why: "the likelihood of a row needs all columns of the model",
@@ -113,17 +113,17 @@ pub(crate) fn log_prob(
         }
         .into());
     }
-    let asked = answers.probability(options.orders, options.seed, RareReplacement::default());
+    let asked = model.probability(options.orders, options.seed, RareReplacement::default());
     let LogProbs {
         rows,
         columns,
         standard_errors,
-    } = answers
+    } = model
         .likelihood(&asked)?
-        .ask(&answers.loaded, &given.cells(answers, Cell::Hidden))?;
+        .ask(&model.loaded, &given.cells(model, Cell::Hidden))?;
     Ok(RowLogProbs {
         rows,
-        columns: answers.columns.iter().map(|c| c.name.clone()).collect(),
+        columns: model.columns.iter().map(|c| c.name.clone()).collect(),
         by_column: columns,
         standard_errors,
     })

@@ -2,11 +2,11 @@
 //!
 //! [`model`] holds a model on a device, loaded once and shared by all threads, with the queries that were prepared. Each kind of query
 //! has a file of its own: [`sample`] draws rows, [`impute`] fills in missing cells, [`predict`] gives one value, [`proba`] and
-//! [`log_prob`] give probabilities, [`evaluate`] says how good the answers are. [`conditions`] turns the rows that are given into cells
+//! [`log_prob`] give probabilities, [`evaluate`] says how good the answers are. [`conditioning`] turns the rows that are given into cells
 //! of the model, [`decoded`] turns codes back into columns; [`files`] answers for whole tables, batch by batch.
 
 mod aggregate;
-mod conditions;
+mod conditioning;
 mod decoded;
 mod error;
 pub(crate) mod evaluate;
@@ -24,12 +24,12 @@ mod tests;
 use engine_core::generate::GenerateError;
 
 pub use aggregate::Aggregate;
-pub(crate) use conditions::Origin;
-pub use error::QuestionError;
+pub(crate) use conditioning::TableOrigin;
+pub use error::InferenceError;
 pub use evaluate::{ColumnLikelihood, Compared, EvaluateOptions, Evaluation};
 pub use impute::ImputeOptions;
 pub use log_prob::{LogProbOptions, RowLogProbs};
-pub(crate) use model::Answers;
+pub(crate) use model::InferenceModel;
 pub use predict::{PredictOptions, Predictor};
 pub use proba::ProbaOptions;
 pub use proba_table::{ProbaTable, Target};
@@ -40,7 +40,7 @@ use crate::EngineError;
 /// Errors of a model of one order, with what was asked of it.
 pub(crate) fn fixed_order(error: GenerateError, what: &'static str) -> EngineError {
     match error {
-        GenerateError::Gap { .. } | GenerateError::ColumnOrder => QuestionError::FixedOrder { what }.into(),
+        GenerateError::Gap { .. } | GenerateError::ColumnOrder => InferenceError::FixedOrder { what }.into(),
         other => other.into(),
     }
 }

@@ -21,7 +21,7 @@ const KEPT_QUERIES: usize = 32;
 
 /// A model that is asked. It is shared by all threads.
 #[derive(Debug)]
-pub(crate) struct Answers {
+pub(crate) struct InferenceModel {
     pub(crate) stats: Arc<TableStats>,
     pub(crate) format: Arc<TableFormat>,
     pub(crate) loaded: LoadedModel,
@@ -29,7 +29,7 @@ pub(crate) struct Answers {
     pub(crate) types: EncodingTypes,
     /// Columns that the model draws: all but empty ones.
     pub(crate) columns: Vec<Column>,
-    queries: Mutex<Vec<(Asked, ProbabilityOptions, Query)>>,
+    queries: Mutex<Vec<(QueryKey, ProbabilityOptions, Query)>>,
 }
 
 /// A column that the model draws.
@@ -53,7 +53,7 @@ pub(crate) struct Column {
 
 /// What a prepared question asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Asked {
+enum QueryKey {
     Joint(Vec<usize>),
     Values(usize),
     Rows,
@@ -66,7 +66,7 @@ enum Query {
     Rows(Arc<LogProbQuery>),
 }
 
-impl Answers {
+impl InferenceModel {
     /// Puts a model on a device.
     pub(crate) fn new(model: &StoredModel, device: &Device) -> Result<Self, EngineError> {
         let loaded = LoadedModel::new(device.open()?, model.model(), &model.params)?;
@@ -145,7 +145,7 @@ impl Answers {
         options: &ProbabilityOptions,
     ) -> Result<Arc<JointQuery>, EngineError> {
         let make = || JointQuery::new(&self.loaded, targets, options).map(|q| Query::Joint(Arc::new(q)));
-        match self.query(Asked::Joint(targets.to_vec()), options, make)? {
+        match self.query(QueryKey::Joint(targets.to_vec()), options, make)? {
             Query::Joint(query) => Ok(query),
             _ => Err(GenerateError::Targets.into()),
         }
@@ -158,7 +158,7 @@ impl Answers {
         options: &ProbabilityOptions,
     ) -> Result<Arc<ValueQuery>, EngineError> {
         let make = || ValueQuery::new(&self.loaded, target, options).map(|q| Query::Values(Arc::new(q)));
-        match self.query(Asked::Values(target), options, make)? {
+        match self.query(QueryKey::Values(target), options, make)? {
             Query::Values(query) => Ok(query),
             _ => Err(GenerateError::Targets.into()),
         }
@@ -167,7 +167,7 @@ impl Answers {
     /// Log-likelihood of rows.
     pub(crate) fn likelihood(&self, options: &ProbabilityOptions) -> Result<Arc<LogProbQuery>, EngineError> {
         let make = || LogProbQuery::new(&self.loaded, options).map(|q| Query::Rows(Arc::new(q)));
-        match self.query(Asked::Rows, options, make)? {
+        match self.query(QueryKey::Rows, options, make)? {
             Query::Rows(query) => Ok(query),
             _ => Err(GenerateError::Targets.into()),
         }
@@ -176,7 +176,7 @@ impl Answers {
     /// A prepared question, from those that are kept where it is among them: what is prepared is compiled once.
     fn query(
         &self,
-        asked: Asked,
+        asked: QueryKey,
         options: &ProbabilityOptions,
         make: impl FnOnce() -> Result<Query, GenerateError>,
     ) -> Result<Query, EngineError> {

@@ -9,12 +9,12 @@ use engine_core::generate::{DrawSite, Point, point_predictions, rare_codes};
 use engine_core::ir::ops::sampling::{Cell, Reports, SamplingRules};
 use engine_core::schema::DecodedValues;
 
-use super::QuestionError;
+use super::InferenceError;
 use super::aggregate::{Aggregate, aggregate, has_mean};
-use super::conditions::{Given, Origin};
+use super::conditioning::{ConditioningRows, TableOrigin};
 use super::decoded::{arrays, format_of, written};
 use super::fixed_order;
-use super::model::Answers;
+use super::model::InferenceModel;
 use super::proba::{features, places};
 use crate::EngineError;
 use crate::data::{DataError, to_record_batch};
@@ -61,25 +61,25 @@ impl Default for PredictOptions {
 
 /// Predictions of `targets` in each row, given all other columns of the batch: one column for each.
 pub(crate) fn predict(
-    answers: &Answers,
+    model: &InferenceModel,
     batch: &RecordBatch,
-    origin: Origin<'_>,
+    origin: TableOrigin<'_>,
     targets: &[&str],
     options: &PredictOptions,
 ) -> Result<RecordBatch, EngineError> {
-    let places = places(answers, targets)?;
+    let places = places(model, targets)?;
     if let Predictor::Draws(0) = options.predictor {
-        return Err(QuestionError::TooFew {
+        return Err(InferenceError::TooFew {
             option: "draws",
             got: 0,
         }
         .into());
     }
-    let given = features(answers, batch, origin, &places)?;
+    let given = features(model, batch, origin, &places)?;
     let columns = match options.predictor {
-        Predictor::Draws(draws) => drawn(answers, &given, origin, &places, (draws, options.seed))?,
+        Predictor::Draws(draws) => drawn(model, &given, origin, &places, (draws, options.seed))?,
         _ => {
-            let column = |place: &usize| point(answers, &given, *place, options);
+            let column = |place: &usize| point(model, &given, *place, options);
             places.iter().map(column).collect::<Result<_, _>>()?
         }
     };
@@ -97,65 +97,65 @@ pub(crate) fn predict(
 }
 
 fn point(
-    answers: &Answers,
-    given: &Given,
+    model: &InferenceModel,
+    given: &ConditioningRows,
     place: usize,
     options: &PredictOptions,
 ) -> Result<ArrayRef, EngineError> {
-    let column = &answers.columns[place];
-    let is_number = has_mean(&column.data_type) && column.encoding.is_numeric() || is_date(answers, place);
+    let column = &model.columns[place];
+    let is_number = has_mean(&column.data_type) && column.encoding.is_numeric() || is_date(model, place);
     let point = match options.predictor {
         Predictor::Mean => Point::Mean,
         Predictor::Median => Point::Median,
         Predictor::Auto if is_number => Point::Mean,
         _ => Point::Mode,
     };
-    let asked = answers.probability(options.orders, options.seed, RareReplacement::default());
-    let query = answers.distribution(place, &asked)?;
-    let atoms = query.ask(&answers.loaded, &given.cells(answers, Cell::Hidden))?;
-    let decoded = point_predictions(&answers.stats, column.model_column, &atoms, point)?;
-    let mut format = written(answers, &column.name);
+    let asked = model.probability(options.orders, options.seed, RareReplacement::default());
+    let query = model.distribution(place, &asked)?;
+    let atoms = query.ask(&model.loaded, &given.cells(model, Cell::Hidden))?;
+    let decoded = point_predictions(&model.stats, column.model_column, &atoms, point)?;
+    let mut format = written(model, &column.name);
     if point != Point::Mode && matches!(decoded.values, DecodedValues::Float(_)) {
         format.data_type = DataType::Float64;
     }
-    let batch = to_record_batch(vec![decoded], &format_of(vec![format], answers))?;
+    let batch = to_record_batch(vec![decoded], &format_of(vec![format], model))?;
     Ok(Arc::clone(batch.column(0)))
 }
 
-fn is_date(answers: &Answers, place: usize) -> bool {
-    answers.columns[place].encoding.decodes_to() == Some(ValueKind::Instants)
+fn is_date(model: &InferenceModel, place: usize) -> bool {
+    model.columns[place].encoding.decodes_to() == Some(ValueKind::Instants)
 }
 
 fn drawn(
-    answers: &Answers,
-    given: &Given,
-    origin: Origin<'_>,
+    model: &InferenceModel,
+    given: &ConditioningRows,
+    origin: TableOrigin<'_>,
     places: &[usize],
     (draws, seed): (usize, u64),
 ) -> Result<Vec<ArrayRef>, EngineError> {
     let rules = SamplingRules {
-        fixed: rare_codes(&answers.stats, RareReplacement::default()),
+        fixed: rare_codes(&model.stats, RareReplacement::default()),
         ..SamplingRules::default()
     };
     let mut order = places.to_vec();
-    if !answers.loaded.is_any_order() {
+    if !model.loaded.is_any_order() {
         order.sort_unstable();
     }
-    let plan = answers.loaded.plan(&order, rules, Reports::default())?;
-    let mut cells = given.cells(answers, Cell::Hidden);
+    let plan = model.loaded.plan(&order, rules, Reports::default())?;
+    let mut cells = given.cells(model, Cell::Hidden);
     for place in places {
-        cells.set_column(answers.columns[*place].sub_columns.clone(), Cell::Drawn);
+        cells.set_column(model.columns[*place].sub_columns.clone(), Cell::Drawn);
     }
-    let names: Vec<&str> = places.iter().map(|p| answers.columns[*p].name.as_str()).collect();
+    let names: Vec<&str> = places.iter().map(|p| model.columns[*p].name.as_str()).collect();
     let mut by_draw = Vec::with_capacity(draws);
     for draw in 0..draws {
         let first_row = first_row_of(draw, origin.first_row);
         let site = DrawSite { seed, first_row };
-        let codes = answers.loaded.sample(&plan, &cells, site);
+        let codes = model.loaded.sample(&plan, &cells, site);
         let codes =
             codes.map_err(|e| fixed_order(e, "draw a column whose earlier columns are not all given"))?;
         by_draw.push(arrays(
-            answers,
+            model,
             &codes,
             &names,
             BinOffsets::Random { seed, first_row },

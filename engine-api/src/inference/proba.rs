@@ -8,10 +8,10 @@ use engine_core::generate::{Atoms, Level, levels};
 use engine_core::ir::ops::sampling::Cell;
 use engine_core::schema::{CodeColumn, CodeTable};
 
-use super::QuestionError;
-use super::conditions::{Given, Origin, check_names};
+use super::InferenceError;
+use super::conditioning::{ConditioningRows, TableOrigin, check_names};
 use super::decoded::texts;
-use super::model::Answers;
+use super::model::InferenceModel;
 use super::proba_table::{ProbaTable, Target};
 use crate::EngineError;
 
@@ -45,16 +45,16 @@ impl Default for ProbaOptions {
 }
 
 /// Looks up targets by name: at least one, each once.
-pub(crate) fn places(answers: &Answers, targets: &[&str]) -> Result<Vec<usize>, EngineError> {
+pub(crate) fn places(model: &InferenceModel, targets: &[&str]) -> Result<Vec<usize>, EngineError> {
     if targets.is_empty() {
-        return Err(QuestionError::NoTarget.into());
+        return Err(InferenceError::NoTarget.into());
     }
     let mut places: Vec<usize> = Vec::with_capacity(targets.len());
     for name in targets {
-        let at = answers.place(name)?;
+        let at = model.place(name)?;
         if places.contains(&at) {
             let column = (*name).to_owned();
-            return Err(QuestionError::TargetTwice { column }.into());
+            return Err(InferenceError::TargetTwice { column }.into());
         }
         places.push(at);
     }
@@ -63,15 +63,15 @@ pub(crate) fn places(answers: &Answers, targets: &[&str]) -> Result<Vec<usize>, 
 
 /// What is known of rows beside the targets, which are passed over with a warning.
 pub(crate) fn features(
-    answers: &Answers,
+    model: &InferenceModel,
     batch: &RecordBatch,
-    origin: Origin<'_>,
+    origin: TableOrigin<'_>,
     targets: &[usize],
-) -> Result<Given, EngineError> {
+) -> Result<ConditioningRows, EngineError> {
     let schema = batch.schema();
     if origin.first_row == 0 {
-        check_names(answers, schema.fields().iter().map(|f| f.name().as_str()), origin)?;
-        for target in targets.iter().map(|t| &answers.columns[*t].name) {
+        check_names(model, schema.fields().iter().map(|f| f.name().as_str()), origin)?;
+        for target in targets.iter().map(|t| &model.columns[*t].name) {
             if schema.column_with_name(target).is_some() {
                 tracing::warn!(
                     column = target,
@@ -80,26 +80,26 @@ pub(crate) fn features(
             }
         }
     }
-    Given::of(answers, batch, origin, targets)
+    ConditioningRows::of(model, batch, origin, targets)
 }
 
 /// Probabilities of `targets` in each row, given all other columns of the batch.
 pub(crate) fn proba(
-    answers: &Answers,
+    model: &InferenceModel,
     batch: &RecordBatch,
-    origin: Origin<'_>,
+    origin: TableOrigin<'_>,
     targets: &[&str],
     options: &ProbaOptions,
 ) -> Result<ProbaTable, EngineError> {
-    let places = places(answers, targets)?;
-    let given = features(answers, batch, origin, &places)?;
+    let places = places(model, targets)?;
+    let given = features(model, batch, origin, &places)?;
     let mut told = Vec::with_capacity(places.len());
     for (place, name) in places.iter().zip(targets) {
-        match answers.values(*place).and_then(levels) {
+        match model.values(*place).and_then(levels) {
             Some(levels) => told.push(levels),
-            None if places.len() == 1 => return values(answers, &given, *place, options),
+            None if places.len() == 1 => return values(model, &given, *place, options),
             None => {
-                return Err(QuestionError::Target {
+                return Err(InferenceError::Target {
                     column: (*name).to_owned(),
                     reason: "has a code for each of its parts (digits, parts of a date) and cannot be one of several targets; \
                              ask for it alone",
@@ -108,19 +108,19 @@ pub(crate) fn proba(
             }
         }
     }
-    let asked = answers.probability(options.orders, options.seed, options.rare);
-    let query = answers.joint(&places, &asked)?;
+    let asked = model.probability(options.orders, options.seed, options.rare);
+    let query = model.joint(&places, &asked)?;
     let mut table = ProbaTable {
         targets: Vec::new(),
         rows: given.rows,
         probs: Vec::new(),
         standard_errors: None,
     };
-    let cells = given.cells(answers, Cell::Hidden);
+    let cells = given.cells(model, Cell::Hidden);
     let chunk = (CHUNK_NUMBERS / query.combinations().max(1)).max(1);
     for first in (0..given.rows).step_by(chunk) {
         let rows = chunk.min(given.rows - first);
-        let joint = query.ask(&answers.loaded, &cells.slice(first..first + rows))?;
+        let joint = query.ask(&model.loaded, &cells.slice(first..first + rows))?;
         let picks = picks(&told, &joint.cardinalities);
         let width = joint.cardinalities.iter().product::<usize>();
         let pick = |from: &[f64], to: &mut Vec<f64>| {
@@ -165,19 +165,19 @@ fn picks(told: &[Vec<(u32, Level)>], cardinalities: &[usize]) -> Vec<usize> {
 /// Probabilities of the values of a column of several sub-columns: of those that some row may have, the most probable ones in all
 /// rows together; the first level is all other values.
 fn values(
-    answers: &Answers,
-    given: &Given,
+    model: &InferenceModel,
+    given: &ConditioningRows,
     place: usize,
     options: &ProbaOptions,
 ) -> Result<ProbaTable, EngineError> {
-    let asked = answers.probability(options.orders, options.seed, options.rare);
-    let query = answers.distribution(place, &asked)?;
-    let rows = query.ask(&answers.loaded, &given.cells(answers, Cell::Hidden))?;
+    let asked = model.probability(options.orders, options.seed, options.rare);
+    let query = model.distribution(place, &asked)?;
+    let rows = query.ask(&model.loaded, &given.cells(model, Cell::Hidden))?;
     let mut by_row: Vec<BTreeMap<Option<String>, f64>> = Vec::with_capacity(rows.len());
     let mut totals: BTreeMap<Option<String>, f64> = BTreeMap::new();
     for atoms in &rows {
         let mut of_row = BTreeMap::new();
-        for (text, p) in value_texts(answers, place, atoms)?.into_iter().zip(&atoms.probs) {
+        for (text, p) in value_texts(model, place, atoms)?.into_iter().zip(&atoms.probs) {
             *totals.entry(text.clone()).or_insert(0.0) += p;
             *of_row.entry(text).or_insert(0.0) += p;
         }
@@ -207,7 +207,7 @@ fn values(
         .map(|text| text.map_or(Level::Null, Level::Value));
     Ok(ProbaTable {
         targets: vec![Target {
-            name: answers.columns[place].name.clone(),
+            name: model.columns[place].name.clone(),
             levels: [Level::Rare].into_iter().chain(values).collect(),
         }],
         rows: rows.len(),
@@ -221,13 +221,17 @@ fn order_of(text: Option<&String>) -> f64 {
     text.map_or(f64::NEG_INFINITY, |t| t.parse().unwrap_or(0.0))
 }
 
-fn value_texts(answers: &Answers, place: usize, atoms: &Atoms) -> Result<Vec<Option<String>>, EngineError> {
-    let column = &answers.columns[place];
+fn value_texts(
+    model: &InferenceModel,
+    place: usize,
+    atoms: &Atoms,
+) -> Result<Vec<Option<String>>, EngineError> {
+    let column = &model.columns[place];
     let width = column.sub_columns.len().max(1);
     let rows = atoms.probs.len();
     let code = |s: usize| match column.sub_columns.contains(&s) {
         true => CodeColumn::from_codes(
-            answers.loaded.cardinality(s),
+            model.loaded.cardinality(s),
             atoms
                 .codes
                 .iter()
@@ -235,10 +239,10 @@ fn value_texts(answers: &Answers, place: usize, atoms: &Atoms) -> Result<Vec<Opt
                 .step_by(width)
                 .copied(),
         ),
-        false => CodeColumn::zeros(answers.loaded.cardinality(s), rows),
+        false => CodeColumn::zeros(model.loaded.cardinality(s), rows),
     };
-    let codes = CodeTable::new((0..answers.loaded.sub_columns()).map(code).collect(), rows);
+    let codes = CodeTable::new((0..model.loaded.sub_columns()).map(code).collect(), rows);
     let codes = codes.ok_or(engine_core::generate::GenerateError::Targets)?;
-    let decoded = decode(&codes, &answers.stats, BinOffsets::Constant(0.5))?;
-    texts(answers, decoded, &column.name)
+    let decoded = decode(&codes, &model.stats, BinOffsets::Constant(0.5))?;
+    texts(model, decoded, &column.name)
 }

@@ -580,7 +580,7 @@ fn options_that_exclude_each_other_are_refused() {
     };
     assert!(matches!(
         ordered.check(),
-        Err(EngineError::Question(QuestionError::Conflict { .. }))
+        Err(EngineError::Inference(InferenceError::Conflict { .. }))
     ));
     let lenient = SampleOptions {
         lenient: true,
@@ -630,7 +630,7 @@ fn bad_tables_are_refused_and_lenient_ones_are_not() {
     );
     assert!(matches!(
         proba(&table(), &["day", "size"]),
-        Err(EngineError::Question(QuestionError::Target { .. }))
+        Err(EngineError::Inference(InferenceError::Target { .. }))
     ));
     says(
         model().log_prob(&table().project(&[0, 1, 2]).unwrap(), &LogProbOptions::default()),
@@ -699,7 +699,7 @@ fn evaluation_beats_the_baseline() {
     assert!(numbers.model.rmse < numbers.baseline.rmse / 2.0 && numbers.model.mae < numbers.baseline.mae);
     assert!(matches!(
         model().evaluate(&table(), "day", &EvaluateOptions::default()),
-        Err(EngineError::Question(QuestionError::Target { .. }))
+        Err(EngineError::Inference(InferenceError::Target { .. }))
     ));
 }
 

@@ -12,7 +12,7 @@ use super::fit::{FitReport, fit};
 use crate::data::{DataError, TableSink, TableSource};
 use crate::event::Watch;
 use crate::files::FileError;
-use crate::inference::Answers;
+use crate::inference::InferenceModel;
 use crate::inference::sample::{SampleBatches, SampleOptions, write_batches};
 use crate::model_store::{ModelSummary, StoredModel};
 use crate::options::FitOptions;
@@ -28,7 +28,7 @@ pub struct FittedTabularArgn {
     /// Where it is asked.
     device: Device,
     /// The model on that device, from the first call that asks it on.
-    answers: Arc<Mutex<Option<Arc<Answers>>>>,
+    inference: Arc<Mutex<Option<Arc<InferenceModel>>>>,
     /// Keeps a temporary workspace alive.
     _temporary: Option<Arc<TempDir>>,
 }
@@ -55,7 +55,7 @@ impl FittedTabularArgn {
             workspace,
             report: Some(report),
             device: options.train.device.clone(),
-            answers: Arc::default(),
+            inference: Arc::default(),
             _temporary: temporary.map(Arc::new),
         })
     }
@@ -72,7 +72,7 @@ impl FittedTabularArgn {
             workspace,
             report: None,
             device: Device::default(),
-            answers: Arc::default(),
+            inference: Arc::default(),
             _temporary: None,
         })
     }
@@ -83,19 +83,19 @@ impl FittedTabularArgn {
     pub fn on_device(self, device: Device) -> Self {
         Self {
             device,
-            answers: Arc::default(),
+            inference: Arc::default(),
             ..self
         }
     }
 
     /// The model on its device; it is put there once.
-    pub(crate) fn answers(&self) -> Result<Arc<Answers>, EngineError> {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(answers) = &*answers {
-            return Ok(Arc::clone(answers));
+    pub(crate) fn inference(&self) -> Result<Arc<InferenceModel>, EngineError> {
+        let mut inference = self.inference.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(inference) = &*inference {
+            return Ok(Arc::clone(inference));
         }
-        let new = Arc::new(Answers::new(&self.model, &self.device)?);
-        *answers = Some(Arc::clone(&new));
+        let new = Arc::new(InferenceModel::new(&self.model, &self.device)?);
+        *inference = Some(Arc::clone(&new));
         Ok(new)
     }
 
@@ -119,7 +119,7 @@ impl FittedTabularArgn {
     /// # Errors
     /// [`EngineError::Generate`] for unusable options.
     pub fn sample_batches(&self, options: &SampleOptions) -> Result<SampleBatches, EngineError> {
-        SampleBatches::of(options, || self.answers())
+        SampleBatches::of(options, || self.inference())
     }
 
     /// Draws rows into a file, `.csv`, `.csv.gz` or `.parquet`, or `-` for CSV on standard output; returns how many. The file

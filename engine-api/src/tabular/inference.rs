@@ -9,15 +9,15 @@ use crate::EngineError;
 use crate::data::{ReadOptions, TableSource};
 use crate::event::Watch;
 use crate::inference::{
-    EvaluateOptions, Evaluation, ImputeOptions, LogProbOptions, Origin, PredictOptions, ProbaOptions,
-    ProbaTable, RowLogProbs, evaluate, files, impute, log_prob, predict, proba,
+    EvaluateOptions, Evaluation, ImputeOptions, LogProbOptions, PredictOptions, ProbaOptions, ProbaTable,
+    RowLogProbs, TableOrigin, evaluate, files, impute, log_prob, predict, proba,
 };
 
 /// How messages call a record batch.
 const BATCH: &str = "the record batch";
 
-fn batch_origin(lenient: bool) -> Origin<'static> {
-    Origin {
+fn batch_origin(lenient: bool) -> TableOrigin<'static> {
+    TableOrigin {
         table: BATCH,
         first_row: 0,
         lenient,
@@ -33,7 +33,7 @@ impl FittedTabularArgn {
     /// rows together, get a level each, all others are in the first level.
     ///
     /// # Errors
-    /// [`EngineError::Question`] and [`EngineError::Data`] say which target, column or value is at fault; [`EngineError::Generate`] when
+    /// [`EngineError::Inference`] and [`EngineError::Data`] say which target, column or value is at fault; [`EngineError::Generate`] when
     /// there are too many combinations.
     pub fn predict_proba(
         &self,
@@ -42,7 +42,7 @@ impl FittedTabularArgn {
         options: &ProbaOptions,
     ) -> Result<ProbaTable, EngineError> {
         proba::proba(
-            &*self.answers()?,
+            &*self.inference()?,
             rows,
             batch_origin(options.lenient),
             targets,
@@ -62,7 +62,7 @@ impl FittedTabularArgn {
         options: &PredictOptions,
     ) -> Result<RecordBatch, EngineError> {
         predict::predict(
-            &*self.answers()?,
+            &*self.inference()?,
             rows,
             batch_origin(options.lenient),
             targets,
@@ -73,25 +73,25 @@ impl FittedTabularArgn {
     /// The log-likelihood of each row and what each column adds to it. The same rows always have the same one.
     ///
     /// # Errors
-    /// [`EngineError::Question`] when a column of the model is missing or a value does not fit.
+    /// [`EngineError::Inference`] when a column of the model is missing or a value does not fit.
     pub fn log_prob(&self, rows: &RecordBatch, options: &LogProbOptions) -> Result<RowLogProbs, EngineError> {
-        log_prob::log_prob(&*self.answers()?, rows, batch_origin(options.lenient), options)
+        log_prob::log_prob(&*self.inference()?, rows, batch_origin(options.lenient), options)
     }
 
     /// Fills in missing cells, each drawn given all that is known of its row. Columns, their order and their types stay; what is known
     /// stays as it is. With [`Aggregate::List`](crate::Aggregate::List) the columns that are filled in become lists, whose known cells have one element.
     ///
     /// # Errors
-    /// [`EngineError::Question`] and [`EngineError::Data`] say which column, value or option is at fault.
+    /// [`EngineError::Inference`] and [`EngineError::Data`] say which column, value or option is at fault.
     pub fn impute(&self, rows: &RecordBatch, options: &ImputeOptions) -> Result<RecordBatch, EngineError> {
         let origin = batch_origin(options.lenient);
-        impute::Imputer::new(self.answers()?, rows.schema_ref(), origin, options)?.filled(rows, origin)
+        impute::Imputer::new(self.inference()?, rows.schema_ref(), origin, options)?.filled(rows, origin)
     }
 
     /// How good the answers for `target` are in rows that the model has not seen, whose target is known.
     ///
     /// # Errors
-    /// [`EngineError::Question`] and [`EngineError::Data`] say which column or value is at fault.
+    /// [`EngineError::Inference`] and [`EngineError::Data`] say which column or value is at fault.
     pub fn evaluate(
         &self,
         rows: &RecordBatch,
@@ -99,7 +99,7 @@ impl FittedTabularArgn {
         options: &EvaluateOptions,
     ) -> Result<Evaluation, EngineError> {
         evaluate::evaluate(
-            &*self.answers()?,
+            &*self.inference()?,
             rows,
             batch_origin(options.lenient),
             target,
@@ -128,7 +128,7 @@ impl FittedTabularArgn {
         options: &ProbaOptions,
         watch: &mut Watch<'_>,
     ) -> Result<u64, EngineError> {
-        files::proba_to(&*self.answers()?, rows, output, (targets, options), watch)
+        files::proba_to(&*self.inference()?, rows, output, (targets, options), watch)
     }
 
     /// [`Self::predict`] for a table, into a file; returns the number of rows. Lists of draws are JSON arrays in CSV.
@@ -143,7 +143,7 @@ impl FittedTabularArgn {
         options: &PredictOptions,
         watch: &mut Watch<'_>,
     ) -> Result<u64, EngineError> {
-        files::predict_to(&*self.answers()?, rows, output, (targets, options), watch)
+        files::predict_to(&*self.inference()?, rows, output, (targets, options), watch)
     }
 
     /// [`Self::log_prob`] for a table, into a file of the column `log_prob` and one column `log_prob|NAME` for each column of the model;
@@ -158,7 +158,7 @@ impl FittedTabularArgn {
         options: &LogProbOptions,
         watch: &mut Watch<'_>,
     ) -> Result<u64, EngineError> {
-        files::log_prob_to(&*self.answers()?, rows, output, options, watch)
+        files::log_prob_to(&*self.inference()?, rows, output, options, watch)
     }
 
     /// [`Self::evaluate`] for a table.
@@ -171,7 +171,7 @@ impl FittedTabularArgn {
         target: &str,
         options: &EvaluateOptions,
     ) -> Result<Evaluation, EngineError> {
-        files::evaluate_table(&*self.answers()?, rows, target, options)
+        files::evaluate_table(&*self.inference()?, rows, target, options)
     }
 
     /// [`Self::impute`] for a table, into a file; returns the number of rows. From CSV to CSV every byte of the known cells, of
@@ -186,6 +186,6 @@ impl FittedTabularArgn {
         options: &ImputeOptions,
         watch: &mut Watch<'_>,
     ) -> Result<u64, EngineError> {
-        files::impute_to(self.answers()?, rows, output, options, watch)
+        files::impute_to(self.inference()?, rows, output, options, watch)
     }
 }

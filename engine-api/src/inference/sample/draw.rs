@@ -15,9 +15,9 @@ use engine_core::schema::names::unescaped;
 use super::options::{ColumnOrder, Parity, Rebalance, SampleOptions};
 use crate::EngineError;
 use crate::data::{DataError, list_names, shorten};
-use crate::inference::conditions::{Given, Origin, check_names};
-use crate::inference::model::Answers;
-use crate::inference::{QuestionError, fixed_order};
+use crate::inference::conditioning::{ConditioningRows, TableOrigin, check_names};
+use crate::inference::model::InferenceModel;
+use crate::inference::{InferenceError, fixed_order};
 
 /// How messages call conditions.
 pub(super) const SEED_DATA: &str = "the seed data";
@@ -28,10 +28,10 @@ type Fixed = Vec<Vec<FixedProbability>>;
 /// Draws any rows of a result, each by itself.
 #[derive(Debug)]
 pub(super) struct RowSampler {
-    answers: Arc<Answers>,
+    model: Arc<InferenceModel>,
     plan: Plan,
     seed: u64,
-    given: Option<Given>,
+    given: Option<ConditioningRows>,
     imputed: Vec<bool>,
     /// Sub-columns whose codes are dealt.
     dealt: Vec<(usize, ExactShares)>,
@@ -40,32 +40,28 @@ pub(super) struct RowSampler {
 impl RowSampler {
     /// Plans a draw of `rows` rows.
     pub(super) fn new(
-        answers: Arc<Answers>,
+        model: Arc<InferenceModel>,
         options: &SampleOptions,
         (seed, rows): (u64, u64),
     ) -> Result<Self, EngineError> {
-        let origin = Origin {
+        let origin = TableOrigin {
             table: SEED_DATA,
             first_row: 0,
             lenient: options.lenient,
         };
         let given = match &options.conditions {
-            Some(batch) => Some(conditions(&answers, batch, origin)?),
+            Some(batch) => Some(conditions(&model, batch, origin)?),
             None => None,
         };
-        let imputed = imputed(&answers, options)?;
+        let imputed = imputed(&model, options)?;
         let mut rebalanced = Vec::new();
         for asked in &options.rebalance {
-            let rule = rebalanced_column(&answers, asked, options.lenient)?;
+            let rule = rebalanced_column(&model, asked, options.lenient)?;
             rebalanced.extend(rule.map(|(place, rule)| (place, rule, asked.exact)));
         }
-        let fairness = options
-            .fairness
-            .as_ref()
-            .map(|f| parity(&answers, f))
-            .transpose()?;
+        let fairness = options.fairness.as_ref().map(|f| parity(&model, f)).transpose()?;
         let order = order(
-            &answers,
+            &model,
             options,
             &imputed,
             (
@@ -74,21 +70,21 @@ impl RowSampler {
             ),
             seed,
         )?;
-        let names = answers
+        let names = model
             .columns
             .iter()
             .zip(&imputed)
             .filter(|(_, imputed)| **imputed);
         let names: Vec<&str> = names.map(|(c, _)| c.name.as_str()).collect();
         let mut fixed = vec![
-            rare_codes(&answers.stats, options.rare),
-            imputed_codes(&answers.stats, &names),
+            rare_codes(&model.stats, options.rare),
+            imputed_codes(&model.stats, &names),
         ];
         let mut dealt = Vec::new();
         for (place, mut rule, exact) in rebalanced {
-            let sub = answers.columns[place].sub_columns.start;
+            let sub = model.columns[place].sub_columns.start;
             if exact {
-                let codes = (sub, answers.loaded.cardinality(sub));
+                let codes = (sub, model.loaded.cardinality(sub));
                 dealt.push((sub, ExactShares::new(&rule[sub], codes, rows, seed)));
                 rule[sub] = ExactShares::rest(&rule[sub]);
             }
@@ -96,11 +92,11 @@ impl RowSampler {
         }
         let mut rules = options.rules(merge_rules(&fixed))?;
         if let Some(fairness) = fairness {
-            rules.parity = Some(estimate_parity(&answers.loaded, &fairness, &order, &rules, seed)?);
+            rules.parity = Some(estimate_parity(&model.loaded, &fairness, &order, &rules, seed)?);
         }
         Ok(Self {
-            plan: answers.loaded.plan(&order, rules, Reports::default())?,
-            answers,
+            plan: model.loaded.plan(&order, rules, Reports::default())?,
+            model,
             seed,
             given,
             imputed,
@@ -110,7 +106,7 @@ impl RowSampler {
 
     /// Draws rows `first_row ..`.
     pub(super) fn batch(&self, first_row: u64, rows: usize) -> Result<CodeTable, GenerateError> {
-        let loaded = &self.answers.loaded;
+        let loaded = &self.model.loaded;
         let site = DrawSite {
             seed: self.seed,
             first_row,
@@ -124,18 +120,18 @@ impl RowSampler {
             }
         }
         if let Some(given) = &self.given {
-            given.know(&self.answers, &mut cells, first_row as usize, &self.imputed);
+            given.know(&self.model, &mut cells, first_row as usize, &self.imputed);
             self.hide_unknown(given, &mut cells, first_row as usize);
         }
         loaded.sample(&self.plan, &cells, site)
     }
 
     /// Nulls of columns that had none in training are seen by nobody: their cells are neither known nor drawn.
-    fn hide_unknown(&self, given: &Given, cells: &mut Cells, first_row: usize) {
-        if !self.answers.loaded.is_any_order() {
+    fn hide_unknown(&self, given: &ConditioningRows, cells: &mut Cells, first_row: usize) {
+        if !self.model.loaded.is_any_order() {
             return;
         }
-        for (at, column) in self.answers.columns.iter().enumerate() {
+        for (at, column) in self.model.columns.iter().enumerate() {
             if given.arrays[at].is_none() || self.imputed[at] || column.knows_null {
                 continue;
             }
@@ -149,16 +145,20 @@ impl RowSampler {
     }
 }
 
-fn conditions(answers: &Answers, batch: &RecordBatch, origin: Origin<'_>) -> Result<Given, EngineError> {
+fn conditions(
+    model: &InferenceModel,
+    batch: &RecordBatch,
+    origin: TableOrigin<'_>,
+) -> Result<ConditioningRows, EngineError> {
     let schema = batch.schema();
-    check_names(answers, schema.fields().iter().map(|f| f.name().as_str()), origin)?;
-    Given::of(answers, batch, origin, &[])
+    check_names(model, schema.fields().iter().map(|f| f.name().as_str()), origin)?;
+    ConditioningRows::of(model, batch, origin, &[])
 }
 
-fn imputed(answers: &Answers, options: &SampleOptions) -> Result<Vec<bool>, EngineError> {
-    let mut marks = vec![false; answers.columns.len()];
+fn imputed(model: &InferenceModel, options: &SampleOptions) -> Result<Vec<bool>, EngineError> {
+    let mut marks = vec![false; model.columns.len()];
     for name in &options.impute {
-        match answers.place(name) {
+        match model.place(name) {
             Ok(place) => marks[place] = true,
             Err(error) if !options.lenient => return Err(error),
             Err(_) => tracing::warn!(
@@ -172,11 +172,11 @@ fn imputed(answers: &Answers, options: &SampleOptions) -> Result<Vec<bool>, Engi
 
 /// A column that is rebalanced, and the rule for it; `None` when a lenient call asks for what cannot be.
 fn rebalanced_column(
-    answers: &Answers,
+    model: &InferenceModel,
     rebalance: &Rebalance,
     lenient: bool,
 ) -> Result<Option<(usize, Fixed)>, EngineError> {
-    let place = match answers.place(&rebalance.column) {
+    let place = match model.place(&rebalance.column) {
         Ok(place) => place,
         Err(_) if lenient => {
             tracing::warn!(column = rebalance.column, "an unknown column is not rebalanced");
@@ -184,7 +184,7 @@ fn rebalanced_column(
         }
         Err(error) => return Err(error),
     };
-    let Some(values) = answers
+    let Some(values) = model
         .values(place)
         .and_then(|values| values.get::<CategoricalStats>())
     else {
@@ -195,7 +195,7 @@ fn rebalanced_column(
             );
             return Ok(None);
         }
-        return Err(QuestionError::Rebalance {
+        return Err(InferenceError::Rebalance {
             column: rebalance.column.clone(),
             reason: "is not categorical; only categorical columns can be rebalanced",
         }
@@ -206,7 +206,7 @@ fn rebalanced_column(
         let is_it = |token: &&String| token.as_str() == value || unescaped(token) == value;
         let of_boolean = |token: &&String| token.eq_ignore_ascii_case(value);
         let tokens = || values.codes.keys();
-        let is_boolean = answers.columns[place].data_type == arrow::datatypes::DataType::Boolean;
+        let is_boolean = model.columns[place].data_type == arrow::datatypes::DataType::Boolean;
         let found = tokens()
             .find(is_it)
             .or_else(|| tokens().find(of_boolean).filter(|_| is_boolean));
@@ -220,7 +220,7 @@ fn rebalanced_column(
             }
             None => {
                 let known: Vec<&str> = values.codes.keys().map(String::as_str).collect();
-                return Err(QuestionError::RebalanceValue {
+                return Err(InferenceError::RebalanceValue {
                     column: rebalance.column.clone(),
                     value: shorten(value.as_bytes()),
                     known: list_names(known.into_iter()),
@@ -229,18 +229,18 @@ fn rebalanced_column(
             }
         }
     }
-    let rule = rebalanced_codes(&answers.stats, &rebalance.column, &shares);
+    let rule = rebalanced_codes(&model.stats, &rebalance.column, &shares);
     Ok(Some((place, rule)))
 }
 
-fn parity(answers: &Answers, asked: &Parity) -> Result<Fairness, EngineError> {
+fn parity(model: &InferenceModel, asked: &Parity) -> Result<Fairness, EngineError> {
     let sensitive: Vec<&str> = asked.sensitive.iter().map(String::as_str).collect();
-    let mut fairness = Fairness::new(&answers.stats, &asked.target, &sensitive)?;
+    let mut fairness = Fairness::new(&model.stats, &asked.target, &sensitive)?;
     // Columns without sub-columns count for statistics, but not for the model.
-    fairness.target = answers.place(&asked.target)?;
+    fairness.target = model.place(&asked.target)?;
     fairness.sensitive = sensitive
         .into_iter()
-        .map(|s| answers.place(s))
+        .map(|s| model.place(s))
         .collect::<Result<_, _>>()?;
     Ok(fairness)
 }
@@ -248,7 +248,7 @@ fn parity(answers: &Answers, asked: &Parity) -> Result<Fairness, EngineError> {
 /// The order of the columns: that which was asked for, or the one that suits the request; a model of one order refuses what needs
 /// another.
 fn order(
-    answers: &Answers,
+    model: &InferenceModel,
     options: &SampleOptions,
     imputed: &[bool],
     (mut rebalanced, fairness): (Vec<usize>, Option<&Fairness>),
@@ -256,9 +256,9 @@ fn order(
 ) -> Result<Vec<usize>, EngineError> {
     if options.order != ColumnOrder::Model {
         // It excludes all that would need an order of its own.
-        return Ok(asked_order(answers, &options.order)?.of(&answers.loaded, seed)?);
+        return Ok(asked_order(model, &options.order)?.of(&model.loaded, seed)?);
     }
-    let place = |name: &str| answers.columns.iter().position(|c| c.name == name);
+    let place = |name: &str| model.columns.iter().position(|c| c.name == name);
     let names = options
         .conditions
         .iter()
@@ -267,7 +267,7 @@ fn order(
         .filter_map(|f| place(f.name()))
         .filter(|c| !imputed[*c])
         .collect();
-    let any_order = answers.loaded.is_any_order();
+    let any_order = model.loaded.is_any_order();
     if !any_order {
         known.sort_unstable();
         rebalanced.sort_unstable();
@@ -288,7 +288,7 @@ fn order(
         }),
         target: fairness.map(|f| f.target),
     };
-    let order = request.order(answers.columns.len());
+    let order = request.order(model.columns.len());
     if any_order || order.is_sorted() {
         return Ok(order);
     }
@@ -301,13 +301,13 @@ fn order(
     Err(fixed_order(GenerateError::ColumnOrder, what))
 }
 
-fn asked_order(answers: &Answers, order: &ColumnOrder) -> Result<GenerationOrder, EngineError> {
+fn asked_order(model: &InferenceModel, order: &ColumnOrder) -> Result<GenerationOrder, EngineError> {
     let names = match order {
         ColumnOrder::Model => return Ok(GenerationOrder::Trained),
         ColumnOrder::Random => return Ok(GenerationOrder::Random),
         ColumnOrder::Given(names) => names,
     };
-    let columns = answers.stats.model_columns();
+    let columns = model.stats.model_columns();
     // A column of empty texts has no sub-column: there is nothing to draw for it.
     let drawn: Vec<usize> = columns
         .iter()

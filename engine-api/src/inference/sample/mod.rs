@@ -16,7 +16,7 @@ use engine_core::generate::{GenerateError, batch_sizes};
 use engine_core::schema::CodeTable;
 
 use super::fixed_order;
-use super::model::Answers;
+use super::model::InferenceModel;
 use crate::data::{TableFormat, TableSink, to_record_batch};
 use crate::event::{RowCount, Stage, Watch};
 use crate::model_store::StoredModel;
@@ -50,20 +50,20 @@ impl SampleBatches {
     /// Begins to draw from a stored model, on a device.
     ///
     /// # Errors
-    /// [`EngineError::Generate`] and [`EngineError::Question`] for unusable options; [`EngineError::Device`];
+    /// [`EngineError::Generate`] and [`EngineError::Inference`] for unusable options; [`EngineError::Device`];
     /// [`EngineError::KeysExhausted`] when the type of the primary key has too few values.
     pub fn new(model: &StoredModel, device: &Device, options: &SampleOptions) -> Result<Self, EngineError> {
-        Self::of(options, || Ok(Arc::new(Answers::new(model, device)?)))
+        Self::of(options, || Ok(Arc::new(InferenceModel::new(model, device)?)))
     }
 
     /// Begins to draw from a model, which is loaded when the options have been looked at.
     pub(crate) fn of(
         options: &SampleOptions,
-        answers: impl FnOnce() -> Result<Arc<Answers>, EngineError>,
+        model: impl FnOnce() -> Result<Arc<InferenceModel>, EngineError>,
     ) -> Result<Self, EngineError> {
         options.check()?;
-        let answers = answers()?;
-        let (stats, format) = (Arc::clone(&answers.stats), Arc::clone(&answers.format));
+        let model = model()?;
+        let (stats, format) = (Arc::clone(&model.stats), Arc::clone(&model.format));
         let learnt = stats.no_of_training_records + stats.no_of_validation_records;
         let rows = match (&options.conditions, options.rows) {
             (Some(conditions), _) => conditions.num_rows() as u64,
@@ -71,8 +71,8 @@ impl SampleBatches {
             (None, None) => learnt.max(1),
         };
         let seed = options.seed.map_or_else(draw_seed, Ok)?;
-        let overlay = Overlay::new(&answers, options)?;
-        let sampler = RowSampler::new(answers, options, (seed, rows))?;
+        let overlay = Overlay::new(&model, options)?;
+        let sampler = RowSampler::new(model, options, (seed, rows))?;
         let keys = NewKeys::of(&format, seed, rows)?;
         let (sender, codes) = sync_channel(AHEAD);
         let batch_rows = options.batch_rows as u64;

@@ -5,7 +5,7 @@ use engine_core::encode::RareReplacement;
 use engine_core::generate::{GenerateError, check_rows, sampling_rules};
 use engine_core::ir::ops::sampling::{FixedProbability, SamplingRules};
 
-use crate::{EngineError, QuestionError};
+use crate::{EngineError, InferenceError};
 
 /// In which order the columns of a row are drawn.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -124,11 +124,11 @@ impl SampleOptions {
     /// Looks for options that exclude each other or are out of range, which no model could make fit.
     ///
     /// # Errors
-    /// [`QuestionError::Conflict`], [`QuestionError::Rebalance`] and [`QuestionError::RebalanceShare`]; [`EngineError::Generate`] for
+    /// [`InferenceError::Conflict`], [`InferenceError::Rebalance`] and [`InferenceError::RebalanceShare`]; [`EngineError::Generate`] for
     /// numbers out of range.
     pub fn check(&self) -> Result<(), EngineError> {
         let conflict = |first, second, reason| {
-            Err(EngineError::from(QuestionError::Conflict {
+            Err(EngineError::from(InferenceError::Conflict {
                 first,
                 second,
                 reason,
@@ -160,7 +160,7 @@ impl SampleOptions {
         }
         for (at, rebalance) in self.rebalance.iter().enumerate() {
             if self.rebalance[..at].iter().any(|r| r.column == rebalance.column) {
-                return Err(QuestionError::Rebalance {
+                return Err(InferenceError::Rebalance {
                     column: rebalance.column.clone(),
                     reason: "is named twice; give all its shares at once",
                 }
@@ -202,7 +202,7 @@ impl Parity {
 impl Rebalance {
     fn check(&self) -> Result<(), EngineError> {
         let wrong = |what, share, allowed| {
-            Err(EngineError::from(QuestionError::RebalanceShare {
+            Err(EngineError::from(InferenceError::RebalanceShare {
                 column: self.column.clone(),
                 what,
                 share,

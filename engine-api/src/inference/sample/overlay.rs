@@ -8,8 +8,8 @@ use super::draw::SEED_DATA;
 use super::options::SampleOptions;
 use crate::EngineError;
 use crate::data::{DataError, Role};
-use crate::inference::conditions::{Origin, fitted};
-use crate::inference::model::Answers;
+use crate::inference::conditioning::{TableOrigin, fitted};
+use crate::inference::model::InferenceModel;
 
 /// Values of conditions, which come out as they are.
 #[derive(Debug, Default)]
@@ -19,18 +19,18 @@ pub(super) struct Overlay {
 
 impl Overlay {
     /// Takes the conditions in the types of the output.
-    pub(super) fn new(answers: &Answers, options: &SampleOptions) -> Result<Self, EngineError> {
+    pub(super) fn new(model: &InferenceModel, options: &SampleOptions) -> Result<Self, EngineError> {
         let Some(batch) = &options.conditions else {
             return Ok(Self::default());
         };
-        let origin = Origin {
+        let origin = TableOrigin {
             table: SEED_DATA,
             first_row: 0,
             lenient: options.lenient,
         };
         let mut columns = Vec::new();
         for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-            let Some(column) = answers
+            let Some(column) = model
                 .format
                 .column(field.name())
                 .filter(|c| c.role != Role::Excluded)

@@ -38,7 +38,9 @@ pub fn encode_present(
 ) -> Result<CodeTable, EncodeError> {
     encode_columns(table, stats, (seed, first_row), |_, values| {
         let cardinalities = values.cardinalities().values();
-        Ok(cardinalities.map(|v| CodeColumn::zeros(*v, table.rows())).collect())
+        Ok(cardinalities
+            .map(|v| CodeColumn::zeros(*v, table.rows()))
+            .collect())
     })
 }
 

@@ -13,14 +13,14 @@ use engine_core::generate::Cells;
 use engine_core::ir::ops::sampling::Cell;
 use engine_core::schema::CodeTable;
 
-use super::QuestionError;
-use super::model::{Answers, Column};
+use super::InferenceError;
+use super::model::{Column, InferenceModel};
 use crate::EngineError;
 use crate::data::{DataError, Role, TableBatch, from_texts, list_names, shorten};
 
 /// Where rows come from, and how strictly they are taken.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Origin<'a> {
+pub(crate) struct TableOrigin<'a> {
     /// The table, for messages.
     pub(crate) table: &'a str,
     /// Row of the whole table that the first row is.
@@ -31,7 +31,7 @@ pub(crate) struct Origin<'a> {
 
 /// Rows of a question.
 #[derive(Debug, Clone)]
-pub(crate) struct Given {
+pub(crate) struct ConditioningRows {
     /// Number of rows.
     pub(crate) rows: usize,
     /// Values by column of the model, in the model's types; `None` where the table has no such column.
@@ -41,17 +41,17 @@ pub(crate) struct Given {
     counts_nulls: bool,
 }
 
-impl Given {
+impl ConditioningRows {
     /// Takes the columns of a batch that the model has, but for those that `skips` names.
     pub(crate) fn of(
-        answers: &Answers,
+        model: &InferenceModel,
         batch: &RecordBatch,
-        origin: Origin<'_>,
+        origin: TableOrigin<'_>,
         skips: &[usize],
     ) -> Result<Self, EngineError> {
         let rows = batch.num_rows();
-        let mut arrays = Vec::with_capacity(answers.columns.len());
-        for (at, column) in answers.columns.iter().enumerate() {
+        let mut arrays = Vec::with_capacity(model.columns.len());
+        for (at, column) in model.columns.iter().enumerate() {
             let array = batch
                 .column_by_name(&column.name)
                 .filter(|_| !skips.contains(&at));
@@ -61,7 +61,7 @@ impl Given {
             };
             arrays.push(fitted);
         }
-        let codes = codes(answers, &arrays, rows, origin)?;
+        let codes = codes(model, &arrays, rows, origin)?;
         Ok(Self {
             rows,
             arrays,
@@ -90,8 +90,8 @@ impl Given {
     }
 
     /// Makes the given values of these rows known, in cells of as many rows; nulls of columns that `imputed` marks stay as they are.
-    pub(crate) fn know(&self, answers: &Answers, cells: &mut Cells, first_row: usize, imputed: &[bool]) {
-        for (at, column) in answers.columns.iter().enumerate() {
+    pub(crate) fn know(&self, model: &InferenceModel, cells: &mut Cells, first_row: usize, imputed: &[bool]) {
+        for (at, column) in model.columns.iter().enumerate() {
             let Some(array) = &self.arrays[at] else { continue };
             let fills = imputed.get(at).copied().unwrap_or(false) || !self.knows_null(column);
             cells.know(column.sub_columns.clone(), &self.codes, first_row, |row| {
@@ -106,34 +106,34 @@ impl Given {
     }
 
     /// All rows as cells: what is given is known, all else is `other`.
-    pub(crate) fn cells(&self, answers: &Answers, other: Cell) -> Cells {
-        let width = answers.loaded.sub_columns();
+    pub(crate) fn cells(&self, model: &InferenceModel, other: Cell) -> Cells {
+        let width = model.loaded.sub_columns();
         let mut cells = match other {
             Cell::Drawn => Cells::drawn(self.rows, width),
             _ => Cells::hidden(self.rows, width),
         };
-        self.know(answers, &mut cells, 0, &[]);
+        self.know(model, &mut cells, 0, &[]);
         cells
     }
 }
 
 /// Names of a table against those of the model: none in common is an error, what the model does not know is told.
 pub(crate) fn check_names<'n>(
-    answers: &Answers,
+    model: &InferenceModel,
     names: impl ExactSizeIterator<Item = &'n str> + Clone,
-    origin: Origin<'_>,
+    origin: TableOrigin<'_>,
 ) -> Result<(), EngineError> {
     let known = |name: &&str| {
-        answers
+        model
             .format
             .column(name)
             .is_some_and(|c| c.role != Role::Excluded)
     };
     let ignored: Vec<&str> = names.clone().filter(|name| !known(name)).collect();
     if ignored.len() == names.len() && !ignored.is_empty() && !origin.lenient {
-        return Err(QuestionError::NoModelColumn {
+        return Err(InferenceError::NoModelColumn {
             table: origin.table.to_owned(),
-            known: list_names(answers.columns.iter().map(|c| c.name.as_str())),
+            known: list_names(model.columns.iter().map(|c| c.name.as_str())),
         }
         .into());
     }
@@ -146,14 +146,14 @@ pub(crate) fn check_names<'n>(
 
 /// Codes of all columns; of those that are not given there are zeros, which nobody looks at.
 fn codes(
-    answers: &Answers,
+    model: &InferenceModel,
     arrays: &[Option<ArrayRef>],
     rows: usize,
-    origin: Origin<'_>,
+    origin: TableOrigin<'_>,
 ) -> Result<CodeTable, EngineError> {
     let mut fields = Vec::with_capacity(arrays.len());
     let mut columns = Vec::with_capacity(arrays.len());
-    for (column, array) in answers.columns.iter().zip(arrays) {
+    for (column, array) in model.columns.iter().zip(arrays) {
         let Some(array) = array else { continue };
         fields.push(Field::new(&column.name, array.data_type().clone(), true));
         columns.push(Arc::clone(array));
@@ -165,13 +165,11 @@ fn codes(
         data_type: "one record batch".to_owned(),
         source,
     })?;
-    let shown = TableBatch::encoded_as(&batch, &answers.types)?;
+    let shown = TableBatch::encoded_as(&batch, &model.types)?;
     // Stand-ins of nulls are settled by the model, so the seed does not matter.
-    encode_present(&shown.table()?, &answers.stats, 0, origin.first_row).map_err(|source| {
-        EngineError::Encode {
-            table: origin.table.to_owned(),
-            source,
-        }
+    encode_present(&shown.table()?, &model.stats, 0, origin.first_row).map_err(|source| EngineError::Encode {
+        table: origin.table.to_owned(),
+        source,
     })
 }
 
@@ -180,7 +178,7 @@ pub(crate) fn fitted(
     array: &ArrayRef,
     name: &str,
     to: &DataType,
-    origin: Origin<'_>,
+    origin: TableOrigin<'_>,
 ) -> Result<Option<ArrayRef>, EngineError> {
     let array = without_nan(&undictionaried(array, name)?);
     if array.data_type() == to {
@@ -206,7 +204,7 @@ pub(crate) fn fitted(
         cast(&array, to).map_err(convert)?
     } else {
         if !origin.lenient {
-            return Err(QuestionError::Type {
+            return Err(InferenceError::Type {
                 table: origin.table.to_owned(),
                 column: name.to_owned(),
                 given: array.data_type().to_string(),
@@ -226,7 +224,12 @@ pub(crate) fn fitted(
 }
 
 /// The first value that has got lost on the way to the model's type is an error.
-fn check_values(old: &ArrayRef, new: &ArrayRef, name: &str, origin: Origin<'_>) -> Result<(), EngineError> {
+fn check_values(
+    old: &ArrayRef,
+    new: &ArrayRef,
+    name: &str,
+    origin: TableOrigin<'_>,
+) -> Result<(), EngineError> {
     let mut lost = (0..old.len()).filter(|row| old.is_valid(*row) && new.is_null(*row));
     let Some(row) = lost.next() else { return Ok(()) };
     if origin.lenient {
@@ -239,7 +242,7 @@ fn check_values(old: &ArrayRef, new: &ArrayRef, name: &str, origin: Origin<'_>) 
         return Ok(());
     }
     let value = array_value_to_string(old, row).unwrap_or_default();
-    Err(QuestionError::Value {
+    Err(InferenceError::Value {
         table: origin.table.to_owned(),
         row: origin.first_row + row as u64 + 1,
         column: name.to_owned(),
