@@ -29,7 +29,7 @@ fn loaded(backend: Arc<dyn Backend>, model: &FlatModel, rules: &SamplingRules) -
 fn draw((model, plan): &(LoadedModel, Plan), rows: u64) -> Vec<CodeTable> {
     let mut first_row = 0;
     let batches = batch_sizes(rows, BATCH_ROWS).map(|size| {
-        let cells = Cells::drawn(size as usize, model.sub_columns());
+        let cells = Cells::sampled(size as usize, model.sub_columns());
         let site = DrawSite { seed: 1, first_row };
         first_row += size;
         model.sample(plan, &cells, site).expect("a table of codes")

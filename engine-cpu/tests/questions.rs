@@ -37,7 +37,7 @@ fn loaded(threads: usize) -> LoadedModel {
 
 /// Rows that know some of their columns, each in its own pattern.
 fn cells(rows: std::ops::Range<usize>) -> Cells {
-    let mut cells = Cells::drawn(rows.len(), CARDINALITIES.len());
+    let mut cells = Cells::sampled(rows.len(), CARDINALITIES.len());
     for (i, row) in rows.enumerate() {
         for (s, v) in CARDINALITIES.iter().enumerate() {
             if (row >> s) % 3 == 1 {
@@ -61,8 +61,8 @@ fn answers(model: &LoadedModel, cells: &Cells, first_row: u64) -> (Vec<u32>, Joi
     let likelihood = LogProbQuery::new(model, &options).expect("a question");
     (
         drawn.codes,
-        joint.ask(model, cells).expect("probabilities"),
-        likelihood.ask(model, cells).expect("likelihoods"),
+        joint.run(model, cells).expect("probabilities"),
+        likelihood.run(model, cells).expect("likelihoods"),
     )
 }
 

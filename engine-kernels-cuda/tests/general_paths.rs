@@ -135,7 +135,7 @@ fn wide_models_draw_the_codes_of_the_reference() {
             seed: 4,
             first_row: 0,
         };
-        let cells = Cells::drawn(12, cardinalities.len());
+        let cells = Cells::sampled(12, cardinalities.len());
         loaded.run(&plan, &cells, site).expect("codes").codes
     };
     let (got, want) = (

@@ -83,18 +83,24 @@ impl ConditioningRows {
     }
 
     /// Whether a column is given and can be known in a row: nulls of a column that had none in training are not.
-    pub(crate) fn is_known(&self, column: &Column, at: usize, row: usize) -> bool {
+    pub(crate) fn is_observed(&self, column: &Column, at: usize, row: usize) -> bool {
         self.arrays[at]
             .as_ref()
             .is_some_and(|array| self.knows_null(column) || array.is_valid(row))
     }
 
     /// Makes the given values of these rows known, in cells of as many rows; nulls of columns that `imputed` marks stay as they are.
-    pub(crate) fn know(&self, model: &InferenceModel, cells: &mut Cells, first_row: usize, imputed: &[bool]) {
+    pub(crate) fn observe(
+        &self,
+        model: &InferenceModel,
+        cells: &mut Cells,
+        first_row: usize,
+        imputed: &[bool],
+    ) {
         for (at, column) in model.columns.iter().enumerate() {
             let Some(array) = &self.arrays[at] else { continue };
             let fills = imputed.get(at).copied().unwrap_or(false) || !self.knows_null(column);
-            cells.know(column.sub_columns.clone(), &self.codes, first_row, |row| {
+            cells.observe(column.sub_columns.clone(), &self.codes, first_row, |row| {
                 !fills || array.is_valid(first_row + row)
             });
         }
@@ -109,10 +115,10 @@ impl ConditioningRows {
     pub(crate) fn cells(&self, model: &InferenceModel, other: Cell) -> Cells {
         let width = model.loaded.sub_columns();
         let mut cells = match other {
-            Cell::Drawn => Cells::drawn(self.rows, width),
-            _ => Cells::hidden(self.rows, width),
+            Cell::Drawn => Cells::sampled(self.rows, width),
+            _ => Cells::masked(self.rows, width),
         };
-        self.know(model, &mut cells, 0, &[]);
+        self.observe(model, &mut cells, 0, &[]);
         cells
     }
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type};
 use engine_core::encode::{RareReplacement, ValueKind};
-use engine_core::generate::{Atoms, Cells, LogProbQuery, Point, ProbabilityOptions, point_predictions};
+use engine_core::generate::{
+    Cells, LogProbQuery, Point, ProbabilityOptions, SparseDistribution, point_predictions,
+};
 use engine_core::ir::ops::sampling::Cell;
 use engine_core::schema::DecodedValues;
 use serde::Serialize;
@@ -159,11 +161,11 @@ fn classes(
     let mut probs = Vec::with_capacity(given.rows * width);
     for first in (0..given.rows).step_by(ROWS) {
         let part = cells.slice(first..(first + ROWS).min(given.rows));
-        probs.extend(query.ask(&model.loaded, &part)?.probs);
+        probs.extend(query.run(&model.loaded, &part)?.probs);
     }
     let truth: Vec<usize> = (0..given.rows).map(|row| given.code(row, sub) as usize).collect();
-    let nothing = Cells::hidden(1, model.loaded.sub_columns());
-    let marginal = query.ask(&model.loaded, &nothing)?.probs;
+    let nothing = Cells::masked(1, model.loaded.sub_columns());
+    let marginal = query.run(&model.loaded, &nothing)?.probs;
     let baseline: Vec<f64> = marginal.iter().copied().cycle().take(probs.len()).collect();
     Ok(Compared {
         model: ClassScores::of(&probs, width, &truth),
@@ -182,12 +184,12 @@ fn numbers(
     let (mut means, mut medians) = (Vec::new(), Vec::new());
     for first in (0..cells.rows()).step_by(ROWS) {
         let part = cells.slice(first..(first + ROWS).min(cells.rows()));
-        let atoms = query.ask(&model.loaded, &part)?;
+        let atoms = query.run(&model.loaded, &part)?;
         means.extend(points(model, place, &atoms, Point::Mean)?);
         medians.extend(points(model, place, &atoms, Point::Median)?);
     }
     let of_known = |all: &[f64]| known.iter().map(|row| all[*row]).collect::<Vec<_>>();
-    let nothing = query.ask(&model.loaded, &Cells::hidden(1, model.loaded.sub_columns()))?;
+    let nothing = query.run(&model.loaded, &Cells::masked(1, model.loaded.sub_columns()))?;
     let constant = |point| Ok::<_, EngineError>(vec![points(model, place, &nothing, point)?[0]; truth.len()]);
     Ok(Compared {
         model: NumberScores::of(&of_known(&means), &of_known(&medians), truth),
@@ -199,7 +201,7 @@ fn numbers(
 fn points(
     model: &InferenceModel,
     place: usize,
-    atoms: &[Atoms],
+    atoms: &[SparseDistribution],
     point: Point,
 ) -> Result<Vec<f64>, EngineError> {
     let column = point_predictions(&model.stats, model.columns[place].model_column, atoms, point)?;
@@ -221,7 +223,7 @@ fn log_likelihood(
 ) -> Result<Likelihood, EngineError> {
     let rows = given.rows.max(1) as f64;
     let cells = given.cells(model, Cell::Hidden);
-    let all = model.likelihood(asked)?.ask(&model.loaded, &cells)?;
+    let all = model.likelihood(asked)?.run(&model.loaded, &cells)?;
     let one_order = ProbabilityOptions {
         orders: 1,
         ..asked.clone()
@@ -233,7 +235,7 @@ fn log_likelihood(
         if given.arrays[at].is_none() {
             continue;
         }
-        let known = (0..given.rows).filter(|row| given.is_known(column, at, *row));
+        let known = (0..given.rows).filter(|row| given.is_observed(column, at, *row));
         columns.push(ColumnLikelihood {
             column: column.name.clone(),
             model: all.columns.iter().skip(at).step_by(width).sum::<f64>() / rows,
@@ -259,12 +261,12 @@ fn alone_in_rows(
         let words = column.sub_columns.clone().map(|s| cells.get(row, s).word());
         *counts.entry(words.collect()).or_default() += 1.0;
     }
-    let mut only = Cells::hidden(counts.len(), model.loaded.sub_columns());
+    let mut only = Cells::masked(counts.len(), model.loaded.sub_columns());
     for (row, words) in counts.keys().enumerate() {
         let cells = column.sub_columns.clone().zip(words);
         cells.for_each(|(s, word)| only.set(row, s, Cell::from_word(*word)));
     }
-    let found = query.ask(&model.loaded, &only)?.rows;
+    let found = query.run(&model.loaded, &only)?.rows;
     Ok(found
         .iter()
         .zip(counts.values())

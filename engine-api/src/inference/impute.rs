@@ -178,11 +178,11 @@ impl Imputer {
 
     /// What is known is known from the start; holes are drawn, what the table lacks is not asked for.
     fn cells(&self, given: &ConditioningRows) -> Cells {
-        let mut cells = Cells::hidden(given.rows, self.model.loaded.sub_columns());
+        let mut cells = Cells::masked(given.rows, self.model.loaded.sub_columns());
         for place in &self.places {
             cells.set_column(self.model.columns[*place].sub_columns.clone(), Cell::Drawn);
         }
-        given.know(&self.model, &mut cells, 0, &self.marks);
+        given.observe(&self.model, &mut cells, 0, &self.marks);
         cells
     }
 

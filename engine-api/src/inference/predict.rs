@@ -112,7 +112,7 @@ fn point(
     };
     let asked = model.probability(options.orders, options.seed, RareReplacement::default());
     let query = model.distribution(place, &asked)?;
-    let atoms = query.ask(&model.loaded, &given.cells(model, Cell::Hidden))?;
+    let atoms = query.run(&model.loaded, &given.cells(model, Cell::Hidden))?;
     let decoded = point_predictions(&model.stats, column.model_column, &atoms, point)?;
     let mut format = written(model, &column.name);
     if point != Point::Mode && matches!(decoded.values, DecodedValues::Float(_)) {

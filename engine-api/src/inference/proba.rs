@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
 use engine_core::encode::{BinOffsets, RareReplacement, decode};
-use engine_core::generate::{Atoms, Level, levels};
+use engine_core::generate::{Level, SparseDistribution, levels};
 use engine_core::ir::ops::sampling::Cell;
 use engine_core::schema::{CodeColumn, CodeTable};
 
@@ -120,7 +120,7 @@ pub(crate) fn proba(
     let chunk = (CHUNK_NUMBERS / query.combinations().max(1)).max(1);
     for first in (0..given.rows).step_by(chunk) {
         let rows = chunk.min(given.rows - first);
-        let joint = query.ask(&model.loaded, &cells.slice(first..first + rows))?;
+        let joint = query.run(&model.loaded, &cells.slice(first..first + rows))?;
         let picks = picks(&told, &joint.cardinalities);
         let width = joint.cardinalities.iter().product::<usize>();
         let pick = |from: &[f64], to: &mut Vec<f64>| {
@@ -172,7 +172,7 @@ fn values(
 ) -> Result<ProbaTable, EngineError> {
     let asked = model.probability(options.orders, options.seed, options.rare);
     let query = model.distribution(place, &asked)?;
-    let rows = query.ask(&model.loaded, &given.cells(model, Cell::Hidden))?;
+    let rows = query.run(&model.loaded, &given.cells(model, Cell::Hidden))?;
     let mut by_row: Vec<BTreeMap<Option<String>, f64>> = Vec::with_capacity(rows.len());
     let mut totals: BTreeMap<Option<String>, f64> = BTreeMap::new();
     for atoms in &rows {
@@ -224,7 +224,7 @@ fn order_of(text: Option<&String>) -> f64 {
 fn value_texts(
     model: &InferenceModel,
     place: usize,
-    atoms: &Atoms,
+    atoms: &SparseDistribution,
 ) -> Result<Vec<Option<String>>, EngineError> {
     let column = &model.columns[place];
     let width = column.sub_columns.len().max(1);

@@ -118,7 +118,7 @@ fn given(table: &CodeTable) -> Cells {
     let width = table.columns().len();
     let most = MOST_ROWS.min(MOST_CODES / width.max(1)).max(1);
     let rows = table.rows().min(most);
-    let mut cells = Cells::drawn(rows, width);
+    let mut cells = Cells::sampled(rows, width);
     for row in 0..rows {
         let from = (row as u64 * table.rows() as u64 / rows as u64) as usize;
         for (s, codes) in table.columns().iter().enumerate() {
@@ -277,7 +277,7 @@ mod tests {
             let plan = loaded
                 .plan(&order, SamplingRules::default(), Reports::all(width))
                 .unwrap();
-            let mut cells = Cells::drawn(400, width);
+            let mut cells = Cells::sampled(400, width);
             for row in 0..400 {
                 (0..width).for_each(|s| cells.set(row, s, Cell::Given(training.get(row, s))));
             }

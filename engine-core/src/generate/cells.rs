@@ -13,35 +13,35 @@ pub struct Cells {
     sub_columns: usize,
     /// `[rows, sub-columns]` as [`Cell::word`]; a single row where all cells are drawn.
     words: Vec<u32>,
-    are_all_drawn: bool,
+    are_all_sampled: bool,
 }
 
 impl Cells {
     /// `rows` rows of which nothing is known and all columns that a plan names are drawn.
-    pub fn drawn(rows: usize, sub_columns: usize) -> Self {
+    pub fn sampled(rows: usize, sub_columns: usize) -> Self {
         Self {
             rows,
             sub_columns,
             words: vec![Cell::Drawn.word(); sub_columns],
-            are_all_drawn: true,
+            are_all_sampled: true,
         }
     }
 
     /// `rows` rows of which nothing is known and nothing is drawn.
-    pub fn hidden(rows: usize, sub_columns: usize) -> Self {
+    pub fn masked(rows: usize, sub_columns: usize) -> Self {
         Self {
             rows,
             sub_columns,
             words: vec![Cell::Hidden.word(); rows * sub_columns],
-            are_all_drawn: false,
+            are_all_sampled: false,
         }
     }
 
     /// All cells of a table known.
-    pub fn known(codes: &CodeTable) -> Self {
-        let mut cells = Self::hidden(codes.rows(), codes.columns().len());
+    pub fn observed(codes: &CodeTable) -> Self {
+        let mut cells = Self::masked(codes.rows(), codes.columns().len());
         for s in 0..cells.sub_columns {
-            cells.know(s..s + 1, codes, 0, |_| true);
+            cells.observe(s..s + 1, codes, 0, |_| true);
         }
         cells
     }
@@ -51,7 +51,7 @@ impl Cells {
             rows: words.len().checked_div(sub_columns).unwrap_or(0),
             sub_columns,
             words,
-            are_all_drawn: false,
+            are_all_sampled: false,
         }
     }
 
@@ -66,8 +66,8 @@ impl Cells {
     }
 
     /// Whether no cell was ever set: all are drawn.
-    pub(super) fn are_all_drawn(&self) -> bool {
-        self.are_all_drawn
+    pub(super) fn are_all_sampled(&self) -> bool {
+        self.are_all_sampled
     }
 
     /// A cell; panics when there is none.
@@ -91,20 +91,20 @@ impl Cells {
         }
     }
 
-    /// Makes the codes of one column (its sub-columns) known in the rows for which `is_known` is true. `codes` holds a code column
+    /// Makes the codes of one column (its sub-columns) known in the rows for which `is_observed` is true. `codes` holds a code column
     /// for each sub-column of the model, and these rows from `first_row` on.
-    pub fn know(
+    pub fn observe(
         &mut self,
         column: Range<usize>,
         codes: &CodeTable,
         first_row: usize,
-        is_known: impl Fn(usize) -> bool,
+        is_observed: impl Fn(usize) -> bool,
     ) {
         let width = self.sub_columns.max(1);
         for s in column {
             let codes = &codes.columns()[s];
             for (row, words) in self.words_mut().chunks_exact_mut(width).enumerate() {
-                if is_known(row) {
+                if is_observed(row) {
                     words[s] = Cell::Known(codes.get(first_row + row)).word();
                 }
             }
@@ -116,7 +116,7 @@ impl Cells {
     pub fn slice(&self, rows: Range<usize>) -> Self {
         Self {
             rows: rows.len(),
-            words: match self.are_all_drawn {
+            words: match self.are_all_sampled {
                 true => self.words.clone(),
                 false => self.words[rows.start * self.sub_columns..rows.end * self.sub_columns].to_vec(),
             },
@@ -125,12 +125,12 @@ impl Cells {
     }
 
     /// Consecutive rows in which what is known is given at its turn, and nothing is drawn.
-    pub(super) fn given(&self, rows: Range<usize>) -> Self {
+    pub(super) fn teacher_forced(&self, rows: Range<usize>) -> Self {
         let given = |word: &u32| match Cell::from_word(*word) {
             Cell::Known(code) => Cell::Given(code).word(),
             _ => Cell::Hidden.word(),
         };
-        let mut cells = Self::hidden(rows.len(), self.sub_columns);
+        let mut cells = Self::masked(rows.len(), self.sub_columns);
         if let Some(words) = self.words(rows) {
             cells.words = words.iter().map(given).collect();
         }
@@ -141,21 +141,21 @@ impl Cells {
     #[inline]
     pub(super) fn row(&self, row: usize) -> &[u32] {
         assert!(row < self.rows, "row {row} of {}", self.rows);
-        let row = if self.are_all_drawn { 0 } else { row };
+        let row = if self.are_all_sampled { 0 } else { row };
         &self.words[row * self.sub_columns..(row + 1) * self.sub_columns]
     }
 
     /// The words of consecutive rows; `None` where all cells are drawn.
     pub(super) fn words(&self, rows: Range<usize>) -> Option<&[u32]> {
         let range = rows.start * self.sub_columns..rows.end * self.sub_columns;
-        (!self.are_all_drawn).then(|| &self.words[range])
+        (!self.are_all_sampled).then(|| &self.words[range])
     }
 
     /// All words, each row with its own.
     fn words_mut(&mut self) -> &mut [u32] {
-        if self.are_all_drawn {
+        if self.are_all_sampled {
             self.words = vec![Cell::Drawn.word(); self.rows * self.sub_columns];
-            self.are_all_drawn = false;
+            self.are_all_sampled = false;
         }
         &mut self.words
     }

@@ -137,7 +137,7 @@ pub fn estimate_parity(
     let (width, cardinality) = (model.sub_columns(), model.cardinality(target));
     let (mut all, mut by_group) = (Vec::new(), vec![Vec::new(); fairness.groups.len()]);
     for _ in 0..MOST_DRAWS {
-        let drawn = model.run(&plan, &Cells::drawn(ROWS, width), site)?;
+        let drawn = model.run(&plan, &Cells::sampled(ROWS, width), site)?;
         site.first_row += ROWS as u64;
         let rows = drawn
             .codes
@@ -161,7 +161,7 @@ pub fn estimate_parity(
         if probs.len() >= ENOUGH * cardinality {
             continue;
         }
-        let mut cells = Cells::drawn(ROWS_OF_GROUP, width);
+        let mut cells = Cells::sampled(ROWS_OF_GROUP, width);
         for row in 0..ROWS_OF_GROUP {
             for (s, code) in sensitive.iter().zip(codes) {
                 cells.set(row, *s, Cell::Known(*code));

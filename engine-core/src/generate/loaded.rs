@@ -27,7 +27,7 @@ pub struct LoadedModel {
     folded: Arc<FoldedModel>,
     columns: Vec<Range<usize>>,
     null_flags: Vec<Option<usize>>,
-    fillers: Vec<u32>,
+    null_fills: Vec<u32>,
     order: ColumnOrderKind,
     /// Plans that were made, the last one last. Who asks for the same again gets the same, which is compiled already.
     plans: Mutex<Vec<Plan>>,
@@ -50,7 +50,7 @@ impl LoadedModel {
         Ok(Self {
             columns: columns_of(&folded),
             null_flags: null_flags(model, &folded),
-            fillers: fillers(model, params),
+            null_fills: null_fills(model, params),
             workers: Workers::new(Arc::clone(&backend), arena)?,
             backend,
             folded,
@@ -90,8 +90,8 @@ impl LoadedModel {
     }
 
     /// The code that stands in a sub-column of a null.
-    pub(super) fn filler(&self, sub_column: usize) -> u32 {
-        self.fillers[sub_column]
+    pub(super) fn null_fill(&self, sub_column: usize) -> u32 {
+        self.null_fills[sub_column]
     }
 
     /// A plan that draws `order` (columns, each at most once).
@@ -183,7 +183,7 @@ impl LoadedModel {
         site: DrawSite,
     ) -> Result<Drawn, GenerateError> {
         let inputs = SampleInputs {
-            cells: !cells.are_all_drawn(),
+            cells: !cells.are_all_sampled(),
             uniforms: uniforms.is_some(),
         };
         let (rows, most, count) = (cells.rows(), self.batch_rows(plan), self.sub_columns());
@@ -194,7 +194,7 @@ impl LoadedModel {
             let mut bound: Vec<Box<dyn Buffer>> = Vec::with_capacity(2);
             if let Some(words) = cells.words(batch.clone()) {
                 let mut words = words.to_vec();
-                self.settle_nulls(&mut words);
+                self.canonicalise_nulls(&mut words);
                 bound.push(self.backend.upload(HostData::U32(words))?);
             }
             if let Some(uniforms) = uniforms {
@@ -233,8 +233,8 @@ impl LoadedModel {
         ))
     }
 
-    /// Whatever stands beside a known or given null flag of 1 becomes the filler.
-    fn settle_nulls(&self, words: &mut [u32]) {
+    /// Whatever stands beside a known or given null flag of 1 becomes the null_fill.
+    fn canonicalise_nulls(&self, words: &mut [u32]) {
         for (column, flag) in self.null_flags.iter().enumerate() {
             let Some(flag) = *flag else { continue };
             for row in words.chunks_exact_mut(self.sub_columns()) {
@@ -243,8 +243,8 @@ impl LoadedModel {
                 }
                 for s in self.columns[column].clone().filter(|s| *s != flag) {
                     row[s] = match Cell::from_word(row[s]) {
-                        Cell::Known(_) => Cell::Known(self.fillers[s]).word(),
-                        Cell::Given(_) => Cell::Given(self.fillers[s]).word(),
+                        Cell::Known(_) => Cell::Known(self.null_fills[s]).word(),
+                        Cell::Given(_) => Cell::Given(self.null_fills[s]).word(),
                         Cell::Drawn | Cell::Hidden => row[s],
                     };
                 }
@@ -260,7 +260,7 @@ impl LoadedModel {
         let mut drawn = vec![false; self.sub_columns()];
         plan.draws.iter().for_each(|s| drawn[*s] = true);
         // Rows of which nothing is known are alike.
-        let rows = if cells.are_all_drawn() {
+        let rows = if cells.are_all_sampled() {
             cells.rows().min(1)
         } else {
             cells.rows()
@@ -328,11 +328,11 @@ fn null_flags(model: &dyn Model, folded: &FoldedModel) -> Vec<Option<usize>> {
 }
 
 /// The most frequent code of each sub-column, by the bias of its predictor.
-fn fillers(model: &dyn Model, params: &[f32]) -> Vec<u32> {
-    let filler = |bias: ParamView| {
+fn null_fills(model: &dyn Model, params: &[f32]) -> Vec<u32> {
+    let null_fill = |bias: ParamView| {
         let values = &params[bias.range()];
         let best = (0..values.len()).max_by(|a, b| values[*a].total_cmp(&values[*b]).then(b.cmp(a)));
         best.unwrap_or(0) as u32
     };
-    model.predictor_biases().into_iter().map(filler).collect()
+    model.predictor_biases().into_iter().map(null_fill).collect()
 }

@@ -30,12 +30,12 @@
 //!     let (last, others) = loaded.columns().split_last().expect("a column");
 //!     // Prepared once; later questions need no compilation.
 //!     let question = JointQuery::new(&loaded, &[others.len()], &ProbabilityOptions::default())?;
-//!     let mut known = Cells::hidden(rows.rows(), loaded.sub_columns());
+//!     let mut known = Cells::masked(rows.rows(), loaded.sub_columns());
 //!     for column in others {
-//!         known.know(column.clone(), rows, 0, |_| true);
+//!         known.observe(column.clone(), rows, 0, |_| true);
 //!     }
 //!     assert!(last.len() == 1);
-//!     Ok(question.ask(&loaded, &known)?.probs)
+//!     Ok(question.run(&loaded, &known)?.probs)
 //! }
 //! ```
 
@@ -64,12 +64,12 @@ pub use loaded::LoadedModel;
 pub use order::{GenerationOrder, OrderRequest};
 pub use plan::{DrawSite, Drawn, Plan};
 pub use probability::{
-    Atoms, Joint, JointQuery, LogProbQuery, LogProbs, Point, ProbabilityOptions, ValueQuery,
+    Joint, JointQuery, LogProbQuery, LogProbs, Point, ProbabilityOptions, SparseDistribution, ValueQuery,
     point_predictions,
 };
 pub use replay::{Replay, ReplayInputs, replay};
 pub use rules::{imputed_codes, merge_rules, rare_codes, rebalanced_codes, sampling_rules};
-pub use shares::ExactShares;
+pub use shares::ExactQuotas;
 
 #[cfg(test)]
 mod tests;

@@ -62,7 +62,7 @@ pub fn replay(
         seed: inputs.seed,
         first_row: 0,
     };
-    let nothing = Cells::drawn(rows, model.sub_columns());
+    let nothing = Cells::sampled(rows, model.sub_columns());
     let cells = inputs.cells.unwrap_or(&nothing);
     let drawn = model.run_batches(&plan, cells, inputs.uniforms, site)?;
     Ok(Replay {

@@ -1,4 +1,4 @@
-//! Rebalancing that is exact in the count: rows are dealt their codes before anything is drawn.
+//! Rebalancing that is exact in the count: rows are assigned their codes before anything is drawn.
 
 use crate::ir::ops::sampling::FixedProbability;
 use crate::random::{Permutation, Purpose, Stream};
@@ -6,18 +6,18 @@ use crate::random::{Permutation, Purpose, Stream};
 /// Tells this permutation apart from the draws of rows.
 const SITE: u32 = 1;
 
-/// Which code each of some rows is dealt, so that every code has its share of the rows, rounded by largest remainders. A row's code
+/// Which code each of some rows is assigned, so that every code has its share of the rows, rounded by largest remainders. A row's code
 /// depends on the seed and the number of rows, not on batches.
 #[derive(Debug, Clone)]
-pub struct ExactShares {
+pub struct ExactQuotas {
     /// Codes with the position below which rows get them, after the one before.
     ends: Vec<(u32, u64)>,
     permutation: Permutation,
 }
 
-impl ExactShares {
-    /// Deals `rows` rows of a sub-column with `cardinality` codes by the shares `fixed`, which sum to at most 1. What they leave is
-    /// left to the model; where every code has a share, shares are scaled to sum to 1. Sub-columns with different numbers are dealt
+impl ExactQuotas {
+    /// Assigns `rows` rows of a sub-column with `cardinality` codes by the shares `fixed`, which sum to at most 1. What they leave is
+    /// left to the model; where every code has a share, shares are scaled to sum to 1. Sub-columns with different numbers are assigned
     /// independently of each other.
     pub fn new(
         fixed: &[FixedProbability],
@@ -55,7 +55,7 @@ impl ExactShares {
         }
     }
 
-    /// The code of `row`, one of the rows that are dealt; `None` where it is left to the model, among the codes without a share.
+    /// The code of `row`, one of the rows that are assigned; `None` where it is left to the model, among the codes without a share.
     pub fn code(&self, row: u64) -> Option<u32> {
         let position = self.permutation.get(row);
         self.ends
@@ -91,9 +91,9 @@ mod tests {
                 probability: *probability,
             })
             .collect();
-        let dealt = ExactShares::new(&fixed, (0, cardinality), rows, 7);
+        let assigned = ExactQuotas::new(&fixed, (0, cardinality), rows, 7);
         let mut counts = std::collections::BTreeMap::new();
-        (0..rows).for_each(|row| *counts.entry(dealt.code(row)).or_insert(0) += 1);
+        (0..rows).for_each(|row| *counts.entry(assigned.code(row)).or_insert(0) += 1);
         counts.into_iter().collect()
     }
 
@@ -123,8 +123,8 @@ mod tests {
             code: 1,
             probability: 0.5,
         }];
-        let dealt = |sub_column| ExactShares::new(&half, (sub_column, 2), 10_000, 7);
-        let (a, b) = (dealt(0), dealt(3));
+        let assigned = |sub_column| ExactQuotas::new(&half, (sub_column, 2), 10_000, 7);
+        let (a, b) = (assigned(0), assigned(3));
         let both = (0..10_000).filter(|row| a.code(*row).is_some() && b.code(*row).is_some());
         // Two hundred are more than four standard deviations (50) off.
         assert!(both.count().abs_diff(2_500) < 200);

@@ -239,7 +239,10 @@ impl RowPlan {
     fn draw(&self, rows: u64, batch_rows: u64) -> CodeTable {
         let mut first_row = 0;
         let batches = batch_sizes(rows, batch_rows).map(|size| {
-            let batch = self.sample(&Cells::drawn(size as usize, self.model.sub_columns()), first_row);
+            let batch = self.sample(
+                &Cells::sampled(size as usize, self.model.sub_columns()),
+                first_row,
+            );
             first_row += size;
             batch
         });
@@ -275,10 +278,10 @@ fn first_rows_stay_the_same_when_more_are_asked_for() {
 #[test]
 fn rows_of_which_nothing_is_known_are_those_of_cells_that_are_drawn() {
     let plan = RowPlan::mixed(GenerationOrder::Random, SamplingRules::default(), 6);
-    let mut cells = Cells::drawn(40, 7);
+    let mut cells = Cells::sampled(40, 7);
     (0..7).for_each(|s| cells.set(3, s, Cell::Drawn));
-    assert!(!cells.are_all_drawn() && Cells::drawn(40, 7).are_all_drawn());
-    assert_eq!(plan.sample(&cells, 9), plan.sample(&Cells::drawn(40, 7), 9));
+    assert!(!cells.are_all_sampled() && Cells::sampled(40, 7).are_all_sampled());
+    assert_eq!(plan.sample(&cells, 9), plan.sample(&Cells::sampled(40, 7), 9));
 }
 
 #[test]
@@ -330,7 +333,7 @@ fn forbidden_codes_are_never_drawn() {
 fn replaying_takes_given_codes_and_given_numbers() {
     let model = pair_model();
     let params = random_params(model.layout().len(), 13);
-    let mut cells = Cells::drawn(2, 2);
+    let mut cells = Cells::sampled(2, 2);
     cells.set(0, 0, Cell::Given(3));
     cells.set(1, 1, Cell::Known(0));
     let uniforms = [0.9, 0.0, 0.999_999, 0.5];
@@ -494,7 +497,7 @@ fn known_cells_act_as_if_their_columns_came_first() {
         .plan(&order, SamplingRules::default(), Reports::all(7))
         .unwrap();
     // Every pattern of known columns; what is not known is given at its turn.
-    let mut cells = Cells::drawn(16, 7);
+    let mut cells = Cells::sampled(16, 7);
     for row in 0..16 {
         for (c, column) in loaded.columns().iter().enumerate() {
             for s in column.clone() {
@@ -516,16 +519,18 @@ fn known_cells_act_as_if_their_columns_came_first() {
     let cards: Vec<usize> = model.sub_columns().iter().map(|(_, v)| *v).collect();
     let total: usize = cards.iter().sum();
     for row in 0..16 {
-        let is_known = |c: &usize| row >> c & 1 == 1;
-        let known = (0..4).filter(|c| is_known(c));
-        let known_first: Vec<usize> = known.chain(order.into_iter().filter(|c| !is_known(c))).collect();
+        let is_observed = |c: &usize| row >> c & 1 == 1;
+        let known = (0..4).filter(|c| is_observed(c));
+        let known_first: Vec<usize> = known
+            .chain(order.into_iter().filter(|c| !is_observed(c)))
+            .collect();
         let want = forward_probs(&model, &params, &table.gather(&[row]), &known_first);
         let mut offset = 0;
         for (s, v) in cards.iter().enumerate() {
             let column = loaded.columns().iter().position(|c| c.contains(&s)).unwrap();
             let range = offset..offset + v;
             offset += v;
-            if is_known(&column) {
+            if is_observed(&column) {
                 assert_eq!(drawn.log_probs[row * 7 + s], 0.0);
                 continue;
             }
@@ -549,9 +554,9 @@ fn known_cells_act_as_if_their_columns_came_first() {
 /// Cells of mixed patterns over `rows` rows: known where `row + column` is odd.
 fn patterns(model: &FlatModel, columns: &[std::ops::Range<usize>], rows: usize) -> Cells {
     let table = random_table(model, rows, 6);
-    let mut cells = Cells::drawn(rows, table.columns().len());
+    let mut cells = Cells::sampled(rows, table.columns().len());
     for (c, column) in columns.iter().enumerate() {
-        cells.know(column.clone(), &table, 0, |row| (row / 3 + c * row) % 2 == 1);
+        cells.observe(column.clone(), &table, 0, |row| (row / 3 + c * row) % 2 == 1);
     }
     cells
 }
@@ -569,7 +574,7 @@ fn completed_rows_keep_what_is_known_and_depend_on_nothing_else() {
                 assert_eq!(whole.get(row, s), code);
             }
         }
-        let mut alone = Cells::drawn(1, 7);
+        let mut alone = Cells::sampled(1, 7);
         (0..7).for_each(|s| alone.set(0, s, cells.get(row, s)));
         let alone = plan.sample(&alone, 1_000 + row as u64);
         assert_eq!(
@@ -588,12 +593,12 @@ fn models_of_one_order_refuse_gaps() {
     let plan = |order: &[usize]| loaded.plan(order, SamplingRules::default(), Reports::default());
     let sample = |cells: &Cells| loaded.sample(&plan(&[0, 1, 2, 3]).unwrap(), cells, DrawSite::default());
     let table = random_table(&model, 2, 6);
-    let mut cells = Cells::drawn(2, 7);
+    let mut cells = Cells::sampled(2, 7);
     assert!(sample(&cells).is_ok(), "nothing need be known");
-    cells.know(0..1, &table, 0, |_| true);
-    cells.know(1..4, &table, 0, |_| true);
+    cells.observe(0..1, &table, 0, |_| true);
+    cells.observe(1..4, &table, 0, |_| true);
     assert!(sample(&cells).is_ok(), "the first columns may be known");
-    cells.know(5..7, &table, 0, |row| row == 1);
+    cells.observe(5..7, &table, 0, |row| row == 1);
     assert_eq!(
         sample(&cells).unwrap_err().to_string(),
         "row 1: this model was trained with a fixed order of the columns and cannot leave out a column before column number 3; give \
@@ -601,7 +606,7 @@ fn models_of_one_order_refuse_gaps() {
     );
     assert!(matches!(plan(&[1, 0]), Err(GenerateError::ColumnOrder)));
     let last = plan(&[2, 3]).unwrap();
-    let free = loaded.sample(&last, &Cells::drawn(5, 7), DrawSite::default());
+    let free = loaded.sample(&last, &Cells::sampled(5, 7), DrawSite::default());
     assert!(matches!(free, Err(GenerateError::Gap { row: 0, column: 0 })));
 }
 
@@ -727,11 +732,11 @@ fn parity_makes_the_target_independent_of_the_groups() {
         ..Reports::default()
     };
     let plan = loaded.plan(&[0, 1], SamplingRules::default(), reports).unwrap();
-    let nothing = Cells::drawn(ROWS, 2);
+    let nothing = Cells::sampled(ROWS, 2);
     let everyone = loaded.run(&plan, &nothing, DrawSite::default()).unwrap().probs;
     let share = |code: usize| everyone.iter().skip(code).step_by(4).sum::<f32>() / ROWS as f32;
     for group in 0..4 {
-        let mut cells = Cells::drawn(1, 2);
+        let mut cells = Cells::sampled(1, 2);
         cells.set(0, 0, Cell::Known(group));
         let mut probs = loaded.run(&plan, &cells, DrawSite::default()).unwrap().probs;
         parity.apply(&mut probs, |_| group);

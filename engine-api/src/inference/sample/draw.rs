@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use engine_core::encode::CategoricalStats;
 use engine_core::generate::{
-    Cells, DrawSite, ExactShares, Fairness, GenerateError, GenerationOrder, OrderRequest, Plan,
+    Cells, DrawSite, ExactQuotas, Fairness, GenerateError, GenerationOrder, OrderRequest, Plan,
     estimate_parity, imputed_codes, merge_rules, rare_codes, rebalanced_codes,
 };
 use engine_core::ir::ops::sampling::{Cell, FixedProbability, Reports};
@@ -33,8 +33,8 @@ pub(super) struct RowSampler {
     seed: u64,
     given: Option<ConditioningRows>,
     imputed: Vec<bool>,
-    /// Sub-columns whose codes are dealt.
-    dealt: Vec<(usize, ExactShares)>,
+    /// Sub-columns whose codes are assigned.
+    assigned: Vec<(usize, ExactQuotas)>,
 }
 
 impl RowSampler {
@@ -80,13 +80,13 @@ impl RowSampler {
             rare_codes(&model.stats, options.rare),
             imputed_codes(&model.stats, &names),
         ];
-        let mut dealt = Vec::new();
+        let mut assigned = Vec::new();
         for (place, mut rule, exact) in rebalanced {
             let sub = model.columns[place].sub_columns.start;
             if exact {
                 let codes = (sub, model.loaded.cardinality(sub));
-                dealt.push((sub, ExactShares::new(&rule[sub], codes, rows, seed)));
-                rule[sub] = ExactShares::rest(&rule[sub]);
+                assigned.push((sub, ExactQuotas::new(&rule[sub], codes, rows, seed)));
+                rule[sub] = ExactQuotas::rest(&rule[sub]);
             }
             fixed.push(rule);
         }
@@ -100,7 +100,7 @@ impl RowSampler {
             seed,
             given,
             imputed,
-            dealt,
+            assigned,
         })
     }
 
@@ -111,8 +111,8 @@ impl RowSampler {
             seed: self.seed,
             first_row,
         };
-        let mut cells = Cells::drawn(rows, loaded.sub_columns());
-        for (sub, shares) in &self.dealt {
+        let mut cells = Cells::sampled(rows, loaded.sub_columns());
+        for (sub, shares) in &self.assigned {
             for row in 0..rows {
                 if let Some(code) = shares.code(first_row + row as u64) {
                     cells.set(row, *sub, Cell::Known(code));
@@ -120,14 +120,14 @@ impl RowSampler {
             }
         }
         if let Some(given) = &self.given {
-            given.know(&self.model, &mut cells, first_row as usize, &self.imputed);
-            self.hide_unknown(given, &mut cells, first_row as usize);
+            given.observe(&self.model, &mut cells, first_row as usize, &self.imputed);
+            self.mask_unknown(given, &mut cells, first_row as usize);
         }
         loaded.sample(&self.plan, &cells, site)
     }
 
     /// Nulls of columns that had none in training are seen by nobody: their cells are neither known nor drawn.
-    fn hide_unknown(&self, given: &ConditioningRows, cells: &mut Cells, first_row: usize) {
+    fn mask_unknown(&self, given: &ConditioningRows, cells: &mut Cells, first_row: usize) {
         if !self.model.loaded.is_any_order() {
             return;
         }
@@ -135,7 +135,7 @@ impl RowSampler {
             if given.arrays[at].is_none() || self.imputed[at] || column.knows_null {
                 continue;
             }
-            for row in (0..cells.rows()).filter(|row| !given.is_known(column, at, first_row + row)) {
+            for row in (0..cells.rows()).filter(|row| !given.is_observed(column, at, first_row + row)) {
                 column
                     .sub_columns
                     .clone()

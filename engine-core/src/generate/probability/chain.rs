@@ -12,7 +12,7 @@ const CHUNK: usize = 8_192;
 
 /// Codes of some sub-columns with their probabilities, in one row.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Atoms {
+pub struct SparseDistribution {
     /// `[atoms, sub-columns]`, row-major: codes.
     pub codes: Vec<u32>,
     /// Probability of each.
@@ -25,7 +25,7 @@ pub struct Atoms {
 
 /// The plans that ask sub-column after sub-column.
 #[derive(Debug)]
-pub(super) struct Chain {
+pub(super) struct ChainRule {
     sub_columns: Vec<usize>,
     plans: Vec<Plan>,
     /// Whether a sub-column has codes with set probabilities, so that weights are asked for in place of probabilities.
@@ -34,12 +34,12 @@ pub(super) struct Chain {
 
 /// How many atoms are kept.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Keep {
+pub(super) struct BeamLimits {
     pub(super) tolerance: f64,
-    pub(super) most: usize,
+    pub(super) max_values: usize,
 }
 
-impl Chain {
+impl ChainRule {
     /// A chain over `sub_columns`, siblings ascending.
     pub(super) fn new(
         model: &LoadedModel,
@@ -77,76 +77,73 @@ impl Chain {
 
     /// The atoms of the rows `rows` of `known`. What is not known is left out; what is known of the chain's own sub-columns is
     /// passed over.
-    pub(super) fn ask(
+    pub(super) fn run(
         &self,
         model: &LoadedModel,
         known: &Cells,
         rows: Range<usize>,
-        keep: Keep,
-    ) -> Result<Vec<Atoms>, GenerateError> {
-        let start = Atoms {
+        limits: BeamLimits,
+    ) -> Result<Vec<SparseDistribution>, GenerateError> {
+        let start = SparseDistribution {
             codes: Vec::new(),
             probs: vec![1.0],
             dropped: 0.0,
             draws: None,
         };
         let mut atoms = vec![start; rows.len()];
-        for level in 0..self.sub_columns.len() {
-            let probs = self.level(model, known, &rows, level, &atoms)?;
-            let (v, mut taken) = (model.cardinality(self.sub_columns[level]), 0);
-            // What may be dropped by now, so that the last levels have as much to spare as the first.
-            let share = (level + 1) as f64 / self.sub_columns.len() as f64;
+        for step in 0..self.sub_columns.len() {
+            let probs = self.step(model, known, &rows, step, &atoms)?;
+            let (v, mut taken) = (model.cardinality(self.sub_columns[step]), 0);
+            // What may be dropped by now, so that the last steps have as much to spare as the first.
+            let share = (step + 1) as f64 / self.sub_columns.len() as f64;
             for atoms in &mut atoms {
                 let count = atoms.probs.len();
-                atoms.split(level, &probs[taken * v..(taken + count) * v], v);
+                atoms.split(step, &probs[taken * v..(taken + count) * v], v);
                 taken += count;
-                atoms.prune(level + 1, keep.tolerance * share, keep.most);
+                atoms.limit_beam(step + 1, limits.tolerance * share, limits.max_values);
             }
         }
         Ok(atoms)
     }
 
     /// Probabilities of the codes of one sub-column, `[all atoms, codes]`.
-    fn level(
+    fn step(
         &self,
         model: &LoadedModel,
         known: &Cells,
         rows: &Range<usize>,
-        level: usize,
-        atoms: &[Atoms],
+        step: usize,
+        atoms: &[SparseDistribution],
     ) -> Result<Vec<f64>, GenerateError> {
-        let (s, v) = (
-            self.sub_columns[level],
-            model.cardinality(self.sub_columns[level]),
-        );
+        let (s, v) = (self.sub_columns[step], model.cardinality(self.sub_columns[step]));
         let total: usize = atoms.iter().map(|a| a.probs.len()).sum();
         let mut probs = Vec::with_capacity(total * v);
-        let flag = self.null_flag(model, level);
+        let flag = self.null_flag(model, step);
         let of_atoms = rows.clone().zip(atoms);
         let mut all = of_atoms.flat_map(|(row, atoms)| (0..atoms.probs.len()).map(move |i| (row, atoms, i)));
         loop {
-            let chunk: Vec<(usize, &Atoms, usize)> = all.by_ref().take(CHUNK).collect();
+            let chunk: Vec<(usize, &SparseDistribution, usize)> = all.by_ref().take(CHUNK).collect();
             if chunk.is_empty() {
                 return Ok(probs);
             }
             let mut words = Vec::with_capacity(chunk.len() * model.sub_columns());
             for (row, atoms, i) in &chunk {
-                let prefix = &atoms.codes[i * level..(i + 1) * level];
+                let prefix = &atoms.codes[i * step..(i + 1) * step];
                 self.push_words(known.row(*row), prefix, &mut words);
             }
             let cells = Cells::from_words(model.sub_columns(), words);
-            let drawn = model.run(&self.plans[level], &cells, DrawSite::default())?;
-            let told = if self.ruled[level] {
+            let drawn = model.run(&self.plans[step], &cells, DrawSite::default())?;
+            let told = if self.ruled[step] {
                 drawn.weights
             } else {
                 drawn.probs
             };
             for ((_, atoms, i), told) in chunk.iter().zip(told.chunks_exact(v)) {
-                let is_null = flag.is_some_and(|f| atoms.codes[i * level + f] == 1);
-                let filler = model.filler(s) as usize;
+                let is_null = flag.is_some_and(|f| atoms.codes[i * step + f] == 1);
+                let null_fill = model.null_fill(s) as usize;
                 let sum: f64 = told.iter().map(|p| f64::from(*p)).sum();
                 probs.extend(told.iter().enumerate().map(|(code, p)| match is_null {
-                    true => f64::from(u8::from(code == filler)),
+                    true => f64::from(u8::from(code == null_fill)),
                     false => f64::from(*p) / sum,
                 }));
             }
@@ -154,11 +151,11 @@ impl Chain {
     }
 
     /// Where in the chain the null flag of a later sibling stands.
-    fn null_flag(&self, model: &LoadedModel, level: usize) -> Option<usize> {
-        let s = self.sub_columns[level];
+    fn null_flag(&self, model: &LoadedModel, step: usize) -> Option<usize> {
+        let s = self.sub_columns[step];
         let column = model.columns().iter().position(|c| c.contains(&s))?;
         let flag = model.null_flag(column).filter(|flag| *flag != s)?;
-        self.sub_columns[..level].iter().position(|other| *other == flag)
+        self.sub_columns[..step].iter().position(|other| *other == flag)
     }
 
     /// What is known of a row and of the chain before; the sub-columns from there on are drawn, everything else is hidden.
@@ -168,24 +165,24 @@ impl Chain {
             Cell::Known(_) => *word,
             _ => Cell::Hidden.word(),
         }));
-        for (level, s) in self.sub_columns.iter().enumerate() {
-            words[first + s] = match prefix.get(level) {
+        for (step, s) in self.sub_columns.iter().enumerate() {
+            words[first + s] = match prefix.get(step) {
                 Some(code) => Cell::Known(*code).word(),
-                None if level == prefix.len() => Cell::Drawn.word(),
+                None if step == prefix.len() => Cell::Drawn.word(),
                 None => Cell::Hidden.word(),
             };
         }
     }
 }
 
-impl Atoms {
+impl SparseDistribution {
     /// Splits every atom by the codes of the next sub-column; what has no mass goes.
-    fn split(&mut self, level: usize, probs: &[f64], cardinality: usize) {
+    fn split(&mut self, step: usize, probs: &[f64], cardinality: usize) {
         let (mut codes, mut masses) = (Vec::new(), Vec::new());
         for (i, mass) in self.probs.iter().enumerate() {
             for (code, p) in probs[i * cardinality..(i + 1) * cardinality].iter().enumerate() {
                 if mass * p > 0.0 {
-                    codes.extend_from_slice(&self.codes[i * level..(i + 1) * level]);
+                    codes.extend_from_slice(&self.codes[i * step..(i + 1) * step]);
                     codes.push(code as u32);
                     masses.push(mass * p);
                 }
@@ -195,7 +192,7 @@ impl Atoms {
     }
 
     /// Drops the least probable atoms: as many as `tolerance` allows, and all but `most`.
-    fn prune(&mut self, width: usize, tolerance: f64, most: usize) {
+    fn limit_beam(&mut self, width: usize, tolerance: f64, most: usize) {
         if tolerance == 0.0 && self.probs.len() <= most {
             return;
         }

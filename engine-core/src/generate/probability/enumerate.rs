@@ -13,12 +13,12 @@ const SITE: u32 = 2;
 
 /// Counts through the combinations of codes of some sub-columns, the last one fastest.
 #[derive(Debug, Clone)]
-pub(super) struct Combinations {
+pub(super) struct JointSupport {
     pub(super) sub_columns: Vec<usize>,
     cardinalities: Vec<usize>,
 }
 
-impl Combinations {
+impl JointSupport {
     pub(super) fn new(model: &LoadedModel, sub_columns: Vec<usize>) -> Self {
         Self {
             cardinalities: sub_columns.iter().map(|s| model.cardinality(*s)).collect(),
@@ -50,14 +50,14 @@ impl Combinations {
         digits.fold(0, |n, (code, v)| n * v + *code as usize)
     }
 
-    /// Whether the codes of combination `i` stand for themselves: beside a null flag of 1 only one filler does.
-    pub(super) fn stands(&self, model: &LoadedModel, i: usize) -> bool {
+    /// Whether the codes of combination `i` stand for themselves: beside a null flag of 1 only one null_fill does.
+    pub(super) fn is_valid(&self, model: &LoadedModel, i: usize) -> bool {
         let codes = self.codes(i);
         let code_of = |s: usize| codes.iter().find(|(other, _)| *other == s).map(|(_, code)| *code);
         codes
             .iter()
             .all(|(s, code)| match null_flag(model, *s).filter(|flag| flag != s) {
-                Some(flag) if code_of(flag) == Some(1) => *code == model.filler(*s),
+                Some(flag) if code_of(flag) == Some(1) => *code == model.null_fill(*s),
                 _ => true,
             })
     }

@@ -4,8 +4,8 @@ use super::super::loaded::LoadedModel;
 use super::super::plan::Plan;
 use super::super::{Cells, GenerateError};
 use super::ProbabilityOptions;
-use super::chain::{Chain, Keep};
-use super::enumerate::{Combinations, Scorer, draw_uniforms, given_row, log_sum};
+use super::chain::{BeamLimits, ChainRule};
+use super::enumerate::{JointSupport, Scorer, draw_uniforms, given_row, log_sum};
 use crate::ir::ops::sampling::{Cell, Reports, SamplingRules};
 
 /// Rows whose answers are worked out at once.
@@ -32,24 +32,24 @@ pub struct Joint {
 #[derive(Debug)]
 pub struct JointQuery {
     targets: Vec<usize>,
-    chain: Chain,
-    combinations: Combinations,
+    chain: ChainRule,
+    combinations: JointSupport,
     /// Plans over all columns in the orders that are averaged; the first is the trained one.
     orders: Vec<Plan>,
     options: ProbabilityOptions,
 }
 
 /// How a row is answered by a model of one order.
-pub(super) enum Way {
+pub(super) enum Strategy {
     /// All columns before the last target are known, and nothing else is.
     Direct,
     /// By sums over these sub-columns.
-    Exact(Combinations),
+    Exact(JointSupport),
     /// By draws of what is left out.
-    Draws,
+    MonteCarlo,
 }
 
-impl Way {
+impl Strategy {
     /// The way for a row of which some columns are known, for these targets with `combinations` combinations of codes; at most `most`
     /// combinations are summed.
     pub(super) fn of(
@@ -60,7 +60,7 @@ impl Way {
     ) -> Self {
         let columns = model.columns();
         let is_target = |c: &usize| targets.contains(c);
-        let is_known = |c: usize| {
+        let is_observed = |c: usize| {
             columns[c]
                 .clone()
                 .all(|s| matches!(known.get(row, s), Cell::Known(_)))
@@ -72,19 +72,19 @@ impl Way {
         );
         let last = (0..columns.len())
             .rev()
-            .find(|c| is_known(*c) || is_target(c))
+            .find(|c| is_observed(*c) || is_target(c))
             .unwrap_or(0);
-        let hidden = (0..last).filter(|c| !is_target(c) && !is_known(*c));
+        let hidden = (0..last).filter(|c| !is_target(c) && !is_observed(*c));
         let hidden: Vec<usize> = hidden.flat_map(|c| columns[c].clone()).collect();
         let together = last_target - first_target + 1 == targets.len();
         if hidden.is_empty() && last == last_target && together {
             return Self::Direct;
         }
-        let hidden = Combinations::new(model, hidden);
+        let hidden = JointSupport::new(model, hidden);
         if hidden.count().saturating_mul(combinations) <= most {
             Self::Exact(hidden)
         } else {
-            Self::Draws
+            Self::MonteCarlo
         }
     }
 }
@@ -115,7 +115,7 @@ impl JointQuery {
         let in_order = if model.is_any_order() { targets } else { &once };
         let sub_columns =
             |columns: &[usize]| columns.iter().flat_map(|c| model.columns()[*c].clone()).collect();
-        let combinations = Combinations::new(model, sub_columns(targets));
+        let combinations = JointSupport::new(model, sub_columns(targets));
         let (got, most) = (combinations.count(), options.most_combinations);
         if got > most {
             return Err(GenerateError::Combinations { got, most });
@@ -130,7 +130,7 @@ impl JointQuery {
             .map(|o| model.plan(o, SamplingRules::default(), logs()));
         Ok(Self {
             targets: targets.to_vec(),
-            chain: Chain::new(model, sub_columns(in_order), &rules)?,
+            chain: ChainRule::new(model, sub_columns(in_order), &rules)?,
             combinations,
             orders: plans.collect::<Result<_, _>>()?,
             options: options.clone(),
@@ -155,7 +155,7 @@ impl JointQuery {
     /// # Errors
     /// [`GenerateError::Combinations`] when the answer would not fit into memory; [`GenerateError::Backend`] when a code is out of
     /// range or the device fails.
-    pub fn ask(&self, model: &LoadedModel, known: &Cells) -> Result<Joint, GenerateError> {
+    pub fn run(&self, model: &LoadedModel, known: &Cells) -> Result<Joint, GenerateError> {
         let count = self.combinations.count();
         let got = count.saturating_mul(known.rows());
         if got > MOST_NUMBERS {
@@ -191,9 +191,9 @@ impl JointQuery {
         rows: &[usize],
         joint: &mut Joint,
     ) -> Result<(), GenerateError> {
-        let keep = Keep {
+        let limits = BeamLimits {
             tolerance: 0.0,
-            most: usize::MAX,
+            max_values: usize::MAX,
         };
         let (count, asked) = (self.combinations.count(), self.chain.sub_columns());
         // The chain may have another order than the answer.
@@ -205,7 +205,7 @@ impl JointQuery {
         for chunk in rows.chunks(ROWS) {
             let words = chunk.iter().flat_map(|row| known.row(*row).to_vec()).collect();
             let of_chunk = Cells::from_words(model.sub_columns(), words);
-            let atoms = self.chain.ask(model, &of_chunk, 0..chunk.len(), keep)?;
+            let atoms = self.chain.run(model, &of_chunk, 0..chunk.len(), limits)?;
             for (row, atoms) in chunk.iter().zip(atoms) {
                 let to = &mut joint.probs[row * count..(row + 1) * count];
                 let mut codes = vec![0; place.len()];
@@ -252,14 +252,14 @@ impl JointQuery {
         Ok(())
     }
 
-    /// Combinations that can occur: without forbidden codes, and with one filler beside a null.
+    /// JointSupport that can occur: without forbidden codes, and with one null_fill beside a null.
     fn possible(&self, model: &LoadedModel) -> Vec<usize> {
         let forbidden = |s: usize, code: u32| {
             let fixed = self.options.fixed.get(s).map_or(&[][..], Vec::as_slice);
             fixed.iter().any(|f| f.code == code && f.probability == 0.0)
         };
         let can_occur = |t: &usize| {
-            self.combinations.stands(model, *t)
+            self.combinations.is_valid(model, *t)
                 && self
                     .combinations
                     .codes(*t)
@@ -274,10 +274,10 @@ impl JointQuery {
         let (mut direct, mut exact, mut drawn) = (Vec::new(), Vec::new(), Vec::new());
         for row in 0..known.rows() {
             let sizes = (self.combinations.count(), self.options.most_combinations);
-            match Way::of(model, (known, row), &self.targets, sizes) {
-                Way::Direct => direct.push(row),
-                Way::Exact(hidden) => exact.push((row, hidden)),
-                Way::Draws => drawn.push(row),
+            match Strategy::of(model, (known, row), &self.targets, sizes) {
+                Strategy::Direct => direct.push(row),
+                Strategy::Exact(hidden) => exact.push((row, hidden)),
+                Strategy::MonteCarlo => drawn.push(row),
             }
         }
         self.chained(model, known, &direct, joint)?;
@@ -299,16 +299,16 @@ impl JointQuery {
         &self,
         model: &LoadedModel,
         known: &Cells,
-        rows: &[(usize, Combinations)],
+        rows: &[(usize, JointSupport)],
         joint: &mut Joint,
     ) -> Result<(), GenerateError> {
         let (count, possible) = (self.combinations.count(), self.possible(model));
         let mut scorer = Scorer::new(model, &self.orders[0]);
-        let kept = |hidden: &Combinations| (0..hidden.count()).filter(|h| hidden.stands(model, *h)).count();
+        let kept = |hidden: &JointSupport| (0..hidden.count()).filter(|h| hidden.is_valid(model, *h)).count();
         for (row, hidden) in rows {
             let base = given_row(known, *row, |_| Cell::Hidden);
             for t in possible.iter().copied() {
-                for h in (0..hidden.count()).filter(|h| hidden.stands(model, *h)) {
+                for h in (0..hidden.count()).filter(|h| hidden.is_valid(model, *h)) {
                     let codes = self.combinations.codes(t).into_iter().chain(hidden.codes(h));
                     scorer.push(&base, codes, &[])?;
                 }
@@ -378,8 +378,11 @@ impl JointQuery {
 
 /// The end of the last sub-column that is known or asked for: what comes after it bears on nothing.
 pub(super) fn last_of_interest(model: &LoadedModel, known: &Cells, row: usize, targets: &[usize]) -> usize {
-    let is_known = |s: &usize| matches!(known.get(row, *s), Cell::Known(_));
-    let last_known = (0..model.sub_columns()).rev().find(is_known).map_or(0, |s| s + 1);
+    let is_observed = |s: &usize| matches!(known.get(row, *s), Cell::Known(_));
+    let last_known = (0..model.sub_columns())
+        .rev()
+        .find(is_observed)
+        .map_or(0, |s| s + 1);
     let ends = targets.iter().map(|c| model.columns()[*c].end);
     ends.max().unwrap_or(0).max(last_known)
 }

@@ -4,7 +4,7 @@ use super::super::loaded::LoadedModel;
 use super::super::plan::Plan;
 use super::super::{Cells, DrawSite, GenerateError};
 use super::ProbabilityOptions;
-use super::enumerate::{Combinations, Scorer, draw_uniforms, given_row, log_sum};
+use super::enumerate::{JointSupport, Scorer, draw_uniforms, given_row, log_sum};
 use crate::ir::ops::sampling::{Cell, Reports, SamplingRules};
 
 /// Rows that are scored at once.
@@ -74,7 +74,7 @@ impl LogProbQuery {
     ///
     /// # Errors
     /// [`GenerateError::Backend`] when a code is out of range or the device fails.
-    pub fn ask(&self, model: &LoadedModel, known: &Cells) -> Result<LogProbs, GenerateError> {
+    pub fn run(&self, model: &LoadedModel, known: &Cells) -> Result<LogProbs, GenerateError> {
         let width = model.columns().len();
         let mut answer = LogProbs {
             rows: Vec::with_capacity(known.rows()),
@@ -83,7 +83,7 @@ impl LogProbQuery {
         };
         for first in (0..known.rows()).step_by(ROWS) {
             let rows = first..(first + ROWS).min(known.rows());
-            self.scored(model, &known.given(rows), &mut answer)?;
+            self.scored(model, &known.teacher_forced(rows), &mut answer)?;
         }
         if !model.is_any_order() {
             self.sum_over_gaps(model, known, &mut answer)?;
@@ -133,25 +133,25 @@ impl LogProbQuery {
     ) -> Result<(), GenerateError> {
         let (columns, width) = (model.columns(), model.columns().len());
         for row in 0..known.rows() {
-            let is_known = |c: usize| {
+            let is_observed = |c: usize| {
                 columns[c]
                     .clone()
                     .all(|s| matches!(known.get(row, s), Cell::Known(_)))
             };
-            let last = (0..width).rev().find(|c| is_known(*c)).unwrap_or(0);
+            let last = (0..width).rev().find(|c| is_observed(*c)).unwrap_or(0);
             let gaps: Vec<usize> = (0..last)
-                .filter(|c| !is_known(*c))
+                .filter(|c| !is_observed(*c))
                 .flat_map(|c| columns[c].clone())
                 .collect();
             if gaps.is_empty() {
                 continue;
             }
             answer.columns[row * width..(row + 1) * width].fill(f64::NAN);
-            let hidden = Combinations::new(model, gaps);
+            let hidden = JointSupport::new(model, gaps);
             let mut scorer = Scorer::new(model, &self.orders[0]);
             if hidden.count() <= self.options.most_combinations {
                 let base = given_row(known, row, |_| Cell::Hidden);
-                for h in (0..hidden.count()).filter(|h| hidden.stands(model, *h)) {
+                for h in (0..hidden.count()).filter(|h| hidden.is_valid(model, *h)) {
                     scorer.push(&base, hidden.codes(h), &[])?;
                 }
                 answer.rows[row] = log_sum(scorer.finish()?.into_iter());

@@ -8,7 +8,7 @@ mod options;
 mod point;
 mod values;
 
-pub use chain::Atoms;
+pub use chain::SparseDistribution;
 pub use joint::{Joint, JointQuery};
 pub use log_prob::{LogProbQuery, LogProbs};
 pub use options::ProbabilityOptions;

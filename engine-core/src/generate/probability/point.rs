@@ -1,7 +1,7 @@
 //! From a distribution over codes to one value: mean, median or mode of the values behind the codes.
 
 use super::super::GenerateError;
-use super::chain::Atoms;
+use super::chain::SparseDistribution;
 use crate::encode::{self, BinOffsets, BinnedStats, ModelColumn, TableStats};
 use crate::schema::{CodeColumn, CodeTable, DecodedColumn, DecodedValues};
 
@@ -29,7 +29,7 @@ pub enum Point {
 pub fn point_predictions(
     stats: &TableStats,
     column: usize,
-    distributions: &[Atoms],
+    distributions: &[SparseDistribution],
     point: Point,
 ) -> Result<DecodedColumn, GenerateError> {
     let model_column = stats
@@ -175,7 +175,7 @@ impl Decoder {
         decoded.pop().ok_or(GenerateError::Targets)
     }
 
-    fn modes(&self, distributions: &[Atoms]) -> Result<DecodedColumn, GenerateError> {
+    fn modes(&self, distributions: &[SparseDistribution]) -> Result<DecodedColumn, GenerateError> {
         let width = self.cardinalities.len().max(1);
         let mut best = Vec::with_capacity(distributions.len() * width);
         for atoms in distributions {

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::enumerate::Combinations;
+use super::enumerate::JointSupport;
 use super::*;
 use crate::argn::{FlatModel, Model, ModelUnits, Units, names};
 use crate::fixtures::random_params;
@@ -44,12 +44,12 @@ fn loaded_with(flag: &str, any_order: bool) -> LoadedModel {
 
 /// Every row that there is, a null counting once: its codes are known.
 fn all_rows(model: &LoadedModel) -> (Vec<Vec<u32>>, Cells) {
-    let all = Combinations::new(model, (0..model.sub_columns()).collect());
+    let all = JointSupport::new(model, (0..model.sub_columns()).collect());
     let rows: Vec<Vec<u32>> = (0..all.count())
-        .filter(|i| all.stands(model, *i))
+        .filter(|i| all.is_valid(model, *i))
         .map(|i| all.codes(i).into_iter().map(|(_, code)| code).collect())
         .collect();
-    let mut cells = Cells::hidden(rows.len(), model.sub_columns());
+    let mut cells = Cells::masked(rows.len(), model.sub_columns());
     for (row, codes) in rows.iter().enumerate() {
         for (s, code) in codes.iter().enumerate() {
             cells.set(row, s, Cell::Known(*code));
@@ -79,7 +79,7 @@ fn the_probabilities_of_all_rows_sum_to_one_in_every_order() {
     assert_eq!(orders.len(), 24);
     for orders in orders.iter().map(|o| vec![o.clone()]).chain([orders.clone()]) {
         let query = LogProbQuery::in_orders(&model, &orders, &options).unwrap();
-        let answer = query.ask(&model, &cells).unwrap();
+        let answer = query.run(&model, &cells).unwrap();
         assert!(answer.rows.iter().all(|l| l.is_finite() && *l <= 0.0));
         let sum: f64 = answer.rows.iter().map(|l| l.exp()).sum();
         assert!((sum - 1.0).abs() < 1e-5, "order {orders:?}: {sum}");
@@ -94,7 +94,7 @@ fn the_probabilities_of_all_rows_sum_to_one_in_every_order() {
 #[test]
 fn likelihood_does_not_depend_on_what_stands_beside_a_null() {
     let model = loaded(true);
-    let mut cells = Cells::hidden(2, model.sub_columns());
+    let mut cells = Cells::masked(2, model.sub_columns());
     for (row, fill) in [(0, [0, 0]), (1, [1, 2])] {
         for (s, code) in [1, 2, 1, fill[0], fill[1], 1].into_iter().enumerate() {
             cells.set(row, s, Cell::Known(code));
@@ -106,7 +106,7 @@ fn likelihood_does_not_depend_on_what_stands_beside_a_null() {
     };
     let answer = LogProbQuery::new(&model, &options)
         .unwrap()
-        .ask(&model, &cells)
+        .run(&model, &cells)
         .unwrap();
     assert_eq!(answer.rows[0], answer.rows[1]);
 }
@@ -115,7 +115,7 @@ fn likelihood_does_not_depend_on_what_stands_beside_a_null() {
 fn likelihoods(model: &LoadedModel, cells: &Cells) -> Vec<f64> {
     let query = LogProbQuery::new(model, &ProbabilityOptions::default()).unwrap();
     query
-        .ask(model, cells)
+        .run(model, cells)
         .unwrap()
         .rows
         .iter()
@@ -125,7 +125,7 @@ fn likelihoods(model: &LoadedModel, cells: &Cells) -> Vec<f64> {
 
 /// Rows that know some columns of `row`.
 fn knowing(model: &LoadedModel, row: &[u32], columns: &[usize]) -> Cells {
-    let mut cells = Cells::hidden(1, model.sub_columns());
+    let mut cells = Cells::masked(1, model.sub_columns());
     for s in columns.iter().flat_map(|c| model.columns()[*c].clone()) {
         cells.set(0, s, Cell::Known(row[s]));
     }
@@ -140,7 +140,7 @@ fn by_enumeration(
     known: &[usize],
     joint: &Joint,
 ) -> Vec<f64> {
-    let targets = Combinations::new(model, joint.sub_columns.clone());
+    let targets = JointSupport::new(model, joint.sub_columns.clone());
     let mut sums = vec![0.0; targets.count()];
     for (other, p) in rows.iter().zip(likelihoods) {
         let agrees = |c: &usize| model.columns()[*c].clone().all(|s| other[s] == row[s]);
@@ -186,7 +186,7 @@ fn sums_over_what_is_left_out(model: &LoadedModel, draws: bool) {
         };
         let cells = knowing(model, row, known);
         let query = JointQuery::new(model, targets, &exact).unwrap();
-        let joint = query.ask(model, &cells).unwrap();
+        let joint = query.run(model, &cells).unwrap();
         assert_eq!(joint.standard_errors, None);
         let want = by_enumeration(model, (&rows, &likelihoods), row, known, &joint);
         for (got, want) in joint.probs.iter().zip(&want) {
@@ -201,7 +201,7 @@ fn sums_over_what_is_left_out(model: &LoadedModel, draws: bool) {
         let Ok(query) = JointQuery::new(model, targets, &drawn) else {
             continue;
         };
-        let joint = query.ask(model, &cells).unwrap();
+        let joint = query.run(model, &cells).unwrap();
         let Some(errors) = &joint.standard_errors else {
             continue;
         };
@@ -225,7 +225,7 @@ fn some_questions_are_answered_by_draws() {
     let cells = knowing(&model, &[0, 1, 0, 1, 2, 1], &[0]);
     let joint = JointQuery::new(&model, &[3], &options)
         .unwrap()
-        .ask(&model, &cells)
+        .run(&model, &cells)
         .unwrap();
     let errors = joint.standard_errors.unwrap();
     assert!(errors.iter().all(|e| *e > 0.0 && *e < 0.1), "{errors:?}");
@@ -262,7 +262,7 @@ fn likelihood_over_gaps(model: &LoadedModel, draws: bool) {
             };
             LogProbQuery::new(model, &options)
                 .unwrap()
-                .ask(model, &cells)
+                .run(model, &cells)
                 .unwrap()
         };
         let exact = ask(10_000);
@@ -292,14 +292,14 @@ fn models_of_any_order_condition_on_what_is_known() {
         order.extend((0..4).filter(|c| !known.contains(c) && !targets.contains(c)));
         let query = LogProbQuery::in_orders(&model, &[order], &options).unwrap();
         let likelihoods: Vec<f64> = query
-            .ask(&model, &cells)
+            .run(&model, &cells)
             .unwrap()
             .rows
             .iter()
             .map(|l| l.exp())
             .collect();
         let query = JointQuery::new(&model, targets, &options).unwrap();
-        let joint = query.ask(&model, &knowing(&model, row, known)).unwrap();
+        let joint = query.run(&model, &knowing(&model, row, known)).unwrap();
         let want = by_enumeration(&model, (&rows, &likelihoods), row, known, &joint);
         for (got, want) in joint.probs.iter().zip(&want) {
             assert!(
@@ -324,17 +324,17 @@ fn averages_over_orders_are_distributions_and_repeat() {
     let mut cells = knowing(&model, &[1, 1, 0, 1, 2, 1], &[1, 3]);
     cells.set(0, 5, Cell::Hidden);
     let query = JointQuery::new(&model, &[0, 2], &options).unwrap();
-    let joint = query.ask(&model, &cells).unwrap();
+    let joint = query.run(&model, &cells).unwrap();
     assert!((joint.probs.iter().sum::<f64>() - 1.0).abs() < 1e-6);
     assert!(
         joint.probs[..12].iter().all(|p| *p == 0.0),
         "forbidden codes have none"
     );
-    assert_eq!(query.ask(&model, &cells).unwrap(), joint);
+    assert_eq!(query.run(&model, &cells).unwrap(), joint);
     let single = ProbabilityOptions { orders: 1, ..options };
     let single = JointQuery::new(&model, &[0, 2], &single)
         .unwrap()
-        .ask(&model, &cells)
+        .run(&model, &cells)
         .unwrap();
     assert_ne!(single.probs, joint.probs);
 }
@@ -350,9 +350,9 @@ fn values_are_the_joint_distribution_but_for_what_is_dropped() {
         };
         let joint = JointQuery::new(&model, &[2], &exact)
             .unwrap()
-            .ask(&model, &cells)
+            .run(&model, &cells)
             .unwrap();
-        let targets = Combinations::new(&model, joint.sub_columns.clone());
+        let targets = JointSupport::new(&model, joint.sub_columns.clone());
         let options = ProbabilityOptions {
             tolerance,
             most_values,
@@ -360,7 +360,7 @@ fn values_are_the_joint_distribution_but_for_what_is_dropped() {
         };
         let values = ValueQuery::new(&model, 2, &options)
             .unwrap()
-            .ask(&model, &cells)
+            .run(&model, &cells)
             .unwrap();
         let atoms = &values[0];
         let mut missing = 1.0;
@@ -383,9 +383,9 @@ fn values_of_models_of_one_order_are_sums_or_draws() {
         let exact = ProbabilityOptions::default();
         let joint = JointQuery::new(&model, &[2], &exact)
             .unwrap()
-            .ask(&model, &cells)
+            .run(&model, &cells)
             .unwrap();
-        let targets = Combinations::new(&model, joint.sub_columns.clone());
+        let targets = JointSupport::new(&model, joint.sub_columns.clone());
         for most_combinations in [10_000, 1] {
             let options = ProbabilityOptions {
                 tolerance: 0.0,
@@ -395,7 +395,7 @@ fn values_of_models_of_one_order_are_sums_or_draws() {
             };
             let values = ValueQuery::new(&model, 2, &options)
                 .unwrap()
-                .ask(&model, &cells)
+                .run(&model, &cells)
                 .unwrap();
             let atoms = &values[0];
             let is_drawn = most_combinations == 1 && known != [0, 1];

@@ -6,17 +6,17 @@ use super::super::loaded::LoadedModel;
 use super::super::plan::{DrawSite, Plan};
 use super::super::{Cells, GenerateError};
 use super::ProbabilityOptions;
-use super::chain::{Atoms, Chain, Keep};
-use super::enumerate::{Combinations, Scorer, draw_uniforms, given_row, log_sum, row_scores};
-use super::joint::{Joint, JointQuery, ROWS, Way, last_of_interest};
+use super::chain::{BeamLimits, ChainRule, SparseDistribution};
+use super::enumerate::{JointSupport, Scorer, draw_uniforms, given_row, log_sum, row_scores};
+use super::joint::{Joint, JointQuery, ROWS, Strategy, last_of_interest};
 use crate::ir::ops::sampling::{Cell, Reports, SamplingRules};
 
 /// A question for the distribution of one column. It is prepared once, and asked any number of times from any thread.
 #[derive(Debug)]
 pub struct ValueQuery {
     column: usize,
-    chain: Chain,
-    keep: Keep,
+    chain: ChainRule,
+    limits: BeamLimits,
     /// Plans over all columns in the orders that are averaged beside the chain's.
     orders: Vec<Plan>,
     /// How a model of one order answers rows that leave out columns.
@@ -31,7 +31,7 @@ struct Gaps {
     draw: Plan,
     /// The joint distribution, where the column has few enough codes.
     joint: Option<JointQuery>,
-    combinations: Combinations,
+    combinations: JointSupport,
 }
 
 impl ValueQuery {
@@ -73,17 +73,17 @@ impl ValueQuery {
             Ok::<_, GenerateError>(Gaps {
                 draw: model.plan(&trained, rules.clone(), logs())?,
                 joint,
-                combinations: Combinations::new(model, sub_columns.clone()),
+                combinations: JointSupport::new(model, sub_columns.clone()),
             })
         };
         Ok(Self {
             column,
             orders: plans.collect::<Result<_, _>>()?,
             gaps: (!model.is_any_order()).then(gaps).transpose()?,
-            chain: Chain::new(model, sub_columns, &rules)?,
-            keep: Keep {
+            chain: ChainRule::new(model, sub_columns, &rules)?,
+            limits: BeamLimits {
                 tolerance: options.tolerance,
-                most: options.most_values,
+                max_values: options.most_values,
             },
             options: options.clone(),
         })
@@ -101,12 +101,12 @@ impl ValueQuery {
     ///
     /// # Errors
     /// [`GenerateError::Backend`] when a code is out of range or the device fails.
-    pub fn ask(&self, model: &LoadedModel, known: &Cells) -> Result<Vec<Atoms>, GenerateError> {
+    pub fn run(&self, model: &LoadedModel, known: &Cells) -> Result<Vec<SparseDistribution>, GenerateError> {
         let mut all = Vec::with_capacity(known.rows());
         let Some(gaps) = &self.gaps else {
             for first in (0..known.rows()).step_by(ROWS) {
                 let rows = first..(first + ROWS).min(known.rows());
-                let mut atoms = self.chain.ask(model, known, rows, self.keep)?;
+                let mut atoms = self.chain.run(model, known, rows, self.limits)?;
                 self.average_orders(model, known, first, &mut atoms)?;
                 all.extend(atoms);
             }
@@ -114,9 +114,14 @@ impl ValueQuery {
         };
         let sizes = (gaps.combinations.count(), self.options.most_combinations);
         for row in 0..known.rows() {
-            match (Way::of(model, (known, row), &[self.column], sizes), &gaps.joint) {
-                (Way::Direct, _) => all.extend(self.chain.ask(model, known, row..row + 1, self.keep)?),
-                (Way::Exact(hidden), Some(joint)) => {
+            match (
+                Strategy::of(model, (known, row), &[self.column], sizes),
+                &gaps.joint,
+            ) {
+                (Strategy::Direct, _) => {
+                    all.extend(self.chain.run(model, known, row..row + 1, self.limits)?)
+                }
+                (Strategy::Exact(hidden), Some(joint)) => {
                     all.push(exact(model, known, (row, hidden), joint, &gaps.combinations)?);
                 }
                 _ => all.push(self.drawn(model, known, row, gaps)?),
@@ -132,7 +137,7 @@ impl ValueQuery {
         model: &LoadedModel,
         known: &Cells,
         first_row: usize,
-        atoms: &mut [Atoms],
+        atoms: &mut [SparseDistribution],
     ) -> Result<(), GenerateError> {
         let (column, count) = (&model.columns()[self.column], self.orders.len() as f64 + 1.0);
         for plan in &self.orders {
@@ -167,7 +172,7 @@ impl ValueQuery {
         known: &Cells,
         row: usize,
         gaps: &Gaps,
-    ) -> Result<Atoms, GenerateError> {
+    ) -> Result<SparseDistribution, GenerateError> {
         let (draws, width, column) = (
             self.options.draws,
             model.sub_columns(),
@@ -200,11 +205,11 @@ impl ValueQuery {
                 .filter(|f| codes[f - column.start] == 1)
             {
                 let others = column.clone().filter(|s| *s != flag);
-                others.for_each(|s| codes[s - column.start] = model.filler(s));
+                others.for_each(|s| codes[s - column.start] = model.null_fill(s));
             }
             *by_codes.entry(codes).or_default() += weight / total;
         }
-        Ok(Atoms {
+        Ok(SparseDistribution {
             codes: by_codes.keys().flatten().copied().collect(),
             probs: by_codes.into_values().collect(),
             dropped: 0.0,
@@ -217,10 +222,10 @@ impl ValueQuery {
 fn exact(
     model: &LoadedModel,
     known: &Cells,
-    (row, hidden): (usize, Combinations),
+    (row, hidden): (usize, JointSupport),
     query: &JointQuery,
-    combinations: &Combinations,
-) -> Result<Atoms, GenerateError> {
+    combinations: &JointSupport,
+) -> Result<SparseDistribution, GenerateError> {
     let alone = Cells::from_words(model.sub_columns(), known.row(row).to_vec());
     let mut joint = Joint {
         sub_columns: combinations.sub_columns.clone(),
@@ -231,7 +236,7 @@ fn exact(
     query.summed(model, &alone, &[(0, hidden)], &mut joint)?;
     let possible = (0..joint.probs.len()).filter(|t| joint.probs[*t] > 0.0);
     let codes = |t: usize| combinations.codes(t).into_iter().map(|(_, code)| code);
-    Ok(Atoms {
+    Ok(SparseDistribution {
         codes: possible.clone().flat_map(codes).collect(),
         probs: possible.map(|t| joint.probs[t]).collect(),
         dropped: 0.0,

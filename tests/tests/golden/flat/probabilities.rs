@@ -90,7 +90,7 @@ fn one_query(
     };
     let (targets, known) = (numbers("targets")?, numbers("seed_columns")?);
     let rows = files::numbers(query, "rows")?;
-    let mut cells = Cells::hidden(rows.len(), model.sub_columns());
+    let mut cells = Cells::masked(rows.len(), model.sub_columns());
     for (i, row) in rows.iter().enumerate() {
         for s in known.iter().flat_map(|c| columns[*c].sub_columns.clone()) {
             cells.set(i, s, Cell::Known(codes[s].1[*row as usize]));
@@ -100,7 +100,7 @@ fn one_query(
         fixed: rare_codes(stats, RareReplacement::Constant),
         ..ProbabilityOptions::default()
     };
-    let joint = JointQuery::new(model, &targets, &options)?.ask(model, &cells)?;
+    let joint = JointQuery::new(model, &targets, &options)?.run(model, &cells)?;
     // The labels of the last target vary fastest; of binned columns the code of unknown numbers has none.
     let mut labels = vec![(0, Vec::new())];
     for target in &targets {
@@ -140,7 +140,7 @@ fn log_prob(case: &Case, device: &Device) -> Outcome {
     let HostData::U32(codes) = loaded.batch(case, want.len())? else {
         return Err("codes are no whole numbers".into());
     };
-    let mut cells = Cells::hidden(want.len(), model.sub_columns());
+    let mut cells = Cells::masked(want.len(), model.sub_columns());
     for (i, code) in codes.iter().enumerate() {
         cells.set(
             i / model.sub_columns(),
@@ -150,6 +150,6 @@ fn log_prob(case: &Case, device: &Device) -> Outcome {
     }
     let query = LogProbQuery::new(&model, &ProbabilityOptions::default())?;
     let mut report = Report::default();
-    report.close("log_prob", &query.ask(&model, &cells)?.rows, want, LOG_PROBS);
+    report.close("log_prob", &query.run(&model, &cells)?.rows, want, LOG_PROBS);
     report.finish()
 }

@@ -177,7 +177,7 @@ impl Recorded {
     /// What is known of all rows, each in its own pattern.
     pub(super) fn cells(&self, batches: &[Batch]) -> Outcome<Cells> {
         let rows = batches.iter().map(|b| b.rows.len()).sum();
-        let mut cells = Cells::drawn(rows, self.loaded.model.sub_columns().len());
+        let mut cells = Cells::sampled(rows, self.loaded.model.sub_columns().len());
         for batch in batches {
             for s in &batch.given {
                 let (_, codes) = self.tensor(batch, "given", *s)?;
