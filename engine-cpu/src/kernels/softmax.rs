@@ -21,10 +21,7 @@ pub(super) fn make(op: &dyn Op) -> Option<Box<dyn CpuKernel>> {
 }
 
 /// Writes the probabilities of one group, as many as there are logits, and returns the logarithms of the sums of exponentials.
-#[expect(
-    clippy::needless_range_loop,
-    reason = "two zipped slices cost a call that the compiler does not inline here"
-)]
+#[allow(clippy::needless_range_loop)] // Zipped slices cost a call that the compiler does not inline here.
 #[inline(always)]
 pub(super) fn softmax_lanes<I: Isa>(logits: &[Lanes], probs: &mut [Lanes]) -> Lanes {
     let mut log_sums = Lanes::ZERO;

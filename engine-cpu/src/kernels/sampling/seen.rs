@@ -69,6 +69,7 @@ impl Seen<'_> {
 }
 
 /// `to = folded[at ..] + sum over places of folded[place + at ..]`
+#[allow(clippy::needless_range_loop)] // Zipped slices cost a call for each place, which the compiler does not inline here.
 #[inline(always)]
 fn sum_rows<I: Isa, const REGISTERS: usize>(folded: &[f32], places: &[u64], at: usize, to: &mut [f32]) {
     let mut sums = [I::splat(0.0); REGISTERS];
@@ -78,8 +79,9 @@ fn sum_rows<I: Isa, const REGISTERS: usize>(folded: &[f32], places: &[u64], at: 
     for place in places {
         let row = &folded[*place as usize + at..];
         if let Some(row) = row.get(..REGISTERS * WIDTH) {
-            for (sum, row) in sums.iter_mut().zip(row.as_chunks().0) {
-                *sum = I::add(*sum, I::load(row));
+            let (chunks, _) = row.as_chunks();
+            for r in 0..REGISTERS {
+                sums[r] = I::add(sums[r], I::load(&chunks[r]));
             }
         } else {
             for (r, sum) in sums.iter_mut().enumerate() {
