@@ -137,9 +137,7 @@ fn loading(c: &mut Criterion) {
             let mut group = c.benchmark_group("loading");
             group.throughput(Throughput::Elements(params.len() as u64));
             group.bench_function(format!("{columns} columns, {device}"), |b| {
-                b.iter(|| {
-                    LoadedModel::new(Arc::clone(&backend), &model, &params, true).expect("a loaded model")
-                });
+                b.iter(|| LoadedModel::new(Arc::clone(&backend), &model, &params).expect("a loaded model"));
             });
         }
     }

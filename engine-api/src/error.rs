@@ -306,7 +306,7 @@ impl EngineError {
             | Self::Train(TrainError::Backend(error))
             | Self::Generate(GenerateError::Backend(error)) => error.remedies(),
             Self::Device { remedies, .. } => remedies.clone(),
-            Self::Question(error) => error.remedies(),
+            Self::Inference(error) => error.remedies(),
             Self::WorkspaceMissing { .. } => vec![Remedy::run(Job::Fit)],
             Self::Lacks { made_by, .. } => vec![Remedy::run(*made_by)],
             Self::Corrupt { made_by, .. } => vec![Remedy::run_again(*made_by)],

@@ -86,7 +86,7 @@ fn status(error: &EngineError) -> ExitStatus {
             ExitStatus::Failed
         }
         E::Generate(_) => ExitStatus::Arguments,
-        E::Question(error) => status_of_question(error),
+        E::Inference(error) => status_of_question(error),
         E::UnknownDevice { .. }
         | E::DeviceNotBuilt { .. }
         | E::EncodingOfKey { .. }

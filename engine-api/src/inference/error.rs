@@ -152,7 +152,7 @@ pub enum InferenceError {
     },
 }
 
-impl QuestionError {
+impl InferenceError {
     /// What a user can do about it, beside what the text says.
     pub fn remedies(&self) -> Vec<Remedy> {
         match self {

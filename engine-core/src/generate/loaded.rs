@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::plan::{DrawSite, Drawn, Plan};
-use super::workers::{FOLDED, Workers};
+use super::workers::Workers;
 use super::{Cells, GenerateError};
 use crate::argn::Model;
 use crate::backend::{Backend, BackendError, Buffer, HostData, Run};

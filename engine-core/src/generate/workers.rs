@@ -9,7 +9,7 @@ use crate::ir::ops::sampling::SampleInputs;
 use crate::resident::{Compiled, Resident};
 
 /// Name of the folded arena among the resources of a sampling program.
-pub(super) const FOLDED: &str = "folded";
+const FOLDED: &str = "folded";
 /// Elements of the largest folded arena of which each thread gets a copy of its own (32 MiB).
 const MAX_COPIED_ARENA: usize = 8 << 20;
 /// Compiled programs that are kept for later calls, in each worker.
