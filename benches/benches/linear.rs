@@ -171,7 +171,7 @@ fn visit(data: &Data, spec: &OrderedSpec, mut each: impl FnMut(usize, usize, Blo
             for block in &blocks {
                 factors.clear();
                 for at in position..position + block.width {
-                    let factor = spec.dropout.map(|d| d.factor(&data.run, b as u32, s, at));
+                    let factor = spec.dropout.map(|d| d.factor(&data.run, b, s, at));
                     factors.push(factor.unwrap_or(1.0) as f32);
                 }
                 position += block.width;

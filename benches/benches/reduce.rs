@@ -3,7 +3,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine_benches::{OpCase, STEPS_PER_RUN, criterion, equal_widths, group_counts, numbers, numbers_mut};
 use engine_core::ir::ops::reduce::{Add, BroadcastGroups, FillRows, RecordSum, ScaleRows, SumGroups};
-use engine_core::ir::{Groups, LossWeight};
+use engine_core::ir::{Groups, LossWeight, Rows};
 
 const RANGE: (f32, f32) = (-1.0, 1.0);
 
@@ -81,6 +81,7 @@ fn rows(c: &mut Criterion) {
         let case = OpCase::new("fill_rows", format!("{rows} rows"), rows);
         let op = FillRows {
             weight: LossWeight::Mean { micro_batches: 1 },
+            rows: Rows::Batch,
         };
         case.bench(c, op, &[], bytes(rows), |data| {
             let value = 1.0 / data.rows() as f32;

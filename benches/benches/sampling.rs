@@ -75,7 +75,7 @@ fn draw_rows(data: &mut Data, model: &FoldedModel, rules: &SamplingRules) {
             let sum: f32 = weights.iter().sum();
             weights.iter_mut().for_each(|w| *w /= sum);
             rules.apply(s, &mut weights);
-            let uniform = OrderedSample::uniform(&stream, data.run.first_row + b as u64, s);
+            let uniform = OrderedSample::uniform(&stream, data.run.first_row + b as u64, 0, s);
             let code = rules::draw(&weights, f64::from(uniform));
             codes[s] = code as u32;
             contribute(folded, step.contribution, code, (step.hidden.end, &mut hidden));

@@ -28,19 +28,33 @@ pub struct Run {
     pub steps: u32,
     /// Rows of a batch.
     pub rows: u32,
-    /// Time steps of a batch, 1 for flat data.
+    /// Time steps of a batch, 1 for flat data. A value with time is time-major: row `t * rows + b` is time step t of batch row b.
     pub time: u32,
     /// Learning rate of these steps.
     pub learning_rate: f32,
-    /// Explicit padding; always zero.
-    pub reserved: u32,
+    /// Number of the first time step, 0 for flat data: whoever computes a sequence step by step counts it up.
+    pub first_time: u32,
+}
+
+/// Time steps that a sequence may have: addresses of random numbers hold the number of a time step in 16 bits.
+pub const MAX_TIME: u64 = 1 << 16;
+
+/// Where a row of a value stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowPlace {
+    /// Row of the batch.
+    pub batch_row: u32,
+    /// Number of the time step, counted from the first of the sequence; 0 for flat data.
+    pub time: u32,
 }
 
 const _: () = {
     assert!(size_of::<Run>() == 40);
     assert!(std::mem::offset_of!(Run, first_row) == 8);
     assert!(std::mem::offset_of!(Run, first_step) == 16);
+    assert!(std::mem::offset_of!(Run, time) == 28);
     assert!(std::mem::offset_of!(Run, learning_rate) == 32);
+    assert!(std::mem::offset_of!(Run, first_time) == 36);
 };
 
 impl Run {
@@ -54,8 +68,22 @@ impl Run {
             rows,
             time: 1,
             learning_rate: 0.0,
-            reserved: 0,
+            first_time: 0,
         }
+    }
+
+    /// Where row `row` of a value with one row per row of the batch, and with time where it has some, stands.
+    pub fn place(&self, row: usize) -> RowPlace {
+        let batch = (self.rows as usize).max(1);
+        RowPlace {
+            batch_row: (row % batch) as u32,
+            time: self.first_time + (row / batch) as u32,
+        }
+    }
+
+    /// Global number of a row of the batch.
+    pub fn global_row(&self, batch_row: u32) -> u64 {
+        self.first_row + u64::from(batch_row)
     }
 
     /// The same run narrowed to its step number `first_step + index`.
@@ -150,11 +178,11 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// The device.
     fn device(&self) -> DeviceInfo;
 
-    /// Compiles a program for batches of at most `max_rows` rows (times time steps).
+    /// Compiles a program for values of at most `max_rows` rows: those of the batch, times time steps where a value has time.
     ///
     /// # Errors
-    /// [`BackendError::UnsupportedOp`] when the backend lacks an op, [`BackendError::Limit`] when the program is too
-    /// large for the device.
+    /// [`BackendError::UnsupportedOp`] when the backend lacks an op, [`BackendError::TooManyValues`] when an op takes or defines more
+    /// values than a kernel can be given, [`BackendError::Limit`] when the program is too large for the device.
     fn compile(&self, program: &Program, max_rows: usize) -> Result<Box<dyn Executable>, BackendError>;
 
     /// Puts data on the device.
@@ -177,6 +205,24 @@ pub enum BackendError {
         op: String,
         /// The program.
         program: String,
+    },
+    /// An op takes or defines more values, or touches more resources, than a kernel of the backend can be given.
+    #[error(
+        "op {op} of program {program:?} has {needed} {what}, a kernel of the {backend} backend can have {allowed}"
+    )]
+    TooManyValues {
+        /// The backend.
+        backend: &'static str,
+        /// The op.
+        op: String,
+        /// The program.
+        program: String,
+        /// Inputs, outputs or buffers.
+        what: &'static str,
+        /// How many the op has.
+        needed: usize,
+        /// How many a kernel can have.
+        allowed: usize,
     },
     /// A limit of the device is exceeded.
     #[error(

@@ -1,11 +1,19 @@
 //! Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2,
-//! 3", SC 2011), keyed by (seed, purpose, step, row, column).
+//! 3", SC 2011), keyed by (seed, purpose, step, row, time, column).
 //!
 //! It is the source of all randomness but privacy noise, on every device. A number depends on its address only, never on
 //! how many threads or blocks ask for it.
 
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
+
+/// Marks the last counter word of addresses with a time step above 0.
+const TIMED: u32 = 1 << 31;
+/// Where the time step lies in that word.
+const TIME_SHIFT: u32 = 8;
+
+/// Streams whose addresses have a time step know so many sites.
+pub const SITES_WITH_TIME: u32 = 1 << TIME_SHIFT;
 
 /// One block of Philox4x32-10: four random words for a counter under a key.
 #[inline]
@@ -58,7 +66,8 @@ pub enum Purpose {
 
 /// A seeded address space of random numbers for one purpose.
 ///
-/// The counter is `[column, row, step, purpose << 24 | site]`, the key is the seed.
+/// The counter is `[column, row, step, purpose << 24 | site]`, the key is the seed. From the second time step of a sequence on, the last
+/// word is [`Stream::high_at`] of the time step; the first one has the numbers of flat data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stream {
     key: [u32; 2],
@@ -79,6 +88,24 @@ impl Stream {
     #[inline]
     pub fn block(&self, step: u32, row: u32, column: u32) -> [u32; 4] {
         philox4x32([column, row, step, self.high], self.key)
+    }
+
+    /// The last counter word at a time step (below 2^16): that of flat data at time 0, else with the highest bit, which no purpose has,
+    /// and the time in the upper bits of the site. Sites of streams with time stay below [`SITES_WITH_TIME`].
+    #[inline]
+    pub fn high_at(&self, time: u32) -> u32 {
+        debug_assert!(time < 1 << 16 && (time == 0 || self.high & 0x00FF_FF00 == 0));
+        if time == 0 {
+            self.high
+        } else {
+            self.high | TIMED | time << TIME_SHIFT
+        }
+    }
+
+    /// Four words at an address with time; at time 0 those of [`Self::block`].
+    #[inline]
+    pub fn block_at(&self, step: u32, row: u32, time: u32, column: u32) -> [u32; 4] {
+        philox4x32([column, row, step, self.high_at(time)], self.key)
     }
 
     /// The key words, for kernels that evaluate many blocks at once.
@@ -214,6 +241,24 @@ mod tests {
                 "0 went to {to} {count} times of 20000"
             );
         }
+    }
+
+    #[test]
+    fn time_steps_have_numbers_of_their_own_and_the_first_those_of_flat_data() {
+        let streams = [Purpose::Dropout, Purpose::Draw].map(|purpose| Stream::new(5, purpose, 3));
+        for stream in streams {
+            assert_eq!(stream.block_at(7, 8, 0, 9), stream.block(7, 8, 9));
+        }
+        let mut words: Vec<u32> = streams
+            .iter()
+            .flat_map(|s| (0..1 << 16).map(|t| s.high_at(t)))
+            .collect();
+        // No flat stream of another site or purpose has the word of a time step.
+        words.extend((0..1 << 12).map(|site| Stream::new(5, Purpose::Draw, 4 + site).high()));
+        let count = words.len();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), count);
     }
 
     #[test]

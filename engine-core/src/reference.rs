@@ -4,7 +4,7 @@
 use std::any::Any;
 
 use crate::backend::{Backend, BackendError, Buffer, DeviceInfo, Executable, HostData, Run};
-use crate::ir::{DType, InterpretError, Interpreter, Program, RefBuffer, Tensor};
+use crate::ir::{DType, InterpretError, Interpreter, Program, RefBuffer, Resource, ResourceKind, Tensor};
 
 const NAME: &str = "reference";
 
@@ -93,18 +93,11 @@ impl Executable for ReferenceExecutable {
         resources: &mut [&mut dyn Buffer],
         inputs: &[&dyn Buffer],
     ) -> Result<(), BackendError> {
-        if run.rows as usize > self.max_rows {
-            return Err(BackendError::Limit {
-                backend: NAME,
-                what: "a batch".to_owned(),
-                needed: u64::from(run.rows),
-                allowed: self.max_rows as u64,
-            });
-        }
+        self.program.check_rows(NAME, run, self.max_rows)?;
         let name = self.program.name();
         let mut bound = Vec::with_capacity(resources.len());
         for (buffer, resource) in resources.iter().zip(self.program.resources()) {
-            bound.push(bind(read_own(&**buffer, name, &resource.name)?));
+            bound.push(bind(name, resource, read_own(&**buffer, name, &resource.name)?)?);
         }
         let mut tensors = Vec::with_capacity(inputs.len());
         for (buffer, input) in inputs.iter().zip(self.program.inputs()) {
@@ -167,10 +160,26 @@ fn widen(data: &HostData) -> Vec<f64> {
     }
 }
 
-fn bind(data: &HostData) -> RefBuffer {
-    match data {
-        HostData::Codes(table) => RefBuffer::Codes(table.clone()),
-        numbers => RefBuffer::numbers(widen(numbers)),
+fn bind(program: &str, resource: &Resource, data: &HostData) -> Result<RefBuffer, BackendError> {
+    match (&resource.kind, data) {
+        (ResourceKind::Codes { .. }, HostData::Codes(table)) => Ok(RefBuffer::Codes(table.clone())),
+        (ResourceKind::Arena(_) | ResourceKind::Numbers, HostData::F32(_)) => {
+            Ok(RefBuffer::numbers(widen(data)))
+        }
+        (ResourceKind::U32, HostData::U32(integers)) => Ok(RefBuffer::U32(integers.clone())),
+        (kind, data) => {
+            let expected = match kind {
+                ResourceKind::Codes { .. } => "a table",
+                ResourceKind::Arena(_) | ResourceKind::Numbers => "numbers",
+                ResourceKind::U32 => "unsigned integers",
+            };
+            Err(mismatch(
+                program,
+                &resource.name,
+                expected.to_owned(),
+                describe(data),
+            ))
+        }
     }
 }
 
@@ -251,7 +260,7 @@ mod tests {
         let error = run(&mut executable, 9, pair_model().layout().len()).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "a batch needs 9, the reference backend allows 8; use a smaller batch or another device"
+            "a batch of program \"validation\" needs 9, the reference backend allows 8; use a smaller batch or another device"
         );
         let HostData::F32(trace) = run(&mut executable, 8, pair_model().layout().len()).unwrap() else {
             panic!("a trace holds numbers");

@@ -23,6 +23,15 @@ impl CpuBuffer {
         }
     }
 
+    /// Rows of a table, elements of anything else.
+    pub(crate) fn rows(&self) -> usize {
+        match self {
+            Self::F32(v) => v.len(),
+            Self::U32(v) => v.len(),
+            Self::Codes(t) => t.rows(),
+        }
+    }
+
     /// What the buffer holds, for errors.
     pub(crate) fn describe(&self) -> String {
         match self {

@@ -18,6 +18,7 @@ struct Step {
     outputs: Vec<usize>,
     width: usize,
     input_width: usize,
+    rows: Rows,
 }
 
 /// A program compiled for the CPU.
@@ -39,6 +40,7 @@ impl CpuExecutable {
         program: &Program,
         max_rows: usize,
     ) -> Result<Self, BackendError> {
+        program.check_values("cpu", MAX_INPUTS, MAX_OUTPUTS)?;
         let plan = MemoryPlan::new(program);
         let mut steps = Vec::with_capacity(program.nodes().len());
         let mut size = ScratchSize::default();
@@ -51,11 +53,6 @@ impl CpuExecutable {
                     program,
                 });
             };
-            assert!(
-                node.inputs.len() <= MAX_INPUTS && node.outputs.len() <= MAX_OUTPUTS,
-                "op {}",
-                node.op.name()
-            );
             size = size.max(kernel.scratch());
             let slots = |values: &[ValueId]| values.iter().map(|v| plan.slot_of[v.index()]).collect();
             let width = |values: &[ValueId]| values.first().map_or(0, |v| program.shape(*v).groups.total());
@@ -65,6 +62,7 @@ impl CpuExecutable {
                 outputs: slots(&node.outputs),
                 width: width(&node.outputs),
                 input_width: width(&node.inputs),
+                rows: program.rows_of(node),
             });
         }
         Ok(Self {
@@ -91,16 +89,7 @@ impl CpuExecutable {
 
     /// Checks the bindings, so that kernels can rely on them.
     fn check(&self, run: &Run, resources: &[&mut CpuBuffer], inputs: usize) -> Result<(), BackendError> {
-        if run.rows as usize * run.time as usize > self.max_rows {
-            let (needed, allowed) = (u64::from(run.rows) * u64::from(run.time), self.max_rows as u64);
-            let what = format!("a batch of program {:?}", self.program.name());
-            return Err(BackendError::Limit {
-                backend: "cpu",
-                what,
-                needed,
-                allowed,
-            });
-        }
+        self.program.check_rows("cpu", run, self.max_rows)?;
         if inputs != self.program.inputs().len() {
             let expected = format!("{} inputs", self.program.inputs().len());
             return Err(self.mismatch("inputs", expected, format!("{inputs}")));
@@ -108,7 +97,7 @@ impl CpuExecutable {
         for (resource, buffer) in self.program.resources().iter().zip(resources) {
             let fits = match (&resource.kind, &**buffer) {
                 (ResourceKind::Arena(layout), CpuBuffer::F32(v)) => v.len() == layout.len(),
-                (ResourceKind::Numbers, CpuBuffer::F32(_)) => true,
+                (ResourceKind::Numbers, CpuBuffer::F32(_)) | (ResourceKind::U32, CpuBuffer::U32(_)) => true,
                 (ResourceKind::Codes { columns }, CpuBuffer::Codes(t)) => t.columns().len() == *columns,
                 _ => false,
             };
@@ -116,12 +105,13 @@ impl CpuExecutable {
                 let expected = match &resource.kind {
                     ResourceKind::Arena(layout) => format!("{} numbers", layout.len()),
                     ResourceKind::Codes { columns } => format!("codes of {columns} sub-columns"),
-                    _ => "numbers".to_owned(),
+                    ResourceKind::Numbers => "numbers".to_owned(),
+                    ResourceKind::U32 => "unsigned integers".to_owned(),
                 };
                 return Err(self.mismatch(&resource.name, expected, buffer.describe()));
             }
         }
-        Ok(())
+        self.program.check_reading(run, |id| resources[id.index()].rows())
     }
 
     fn pack_input(&mut self, index: usize, run: &Run, buffer: &CpuBuffer) -> Result<(), BackendError> {
@@ -169,6 +159,7 @@ impl CpuExecutable {
                     scratch: &self.scratch,
                     width: step.width,
                     input_width: step.input_width,
+                    rows: step.rows.count(run),
                     inputs,
                     outputs,
                     resources,

@@ -1,4 +1,4 @@
-// Where batches come from: rows of the encoded table on the device, and the column order of the step.
+// Where batches come from: rows of the encoded table on the device, the ends of their sequences, and the column order of the step.
 #include "random.cuh"
 
 const u32 GATHER_ROWS = 16;
@@ -111,6 +111,25 @@ KERNEL(fetch_rows, FetchRows, 256) {
     const u32 words = source.stride / 4;
     const u32 count = min(GATHER_ROWS, source.rows - first) * words;
     for (u32 i = threadIdx.x; i < count; i += blockDim.x) to[i] = from[i / words][i % words];
+}
+
+struct MaskRows {
+    Source source;  // of lengths, [len] u32
+    const float* x;
+    float* y;
+    u32 rows;  // of x
+    u32 width;
+};
+LAYOUT(MaskRows, 72);
+
+// y[b, k] = x[b, k] in time steps before the end of the sequence, else 0.
+KERNEL(mask_rows, MaskRows, 256) {
+    const u32 i = blockIdx.x * 256 + threadIdx.x;
+    if (i >= a.rows * a.width) return;
+    const Step& step = current(a.source.steps);
+    const RowPlace place = row_place(step, i / a.width);
+    const u32* lengths = (const u32*)a.source.table;
+    a.y[i] = place.time < lengths[row_of_table(a.source, step, place.batch_row)] ? a.x[i] : 0.0f;
 }
 
 struct ColumnOrder {

@@ -30,8 +30,10 @@ struct Step {
     float step_size;                // AdamW: learning_rate / (1 - beta1^t)
     float inverse_sqrt_correction;  // AdamW: 1 / sqrt(1 - beta2^t)
     u32 row_offset;                 // rows of the batch that other devices hold before this one's
+    u32 rows;                       // of the batch, on this device
+    u32 first_time;                 // number of the first time step
 };
-LAYOUT(Step, 40);
+LAYOUT(Step, 48);
 
 // The steps of a run and the number of the one that runs now.
 struct Steps {
@@ -46,6 +48,21 @@ struct Fault {
 };
 
 DEVICE const Step& current(const Steps* steps) { return steps->steps[steps->now]; }
+
+// Where a row of a value stands. Values with time are time-major: one time step of all rows after another.
+struct RowPlace {
+    u32 batch_row;  // of this device
+    u32 time;
+};
+
+DEVICE RowPlace row_place(const Step& step, u32 row) {
+    RowPlace place = {row, step.first_time};
+    if (row >= step.rows && step.rows != 0) {
+        place.batch_row = row % step.rows;
+        place.time += row / step.rows;
+    }
+    return place;
+}
 
 DEVICE void report_fault(Fault* fault, u32 sub_column, u32 code) {
     atomicMax(&fault->code, (u64)(sub_column + 1) << 32 | code);

@@ -35,6 +35,12 @@ DEVICE Words random_words(u64 seed, u32 purpose, u32 site, u32 step, u32 row, u3
     return philox4x32(column, row, step, purpose << 24 | site, seed);
 }
 
+// Four words at (step, row, time, column): those of random_words at time 0. The highest bit, which no purpose has, marks the others.
+DEVICE Words random_words_at(u64 seed, u32 purpose, u32 site, u32 step, u32 row, u32 time, u32 column) {
+    const u32 timed = time == 0 ? 0 : 0x80000000u | time << 8;
+    return philox4x32(column, row, step, purpose << 24 | site | timed, seed);
+}
+
 // A uniform number in [0, 1) with 24 random bits.
 DEVICE float uniform_f32(u32 word) { return (float)(word >> 8) * (1.0f / 16777216.0f); }
 
@@ -47,9 +53,11 @@ struct Dropout {
 };
 LAYOUT(Dropout, 16);
 
-// The bytes that decide about positions 16 chunk .. 16 chunk + 15 of a group in one row of this device.
+// The bytes that decide about positions 16 chunk .. 16 chunk + 15 of a group in one row of a value of this device.
 DEVICE Words dropout_words(const Dropout& dropout, const Step& step, u32 row, u32 group, u32 chunk) {
-    return random_words(step.seed, PURPOSE_DROPOUT, dropout.site, step.step, step.row_offset + row, group << 14 | chunk);
+    const RowPlace place = row_place(step, row);
+    const u32 b = step.row_offset + place.batch_row, column = group << 14 | chunk;
+    return random_words_at(step.seed, PURPOSE_DROPOUT, dropout.site, step.step, b, place.time, column);
 }
 
 // Byte `at` (below 16) of random words; `at` need not be known to the compiler.

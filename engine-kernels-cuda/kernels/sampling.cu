@@ -258,8 +258,9 @@ DEVICE float logit_of(const OrderedSample& a, const Drawing& d, const SampleSubC
 DEVICE float uniform_of(const OrderedSample& a, u32 b, u32 s) {
     if (a.uniforms != 0) return a.uniforms[(u64)b * a.count + s];
     const Step& step = current(a.steps);
-    const u64 row = step.first_row + b;
-    return uniform_f32(random_words(step.seed, PURPOSE_DRAW, 0, (u32)(row >> 32), (u32)row, s).w[0]);
+    const RowPlace place = row_place(step, b);
+    const u64 row = step.first_row + place.batch_row;
+    return uniform_f32(random_words_at(step.seed, PURPOSE_DRAW, 0, (u32)(row >> 32), (u32)row, place.time, s).w[0]);
 }
 
 // Codes that a lane of draw_narrow holds.

@@ -71,7 +71,7 @@ impl CudaBackend {
         resources: &mut [&mut dyn Buffer],
         inputs: &[&dyn Buffer],
     ) -> Result<Vec<LaunchTime>, BackendError> {
-        CudaExecutable::new(self, program, run.rows as usize)?.profile(run, resources, inputs)
+        CudaExecutable::new(self, program, program.largest_rows(run))?.profile(run, resources, inputs)
     }
 }
 

@@ -72,6 +72,14 @@ impl CudaBuffer {
         }
     }
 
+    /// Rows of a table, elements of anything else.
+    pub(crate) fn rows(&self) -> usize {
+        match &self.contents {
+            Contents::F32 { len, .. } | Contents::U32 { len, .. } => *len,
+            Contents::Codes(table) => table.codes.rows(),
+        }
+    }
+
     /// Address and length of words.
     pub(crate) fn words(&self) -> Option<(DevicePtr, usize)> {
         match &self.contents {

@@ -1,7 +1,6 @@
 //! What is bound to a run is checked before anything is launched, so that kernels can rely on it.
 
 use engine_core::backend::{BackendError, Buffer, Run};
-use engine_core::ir::ops::batch::Reading;
 use engine_core::ir::{DType, Program, ResourceKind, Rows};
 
 use crate::buffer::CudaBuffer;
@@ -42,20 +41,6 @@ pub(crate) fn check_counts(program: &Program, resources: usize, inputs: usize) -
         }
     }
     Ok(())
-}
-
-/// Checks that a batch is not larger than what was compiled for.
-pub(crate) fn check_rows(program: &Program, run: &Run, allowed: usize) -> Result<(), BackendError> {
-    let needed = u64::from(run.rows) * u64::from(run.time);
-    if needed <= allowed as u64 {
-        return Ok(());
-    }
-    Err(BackendError::Limit {
-        backend: "cuda",
-        what: format!("a batch of program {:?}", program.name()),
-        needed,
-        allowed: allowed as u64,
-    })
 }
 
 /// Programs that need more elements than a kernel can count are refused.
@@ -118,7 +103,7 @@ impl CudaExecutable {
             rows: share.rows,
             ..*run
         };
-        check_rows(&self.program, &own, self.max_rows)?;
+        self.program.check_rows("cuda", &own, self.max_rows)?;
         for (resource, buffer) in self.program.resources().iter().zip(resources) {
             let (fits, expected) = match &resource.kind {
                 ResourceKind::Arena(layout) => (
@@ -131,7 +116,8 @@ impl CudaExecutable {
                         .is_some_and(|t| t.codes.columns().len() == *columns),
                     format!("codes of {columns} sub-columns"),
                 ),
-                _ => (buffer.numbers().is_some(), "numbers".to_owned()),
+                ResourceKind::Numbers => (buffer.numbers().is_some(), "numbers".to_owned()),
+                ResourceKind::U32 => (buffer.words().is_some(), "unsigned integers".to_owned()),
             };
             if !fits {
                 return Err(mismatch(
@@ -142,37 +128,12 @@ impl CudaExecutable {
                 ));
             }
         }
-        self.check_reading(run, resources)?;
+        self.program
+            .check_reading(run, |id| resources[id.index()].rows())?;
         let addresses = inputs.iter().enumerate();
         addresses
             .map(|(i, buffer)| self.input(i, run, share, buffer))
             .collect()
-    }
-
-    /// Rows that are read in order must exist.
-    fn check_reading(&self, run: &Run, resources: &[&mut CudaBuffer]) -> Result<(), BackendError> {
-        for op in self.stages.iter().filter_map(|stage| stage.kernel.gathers()) {
-            let len = resources[op.table.index()]
-                .table()
-                .map_or(0, |t| t.codes.rows() as u64);
-            let rows = u64::from(run.rows) * u64::from(run.steps);
-            let needed = match op.reading {
-                Reading::Sequential => run.first_row + rows,
-                Reading::Shuffled { steps_per_epoch } => {
-                    u64::from(steps_per_epoch.max(1).min(run.first_step + run.steps)) * u64::from(run.rows)
-                }
-            };
-            if run.rows > 0 && needed > len {
-                let name = &self.program.resources()[op.table.index()].name;
-                return Err(mismatch(
-                    &self.program,
-                    name,
-                    format!("{needed} rows"),
-                    format!("{len}"),
-                ));
-            }
-        }
-        Ok(())
     }
 
     /// The address of input `index`, which is read where it lies, from the first row of this device on.

@@ -218,7 +218,7 @@ impl Executable for CudaExecutable {
         checks::check_counts(&self.program, resources.len(), inputs.len())?;
         let mut buffers = checks::buffers(&self.program, resources)?;
         let inputs = checks::inputs(&self.program, inputs)?;
-        self.run_share(run, Share::whole(run.rows), &mut buffers, &inputs)
+        self.run_share(run, Share::whole(run), &mut buffers, &inputs)
     }
 
     fn output(&self, name: &str) -> Result<HostData, BackendError> {

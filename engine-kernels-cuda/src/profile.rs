@@ -28,7 +28,7 @@ impl CudaExecutable {
     ) -> Result<Vec<LaunchTime>, BackendError> {
         checks::check_counts(&self.program, resources.len(), inputs.len())?;
         let buffers = checks::buffers(&self.program, resources)?;
-        let share = Share::whole(run.rows);
+        let share = Share::whole(run);
         let inputs = self.bind(run, share, &buffers, &checks::inputs(&self.program, inputs)?)?;
         let values = self.values(&inputs);
         self.begin(run, share)?;

@@ -1,5 +1,8 @@
 //! Which rows of each batch a device computes.
 
+use engine_core::backend::Run;
+use engine_core::ir::Rows;
+
 /// The rows of each batch that one of several devices computes: those after `offset`. Random numbers go by the row of the batch, so
 /// they do not depend on how many devices there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,25 +13,41 @@ pub(crate) struct Share {
     pub(crate) rows: u32,
     /// Rows of the batch.
     pub(crate) batch_rows: u32,
+    /// Time steps of a value with time.
+    pub(crate) time: u32,
 }
 
 impl Share {
     /// The share of the only device.
-    pub(crate) fn whole(batch_rows: u32) -> Self {
-        Self {
-            offset: 0,
-            rows: batch_rows,
-            batch_rows,
-        }
+    pub(crate) fn whole(run: &Run) -> Self {
+        Self::of(run, 0, 1)
     }
 
     /// The share of device `rank` of `ranks`: as equal as whole rows allow.
-    pub(crate) fn of(batch_rows: u32, rank: usize, ranks: usize) -> Self {
+    pub(crate) fn of(run: &Run, rank: usize, ranks: usize) -> Self {
+        let batch_rows = run.rows;
         let border = |rank: usize| (u64::from(batch_rows) * rank as u64 / ranks as u64) as u32;
         Self {
             offset: border(rank),
             rows: border(rank + 1) - border(rank),
             batch_rows,
+            time: run.time,
+        }
+    }
+
+    /// Rows of a value, those of all devices together.
+    pub(crate) fn all_rows(self, rows: Rows) -> u32 {
+        match rows {
+            Rows::BatchTime => self.batch_rows * self.time,
+            _ => self.batch_rows,
+        }
+    }
+
+    /// Rows of a value on this device.
+    pub(crate) fn own_rows(self, rows: Rows) -> u32 {
+        match rows {
+            Rows::BatchTime => self.rows * self.time,
+            _ => self.rows,
         }
     }
 }
@@ -42,7 +61,7 @@ mod tests {
         for batch_rows in [0, 1, 2, 7, 4096, u32::MAX] {
             for ranks in 1..=9 {
                 let shares: Vec<Share> = (0..ranks)
-                    .map(|rank| Share::of(batch_rows, rank, ranks))
+                    .map(|rank| Share::of(&Run::evaluate(batch_rows), rank, ranks))
                     .collect();
                 let mut next = 0;
                 for share in &shares {
@@ -54,6 +73,18 @@ mod tests {
                 assert!(rows().max().unwrap_or(0) - rows().min().unwrap_or(0) <= 1);
             }
         }
-        assert_eq!(Share::of(5, 0, 1), Share::whole(5));
+        let run = Run {
+            time: 3,
+            ..Run::evaluate(5)
+        };
+        let share = Share::of(&run, 1, 2);
+        assert_eq!(
+            (share.own_rows(Rows::Batch), share.own_rows(Rows::BatchTime)),
+            (3, 9)
+        );
+        assert_eq!(
+            (share.all_rows(Rows::Batch), share.all_rows(Rows::BatchTime)),
+            (5, 15)
+        );
     }
 }

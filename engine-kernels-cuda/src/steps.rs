@@ -19,9 +19,11 @@ pub(crate) struct Step {
     step_size: f32,
     inverse_sqrt_correction: f32,
     row_offset: u32,
+    rows: u32,
+    first_time: u32,
 }
 
-const _: () = assert!(size_of::<Step>() == 40);
+const _: () = assert!(size_of::<Step>() == 48);
 
 /// Bytes before the first step: the number of the step that runs now.
 pub(crate) const HEADER: usize = 8;
@@ -47,6 +49,8 @@ pub(crate) fn table(run: &Run, share: Share, optimizer: Option<&AdamW>, bytes: &
             step_size: adamw.map_or(0.0, |s| s.step_size),
             inverse_sqrt_correction: adamw.map_or(1.0, |s| s.inverse_sqrt_correction),
             row_offset: share.offset,
+            rows: share.rows,
+            first_time: run.first_time,
         };
         bytes.extend(bytemuck::bytes_of(&step));
     }

@@ -24,6 +24,17 @@ pub(crate) enum Contents {
     Table(Arc<CodeTable>),
 }
 
+impl Contents {
+    /// Rows of a table, elements of anything else.
+    pub(crate) fn rows(&self) -> usize {
+        match self {
+            Self::Numbers(len) => *len,
+            Self::Words(words) => words.len(),
+            Self::Table(table) => table.rows(),
+        }
+    }
+}
+
 /// A buffer on a wgpu device.
 #[derive(Debug)]
 pub(crate) struct WgpuBuffer {
@@ -40,6 +51,16 @@ fn next_stamp() -> u64 {
 }
 
 impl WgpuBuffer {
+    /// The memory on the device and the bytes of it that kernels see: they find the length of an array of words by them.
+    pub(crate) fn binding(&self) -> Option<(wgpu::Buffer, u64)> {
+        let buffer = self.buffer.clone()?;
+        let bytes = match &self.contents {
+            Contents::Words(words) => 4 * words.len().max(1) as u64,
+            Contents::Numbers(_) | Contents::Table(_) => buffer.size(),
+        };
+        Some((buffer, bytes))
+    }
+
     /// Puts data on the device. Tables of more than `largest_table` bytes stay on the host.
     pub(crate) fn new(gpu: &Arc<Gpu>, data: HostData, largest_table: u64) -> Result<Self, BackendError> {
         let (contents, buffer) = match data {

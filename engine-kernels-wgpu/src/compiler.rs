@@ -25,6 +25,8 @@ pub(crate) struct Dispatch {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) bindings: Vec<Binding>,
     pub(crate) grid: Grid,
+    /// Rows of the values that it works on.
+    pub(crate) rows: Rows,
 }
 
 /// A part of a step.
@@ -44,6 +46,7 @@ pub(crate) enum Work {
         to: wgpu::Buffer,
         offset: u64,
         row_bytes: u64,
+        rows: Rows,
     },
     /// A kernel that prepares what others read of a resource, launched when the host has replaced its contents.
     Prepare { dispatch: Dispatch, resource: usize },
@@ -103,6 +106,8 @@ pub(crate) struct Compiler<'a> {
     pub(crate) optimizers: Vec<AdamW>,
     pub(crate) checks: Vec<CodeCheck>,
     visible: Vec<Visible>,
+    /// Rows of the values of the node that is compiled.
+    pub(crate) rows: Rows,
 }
 
 impl<'a> Compiler<'a> {
@@ -122,6 +127,7 @@ impl<'a> Compiler<'a> {
             optimizers: Vec::new(),
             checks: Vec::new(),
             visible: Vec::new(),
+            rows: Rows::Batch,
         }
     }
 
@@ -132,6 +138,8 @@ impl<'a> Compiler<'a> {
     }
 
     fn node(&mut self, node: &Node) -> Result<(), BackendError> {
+        self.check_buffers(node)?;
+        self.rows = self.program.rows_of(node);
         if kernels::make(node, self)? {
             return Ok(());
         }
@@ -139,6 +147,26 @@ impl<'a> Compiler<'a> {
             backend: NAME,
             op: node.op.name().to_owned(),
             program: self.program.name().to_owned(),
+        })
+    }
+
+    /// Checks that all values and resources of a node can be bound to one kernel.
+    fn check_buffers(&self, node: &Node) -> Result<(), BackendError> {
+        let mut resources: Vec<usize> = node.op.accesses().iter().map(|a| a.resource.index()).collect();
+        resources.sort_unstable();
+        resources.dedup();
+        let needed = node.inputs.len() + node.outputs.len() + resources.len();
+        let allowed = self.gpu.limits.max_storage_buffers_per_shader_stage as usize;
+        if needed <= allowed {
+            return Ok(());
+        }
+        Err(BackendError::TooManyValues {
+            backend: NAME,
+            op: node.op.name().to_owned(),
+            program: self.program.name().to_owned(),
+            what: "inputs, outputs and resources",
+            needed,
+            allowed,
         })
     }
 
@@ -166,7 +194,7 @@ impl<'a> Compiler<'a> {
     pub(crate) fn arena_len(&self, id: ResourceId) -> usize {
         match &self.program.resources()[id.index()].kind {
             ResourceKind::Arena(layout) => layout.len(),
-            ResourceKind::Codes { .. } | ResourceKind::Numbers => 0,
+            ResourceKind::Codes { .. } | ResourceKind::Numbers | ResourceKind::U32 => 0,
         }
     }
 
@@ -199,6 +227,7 @@ impl<'a> Compiler<'a> {
             pipeline: self.gpu.pipeline(&kernel)?,
             bindings: kernel.bindings,
             grid,
+            rows: self.rows,
         })
     }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use engine_core::backend::{BackendError, Buffer, Executable, HostData, Run};
 use engine_core::ir::ops::batch::GatherRows;
 use engine_core::ir::ops::optimizer::AdamW;
-use engine_core::ir::{DType, MemoryPlan, Program, ResourceKind};
+use engine_core::ir::{DType, MemoryPlan, Program, ResourceKind, Rows};
 use engine_core::schema::CodeTable;
 
 use crate::buffer::{Contents, WgpuBuffer};
 use crate::compiler::{CodeCheck, CodeSource, Compiler, Dispatch, Work, slot_bytes};
+use crate::error::NAME;
 use crate::gpu::Gpu;
 use crate::kernel::Source;
 use crate::step::Step;
@@ -29,6 +30,8 @@ pub(crate) struct WgpuExecutable {
     optimizers: Vec<AdamW>,
     slots: Vec<wgpu::Buffer>,
     steps: StepBuffer,
+    /// Kinds of rows for which each step has scalars of its own.
+    row_kinds: &'static [Rows],
     pub(crate) bound: Bound,
     /// Stamps of the resources that kernels were prepared for.
     prepared: Vec<Option<u64>>,
@@ -48,7 +51,7 @@ struct StepBuffer {
 /// Bind groups of the work, made for the resources of the last run.
 #[derive(Debug, Default)]
 pub(crate) struct Bound {
-    resources: Vec<Option<wgpu::Buffer>>,
+    resources: Vec<Option<(wgpu::Buffer, u64)>>,
     pub(crate) groups: Vec<Option<wgpu::BindGroup>>,
 }
 
@@ -123,6 +126,19 @@ impl StepBuffer {
     }
 }
 
+/// Flat programs have one kind of rows.
+fn row_kinds(program: &Program) -> &'static [Rows] {
+    let nodes = program.nodes().iter();
+    if nodes
+        .map(|node| program.rows_of(node))
+        .any(|rows| rows == Rows::BatchTime)
+    {
+        &[Rows::Batch, Rows::BatchTime]
+    } else {
+        &[Rows::Batch]
+    }
+}
+
 impl WgpuExecutable {
     pub(crate) fn new(
         gpu: &Arc<Gpu>,
@@ -140,6 +156,7 @@ impl WgpuExecutable {
         Ok(Self {
             slots,
             steps: StepBuffer::new(gpu, 1)?,
+            row_kinds: row_kinds(program),
             gpu: Arc::clone(gpu),
             program: program.clone(),
             plan,
@@ -182,11 +199,7 @@ impl WgpuExecutable {
         resources: &[&WgpuBuffer],
         inputs: &[&WgpuBuffer],
     ) -> Result<(), BackendError> {
-        let rows = u64::from(run.rows) * u64::from(run.time);
-        if rows > self.max_rows as u64 {
-            let what = format!("a batch of program {:?}", self.program.name());
-            return Err(self.gpu.limit(what, rows, self.max_rows as u64));
-        }
+        self.program.check_rows(NAME, run, self.max_rows)?;
         for (resource, buffer) in self.program.resources().iter().zip(resources) {
             let (fits, expected) = match (&resource.kind, &buffer.contents) {
                 (ResourceKind::Arena(layout), contents) => (
@@ -200,6 +213,10 @@ impl WgpuExecutable {
                 (ResourceKind::Numbers, contents) => {
                     (matches!(contents, Contents::Numbers(_)), "numbers".to_owned())
                 }
+                (ResourceKind::U32, contents) => (
+                    matches!(contents, Contents::Words(_)),
+                    "unsigned integers".to_owned(),
+                ),
             };
             if !fits {
                 return Err(self.mismatch(&resource.name, expected, buffer.describe()));
@@ -217,7 +234,8 @@ impl WgpuExecutable {
                 return Err(self.mismatch(&input.name, shape.to_string(), buffer.describe()));
             }
         }
-        Ok(())
+        self.program
+            .check_reading(run, |id| resources[id.index()].contents.rows())
     }
 
     /// Checks codes against their cardinalities, once for each content.
@@ -242,7 +260,7 @@ impl WgpuExecutable {
 
     /// Makes the bind groups, unless those of the last run fit.
     fn bind(&mut self, resources: &[&WgpuBuffer]) {
-        let buffers: Vec<Option<wgpu::Buffer>> = resources.iter().map(|b| b.buffer.clone()).collect();
+        let buffers: Vec<Option<(wgpu::Buffer, u64)>> = resources.iter().map(|b| b.binding()).collect();
         if self.bound.resources == buffers && self.bound.groups.len() == self.work.len() {
             return;
         }
@@ -260,17 +278,28 @@ impl WgpuExecutable {
     }
 
     /// The bind group of a dispatch; none when it reads a table that is not on the device.
-    fn group(&self, dispatch: &Dispatch, resources: &[Option<wgpu::Buffer>]) -> Option<wgpu::BindGroup> {
+    fn group(
+        &self,
+        dispatch: &Dispatch,
+        resources: &[Option<(wgpu::Buffer, u64)>],
+    ) -> Option<wgpu::BindGroup> {
         let mut entries = Vec::with_capacity(dispatch.bindings.len());
         for binding in &dispatch.bindings {
-            let buffer = match &binding.source {
-                Source::Slot(slot) => &self.slots[*slot],
-                Source::Resource(i) => resources[*i].as_ref()?,
-                Source::Own(buffer) => buffer,
+            let resource = match &binding.source {
+                Source::Slot(slot) => self.slots[*slot].as_entire_binding(),
+                Source::Own(buffer) => buffer.as_entire_binding(),
+                Source::Resource(i) => {
+                    let (buffer, bytes) = resources[*i].as_ref()?;
+                    wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                        buffer,
+                        offset: 0,
+                        size: wgpu::BufferSize::new(*bytes),
+                    })
+                }
             };
             entries.push(wgpu::BindGroupEntry {
                 binding: binding.number,
-                resource: buffer.as_entire_binding(),
+                resource,
             });
         }
         Some(self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
@@ -282,13 +311,15 @@ impl WgpuExecutable {
 
     /// Writes the scalars of all steps.
     fn write_steps(&mut self, run: &Run) -> Result<(), BackendError> {
-        if run.steps > self.steps.capacity {
-            self.steps = StepBuffer::new(&self.gpu, run.steps.next_power_of_two())?;
+        let count = run.steps as usize * self.row_kinds.len();
+        if count > self.steps.capacity as usize {
+            self.steps = StepBuffer::new(&self.gpu, count.next_power_of_two() as u32)?;
         }
         let stride = self.steps.stride as usize;
-        let mut bytes = vec![0; stride * run.steps as usize];
-        for (index, chunk) in (0..).zip(bytes.chunks_exact_mut(stride)) {
-            let step = Step::new(run, index, &self.optimizers);
+        let mut bytes = vec![0; stride * count];
+        let steps = (0..run.steps).flat_map(|index| self.row_kinds.iter().map(move |rows| (index, *rows)));
+        for ((index, rows), chunk) in steps.zip(bytes.chunks_exact_mut(stride)) {
+            let step = Step::new(run, index, rows, &self.optimizers);
             chunk[..size_of::<Step>()].copy_from_slice(bytemuck::bytes_of(&step));
         }
         self.gpu.fill(&self.steps.buffer, &bytes);
@@ -324,10 +355,11 @@ impl WgpuExecutable {
                         to,
                         offset,
                         row_bytes,
+                        rows,
                     },
                     _,
                 ) => {
-                    let bytes = row_bytes * u64::from(run.rows);
+                    let bytes = row_bytes * rows.count(run) as u64;
                     if bytes > 0 {
                         recorder
                             .encoder()
@@ -353,11 +385,13 @@ impl WgpuExecutable {
         index: u32,
     ) {
         let most = self.gpu.limits.max_compute_workgroups_per_dimension;
-        let [x, y, z] = dispatch.grid.size(run.rows as usize, most);
+        let [x, y, z] = dispatch.grid.size(dispatch.rows.count(run), most);
         if x * y * z == 0 {
             return;
         }
-        let offset = self.steps.stride as u32 * index;
+        let kind = self.row_kinds.iter().position(|rows| *rows == dispatch.rows);
+        let place = self.row_kinds.len() as u32 * index + kind.unwrap_or(0) as u32;
+        let offset = self.steps.stride as u32 * place;
         let pass = recorder.pass();
         pass.set_pipeline(&dispatch.pipeline.pipeline);
         pass.set_bind_group(0, &self.steps.group, &[offset]);

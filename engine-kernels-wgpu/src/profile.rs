@@ -36,7 +36,7 @@ impl WgpuBackend {
         resources: &mut [&mut dyn Buffer],
         inputs: &[&dyn Buffer],
     ) -> Result<Vec<LaunchTime>, BackendError> {
-        let mut executable = self.executable(program, run.rows as usize)?;
+        let mut executable = self.executable(program, program.largest_rows(run))?;
         executable.run(run, resources, inputs)?;
         executable.profile(run)
     }
@@ -75,7 +75,11 @@ impl WgpuExecutable {
         let most = self.gpu.limits.max_compute_workgroups_per_dimension;
         Ok(LaunchTime {
             kernel: dispatch.entry,
-            workgroups: dispatch.grid.size(run.rows as usize, most).iter().product(),
+            workgroups: dispatch
+                .grid
+                .size(dispatch.rows.count(run), most)
+                .iter()
+                .product(),
             time: best,
         })
     }

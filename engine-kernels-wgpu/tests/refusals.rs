@@ -2,9 +2,14 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::{backend, model, table, training_step, upload};
 use engine_core::argn::ModelSize;
 use engine_core::backend::{Backend, BackendError, Buffer, HostData, Run};
+use engine_core::ir::{
+    Builder, Groups, InterpretError, Op, Program, Reference, Resource, Shape, ShapeError, Tensor,
+};
 use engine_core::reference::ReferenceBackend;
 use engine_kernels_wgpu::{AdapterChoice, WgpuBackend, WgpuError, WgpuOptions, adapters};
 
@@ -84,6 +89,48 @@ fn a_buffer_that_the_device_cannot_hold() {
     assert!(
         matches!(error, BackendError::Limit { backend: "wgpu", .. }),
         "{error}"
+    );
+}
+
+/// An op with more inputs than any has.
+#[derive(Debug)]
+struct Crowded;
+
+impl Op for Crowded {
+    fn name(&self) -> &'static str {
+        "crowded"
+    }
+
+    fn infer(&self, inputs: &[Shape], _: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
+        Ok(inputs[..1].to_vec())
+    }
+
+    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+        Ok(vec![cx.inputs[0].clone()])
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
+fn crowded(inputs: usize) -> Program {
+    let mut builder = Builder::new("p");
+    let x = builder
+        .input("x", Shape::batch(Groups::single(1)))
+        .expect("a new name");
+    let inputs = vec![x; inputs];
+    builder.push(Arc::new(Crowded), &inputs).expect("any inputs fit");
+    builder.finish()
+}
+
+#[test]
+fn an_op_with_too_many_inputs_is_named() {
+    let backend = backend(&WgpuOptions::default());
+    let error = backend.compile(&crowded(9), 8).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "op crowded of program \"p\" has 10 inputs, outputs and resources, a kernel of the wgpu backend can have 8"
     );
 }
 

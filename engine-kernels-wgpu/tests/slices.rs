@@ -21,6 +21,7 @@ fn gradients(backend: &dyn Backend, program: &Program, table: &Arc<CodeTable>, r
         ResourceKind::Arena(layout) => HostData::F32(vec![0.0; layout.len()]),
         ResourceKind::Codes { .. } => HostData::Codes(Arc::clone(table)),
         ResourceKind::Numbers => HostData::F32(vec![0.0; 1]),
+        ResourceKind::U32 => HostData::U32(vec![0; 1]),
     };
     let mut buffers: Vec<Box<dyn Buffer>> = program
         .resources()

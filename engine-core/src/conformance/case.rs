@@ -11,7 +11,7 @@ use crate::backend::{Backend, BackendError, Buffer, Executable, HostData, Run};
 use crate::ir::ops::sampling::OrderedSample;
 use crate::ir::{
     BuildError, Builder, DType, FoldError, GradError, Groups, InterpretError, Interpreter, Node, Op,
-    ParamLayout, Program, RefBuffer, ResourceId, ResourceKind, Shape, Tensor, ValueId,
+    ParamLayout, Program, RefBuffer, ResourceId, ResourceKind, Rows, Shape, Tensor, ValueId,
 };
 use crate::schema::CodeTable;
 
@@ -69,19 +69,76 @@ pub(super) struct Case {
     pub(super) rule: Rule,
 }
 
+/// Rows of the values of a case: those of a batch, times time steps where there is time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CaseRows {
+    batch: usize,
+    time: Option<usize>,
+}
+
+impl CaseRows {
+    /// A batch of flat data.
+    pub(super) fn flat(batch: usize) -> Self {
+        Self { batch, time: None }
+    }
+
+    /// A batch of `time` time steps.
+    pub(super) fn timed(batch: usize, time: usize) -> Self {
+        let time = Some(time);
+        Self { batch, time }
+    }
+
+    /// Rows of a value.
+    pub(super) fn rows(self) -> usize {
+        self.batch * self.time.unwrap_or(1)
+    }
+
+    /// The symbol of these rows.
+    pub(super) fn symbol(self) -> Rows {
+        self.time.map_or(Rows::Batch, |_| Rows::BatchTime)
+    }
+
+    /// A run of one step over these rows. Some sequences begin at a later time step than their first.
+    pub(super) fn run(self) -> Run {
+        let time = self.time.unwrap_or(1) as u32;
+        Run {
+            time,
+            first_time: self.time.map_or(0, |_| time % 3),
+            ..rows(self.batch)
+        }
+    }
+
+    /// The same with at most so many rows, and at most three time steps.
+    #[cfg(test)]
+    pub(super) fn at_most(self, batch: usize) -> Self {
+        Self {
+            batch: self.batch.min(batch),
+            time: self.time.map(|t| t.min(3)),
+        }
+    }
+}
+
 /// A case under construction.
 #[derive(Debug)]
 pub(super) struct Setup {
     op: &'static str,
+    rows: Rows,
     pub(super) builder: Builder,
     resources: Vec<HostData>,
     inputs: Vec<HostData>,
 }
 
 impl Setup {
+    /// A case over the rows of a batch.
     pub(super) fn new(op: &'static str) -> Self {
+        Self::over(op, Rows::Batch)
+    }
+
+    /// A case whose values have the given rows.
+    pub(super) fn over(op: &'static str, rows: Rows) -> Self {
         Self {
             op,
+            rows,
             builder: Builder::new(op),
             resources: Vec::new(),
             inputs: Vec::new(),
@@ -104,6 +161,11 @@ impl Setup {
         self.builder.resource(name, ResourceKind::Numbers)
     }
 
+    pub(super) fn integers(&mut self, name: &str, data: Vec<u32>) -> Result<ResourceId, BuildError> {
+        self.resources.push(HostData::U32(data));
+        self.builder.resource(name, ResourceKind::U32)
+    }
+
     pub(super) fn table(&mut self, name: &str, table: CodeTable) -> Result<ResourceId, BuildError> {
         let columns = table.columns().len();
         self.resources.push(HostData::Codes(Arc::new(table)));
@@ -117,7 +179,7 @@ impl Setup {
         data: Vec<f32>,
     ) -> Result<ValueId, BuildError> {
         self.inputs.push(HostData::F32(data));
-        self.builder.input(name, Shape::batch(groups.clone()))
+        self.builder.input(name, Shape::f32(self.rows, groups.clone()))
     }
 
     pub(super) fn codes(
@@ -127,7 +189,7 @@ impl Setup {
         data: Vec<u32>,
     ) -> Result<ValueId, BuildError> {
         self.inputs.push(HostData::U32(data));
-        self.builder.input(name, Shape::codes(columns))
+        self.builder.input(name, Shape::u32(self.rows, columns))
     }
 
     pub(super) fn ranks(&mut self, ranks: Vec<u32>) -> Result<ValueId, BuildError> {
@@ -148,13 +210,15 @@ impl Setup {
         for (i, value) in outputs.into_iter().enumerate() {
             self.builder.output(&format!("y{i}"), value)?;
         }
+        let program = self.builder.finish();
+        let rows = program.largest_rows(&run);
         Ok(Case {
             op: self.op,
             name,
-            program: self.builder.finish(),
+            program,
             run,
             // Half of the cases run in programs that are compiled for larger batches.
-            max_rows: (run.rows + 7 * (run.rows % 2)).max(1) as usize,
+            max_rows: (rows + 7 * (rows % 2)).max(1),
             resources: self.resources,
             inputs: self.inputs,
             rule: Rule::Elements,
@@ -209,7 +273,7 @@ pub fn check_outcome(
         name: program.name().to_owned(),
         program: program.clone(),
         run: *run,
-        max_rows: run.rows as usize,
+        max_rows: program.largest_rows(run),
         resources: resources.to_vec(),
         inputs: inputs.to_vec(),
         rule: program
@@ -223,7 +287,7 @@ pub fn check_outcome(
         return Err(Mismatch::Nothing.into());
     }
     let comparison = case.check(outcome)?;
-    if comparison.compared == 0 && run.rows > 0 {
+    if comparison.compared == 0 && run.rows > 0 && run.time > 0 {
         return Err(Mismatch::Nothing.into());
     }
     Ok(comparison)
@@ -244,7 +308,7 @@ impl Case {
         let time = start.elapsed();
         let verdict = outcome.and_then(|outcome| self.check(&outcome));
         match verdict {
-            Ok(comparison) if comparison.compared == 0 && self.run.rows > 0 => {
+            Ok(comparison) if comparison.compared == 0 && self.run.rows > 0 && self.run.time > 0 => {
                 (Verdict::Failed(Mismatch::Nothing.into()), time)
             }
             Ok(comparison) => (Verdict::Passed(comparison), time),
@@ -404,7 +468,7 @@ pub(super) fn reference_buffers(resources: &[HostData]) -> Vec<RefBuffer> {
         .iter()
         .map(|data| match data {
             HostData::F32(data) => RefBuffer::numbers(data.iter().map(|x| f64::from(*x)).collect()),
-            HostData::U32(data) => RefBuffer::numbers(data.iter().map(|x| f64::from(*x)).collect()),
+            HostData::U32(data) => RefBuffer::U32(data.clone()),
             HostData::Codes(table) => RefBuffer::Codes(Arc::clone(table)),
         })
         .collect()

@@ -1,5 +1,7 @@
 //! Seeded test data: numbers, codes, permutations, ragged widths. A seed and the order of the calls decide everything.
 
+use super::case::{CaseRows, Setup};
+use crate::backend::Run;
 use crate::ir::Groups;
 use crate::random::{Purpose, Stream, uniform_f32};
 
@@ -76,6 +78,9 @@ impl Dice {
     }
 }
 
+/// Time lengths of the cases with time.
+pub(super) const TIMES: [usize; 3] = [1, 3, 17];
+
 /// Rows and ragged widths of one case.
 #[derive(Debug, Clone)]
 pub(super) struct Ragged {
@@ -83,8 +88,8 @@ pub(super) struct Ragged {
     pub(super) label: String,
     /// Widths of the groups.
     pub(super) widths: Vec<usize>,
-    /// Rows of the batch.
-    pub(super) rows: usize,
+    /// Rows of its values.
+    pub(super) extent: CaseRows,
 }
 
 impl Ragged {
@@ -92,13 +97,28 @@ impl Ragged {
         Groups::from_widths(self.widths.iter().copied())
     }
 
+    /// Rows of a matrix of this shape.
+    pub(super) fn rows(&self) -> usize {
+        self.extent.rows()
+    }
+
+    /// A run of one step.
+    pub(super) fn run(&self) -> Run {
+        self.extent.run()
+    }
+
+    /// A case of an op over these rows.
+    pub(super) fn setup(&self, op: &'static str) -> Setup {
+        Setup::over(op, self.extent.symbol())
+    }
+
     /// Elements of a matrix of this shape.
     pub(super) fn len(&self) -> usize {
-        self.rows * self.widths.iter().sum::<usize>()
+        self.rows() * self.widths.iter().sum::<usize>()
     }
 }
 
-/// The shapes that every op meets: no row and one row, one group, width one, a very wide group among narrow ones, offsets and rows
+/// The shapes that every op meets, without time and with it: no row and one row, one group, width one, a very wide group among narrow ones, offsets and rows
 /// that are no multiple of a vector width or a block, and some random ones.
 pub(super) fn ragged(dice: &mut Dice) -> Vec<Ragged> {
     let named: [(&str, &[usize], usize); 9] = [
@@ -117,7 +137,7 @@ pub(super) fn ragged(dice: &mut Dice) -> Vec<Ragged> {
         .map(|(label, widths, rows)| Ragged {
             label: label.to_owned(),
             widths: widths.to_vec(),
-            rows,
+            extent: CaseRows::flat(rows),
         })
         .collect();
     for i in 0..4 {
@@ -126,8 +146,22 @@ pub(super) fn ragged(dice: &mut Dice) -> Vec<Ragged> {
         shapes.push(Ragged {
             label: format!("random {i}"),
             widths,
-            rows,
+            extent: CaseRows::flat(rows),
         });
     }
+    let timed: [(&[usize], usize, usize); 7] = [
+        (&[7, 9, 1, 13, 5], 35, TIMES[0]),
+        (&[3, 1, 70, 2], 11, TIMES[1]),
+        (&[1], 7, TIMES[1]),
+        (&[16, 8, 24], 5, TIMES[2]),
+        (&[3, 1, 7], 1, TIMES[2]),
+        (&[3, 1, 7], 0, TIMES[1]),
+        (&[3, 1, 7], 4, 0),
+    ];
+    shapes.extend(timed.into_iter().map(|(widths, batch, time)| Ragged {
+        label: format!("{batch} rows, time length {time}"),
+        widths: widths.to_vec(),
+        extent: CaseRows::timed(batch, time),
+    }));
     shapes
 }

@@ -8,14 +8,14 @@ use super::case::{Case, CaseError, Outcome, expected, reference_buffers, tensors
 use super::compare::{Comparison, Mismatch, check_draw};
 use crate::backend::HostData;
 use crate::ir::ops::sampling::{Cell, OrderedSample, Reports, SampleInputs};
-use crate::ir::{Builder, Groups, Interpreter, ResourceKind, Shape, Tensor};
+use crate::ir::{Builder, Groups, Interpreter, ResourceKind, Rows, Shape, Tensor};
 
 /// Roundings behind a weight: those of the rules' sums and divisions.
 const RULE_TERMS: f64 = 8.0;
 
 impl Case {
     pub(super) fn check_draws(&self, op: &OrderedSample, outcome: &Outcome) -> Result<Comparison, CaseError> {
-        let (rows, count) = (self.run.rows as usize, op.model.cardinalities.len());
+        let (rows, count) = (self.rows(), op.model.cardinalities.len());
         let codes = self.codes(op, &outcome.outputs[0])?;
         let led = self.led_along(op, codes)?;
         let mut comparison = Comparison::default();
@@ -41,7 +41,6 @@ impl Case {
             }
         }
         let last = self.run.single(self.run.steps - 1);
-        let stream = OrderedSample::stream(&last);
         for i in 0..rows * count {
             let (b, s) = (i / count, i % count);
             comparison.compared += 1;
@@ -51,7 +50,7 @@ impl Case {
                 Cell::Drawn if drawn => {
                     let uniform = match op.uniforms_input().map(|input| &self.inputs[input]) {
                         Some(HostData::F32(uniforms)) => uniforms[i],
-                        _ => OrderedSample::uniform(&stream, last.first_row + b as u64, s),
+                        _ => OrderedSample::uniform_of(&last, b, s),
                     };
                     let row = &shares[b * all.total()..][all.range(s)];
                     check_draw(row, codes[i], f64::from(uniform), (b, s))?;
@@ -62,10 +61,20 @@ impl Case {
         Ok(comparison)
     }
 
+    /// Rows of the codes.
+    fn symbol(&self) -> Rows {
+        let codes = self.program.outputs().first();
+        codes.map_or(Rows::Batch, |(_, value)| self.program.shape(*value).rows)
+    }
+
+    fn rows(&self) -> usize {
+        self.symbol().count(&self.run)
+    }
+
     /// The drawn codes, each below its cardinality.
     fn codes<'a>(&self, op: &OrderedSample, got: &'a HostData) -> Result<&'a [u32], Mismatch> {
         let cards = &op.model.cardinalities;
-        let (value, expected) = ("codes".to_owned(), self.run.rows as usize * cards.len());
+        let (value, expected) = ("codes".to_owned(), self.rows() * cards.len());
         let HostData::U32(codes) = got else {
             let expected = "codes";
             return Err(Mismatch::Kind { value, expected });
@@ -103,7 +112,8 @@ impl Case {
         let count = op.model.cardinalities.len();
         let mut builder = Builder::new("led along");
         let folded = builder.resource("folded", ResourceKind::Numbers)?;
-        let cells = builder.input("cells", Shape::codes(count))?;
+        let symbol = self.symbol();
+        let cells = builder.input("cells", Shape::u32(symbol, count))?;
         let led = OrderedSample {
             folded,
             reports: Reports::all(count),

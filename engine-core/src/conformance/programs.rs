@@ -80,6 +80,7 @@ impl ModelData {
             (_, ResourceKind::Codes { .. }) => self.table.clone(),
             (_, ResourceKind::Arena(layout)) => HostData::F32(vec![0.0; layout.len()]),
             (_, ResourceKind::Numbers) => HostData::F32(vec![0.0; run.steps as usize]),
+            (_, ResourceKind::U32) => HostData::U32(Vec::new()),
         };
         Case {
             op,

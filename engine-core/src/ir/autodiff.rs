@@ -12,7 +12,7 @@ use super::shape::Groups;
 /// Weight of each sample's loss in the objective.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LossWeight {
-    /// `1 / (rows * micro_batches)`: the mean over the rows of all micro-batches of a step.
+    /// `1 / (rows * micro_batches)`: the mean over the rows of the loss in all micro-batches of a step.
     Mean {
         /// Micro-batches that are accumulated into one step.
         micro_batches: u32,
@@ -144,7 +144,7 @@ impl Gradient<'_> {
     }
 }
 
-/// Appends the backward pass of result `loss` (one column, one row per sample) to `program`.
+/// Appends the backward pass of result `loss` (one column, one row per sample, and per time step where it has time) to `program`.
 ///
 /// Parameter gradients are *added* to the arena `<params>.grads`; whoever consumes them clears it.
 ///
@@ -157,9 +157,10 @@ pub fn differentiate(program: &Program, loss: &str, weight: LossWeight) -> Resul
             loss: loss.to_owned(),
         });
     };
+    let rows = program.shape(loss_value).rows;
     let mut builder = Builder::extend(program, &format!("{}_gradient", program.name()));
     let mut grads: Vec<Option<ValueId>> = vec![None; program.value_count()];
-    grads[loss_value.index()] = Some(builder.push_one(FillRows { weight }, &[])?);
+    grads[loss_value.index()] = Some(builder.push_one(FillRows { weight, rows }, &[])?);
     for node in program.nodes().iter().rev() {
         if node.outputs.iter().all(|v| grads[v.index()].is_none()) {
             continue;

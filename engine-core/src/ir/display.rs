@@ -24,6 +24,7 @@ impl fmt::Display for Program {
                     writeln!(f, "  @{}: codes of {columns} sub-columns", resource.name)?;
                 }
                 ResourceKind::Numbers => writeln!(f, "  @{}: numbers", resource.name)?,
+                ResourceKind::U32 => writeln!(f, "  @{}: unsigned integers", resource.name)?,
             }
         }
         for input in self.inputs() {

@@ -19,6 +19,8 @@ pub enum RefBuffer {
         /// Sum of absolute terms.
         magnitude: Vec<f64>,
     },
+    /// Unsigned integers: lengths, offsets.
+    U32(Vec<u32>),
     /// Codes of a table.
     Codes(Arc<CodeTable>),
 }
@@ -42,7 +44,16 @@ impl RefBuffer {
     pub fn data(&self) -> Option<&[f64]> {
         match self {
             Self::Numbers { data, .. } => Some(data),
-            Self::Codes(_) => None,
+            Self::U32(_) | Self::Codes(_) => None,
+        }
+    }
+
+    /// Rows of a table, elements of anything else.
+    fn rows(&self) -> usize {
+        match self {
+            Self::Numbers { data, .. } => data.len(),
+            Self::U32(data) => data.len(),
+            Self::Codes(table) => table.rows(),
         }
     }
 }
@@ -74,7 +85,7 @@ pub enum InterpretError {
         cardinality: usize,
     },
     /// A resource holds something else than the op needs.
-    #[error("op {op} needs numbers or codes in resource {resource}, which holds the other")]
+    #[error("op {op} needs another kind of data than resource {resource} holds")]
     ResourceKind {
         /// The op.
         op: &'static str,
@@ -97,15 +108,10 @@ pub struct Reference<'a> {
 }
 
 impl Reference<'_> {
-    /// Rows of the batch.
-    pub fn rows(&self) -> usize {
-        self.run.rows as usize
-    }
-
     /// The numbers of a resource.
     ///
     /// # Errors
-    /// [`InterpretError::ResourceKind`] when it holds codes.
+    /// [`InterpretError::ResourceKind`] when it holds something else.
     pub fn numbers(&self, id: ResourceId) -> Result<&[f64], InterpretError> {
         let error = InterpretError::ResourceKind {
             op: self.op,
@@ -114,22 +120,36 @@ impl Reference<'_> {
         self.resources[id.index()].data().ok_or(error)
     }
 
-    /// Sum of the absolute terms that made element `i` of a resource; 0 when it holds codes.
+    /// Sum of the absolute terms that made element `i` of a resource; 0 when it holds no numbers.
     pub fn terms(&self, id: ResourceId, i: usize) -> f64 {
         match &self.resources[id.index()] {
             RefBuffer::Numbers { magnitude, .. } => magnitude[i],
-            RefBuffer::Codes(_) => 0.0,
+            RefBuffer::U32(_) | RefBuffer::Codes(_) => 0.0,
+        }
+    }
+
+    /// The unsigned integers of a resource.
+    ///
+    /// # Errors
+    /// [`InterpretError::ResourceKind`] when it holds something else.
+    pub fn integers(&self, id: ResourceId) -> Result<&[u32], InterpretError> {
+        match &self.resources[id.index()] {
+            RefBuffer::U32(data) => Ok(data),
+            RefBuffer::Numbers { .. } | RefBuffer::Codes(_) => Err(InterpretError::ResourceKind {
+                op: self.op,
+                resource: id.index(),
+            }),
         }
     }
 
     /// The codes of a resource.
     ///
     /// # Errors
-    /// [`InterpretError::ResourceKind`] when it holds numbers.
+    /// [`InterpretError::ResourceKind`] when it holds something else.
     pub fn codes(&self, id: ResourceId) -> Result<Arc<CodeTable>, InterpretError> {
         match &self.resources[id.index()] {
             RefBuffer::Codes(table) => Ok(Arc::clone(table)),
-            RefBuffer::Numbers { .. } => Err(InterpretError::ResourceKind {
+            RefBuffer::Numbers { .. } | RefBuffer::U32(_) => Err(InterpretError::ResourceKind {
                 op: self.op,
                 resource: id.index(),
             }),
@@ -277,6 +297,16 @@ impl<'p> Interpreter<'p> {
         }
         if inputs.len() != self.program.inputs().len() {
             return fail("inputs", format!("{} bound", inputs.len()));
+        }
+        for node in self.program.nodes() {
+            let Some((id, needed)) = node.op.rows_read(run) else {
+                continue;
+            };
+            let got = resources[id.index()].rows() as u64;
+            if got < needed {
+                let name = &self.program.resources()[id.index()].name;
+                return fail(name, format!("{got} rows instead of {needed}"));
+            }
         }
         for (input, tensor) in self.program.inputs().iter().zip(inputs) {
             let shape = self.program.shape(input.value);

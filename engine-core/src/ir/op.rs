@@ -10,9 +10,10 @@ use super::access::Access;
 use super::autodiff::{GradError, Gradient};
 use super::interpret::{InterpretError, Reference};
 use super::ops::sampling::OrderedSample;
-use super::program::Resource;
-use super::shape::Shape;
+use super::program::{Resource, ResourceId};
+use super::shape::{Rows, Shape};
 use super::tensor::Tensor;
+use crate::backend::Run;
 
 /// Why an op does not accept its inputs.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -94,6 +95,14 @@ pub enum ShapeError {
         /// What it is.
         got: String,
     },
+    /// A site of random numbers is too large to leave room for time steps in their addresses.
+    #[error("site {site} of its random numbers must be below {limit}")]
+    Site {
+        /// The site.
+        site: u32,
+        /// The first site that is too large.
+        limit: u32,
+    },
     /// A resource is of the wrong kind.
     #[error("resource {resource} must be {expected}")]
     Resource {
@@ -136,6 +145,11 @@ pub trait Op: fmt::Debug + Any + Send + Sync {
         Vec::new()
     }
 
+    /// A table or array that the op reads row by row, and how many rows it must have in this run.
+    fn rows_read(&self, _run: &Run) -> Option<(ResourceId, u64)> {
+        None
+    }
+
     /// Reference semantics in f64 by plain loops.
     ///
     /// # Errors
@@ -163,6 +177,15 @@ pub trait Op: fmt::Debug + Any + Send + Sync {
 
     /// For downcasting in the kernel tables of backends: `self`.
     fn as_any(&self) -> &dyn Any;
+}
+
+/// The rows of an op that works row by row, taken from one of its inputs: those of the batch, with time where the input has time. A
+/// single row is not among them; [`expect_shape`] refuses it.
+pub(crate) fn rows_of(inputs: &[Shape], input: usize) -> Rows {
+    match inputs.get(input).map(|shape| shape.rows) {
+        Some(Rows::BatchTime) => Rows::BatchTime,
+        _ => Rows::Batch,
+    }
 }
 
 /// Checks the number of inputs.

@@ -6,7 +6,8 @@ use thiserror::Error;
 
 use super::op::{Op, ShapeError};
 use super::params::ParamLayout;
-use super::shape::Shape;
+use super::shape::{Rows, Shape};
+use crate::backend::{BackendError, MAX_TIME, Run};
 
 /// A value of a program: defined once, by an input or a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,8 +41,10 @@ pub enum ResourceKind {
         /// Number of sub-columns.
         columns: usize,
     },
-    /// Single precision numbers without further structure; the length is fixed by whoever binds the buffer.
+    /// Single precision numbers without further structure (traces, masks); the length is fixed by whoever binds the buffer.
     Numbers,
+    /// Unsigned integers without further structure (lengths, offsets); the length is fixed by whoever binds the buffer.
+    U32,
 }
 
 /// A resource with its name.
@@ -113,6 +116,99 @@ impl Program {
     /// Shape of a value.
     pub fn shape(&self, value: ValueId) -> &Shape {
         &self.shapes[value.index()]
+    }
+
+    /// The rows of an op that works row by row: those of the first of its values that has one row per row of the batch.
+    pub fn rows_of(&self, node: &Node) -> Rows {
+        let values = node.inputs.iter().chain(&node.outputs);
+        let mut rows = values.map(|v| self.shape(*v).rows);
+        rows.find(|rows| *rows != Rows::One).unwrap_or(Rows::Batch)
+    }
+
+    /// Rows of the largest value in a run.
+    pub fn largest_rows(&self, run: &Run) -> usize {
+        let rows = self.shapes.iter().map(|shape| shape.rows.count(run));
+        rows.fold(run.rows as usize, usize::max)
+    }
+
+    /// Checks the rows and the time steps of a run, for programs compiled for values of at most `max_rows` rows.
+    ///
+    /// # Errors
+    /// [`BackendError::Limit`] when there are too many.
+    pub fn check_rows(&self, backend: &'static str, run: &Run, max_rows: usize) -> Result<(), BackendError> {
+        let rows = self.largest_rows(run) as u64;
+        let times = u64::from(run.first_time) + u64::from(run.time);
+        for (what, needed, allowed) in [
+            (
+                format!("a batch of program {:?}", self.name),
+                rows,
+                max_rows as u64,
+            ),
+            (
+                format!("a sequence of program {:?}, in time steps,", self.name),
+                times,
+                MAX_TIME,
+            ),
+        ] {
+            if needed > allowed {
+                return Err(BackendError::Limit {
+                    backend,
+                    what,
+                    needed,
+                    allowed,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that tables and arrays have the rows that a run reads; `len` tells the rows of what is bound to a resource.
+    ///
+    /// # Errors
+    /// [`BackendError::BufferMismatch`] names the first resource that is too short.
+    pub fn check_reading(&self, run: &Run, len: impl Fn(ResourceId) -> usize) -> Result<(), BackendError> {
+        for (id, needed) in self.nodes.iter().filter_map(|node| node.op.rows_read(run)) {
+            let got = len(id) as u64;
+            if got < needed {
+                return Err(BackendError::BufferMismatch {
+                    program: self.name.clone(),
+                    binding: self.resources[id.index()].name.clone(),
+                    expected: format!("{needed} rows"),
+                    got: got.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that no op has more inputs and outputs than a kernel can be given.
+    ///
+    /// # Errors
+    /// [`BackendError::TooManyValues`] names the op.
+    pub fn check_values(
+        &self,
+        backend: &'static str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<(), BackendError> {
+        for node in &self.nodes {
+            for (what, needed, allowed) in [
+                ("inputs", node.inputs.len(), inputs),
+                ("outputs", node.outputs.len(), outputs),
+            ] {
+                if needed > allowed {
+                    return Err(BackendError::TooManyValues {
+                        backend,
+                        op: node.op.name().to_owned(),
+                        program: self.name.clone(),
+                        what,
+                        needed,
+                        allowed,
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Number of values.

@@ -89,7 +89,8 @@ impl fmt::Display for Groups {
 pub enum Rows {
     /// One row per row of the batch.
     Batch,
-    /// One row per row of the batch and time step, time running fastest.
+    /// One row per row of the batch and time step, time-major: row `t * batch + b` is time step t of batch row b, so that one step of
+    /// all sequences is a contiguous slice.
     BatchTime,
     /// A single row, shared by the whole batch.
     One,
@@ -110,7 +111,7 @@ impl fmt::Display for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Batch => "B",
-            Self::BatchTime => "B*T",
+            Self::BatchTime => "T*B",
             Self::One => "1",
         })
     }
@@ -137,31 +138,37 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Single precision, one row per row of the batch.
-    pub fn batch(groups: Groups) -> Self {
+    /// Single precision, `rows` rows.
+    pub fn f32(rows: Rows, groups: Groups) -> Self {
         Self {
-            rows: Rows::Batch,
+            rows,
             groups,
             dtype: DType::F32,
         }
     }
 
-    /// Codes, one row per row of the batch, one column per sub-column.
-    pub fn codes(sub_columns: usize) -> Self {
+    /// Codes, `rows` rows, one column per sub-column.
+    pub fn u32(rows: Rows, sub_columns: usize) -> Self {
         Self {
-            rows: Rows::Batch,
+            rows,
             groups: Groups::ones(sub_columns),
             dtype: DType::U32,
         }
     }
 
+    /// Single precision, one row per row of the batch.
+    pub fn batch(groups: Groups) -> Self {
+        Self::f32(Rows::Batch, groups)
+    }
+
+    /// Codes, one row per row of the batch, one column per sub-column.
+    pub fn codes(sub_columns: usize) -> Self {
+        Self::u32(Rows::Batch, sub_columns)
+    }
+
     /// Ranks of `columns` columns in the column order, shared by the batch.
     pub fn ranks(columns: usize) -> Self {
-        Self {
-            rows: Rows::One,
-            groups: Groups::ones(columns),
-            dtype: DType::U32,
-        }
+        Self::u32(Rows::One, columns)
     }
 }
 
@@ -189,5 +196,17 @@ mod tests {
         );
         assert_eq!(Groups::from_widths([]).total(), 0);
         assert_eq!(Shape::batch(groups).to_string(), "f32[B, 5 in 3 groups]");
+    }
+
+    #[test]
+    fn rows_with_time_are_counted_and_printed_as_such() {
+        let run = Run {
+            time: 7,
+            ..Run::evaluate(3)
+        };
+        let counts = [Rows::One, Rows::Batch, Rows::BatchTime].map(|rows| rows.count(&run));
+        assert_eq!(counts, [1, 3, 21]);
+        let shape = Shape::f32(Rows::BatchTime, Groups::single(4));
+        assert_eq!(shape.to_string(), "f32[T*B, 4]");
     }
 }

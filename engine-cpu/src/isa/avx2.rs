@@ -233,10 +233,6 @@ impl Isa for Avx2 {
         }
     }
     #[inline(always)]
-    fn add_u(a: Self::U, b: Self::U) -> Self::U {
-        both!(_mm256_add_epi32, a, b)
-    }
-    #[inline(always)]
     fn xor_u(a: Self::U, b: Self::U) -> Self::U {
         both!(_mm256_xor_si256, a, b)
     }

@@ -139,10 +139,6 @@ impl Isa for Avx512 {
         safely!(_mm512_storeu_si512(to.as_mut_ptr().cast(), v));
     }
     #[inline(always)]
-    fn add_u(a: Self::U, b: Self::U) -> Self::U {
-        safely!(_mm512_add_epi32(a, b))
-    }
-    #[inline(always)]
     fn xor_u(a: Self::U, b: Self::U) -> Self::U {
         safely!(_mm512_xor_si512(a, b))
     }

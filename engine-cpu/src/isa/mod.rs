@@ -11,7 +11,7 @@ mod portable;
 pub(crate) use math::{exp, ln};
 pub(crate) use philox::{philox_lanes, uniform_lanes};
 
-use crate::lanes::Lanes;
+use crate::lanes::{LANES, Lanes};
 
 /// Lanes of a register value.
 pub(crate) const WIDTH: usize = 16;
@@ -62,7 +62,6 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     fn splat_u(x: u32) -> Self::U;
     fn load_u(from: &[u32; WIDTH]) -> Self::U;
     fn store_u(v: Self::U, to: &mut [u32; WIDTH]);
-    fn add_u(a: Self::U, b: Self::U) -> Self::U;
     fn xor_u(a: Self::U, b: Self::U) -> Self::U;
     /// High and low words of the 64-bit products.
     fn mul_wide(a: Self::U, b: Self::U) -> (Self::U, Self::U);
@@ -184,6 +183,17 @@ impl InstructionSet {
 }
 
 /// Half `h` (0 or 1) of a row of lanes.
+#[inline(always)]
+pub(crate) fn half_u(lanes: &[u32; LANES], h: usize) -> &[u32; WIDTH] {
+    let (a, b) = lanes.split_at(WIDTH);
+    let part: Result<&[u32; WIDTH], _> = if h == 0 { a.try_into() } else { b.try_into() };
+    match part {
+        Ok(part) => part,
+        Err(_) => unreachable!("a half is {WIDTH} lanes"),
+    }
+}
+
+/// Half `h` of a block of rows.
 #[inline(always)]
 pub(crate) fn half(lanes: &Lanes, h: usize) -> &[f32; WIDTH] {
     let (a, b) = lanes.0.split_at(WIDTH);

@@ -11,11 +11,11 @@ pub(crate) fn philox_lanes<I: Isa>(
     column: u32,
     rows: I::U,
     step: u32,
-    high: u32,
+    high: I::U,
     mut key: [u32; 2],
 ) -> [I::U; 4] {
     let (m0, m1) = (I::splat_u(0xD251_1F53), I::splat_u(0xCD9E_8D57));
-    let mut c = [I::splat_u(column), rows, I::splat_u(step), I::splat_u(high)];
+    let mut c = [I::splat_u(column), rows, I::splat_u(step), high];
     for _ in 0..10 {
         let (high0, low0) = I::mul_wide(m0, c[0]);
         let (high1, low1) = I::mul_wide(m1, c[2]);
@@ -30,10 +30,10 @@ pub(crate) fn philox_lanes<I: Isa>(
     c
 }
 
-/// Uniform numbers in [0, 1) of 32 rows from `first_row` on, from the first word at (row, column); the same as
+/// Uniform numbers in [0, 1) of 32 rows from `first_row` on at one time step, from the first word at (row, column); the same as
 /// [`engine_core::ir::ops::sampling::OrderedSample::uniform`].
 #[inline(always)]
-pub(crate) fn uniform_lanes<I: Isa>(stream: &Stream, first_row: u64, column: u32) -> Lanes {
+pub(crate) fn uniform_lanes<I: Isa>(stream: &Stream, first_row: u64, time: u32, column: u32) -> Lanes {
     let mut uniforms = Lanes::ZERO;
     for h in 0..LANES / WIDTH {
         let first = first_row + (h * WIDTH) as u64;
@@ -42,14 +42,20 @@ pub(crate) fn uniform_lanes<I: Isa>(stream: &Stream, first_row: u64, column: u32
             *row = (first as u32).wrapping_add(l as u32);
         }
         let step = (first >> 32) as u32;
-        let words = philox_lanes::<I>(column, I::load_u(&rows), step, stream.high(), stream.key());
+        let words = philox_lanes::<I>(
+            column,
+            I::load_u(&rows),
+            step,
+            I::splat_u(stream.high_at(time)),
+            stream.key(),
+        );
         let mut lanes = [0; WIDTH];
         I::store_u(words[0], &mut lanes);
         for (l, word) in lanes.into_iter().enumerate() {
             // Where the low word of the row number wraps, the lanes behind it belong to the next high word.
             let wrapped = rows[l] < rows[0];
             let word = if wrapped {
-                stream.block(step.wrapping_add(1), rows[l], column)[0]
+                stream.block_at(step.wrapping_add(1), rows[l], time, column)[0]
             } else {
                 word
             };

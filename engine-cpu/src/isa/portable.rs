@@ -93,10 +93,6 @@ impl Isa for Portable {
         *to = v;
     }
     #[inline(always)]
-    fn add_u(a: Self::U, b: Self::U) -> Self::U {
-        zip(a, b, u32::wrapping_add)
-    }
-    #[inline(always)]
     fn xor_u(a: Self::U, b: Self::U) -> Self::U {
         zip(a, b, |a, b| a ^ b)
     }

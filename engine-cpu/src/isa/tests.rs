@@ -68,7 +68,7 @@ impl Kernel for Words {
     #[inline(always)]
     fn run<I: Isa>(self) -> Self::Output {
         let rows: [u32; WIDTH] = std::array::from_fn(|i| i as u32 * 977);
-        let words = philox_lanes::<I>(5, I::load_u(&rows), 6, 7, [8, 9]);
+        let words = philox_lanes::<I>(5, I::load_u(&rows), 6, I::splat_u(7), [8, 9]);
         let mut out = vec![[0; 4]; WIDTH];
         for (w, word) in words.into_iter().enumerate() {
             let mut lanes = [0; WIDTH];
@@ -121,7 +121,7 @@ fn transposing_swaps_registers_and_lanes() {
     }
 }
 
-struct Uniforms(u64);
+struct Uniforms(u64, u32);
 
 impl Kernel for Uniforms {
     type Output = crate::lanes::Lanes;
@@ -130,6 +130,7 @@ impl Kernel for Uniforms {
         uniform_lanes::<I>(
             &engine_core::random::Stream::new(3, engine_core::random::Purpose::Draw, 0),
             self.0,
+            self.1,
             11,
         )
     }
@@ -141,11 +142,12 @@ fn uniform_lanes_agree_with_the_core_even_where_the_row_number_wraps() {
     let stream = engine_core::random::Stream::new(3, engine_core::random::Purpose::Draw, 0);
     for set in InstructionSet::available() {
         for first in [0, 1000, u64::from(u32::MAX) - 20, 7 << 32] {
-            let got = set.dispatch(Uniforms(first));
+            let time = (first % 3) as u32;
+            let got = set.dispatch(Uniforms(first, time));
             for (l, got) in got.0.into_iter().enumerate() {
                 assert_eq!(
                     got,
-                    OrderedSample::uniform(&stream, first + l as u64, 11),
+                    OrderedSample::uniform(&stream, first + l as u64, time, 11),
                     "{} lane {l}",
                     set.name()
                 );

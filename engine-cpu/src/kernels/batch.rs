@@ -1,18 +1,21 @@
-//! Gathers batches from the encoded table and makes column orders.
+//! Gathers batches from the encoded table, masks sequences behind their ends and makes column orders.
 
 use std::cell::RefCell;
 
 use engine_core::backend::BackendError;
 use engine_core::ir::Op;
-use engine_core::ir::ops::batch::{ColumnOrder, GatherRows};
+use engine_core::ir::ops::batch::{ColumnOrder, GatherRows, MaskRows};
 use engine_core::schema::CodeColumn;
 
-use super::{Context, CpuKernel, Value, as_op};
-use crate::lanes::{CodeLanes, LANES, valid};
+use super::{Context, CpuKernel, Value, as_op, block_of};
+use crate::lanes::{CodeLanes, LANES, Lanes, valid};
 use crate::shared::Shared;
 
 pub(super) fn make(op: &dyn Op) -> Option<Box<dyn CpuKernel>> {
     if let Some(op) = as_op::<GatherRows>(op) {
+        return Some(Box::new(op));
+    }
+    if let Some(op) = as_op::<MaskRows>(op) {
         return Some(Box::new(op));
     }
     let op = as_op::<ColumnOrder>(op)?;
@@ -49,6 +52,28 @@ fn gather(column: &CodeColumn, from: &[usize; LANES], lanes: &mut CodeLanes) {
         CodeColumn::U8(codes) => lanes.0 = from.map(|row| u32::from(codes[row])),
         CodeColumn::U16(codes) => lanes.0 = from.map(|row| u32::from(codes[row])),
         CodeColumn::U32(codes) => lanes.0 = from.map(|row| codes[row]),
+    }
+}
+
+impl CpuKernel for MaskRows {
+    fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
+        let (run, all_rows, width) = (cx.run, cx.rows(), cx.width);
+        let (x, blocks) = (cx.numbers(0, width), cx.blocks());
+        let mut out = cx.take_numbers(0);
+        let lengths = cx.integers(self.lengths);
+        let to = Shared::new(&mut out);
+        cx.parallel(blocks, |block| {
+            // SAFETY: each task writes its own block.
+            let to = unsafe { to.part(block * width..(block + 1) * width) };
+            let keeps: [bool; LANES] = std::array::from_fn(|lane| {
+                lane < valid(all_rows, block) && self.keeps(&run, block * LANES + lane, lengths)
+            });
+            for (x, to) in block_of(x, block, width).iter().zip(to) {
+                *to = Lanes(std::array::from_fn(|l| if keeps[l] { x.0[l] } else { 0.0 }));
+            }
+        });
+        cx.put(0, Value::Numbers(out));
+        Ok(())
     }
 }
 

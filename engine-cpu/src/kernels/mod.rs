@@ -90,6 +90,8 @@ pub(crate) struct Context<'a, 'r> {
     pub width: usize,
     /// Width of the first input, for ops that reduce it.
     pub input_width: usize,
+    /// Rows of the values of an op that works row by row.
+    pub rows: usize,
     pub inputs: [&'a Value; MAX_INPUTS],
     pub outputs: [Value; MAX_OUTPUTS],
     pub resources: &'a mut [&'r mut CpuBuffer],
@@ -97,7 +99,7 @@ pub(crate) struct Context<'a, 'r> {
 
 impl<'a> Context<'a, '_> {
     pub(crate) fn rows(&self) -> usize {
-        self.run.rows as usize
+        self.rows
     }
 
     pub(crate) fn blocks(&self) -> usize {
@@ -138,6 +140,14 @@ impl<'a> Context<'a, '_> {
 
     pub(crate) fn put_arena(&mut self, id: ResourceId, numbers: Vec<f32>) {
         *self.resources[id.index()] = CpuBuffer::F32(numbers);
+    }
+
+    /// The unsigned integers of a resource.
+    pub(crate) fn integers(&self, id: ResourceId) -> &[u32] {
+        match &*self.resources[id.index()] {
+            CpuBuffer::U32(v) => v,
+            _ => unreachable!("bindings were checked: resource {} holds integers", id.index()),
+        }
     }
 
     /// The codes of a resource.

@@ -65,7 +65,7 @@ impl CpuKernel for BroadcastGroups {
 
 impl CpuKernel for FillRows {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
-        let (rows, value) = (cx.rows(), self.value(cx.run.rows) as f32);
+        let (rows, value) = (cx.rows(), self.value(cx.rows() as u32) as f32);
         cx.fill_blocks(0, 1, |block, out| {
             // Lanes beyond the last row stay zero, so nothing of them reaches a gradient.
             let valid = valid(rows, block);

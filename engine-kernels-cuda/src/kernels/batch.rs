@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytemuck::{Pod, Zeroable};
 use engine_core::ir::Op;
-use engine_core::ir::ops::batch::{ColumnOrder, GatherRows, OrderDraw, Reading};
+use engine_core::ir::ops::batch::{ColumnOrder, GatherRows, MaskRows, OrderDraw, Reading};
 use engine_core::random::Purpose;
 
 use super::{Bound, CudaKernel, Fusion, Launches, Room, THREADS, as_op, layout};
@@ -54,6 +54,17 @@ layout!(FetchRowsArgs, 64);
 
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
+struct MaskRowsArgs {
+    source: SourceArgs,
+    x: u64,
+    y: u64,
+    rows: u32,
+    width: u32,
+}
+layout!(MaskRowsArgs, 72);
+
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
 struct ColumnOrderArgs {
     ranks: u64,
     steps: u64,
@@ -70,22 +81,33 @@ pub(super) fn make(
     if let Some(op) = as_op::<GatherRows>(op) {
         return Ok(Some(Box::new(op)));
     }
+    if let Some(op) = as_op::<MaskRows>(op) {
+        return Ok(Some(Box::new(op)));
+    }
     Ok(as_op::<ColumnOrder>(op).map(|op| Box::new(op) as Box<dyn CudaKernel>))
 }
 
-/// The source of a batch.
+/// The source of a batch of codes.
 fn source(op: &GatherRows, cx: &Bound<'_>) -> SourceArgs {
     let table = cx.table(op.table);
-    let len = table.codes.rows() as u64;
+    SourceArgs {
+        stride: table.stride,
+        ..rows_read(op.reading, (table.rows(), table.codes.rows()), cx)
+    }
+}
+
+/// The rows that a batch reads of an array of words at an address, or of a table.
+fn rows_read(reading: Reading, (address, len): (DevicePtr, usize), cx: &Bound<'_>) -> SourceArgs {
+    let len = len as u64;
     let bits = 64 - len.saturating_sub(1).leading_zeros();
     SourceArgs {
-        table: table.rows(),
+        table: address,
         steps: cx.steps,
         len,
-        stride: table.stride,
-        rows: cx.rows(),
+        stride: size_of::<u32>() as u32,
+        rows: cx.share.rows,
         batch_rows: cx.share.batch_rows,
-        steps_per_epoch: match op.reading {
+        steps_per_epoch: match reading {
             Reading::Shuffled { steps_per_epoch } => steps_per_epoch.max(1),
             Reading::Sequential => 0,
         },
@@ -124,6 +146,19 @@ pub(crate) fn fetch_rows(op: &GatherRows, cx: &Bound<'_>, steps: Range<u32>, lau
     };
     let blocks = cx.rows().div_ceil(GATHER_ROWS);
     launches.push("fetch_rows", [blocks, steps.len() as u32, 1], THREADS, &args);
+}
+
+impl CudaKernel for MaskRows {
+    fn launch(&self, cx: &Bound<'_>, launches: &mut Launches) {
+        let args = MaskRowsArgs {
+            source: rows_read(self.reading, cx.integers(self.lengths), cx),
+            x: cx.input(0),
+            y: cx.output(0),
+            rows: cx.rows(),
+            width: cx.width(0),
+        };
+        launches.per_thread("mask_rows", cx.rows() * cx.width(0), &args);
+    }
 }
 
 impl CudaKernel for ColumnOrder {

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use bytemuck::Pod;
 use engine_core::ir::ops::batch::GatherRows;
 use engine_core::ir::ops::optimizer::AdamW;
-use engine_core::ir::{Groups, Op, Program, ResourceId, ValueId};
+use engine_core::ir::{Groups, Op, Program, ResourceId, Rows, ValueId};
 
 use crate::buffer::CudaBuffer;
 use crate::driver::{DevicePtr, Driver, DriverInfo};
@@ -199,9 +199,12 @@ pub(crate) struct Bound<'a> {
 }
 
 impl Bound<'_> {
-    /// Rows that this device computes.
+    /// Rows of the op's values that this device computes.
     fn rows(&self) -> u32 {
-        self.share.rows
+        let values = self.inputs.iter().chain(self.outputs);
+        let mut rows = values.map(|v| self.program.shape(*v).rows);
+        let rows = rows.find(|rows| *rows != Rows::One).unwrap_or(Rows::Batch);
+        self.share.own_rows(rows)
     }
 
     fn input(&self, i: usize) -> DevicePtr {
@@ -240,6 +243,14 @@ impl Bound<'_> {
         self.resources[id.index()]
             .numbers()
             .map_or(0, |(_, len)| len as u32)
+    }
+
+    /// Address and number of the unsigned integers of a resource.
+    fn integers(&self, id: ResourceId) -> (DevicePtr, usize) {
+        match self.resources[id.index()].words() {
+            Some(found) => found,
+            None => unreachable!("bindings were checked: resource {} holds integers", id.index()),
+        }
     }
 
     /// The codes of a resource.

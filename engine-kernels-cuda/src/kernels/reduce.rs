@@ -136,7 +136,7 @@ impl CudaKernel for FillRows {
         let args = FillRowsArgs {
             y: cx.output(0),
             rows: cx.rows(),
-            value: self.value(cx.share.batch_rows) as f32,
+            value: self.value(cx.share.all_rows(self.rows)) as f32,
         };
         launches.per_thread("fill_rows", cx.rows(), &args);
     }

@@ -110,7 +110,7 @@ impl CudaKernel for Forward {
             weight: self
                 .weight
                 .as_ref()
-                .map_or(0.0, |w| w.value(cx.share.batch_rows) as f32),
+                .map_or(0.0, |w| w.value(cx.share.all_rows(w.rows)) as f32),
         };
         let kernel = match (with, &self.weight) {
             (false, _) => "softmax",

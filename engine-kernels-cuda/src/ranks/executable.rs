@@ -7,7 +7,7 @@ use engine_core::ir::{Program, Rows};
 
 use crate::backend::CudaBackend;
 use crate::buffer::CudaBuffer;
-use crate::checks::{check_counts, check_rows, foreign};
+use crate::checks::{check_counts, foreign};
 use crate::driver::Driver;
 use crate::executable::CudaExecutable;
 use crate::ranks::buffer::RanksBuffer;
@@ -61,7 +61,7 @@ impl RanksExecutable {
         let buffers = buffers.map(|(buffer, written)| buffer.on_first(*written));
         let mut buffers = buffers.collect::<Result<Vec<_>, BackendError>>()?;
         let inputs: Vec<&CudaBuffer> = inputs.iter().filter_map(|input| input.all().next()).collect();
-        self.ranks[0].run_share(run, Share::whole(run.rows), &mut buffers, &inputs)
+        self.ranks[0].run_share(run, Share::whole(run), &mut buffers, &inputs)
     }
 
     /// Runs a share of the rows on each device, in a thread of its own.
@@ -81,7 +81,7 @@ impl RanksExecutable {
         let mut jobs = Vec::with_capacity(count);
         for (rank, (executable, buffers)) in self.ranks.iter_mut().zip(buffers).enumerate() {
             let inputs: Vec<&CudaBuffer> = inputs.iter().filter_map(|i| i.all().nth(rank)).collect();
-            let share = Share::of(run.rows, rank, count);
+            let share = Share::of(run, rank, count);
             // What does not fit is found before any device begins: none of them would wait for one that does not.
             executable.bind(run, share, &buffers, &inputs)?;
             jobs.push((executable, share, buffers, inputs));
@@ -172,7 +172,7 @@ impl Executable for RanksExecutable {
         inputs: &[&dyn Buffer],
     ) -> Result<(), BackendError> {
         check_counts(&self.program, resources.len(), inputs.len())?;
-        check_rows(&self.program, run, self.max_rows)?;
+        self.program.check_rows("cuda", run, self.max_rows)?;
         let mut buffers: Vec<&mut RanksBuffer> = Vec::with_capacity(resources.len());
         for (buffer, resource) in resources.iter_mut().zip(self.program.resources()) {
             let found = buffer.as_any_mut().downcast_mut();

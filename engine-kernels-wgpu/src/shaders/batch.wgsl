@@ -1,4 +1,4 @@
-// Rows of the encoded table that lies on the device, and the column order of the step.
+// Rows of the encoded table that lies on the device, the ends of their sequences, and the column order of the step.
 
 // Number of rows, then first word and bits of each column, then the columns, codes packed into words.
 @group(1) @binding(0) var<storage, read> table: array<u32>;
@@ -42,21 +42,48 @@ fn shuffled(position: u32, epoch: u32, length: u32) -> u32 {
     return x;
 }
 
+// The row at place `b` of the batch in a table of `length` rows.
+fn row_read(b: u32, length: u32) -> u32 {
+    if STEPS_PER_EPOCH == 0u {
+        return run.first_row.x + b;
+    }
+    // The maximum keeps the division valid where this is never reached.
+    let steps = max(STEPS_PER_EPOCH, 1u);
+    return shuffled(run.step % steps * run.batch + b, run.step / steps, length);
+}
+
 @compute @workgroup_size(64)
 fn gather_rows(@builtin(global_invocation_id) id: vec3<u32>) {
     let b = id.x;
     if b >= run.rows {
         return;
     }
-    var row = run.first_row.x + b;
-    if STEPS_PER_EPOCH > 0u {
-        // The maximum keeps the division valid where the branch is never taken.
-        let steps = max(STEPS_PER_EPOCH, 1u);
-        row = shuffled(run.step % steps * run.rows + b, run.step / steps, table[0]);
-    }
+    let row = row_read(b, table[0]);
     for (var s = 0u; s < COLUMNS; s++) {
         codes[b * COLUMNS + s] = table_code(row, s);
     }
+}
+
+override WIDTH: u32 = 1u;
+
+// Time steps of each sequence.
+@group(1) @binding(0) var<storage, read> lengths: array<u32>;
+@group(1) @binding(1) var<storage, read> masked_x: array<f32>;
+@group(1) @binding(2) var<storage, read_write> masked_y: array<f32>;
+
+@compute @workgroup_size(256)
+fn mask_rows(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let i = element(group, groups, thread);
+    if i >= run.rows * WIDTH {
+        return;
+    }
+    let place = row_place(i / WIDTH);
+    let length = lengths[row_read(place.batch_row, arrayLength(&lengths))];
+    masked_y[i] = select(0.0, masked_x[i], place.time < length);
 }
 
 @group(1) @binding(0) var<storage, read_write> keys: array<vec2<u32>>;

@@ -1,7 +1,7 @@
 //! Relu and dropout.
 
 use crate::backend::Run;
-use crate::conformance::case::{Case, CaseError, Setup, rows};
+use crate::conformance::case::{Case, CaseError};
 use crate::conformance::dice::{Dice, ragged};
 use crate::ir::ops::activation::{Dropout, DropoutOp, Relu, ReluGrad};
 
@@ -14,15 +14,15 @@ pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
         x.iter_mut().step_by(7).for_each(|x| *x = 0.0);
         x.iter_mut().skip(3).step_by(11).for_each(|x| *x = -0.0);
 
-        let mut setup = Setup::new("relu");
+        let mut setup = shape.setup("relu");
         let value = setup.value("x", &groups, x.clone())?;
-        cases.push(setup.finish(Relu, &[value], rows(shape.rows), label.clone())?);
+        cases.push(setup.finish(Relu, &[value], shape.run(), label.clone())?);
 
-        let mut setup = Setup::new("relu_grad");
+        let mut setup = shape.setup("relu_grad");
         let y = x.iter().map(|x| x.max(0.0)).collect();
         let y = setup.value("y", &groups, y)?;
         let grad = setup.value("grad_output", &groups, dice.numbers(shape.len(), 3.0))?;
-        cases.push(setup.finish(ReluGrad, &[y, grad], rows(shape.rows), label.clone())?);
+        cases.push(setup.finish(ReluGrad, &[y, grad], shape.run(), label.clone())?);
 
         let rate = [0.25, 0.5, 255.0 / 256.0, 1.0 / 256.0][i % 4];
         let Some(dropout) = Dropout::new(rate, i as u32) else {
@@ -32,9 +32,9 @@ pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
             first_step: 3 * i as u32,
             steps: 1 + i as u32 % 3,
             first_row: 17,
-            ..rows(shape.rows)
+            ..shape.run()
         };
-        let mut setup = Setup::new("dropout");
+        let mut setup = shape.setup("dropout");
         let value = setup.value("x", &groups, x)?;
         let label = format!("{label}, rate {rate}, {} steps", run.steps);
         cases.push(setup.finish(DropoutOp { dropout, groups }, &[value], run, label)?);

@@ -1,9 +1,9 @@
-//! Reading batches and drawing column orders.
+//! Reading batches, masking sequences and drawing column orders.
 
 use crate::backend::Run;
 use crate::conformance::case::{Case, CaseError, Setup, rows};
-use crate::conformance::dice::Dice;
-use crate::ir::ops::batch::{ColumnOrder, GatherRows, OrderDraw, Reading};
+use crate::conformance::dice::{Dice, ragged};
+use crate::ir::ops::batch::{ColumnOrder, GatherRows, MaskRows, OrderDraw, Reading};
 use crate::schema::{CodeColumn, CodeTable};
 
 /// A table of random codes in the narrowest types.
@@ -16,6 +16,7 @@ pub(in crate::conformance) fn table(dice: &mut Dice, len: usize, cardinalities: 
 pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
     let mut cases = gather_cases()?;
     cases.extend(order_cases()?);
+    cases.extend(mask_cases()?);
     Ok(cases)
 }
 
@@ -54,6 +55,47 @@ fn gather_cases() -> Result<Vec<Case>, CaseError> {
                 dice.seed
             );
             cases.push(setup.finish(op, &[], run, label)?);
+        }
+    }
+    Ok(cases)
+}
+
+/// Ragged lengths: of no time step, of all, of one more, and others between.
+pub(in crate::conformance) fn lengths(dice: &mut Dice, count: usize, time: usize) -> Vec<u32> {
+    let length = |i: usize| match i % 5 {
+        0 => 0,
+        1 => time + 2,
+        2 => time + 3,
+        _ => dice.below(time + 3),
+    };
+    (0..count).map(length).map(|length| length as u32).collect()
+}
+
+fn mask_cases() -> Result<Vec<Case>, CaseError> {
+    let dice = &mut Dice::new(72);
+    let mut cases = Vec::new();
+    for shape in ragged(dice) {
+        for (reading, first_row, steps) in [
+            (Reading::Sequential, 0, 1),
+            (Reading::Sequential, 11, 3),
+            (Reading::Shuffled { steps_per_epoch: 2 }, 0, 3),
+        ] {
+            let mut setup = shape.setup("mask_rows");
+            let run = Run {
+                first_row,
+                steps,
+                first_step: 1,
+                ..shape.run()
+            };
+            let count = first_row as usize + 3 * run.rows as usize + 1;
+            let op = MaskRows {
+                lengths: setup.integers("lengths", lengths(dice, count, run.time as usize))?,
+                reading,
+            };
+            let groups = shape.groups();
+            let x = setup.value("x", &groups, dice.numbers(shape.len(), 2.0))?;
+            let label = format!("{}, {reading:?}, {steps} steps, seed {}", shape.label, dice.seed);
+            cases.push(setup.finish(op, &[x], run, label)?);
         }
     }
     Ok(cases)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::backend::Run;
-use crate::conformance::case::{Case, CaseError, Setup, rows};
+use crate::conformance::case::{Case, CaseError};
 use crate::conformance::dice::{Dice, Ragged, ragged};
 use crate::ir::ops::embedding::{Embedding, EmbeddingGrad, EmbeddingSqNorm, embedding_groups};
 use crate::ir::{Initialisation, ParamLayout, ParamLayoutBuilder, ParamView};
@@ -43,20 +43,20 @@ fn push_cases(dice: &mut Dice, shape: &Ragged, cases: &mut Vec<Case>) -> Result<
     let (tables, layout) = tables(dice, &shape.widths);
     let groups = embedding_groups(&tables);
     let cardinalities: Vec<usize> = tables.iter().map(|t| t.rows).collect();
-    let codes = dice.codes(shape.rows, &cardinalities);
+    let codes = dice.codes(shape.rows(), &cardinalities);
     let grad_output = dice.numbers(shape.len(), 2.0);
 
-    let mut setup = Setup::new("embedding");
+    let mut setup = shape.setup("embedding");
     let params = setup.arena("params", &layout, dice.numbers(layout.len(), 2.0))?;
     let value = setup.codes("codes", tables.len(), codes.clone())?;
     let op = Embedding {
         params,
         tables: Arc::clone(&tables),
     };
-    cases.push(setup.finish(op, &[value], rows(shape.rows), label.clone())?);
+    cases.push(setup.finish(op, &[value], shape.run(), label.clone())?);
 
     for steps in [1, 3] {
-        let mut setup = Setup::new("embedding_grad");
+        let mut setup = shape.setup("embedding_grad");
         let grads = setup.arena("params.grads", &layout, dice.numbers(layout.len(), 1.0))?;
         let value = setup.codes("codes", tables.len(), codes.clone())?;
         let grad = setup.value("grad_output", &groups, grad_output.clone())?;
@@ -64,21 +64,13 @@ fn push_cases(dice: &mut Dice, shape: &Ragged, cases: &mut Vec<Case>) -> Result<
             grads,
             tables: Arc::clone(&tables),
         };
-        let run = Run {
-            steps,
-            ..rows(shape.rows)
-        };
+        let run = Run { steps, ..shape.run() };
         cases.push(setup.finish(op, &[value, grad], run, format!("{label}, {steps} steps"))?);
     }
 
-    let mut setup = Setup::new("embedding_sq_norm");
+    let mut setup = shape.setup("embedding_sq_norm");
     let value = setup.codes("codes", tables.len(), codes)?;
     let grad = setup.value("grad_output", &groups, grad_output)?;
-    cases.push(setup.finish(
-        EmbeddingSqNorm { tables },
-        &[value, grad],
-        rows(shape.rows),
-        label,
-    )?);
+    cases.push(setup.finish(EmbeddingSqNorm { tables }, &[value, grad], shape.run(), label)?);
     Ok(())
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::backend::Run;
-use crate::conformance::case::{Case, CaseError, Setup, rows};
-use crate::conformance::dice::{Dice, Ragged, ragged};
+use crate::conformance::case::{Case, CaseError, CaseRows, Setup};
+use crate::conformance::dice::{Dice, Ragged, TIMES, ragged};
 use crate::ir::ops::activation::Dropout;
 use crate::ir::ops::linear::{
     GroupedLinear, GroupedLinearGradInput, GroupedLinearGradParams, GroupedLinearSqNorm, Layer, LinearGroups,
@@ -80,13 +80,13 @@ fn push_grouped(
     let (groups, layout) = grouped(inputs, outputs, cases.len().is_multiple_of(2));
     let (label, run) = (
         format!("{}, {inputs:?} to {outputs:?}, seed {}", shape.label, dice.seed),
-        rows(shape.rows),
+        shape.run(),
     );
     let weights = dice.numbers(layout.len(), 1.0);
-    let x = dice.numbers(shape.rows * groups.input.total(), 2.0);
-    let d = dice.numbers(shape.rows * groups.output.total(), 2.0);
+    let x = dice.numbers(shape.rows() * groups.input.total(), 2.0);
+    let d = dice.numbers(shape.rows() * groups.output.total(), 2.0);
 
-    let mut setup = Setup::new("grouped_linear");
+    let mut setup = shape.setup("grouped_linear");
     let params = setup.arena("params", &layout, weights.clone())?;
     let value = setup.value("x", &groups.input, x.clone())?;
     let op = GroupedLinear {
@@ -95,7 +95,7 @@ fn push_grouped(
     };
     cases.push(setup.finish(op, &[value], run, label.clone())?);
 
-    let mut setup = Setup::new("grouped_linear_grad_input");
+    let mut setup = shape.setup("grouped_linear_grad_input");
     let params = setup.arena("params", &layout, weights.clone())?;
     let value = setup.value("grad_output", &groups.output, d.clone())?;
     let op = GroupedLinearGradInput {
@@ -105,7 +105,7 @@ fn push_grouped(
     cases.push(setup.finish(op, &[value], run, label.clone())?);
 
     for steps in [1, 2] {
-        let mut setup = Setup::new("grouped_linear_grad_params");
+        let mut setup = shape.setup("grouped_linear_grad_params");
         let grads = setup.arena("params.grads", &layout, weights.clone())?;
         let values = [
             setup.value("x", &groups.input, x.clone())?,
@@ -119,7 +119,7 @@ fn push_grouped(
         cases.push(setup.finish(op, &values, run, label)?);
     }
 
-    let mut setup = Setup::new("grouped_linear_sq_norm");
+    let mut setup = shape.setup("grouped_linear_sq_norm");
     let values = [
         setup.value("x", &groups.input, x)?,
         setup.value("grad_output", &groups.output, d)?,
@@ -135,7 +135,7 @@ pub(in crate::conformance) struct Columns {
     pub(in crate::conformance) subs: Vec<Vec<usize>>,
     pub(in crate::conformance) compressed: bool,
     pub(in crate::conformance) outputs: Vec<usize>,
-    pub(in crate::conformance) rows: usize,
+    pub(in crate::conformance) extent: CaseRows,
 }
 
 impl Columns {
@@ -145,7 +145,7 @@ impl Columns {
             subs: subs.iter().map(|s| s.to_vec()).collect(),
             compressed,
             outputs: outputs.to_vec(),
-            rows,
+            extent: CaseRows::flat(rows),
         }
     }
 
@@ -219,7 +219,14 @@ pub(in crate::conformance) fn column_layouts(dice: &mut Dice) -> Vec<Columns> {
             subs,
             compressed: i % 2 == 1,
             outputs,
-            rows: dice.between(2, 70),
+            extent: CaseRows::flat(dice.between(2, 70)),
+        });
+    }
+    let ten: &[usize] = &[8, 3, 5, 16, 1, 2, 7, 9, 4, 11];
+    for (batch, time, compressed) in [(9, TIMES[0], false), (7, TIMES[1], true), (5, TIMES[2], false)] {
+        layouts.push(Columns {
+            extent: CaseRows::timed(batch, time),
+            ..Columns::new(&format!("time length {time}"), mixed, compressed, ten, 0)
         });
     }
     layouts
@@ -254,7 +261,7 @@ fn ordered_cases() -> Result<Vec<Case>, CaseError> {
             let label = format!(
                 "{}, columns {order}, {} rows, dropout {}, seed {}",
                 layout.label,
-                layout.rows,
+                layout.extent.rows(),
                 if dropout.is_some() { "on" } else { "off" },
                 dice.seed
             );
@@ -299,19 +306,19 @@ fn push_ordered(
     let run = Run {
         first_step: 9,
         steps: 1 + cases.len() as u32 % 3,
-        ..rows(layout.rows)
+        ..layout.extent.run()
     };
     let label = format!("{label}, {} steps", run.steps);
     let weights = dice.numbers(arena.len(), 1.0);
     let data = OrderedData {
-        columns: dice.numbers(layout.rows * spec.columns.total(), 2.0),
-        subs: dice.numbers(layout.rows * spec.sub_columns.total(), 2.0),
-        grad_output: dice.numbers(layout.rows * spec.output.total(), 2.0),
+        columns: dice.numbers(layout.extent.rows() * spec.columns.total(), 2.0),
+        subs: dice.numbers(layout.extent.rows() * spec.sub_columns.total(), 2.0),
+        grad_output: dice.numbers(layout.extent.rows() * spec.output.total(), 2.0),
         spec: spec.clone(),
         ranks,
     };
 
-    let mut setup = Setup::new("ordered_linear");
+    let mut setup = Setup::over("ordered_linear", layout.extent.symbol());
     let params = setup.arena("params", &arena, weights.clone())?;
     let values = data.values(&mut setup, false)?;
     let op = OrderedLinear {
@@ -320,7 +327,7 @@ fn push_ordered(
     };
     cases.push(setup.finish(op, &values, run, label.clone())?);
 
-    let mut setup = Setup::new("ordered_linear_grad_input");
+    let mut setup = Setup::over("ordered_linear_grad_input", layout.extent.symbol());
     let params = setup.arena("params", &arena, weights.clone())?;
     let values = data.values(&mut setup, true)?;
     let op = OrderedLinearGradInput {
@@ -329,7 +336,7 @@ fn push_ordered(
     };
     cases.push(setup.finish(op, &values, run, label.clone())?);
 
-    let mut setup = Setup::new("ordered_linear_grad_params");
+    let mut setup = Setup::over("ordered_linear_grad_params", layout.extent.symbol());
     let grads = setup.arena("params.grads", &arena, weights)?;
     let values = data.values(&mut setup, true)?;
     let op = OrderedLinearGradParams {
@@ -338,7 +345,7 @@ fn push_ordered(
     };
     cases.push(setup.finish(op, &values, run, label.clone())?);
 
-    let mut setup = Setup::new("ordered_linear_sq_norm");
+    let mut setup = Setup::over("ordered_linear_sq_norm", layout.extent.symbol());
     let values = data.values(&mut setup, true)?;
     cases.push(setup.finish(OrderedLinearSqNorm { spec }, &values, run, label)?);
     Ok(())

@@ -1,7 +1,7 @@
 //! Sums, broadcasts, scaling and the trace of losses.
 
 use crate::backend::Run;
-use crate::conformance::case::{Case, CaseError, Setup, rows};
+use crate::conformance::case::{Case, CaseError, Setup};
 use crate::conformance::dice::{Dice, Ragged, ragged};
 use crate::ir::ops::reduce::{Add, BroadcastGroups, FillRows, RecordSum, ScaleRows, SumGroups};
 use crate::ir::{Groups, LossWeight};
@@ -17,25 +17,30 @@ pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
 
 fn push_cases(dice: &mut Dice, shape: &Ragged, cases: &mut Vec<Case>) -> Result<(), CaseError> {
     let label = format!("{}, seed {}", shape.label, dice.seed);
-    let (groups, run, one) = (shape.groups(), rows(shape.rows), Groups::single(1));
+    let (groups, run, rows, one) = (
+        shape.groups(),
+        shape.run(),
+        shape.extent.symbol(),
+        Groups::single(1),
+    );
     let mut matrix =
         |setup: &mut Setup, name: &str| setup.value(name, &groups, dice.numbers(shape.len(), 2.0));
 
-    let mut setup = Setup::new("add");
+    let mut setup = shape.setup("add");
     let inputs = [matrix(&mut setup, "a")?, matrix(&mut setup, "b")?];
     cases.push(setup.finish(Add, &inputs, run, label.clone())?);
 
-    let mut setup = Setup::new("sum_groups");
+    let mut setup = shape.setup("sum_groups");
     let x = matrix(&mut setup, "x")?;
     cases.push(setup.finish(SumGroups, &[x], run, label.clone())?);
 
-    let mut setup = Setup::new("scale_rows");
+    let mut setup = shape.setup("scale_rows");
     let x = matrix(&mut setup, "x")?;
-    let factor = setup.value("factor", &one, dice.numbers(shape.rows, 1.0))?;
+    let factor = setup.value("factor", &one, dice.numbers(shape.rows(), 1.0))?;
     cases.push(setup.finish(ScaleRows, &[x, factor], run, label.clone())?);
 
-    let mut setup = Setup::new("broadcast_groups");
-    let x = setup.value("x", &one, dice.numbers(shape.rows, 2.0))?;
+    let mut setup = shape.setup("broadcast_groups");
+    let x = setup.value("x", &one, dice.numbers(shape.rows(), 2.0))?;
     cases.push(setup.finish(BroadcastGroups { groups }, &[x], run, label.clone())?);
 
     for weight in [
@@ -43,14 +48,19 @@ fn push_cases(dice: &mut Dice, shape: &Ragged, cases: &mut Vec<Case>) -> Result<
         LossWeight::Mean { micro_batches: 1 },
         LossWeight::Mean { micro_batches: 3 },
     ] {
-        let setup = Setup::new("fill_rows");
-        cases.push(setup.finish(FillRows { weight }, &[], run, format!("{label}, {weight:?}"))?);
+        let setup = shape.setup("fill_rows");
+        cases.push(setup.finish(
+            FillRows { weight, rows },
+            &[],
+            run,
+            format!("{label}, {weight:?}"),
+        )?);
     }
 
     for steps in [1, 3] {
-        let mut setup = Setup::new("record_sum");
+        let mut setup = shape.setup("record_sum");
         let trace = setup.numbers("trace", dice.numbers(5, 9.0))?;
-        let x = setup.value("x", &one, dice.numbers(shape.rows, 2.0))?;
+        let x = setup.value("x", &one, dice.numbers(shape.rows(), 2.0))?;
         let run = Run {
             steps,
             first_step: 40,

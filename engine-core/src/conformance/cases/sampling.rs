@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::argn::Model as _;
 use crate::backend::Run;
-use crate::conformance::case::{Case, CaseError, Rule, Setup, rows};
-use crate::conformance::dice::Dice;
+use crate::conformance::case::{Case, CaseError, CaseRows, Rule, Setup};
+use crate::conformance::dice::{Dice, TIMES};
 use crate::conformance::models::small;
 use crate::ir::ops::sampling::{
     Cell, FixedProbability, FoldedModel, Knots, OrderedSample, Parity, Reports, SampleInputs, SamplingRules,
@@ -61,7 +61,7 @@ struct Special {
     uniforms: bool,
     reports: Reports,
     draws: Vec<usize>,
-    rows: usize,
+    extent: CaseRows,
     /// Factor of all elements of the folded arena.
     scale: f32,
 }
@@ -72,6 +72,7 @@ impl Draws<'_> {
             .plain()
             .into_iter()
             .chain(self.asked())
+            .chain(self.timed())
             .chain(self.ruled(dice))
         {
             cases.push(self.case(dice, special)?);
@@ -88,7 +89,7 @@ impl Draws<'_> {
             uniforms,
             reports: Reports::all(self.layout.len()),
             draws: self.layout.clone(),
-            rows,
+            extent: CaseRows::flat(rows),
             scale: 1.0,
         }
     }
@@ -157,6 +158,20 @@ impl Draws<'_> {
         ]
     }
 
+    /// Sequences, whose draws have addresses with time.
+    fn timed(&self) -> Vec<Special> {
+        let of = |name, cells, uniforms, batch, time| Special {
+            extent: CaseRows::timed(batch, time),
+            ..self.special(name, cells, uniforms, 0)
+        };
+        vec![
+            of("cells, time length 1", true, false, 9, TIMES[0]),
+            of("cells, time length 3", true, false, 11, TIMES[1]),
+            of("cells, time length 17", true, false, 3, TIMES[2]),
+            of("uniforms, time length 3", false, true, 7, TIMES[1]),
+        ]
+    }
+
     fn ruled(&self, dice: &mut Dice) -> Vec<Special> {
         let none = SamplingRules::default;
         let cards = &self.folded.cardinalities;
@@ -199,14 +214,14 @@ impl Draws<'_> {
 
     fn case(&self, dice: &mut Dice, special: Special) -> Result<Case, CaseError> {
         let cards: Vec<usize> = self.folded.cardinalities.widths().collect();
-        let (rows, count) = (special.rows, cards.len());
+        let (rows, count) = (special.extent.rows(), cards.len());
         let run = Run {
             first_row: [0, 1 << 33][count % 2],
             steps: 1 + rows as u32 % 2,
-            ..self::rows(rows)
+            ..special.extent.run()
         };
         let label = format!("{}, {}, {rows} rows", self.label, special.name);
-        let mut setup = Setup::new("ordered_sample");
+        let mut setup = Setup::over("ordered_sample", special.extent.symbol());
         let arena = self.arena.iter().map(|x| special.scale * x).collect();
         let inputs = SampleInputs {
             cells: special.cells,

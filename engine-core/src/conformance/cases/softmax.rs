@@ -1,6 +1,6 @@
 //! Softmax and its cross-entropy, from tame to extreme logits.
 
-use crate::conformance::case::{Case, CaseError, Setup, rows};
+use crate::conformance::case::{Case, CaseError};
 use crate::conformance::dice::{Dice, Ragged, ragged};
 use crate::ir::Groups;
 use crate::ir::ops::softmax::{Softmax, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
@@ -23,33 +23,33 @@ fn push_cases(dice: &mut Dice, shape: &Ragged, scale: f32, cases: &mut Vec<Case>
     // A few of the largest and smallest, so that whole groups are decided by one code.
     logits.iter_mut().step_by(13).for_each(|l| *l = scale);
     logits.iter_mut().skip(5).step_by(17).for_each(|l| *l = -scale);
-    let codes = dice.codes(shape.rows, &shape.widths);
+    let codes = dice.codes(shape.rows(), &shape.widths);
 
-    let mut setup = Setup::new("softmax");
+    let mut setup = shape.setup("softmax");
     let x = setup.value("logits", &groups, logits.clone())?;
     let op = Softmax {
         groups: groups.clone(),
     };
-    cases.push(setup.finish(op, &[x], rows(shape.rows), label.clone())?);
+    cases.push(setup.finish(op, &[x], shape.run(), label.clone())?);
 
-    let mut setup = Setup::new("softmax_cross_entropy");
+    let mut setup = shape.setup("softmax_cross_entropy");
     let x = setup.value("logits", &groups, logits.clone())?;
     let v = setup.codes("codes", count, codes.clone())?;
     let op = SoftmaxCrossEntropy {
         groups: groups.clone(),
     };
-    cases.push(setup.finish(op, &[x, v], rows(shape.rows), label.clone())?);
+    cases.push(setup.finish(op, &[x, v], shape.run(), label.clone())?);
 
-    let mut setup = Setup::new("softmax_cross_entropy_grad");
-    let p = setup.value("probs", &groups, probabilities(&logits, &groups, shape.rows))?;
+    let mut setup = shape.setup("softmax_cross_entropy_grad");
+    let p = setup.value("probs", &groups, probabilities(&logits, &groups, shape.rows()))?;
     let v = setup.codes("codes", count, codes)?;
     let d = setup.value(
         "grad_losses",
         &Groups::ones(count),
-        dice.numbers(shape.rows * count, 1.0),
+        dice.numbers(shape.rows() * count, 1.0),
     )?;
     let op = SoftmaxCrossEntropyGrad { groups };
-    cases.push(setup.finish(op, &[p, v, d], rows(shape.rows), label)?);
+    cases.push(setup.finish(op, &[p, v, d], shape.run(), label)?);
     Ok(())
 }
 

@@ -7,19 +7,20 @@ use std::sync::Arc;
 
 use crate::argn::Model as _;
 use crate::backend::Run;
-use crate::conformance::case::rows;
+use crate::conformance::case::{CaseRows, rows};
 use crate::conformance::cases::embedding::tables;
 use crate::conformance::cases::linear::{column_layouts, grouped};
 use crate::conformance::dice::{Dice, ragged};
 use crate::conformance::models::small;
 use crate::ir::ops::activation::{Dropout, DropoutOp, Relu};
+use crate::ir::ops::batch::{MaskRows, Reading};
 use crate::ir::ops::embedding::Embedding;
 use crate::ir::ops::linear::{GroupedLinear, OrderedLinear};
 use crate::ir::ops::reduce::{Add, BroadcastGroups, SumGroups};
 use crate::ir::ops::softmax::SoftmaxCrossEntropy;
 use crate::ir::{
     Builder, Groups, Initialisation, Interpreter, LossWeight, ParamLayout, ParamLayoutBuilder, Program,
-    RefBuffer, ResourceId, ResourceKind, Shape, Tensor, ValueId, differentiate,
+    RefBuffer, Resource, ResourceId, ResourceKind, Shape, Tensor, ValueId, differentiate,
 };
 
 /// Step of the differences: their error is about the square of it, and 1e-16 of the loss divided by it.
@@ -34,21 +35,23 @@ struct Differentiated {
     builder: Builder,
     arenas: Vec<Vec<f64>>,
     inputs: Vec<Tensor>,
+    extent: CaseRows,
     run: Run,
 }
 
 impl Differentiated {
-    fn new(run: Run) -> Self {
+    fn new(extent: CaseRows) -> Self {
         Self {
+            run: extent.run(),
+            extent,
             builder: Builder::new("differentiated"),
             arenas: Vec::new(),
             inputs: Vec::new(),
-            run,
         }
     }
 
     fn rows(&self) -> usize {
-        self.run.rows as usize
+        self.extent.rows()
     }
 
     fn arena(&mut self, name: &str, layout: &Arc<ParamLayout>, data: Vec<f64>) -> ResourceId {
@@ -65,7 +68,8 @@ impl Differentiated {
     fn codes(&mut self, name: &str, width: usize, codes: Vec<u32>) -> ValueId {
         let data = codes.into_iter().map(f64::from).collect();
         self.inputs.push(Tensor::from_data(self.rows(), width, data));
-        self.builder.input(name, Shape::codes(width)).unwrap()
+        let shape = Shape::u32(self.extent.symbol(), width);
+        self.builder.input(name, shape).unwrap()
     }
 
     fn ranks(&mut self, ranks: Vec<u32>) -> ValueId {
@@ -74,7 +78,7 @@ impl Differentiated {
         self.builder.input("ranks", Shape::ranks(width)).unwrap()
     }
 
-    /// A value `[B, width]` with its own gradient: rows of a table.
+    /// A value of the given width with its own gradient: rows of a table.
     fn leaf(&mut self, name: &str, width: usize, data: Vec<f64>) -> ValueId {
         let rows = self.rows();
         let mut params = ParamLayoutBuilder::new();
@@ -121,28 +125,43 @@ fn numbers(dice: &mut Dice, len: usize, scale: f32) -> Vec<f64> {
     dice.numbers(len, scale).into_iter().map(f64::from).collect()
 }
 
+/// The arenas in their order, zeros for their gradients, and ragged lengths.
+fn bind(program: &Program, arenas: &[Vec<f64>]) -> Vec<RefBuffer> {
+    let mut arenas = arenas.iter();
+    let bind = |resource: &Resource| match &resource.kind {
+        ResourceKind::Arena(layout) => match arenas.next() {
+            Some(arena) => RefBuffer::numbers(arena.clone()),
+            None => RefBuffer::zeros(layout.len()),
+        },
+        ResourceKind::U32 => RefBuffer::U32((0..50).map(|i| i % 5).collect()),
+        ResourceKind::Codes { .. } | ResourceKind::Numbers => panic!("{} is no arena", resource.name),
+    };
+    program.resources().iter().map(bind).collect()
+}
+
 /// Compares the gradients of result `loss`, summed over rows, with central differences in all arenas.
 fn check(dice: &mut Dice, program: &Program, run: &Run, arenas: &[Vec<f64>], inputs: &[Tensor], label: &str) {
     let gradient = differentiate(program, "loss", LossWeight::Sum).unwrap();
-    let mut resources: Vec<RefBuffer> = arenas.iter().cloned().map(RefBuffer::numbers).collect();
-    for resource in &gradient.resources()[arenas.len()..] {
-        let ResourceKind::Arena(layout) = &resource.kind else {
-            panic!("{} is no arena", resource.name);
-        };
-        resources.push(RefBuffer::zeros(layout.len()));
-    }
+    let mut resources = bind(&gradient, arenas);
     Interpreter::new(&gradient)
         .run(run, &mut resources, inputs)
         .unwrap();
     let loss = |arenas: &[Vec<f64>]| -> f64 {
-        let mut resources: Vec<RefBuffer> = arenas.iter().cloned().map(RefBuffer::numbers).collect();
+        let mut resources = bind(program, arenas);
         let mut interpreter = Interpreter::new(program);
         interpreter.run(run, &mut resources, inputs).unwrap();
         interpreter.output("loss").unwrap().data.iter().sum()
     };
     let mut moved = arenas.to_vec();
+    let is_arena = |r: &&Resource| matches!(r.kind, ResourceKind::Arena(_));
+    let names: Vec<&String> = program
+        .resources()
+        .iter()
+        .filter(is_arena)
+        .map(|r| &r.name)
+        .collect();
     for (a, arena) in arenas.iter().enumerate() {
-        let name = format!("{}.grads", program.resources()[a].name);
+        let name = format!("{}.grads", names[a]);
         let grads = gradient
             .resource(&name)
             .unwrap_or_else(|| panic!("{label}: no {name}"));
@@ -171,15 +190,15 @@ fn check(dice: &mut Dice, program: &Program, run: &Run, arenas: &[Vec<f64>], inp
 }
 
 /// Few rows: differences cost two runs an element.
-fn few(rows_of_shape: usize) -> Run {
-    rows(rows_of_shape.min(6))
+fn few(extent: CaseRows) -> CaseRows {
+    extent.at_most(6)
 }
 
 #[test]
 fn embedding() {
     let dice = &mut Dice::new(201);
     for shape in ragged(dice) {
-        let mut program = Differentiated::new(few(shape.rows));
+        let mut program = Differentiated::new(few(shape.extent));
         let (tables, layout) = tables(dice, &shape.widths);
         let params = program.random_arena(dice, "params", &layout);
         let cardinalities: Vec<usize> = tables.iter().map(|t| t.rows).collect();
@@ -203,7 +222,7 @@ fn grouped_linear() {
             (&others, &shape.widths),
             (&others, &others),
         ] {
-            let mut program = Differentiated::new(few(shape.rows));
+            let mut program = Differentiated::new(few(shape.extent));
             let (groups, layout) = grouped(from, to, true);
             let params = program.random_arena(dice, "params", &layout);
             let x = numbers(dice, program.rows() * groups.input.total(), 1.0);
@@ -222,10 +241,8 @@ fn ordered_linear() {
     let dice = &mut Dice::new(203);
     for layout in column_layouts(dice) {
         for dropout in [None, Dropout::new(0.25, 1)] {
-            let mut program = Differentiated::new(Run {
-                first_step: 3,
-                ..few(layout.rows)
-            });
+            let mut program = Differentiated::new(few(layout.extent));
+            program.run.first_step = 3;
             let (spec, arena) = layout.spec(dropout);
             let params = program.random_arena(dice, "params", &arena);
             let (columns, subs) = (spec.columns.total(), spec.sub_columns.total());
@@ -237,7 +254,7 @@ fn ordered_linear() {
                 program.leaf("subs", subs, x)
             } else {
                 program.inputs.push(Tensor::from_data(program.rows(), subs, x));
-                let shape = Shape::batch(Groups::single(subs));
+                let shape = Shape::f32(program.extent.symbol(), Groups::single(subs));
                 program.builder.input("subs", shape).unwrap()
             };
             let ranks = dice.permutation(spec.columns.len());
@@ -255,7 +272,7 @@ fn ordered_linear() {
 fn relu_away_from_zero() {
     let dice = &mut Dice::new(204);
     for shape in ragged(dice) {
-        let mut program = Differentiated::new(few(shape.rows));
+        let mut program = Differentiated::new(few(shape.extent));
         let width = shape.groups().total();
         let x = numbers(dice, program.rows() * width, 1.0);
         let x = x.into_iter().map(|x| x + 0.1f64.copysign(x)).collect();
@@ -269,7 +286,7 @@ fn relu_away_from_zero() {
 fn dropout() {
     let dice = &mut Dice::new(205);
     for shape in ragged(dice) {
-        let mut program = Differentiated::new(few(shape.rows));
+        let mut program = Differentiated::new(few(shape.extent));
         let groups = shape.groups();
         let x = numbers(dice, program.rows() * groups.total(), 1.0);
         let x = program.leaf("x", groups.total(), x);
@@ -283,10 +300,27 @@ fn dropout() {
 }
 
 #[test]
+fn mask_rows() {
+    let dice = &mut Dice::new(209);
+    for shape in ragged(dice) {
+        let mut program = Differentiated::new(few(shape.extent));
+        let width = shape.groups().total();
+        let x = numbers(dice, program.rows() * width, 1.0);
+        let x = program.leaf("x", width, x);
+        let op = MaskRows {
+            lengths: program.builder.resource("lengths", ResourceKind::U32).unwrap(),
+            reading: Reading::Sequential,
+        };
+        let y = program.builder.push_one(op, &[x]).unwrap();
+        program.check(dice, y, &shape.label);
+    }
+}
+
+#[test]
 fn softmax_cross_entropy() {
     let dice = &mut Dice::new(206);
     for shape in ragged(dice) {
-        let mut program = Differentiated::new(few(shape.rows));
+        let mut program = Differentiated::new(few(shape.extent));
         let groups = shape.groups();
         let x = numbers(dice, program.rows() * groups.total(), 4.0);
         let x = program.leaf("logits", groups.total(), x);
@@ -303,7 +337,7 @@ fn softmax_cross_entropy() {
 fn add_sum_groups_and_broadcast_groups() {
     let dice = &mut Dice::new(207);
     for shape in ragged(dice) {
-        let mut program = Differentiated::new(few(shape.rows));
+        let mut program = Differentiated::new(few(shape.extent));
         let groups = shape.groups();
         let len = program.rows() * groups.total();
         let (a, b) = (numbers(dice, len, 1.0), numbers(dice, len, 1.0));

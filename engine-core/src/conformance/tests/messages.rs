@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::argn::{FlatModel, Model, ModelSize, ModelUnits};
 use crate::backend::HostData;
-use crate::conformance::case::{reference_buffers, rows};
+use crate::conformance::case::{CaseRows, reference_buffers, rows};
 use crate::conformance::cases::linear::{Columns, grouped};
-use crate::ir::ops::activation::Relu;
+use crate::ir::ops::activation::{Dropout, DropoutOp, Relu};
 use crate::ir::ops::batch::GatherRows;
 use crate::ir::ops::batch::Reading;
 use crate::ir::ops::embedding::Embedding;
@@ -17,7 +17,7 @@ use crate::ir::ops::softmax::Softmax;
 use crate::ir::{
     Access, AccessKind, BuildError, Builder, Extent, GradError, Gradient, Groups, Initialisation,
     InterpretError, Interpreter, LossWeight, Op, ParamLayout, ParamLayoutBuilder, ParamView, Program,
-    RefBuffer, Reference, Resource, ResourceId, ResourceKind, Shape, ShapeError, Tensor, ValueId,
+    RefBuffer, Reference, Resource, ResourceId, ResourceKind, Rows, Shape, ShapeError, Tensor, ValueId,
     differentiate,
 };
 use crate::privacy::clip;
@@ -60,6 +60,54 @@ fn inputs_that_do_not_fit() {
     assert_eq!(
         message(builder.push_one(ScaleRows, &[x, x])),
         "op scale_rows in program \"p\" input 1 (factor) must be 1 wide, is 3"
+    );
+}
+
+#[test]
+fn rows_that_do_not_fit() {
+    let (mut builder, x) = with_input(1);
+    let timed = |width| Shape::f32(Rows::BatchTime, Groups::single(width));
+    let sequence = builder.input("sequence", timed(1)).unwrap();
+    assert_eq!(
+        message(builder.push_one(Add, &[sequence, x])),
+        "op add in program \"p\" input 1 (b) must be f32[T*B, 1], is f32[B, 1]"
+    );
+    assert_eq!(
+        message(builder.push_one(ScaleRows, &[x, sequence])),
+        "op scale_rows in program \"p\" input 1 (factor) must be f32[B, 1], is f32[T*B, 1]"
+    );
+    let single = Shape::f32(Rows::One, Groups::single(1));
+    let single = builder.input("single", single).unwrap();
+    assert_eq!(
+        message(builder.push_one(Relu, &[single])),
+        "op relu in program \"p\" input 0 (operand) must be f32[B, 1], is f32[1, 1]"
+    );
+    let op = DropoutOp {
+        dropout: Dropout::new(0.5, 256).unwrap(),
+        groups: Groups::single(1),
+    };
+    assert_eq!(
+        message(builder.push_one(op, &[sequence])),
+        "op dropout in program \"p\" site 256 of its random numbers must be below 256"
+    );
+    let sum = builder.push_one(Add, &[sequence, sequence]).unwrap();
+    assert_eq!(*builder.shape(sum), timed(1));
+}
+
+/// The norm of one time step is not that of a sample.
+#[test]
+fn a_program_with_time_cannot_be_clipped_by_time_steps() {
+    let mut builder = Builder::new("p");
+    let x = Shape::f32(Rows::BatchTime, Groups::single(1));
+    let x = builder.input("x", x).unwrap();
+    let (groups, layout) = grouped(&[1], &[1], false);
+    let params = arena(&mut builder, &layout);
+    let loss = builder.push_one(GroupedLinear { params, groups }, &[x]).unwrap();
+    builder.output("loss", loss).unwrap();
+    let gradient = differentiate(&builder.finish(), "loss", LossWeight::Sum).unwrap();
+    assert_eq!(
+        clip(&gradient, 1.0).unwrap_err().to_string(),
+        "op clip_factor in program \"p_gradient_clipped\" input 0 (per_sample_sq_norm) must be f32[B, 1], is f32[T*B, 1]"
     );
 }
 
@@ -125,7 +173,7 @@ fn ordered_layers_that_do_not_fit() {
         subs: vec![vec![2, 1], vec![3]],
         compressed: false,
         outputs: vec![4, 5, 6],
-        rows: 2,
+        extent: CaseRows::flat(2),
     };
     let (spec, layout) = columns.spec(None);
     let mut builder = Builder::new("p");
@@ -423,7 +471,7 @@ fn bindings_and_codes_that_do_not_fit() {
     let table = crate::schema::CodeTable::new(Vec::new(), 2).unwrap();
     assert_eq!(
         run(&mut [RefBuffer::Codes(Arc::new(table))], &codes(&[0.0, 1.0])),
-        "op embedding needs numbers or codes in resource 0, which holds the other"
+        "op embedding needs another kind of data than resource 0 holds"
     );
 }
 

@@ -102,19 +102,20 @@ fn embeddings() {
     for shape in ragged(dice) {
         let (tables, layout) = tables(dice, &shape.widths);
         let cardinalities: Vec<usize> = tables.iter().map(|t| t.rows).collect();
-        let mut drawn = codes(shape.rows, dice.codes(shape.rows, &cardinalities));
+        let mut drawn = codes(shape.rows(), dice.codes(shape.rows(), &cardinalities));
         drawn.width = tables.len();
-        let grad = Shape::batch(embedding_groups(&tables));
+        let symbol = shape.extent.symbol();
+        let grad = Shape::f32(symbol, embedding_groups(&tables));
         let op = GradientOp {
             label: format!("{}, seed {}", shape.label, dice.seed),
             layout,
             columns: tables.to_vec(),
             inputs: vec![
-                (Shape::codes(tables.len()), drawn),
-                (grad.clone(), matrix(dice, shape.rows, &grad)),
+                (Shape::u32(symbol, tables.len()), drawn),
+                (grad.clone(), matrix(dice, shape.rows(), &grad)),
             ],
         };
-        op.check(&rows(shape.rows), |grads| EmbeddingGrad {
+        op.check(&shape.run(), |grads| EmbeddingGrad {
             grads,
             tables: Arc::clone(&tables),
         });
@@ -132,7 +133,8 @@ fn grouped_linear_layers() {
             (&others, &others),
         ] {
             let (groups, layout) = grouped(from, to, true);
-            let shapes = [&groups.input, &groups.output].map(|g| Shape::batch(g.clone()));
+            let shapes =
+                [&groups.input, &groups.output].map(|g| Shape::f32(shape.extent.symbol(), g.clone()));
             let op = GradientOp {
                 label: format!("{}, seed {}", shape.label, dice.seed),
                 layout,
@@ -142,10 +144,10 @@ fn grouped_linear_layers() {
                     .collect(),
                 inputs: shapes
                     .into_iter()
-                    .map(|s| (s.clone(), matrix(dice, shape.rows, &s)))
+                    .map(|s| (s.clone(), matrix(dice, shape.rows(), &s)))
                     .collect(),
             };
-            op.check(&rows(shape.rows), |grads| GroupedLinearGradParams {
+            op.check(&shape.run(), |grads| GroupedLinearGradParams {
                 grads,
                 groups: groups.clone(),
             });
@@ -160,10 +162,11 @@ fn ordered_linear_layers() {
         for dropout in [None, Dropout::new(0.25, 2)] {
             let (spec, arena) = layout.spec(dropout);
             let ranks = codes(1, dice.permutation(spec.columns.len()));
-            let shapes = [&spec.columns, &spec.sub_columns, &spec.output].map(|g| Shape::batch(g.clone()));
+            let shapes = [&spec.columns, &spec.sub_columns, &spec.output]
+                .map(|g| Shape::f32(layout.extent.symbol(), g.clone()));
             let mut inputs: Vec<_> = shapes
                 .into_iter()
-                .map(|s| (s.clone(), matrix(dice, layout.rows, &s)))
+                .map(|s| (s.clone(), matrix(dice, layout.extent.rows(), &s)))
                 .collect();
             inputs.insert(2, (Shape::ranks(spec.columns.len()), ranks));
             let op = GradientOp {
@@ -172,7 +175,7 @@ fn ordered_linear_layers() {
                 columns: spec.layers.iter().flat_map(|l| [l.weight, l.bias]).collect(),
                 inputs,
             };
-            op.check(&rows(layout.rows), |grads| OrderedLinearGradParams {
+            op.check(&layout.extent.run(), |grads| OrderedLinearGradParams {
                 grads,
                 spec: spec.clone(),
             });

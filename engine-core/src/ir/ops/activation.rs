@@ -5,19 +5,19 @@ use std::any::Any;
 use crate::backend::Run;
 use crate::ir::autodiff::{GradError, Gradient};
 use crate::ir::interpret::{InterpretError, Reference};
-use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape};
+use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape, rows_of};
 use crate::ir::program::Resource;
 use crate::ir::shape::{Groups, Shape};
 use crate::ir::tensor::Tensor;
-use crate::random::{Purpose, Stream};
+use crate::random::{Purpose, SITES_WITH_TIME, Stream};
 
-/// A place where units are dropped. Masks are never stored: the fate of a unit follows from (seed, site, step, row, group,
-/// position) alone. One Philox block decides 16 positions, a byte each, so the rate is a multiple of 1/256.
+/// A place where units are dropped. Masks are never stored: the fate of a unit follows from (seed, site, step, row of the
+/// batch, time step, group, position) alone. One Philox block decides 16 positions, a byte each, so the rate is a multiple of 1/256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dropout {
     /// A unit is zeroed when its byte is below this.
     pub threshold: u8,
-    /// Tells apart the dropouts of a program.
+    /// Tells apart the dropouts of a program; below 256.
     pub site: u32,
 }
 
@@ -49,11 +49,24 @@ impl Dropout {
         (group as u32) << 14 | (position / 16) as u32
     }
 
-    /// 0 or [`Self::scale`] for one unit.
-    pub fn factor(&self, run: &Run, row: u32, group: usize, position: usize) -> f64 {
+    /// Checks that the site leaves room for time steps.
+    ///
+    /// # Errors
+    /// [`ShapeError::Site`] when it does not.
+    pub(crate) fn check(&self) -> Result<(), ShapeError> {
+        if self.site < SITES_WITH_TIME {
+            return Ok(());
+        }
+        let (site, limit) = (self.site, SITES_WITH_TIME);
+        Err(ShapeError::Site { site, limit })
+    }
+
+    /// 0 or [`Self::scale`] for one unit of a row of a value.
+    pub fn factor(&self, run: &Run, row: usize, group: usize, position: usize) -> f64 {
+        let (place, column) = (run.place(row), Self::counter_column(group, position));
         let words = self
             .stream(run.seed)
-            .block(run.first_step, row, Self::counter_column(group, position));
+            .block_at(run.first_step, place.batch_row, place.time, column);
         let byte = (words[position % 16 / 4] >> (8 * (position % 4))) as u8;
         if byte < self.threshold {
             0.0
@@ -88,7 +101,7 @@ pub struct DropoutOp {
 
 fn same_shape(inputs: &[Shape], count: usize) -> Result<Vec<Shape>, ShapeError> {
     expect_inputs(inputs, count)?;
-    let shape = Shape::batch(inputs[0].groups.clone());
+    let shape = Shape::f32(rows_of(inputs, 0), inputs[0].groups.clone());
     for i in 0..count {
         expect_shape(inputs, i, "operand", &shape)?;
     }
@@ -155,7 +168,8 @@ impl Op for DropoutOp {
 
     fn infer(&self, inputs: &[Shape], _: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
         expect_inputs(inputs, 1)?;
-        let shape = Shape::batch(self.groups.clone());
+        self.dropout.check()?;
+        let shape = Shape::f32(rows_of(inputs, 0), self.groups.clone());
         expect_shape(inputs, 0, "x", &shape)?;
         Ok(vec![shape])
     }
@@ -166,11 +180,7 @@ impl Op for DropoutOp {
         for b in 0..x.rows {
             for g in 0..self.groups.len() {
                 for (position, k) in self.groups.range(g).enumerate() {
-                    y.add(
-                        b,
-                        k,
-                        x.at(b, k) * self.dropout.factor(&cx.run, b as u32, g, position),
-                    );
+                    y.add(b, k, x.at(b, k) * self.dropout.factor(&cx.run, b, g, position));
                 }
             }
         }

@@ -1,13 +1,15 @@
-//! Where batches come from: rows of the encoded table that lies on the device, and the column order of the step.
+//! Where batches come from: rows of the encoded table that lies on the device, the ends of their sequences, and the column order of the
+//! step.
 
 use std::any::Any;
 
 use crate::backend::Run;
 use crate::ir::access::Access;
+use crate::ir::autodiff::{GradError, Gradient};
 use crate::ir::interpret::{InterpretError, Reference};
-use crate::ir::op::{Op, ShapeError, expect_inputs};
+use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape, rows_of};
 use crate::ir::program::{Resource, ResourceId, ResourceKind};
-use crate::ir::shape::Shape;
+use crate::ir::shape::{Rows, Shape};
 use crate::ir::tensor::Tensor;
 use crate::random::{Permutation, Purpose, Stream};
 
@@ -38,6 +40,28 @@ impl Reading {
         }
     }
 
+    /// Rows that a table must have for a run.
+    pub fn rows_needed(self, run: &Run) -> u64 {
+        if run.rows == 0 {
+            return 0;
+        }
+        let rows = u64::from(run.rows);
+        match self {
+            Self::Sequential => run.first_row + rows * u64::from(run.steps),
+            Self::Shuffled { steps_per_epoch } => {
+                let last_step = u64::from(run.first_step) + u64::from(run.steps);
+                last_step.min(u64::from(steps_per_epoch.max(1))) * rows
+            }
+        }
+    }
+
+    fn describe(self) -> String {
+        match self {
+            Self::Shuffled { steps_per_epoch } => format!("shuffled, {steps_per_epoch} steps an epoch"),
+            Self::Sequential => "sequential".to_owned(),
+        }
+    }
+
     fn permutation(self, seed: u64, epoch: u32, len: usize) -> Permutation {
         Permutation::new(Stream::new(seed, Purpose::Shuffle, 0), epoch, len as u64)
     }
@@ -54,6 +78,25 @@ pub struct GatherRows {
     pub columns: usize,
     /// Which rows.
     pub reading: Reading,
+}
+
+/// `y[b, k] = x[b, k]` in time steps before the end of the sequence, 0 behind it; its own gradient
+///
+/// x `f32[B, W]` -> y `f32[B, W]`; the lengths are unsigned integers, one for each row of a table, in time steps.
+#[derive(Debug, Clone)]
+pub struct MaskRows {
+    /// Lengths of all sequences.
+    pub lengths: ResourceId,
+    /// Which of them make the batch.
+    pub reading: Reading,
+}
+
+impl MaskRows {
+    /// Whether row `row` of a value lies before the end of its sequence.
+    pub fn keeps(&self, run: &Run, row: usize, lengths: &[u32]) -> bool {
+        let place = run.place(row);
+        place.time < lengths[self.reading.row(run, place.batch_row, lengths.len())]
+    }
 }
 
 /// How a column order comes about.
@@ -115,10 +158,7 @@ impl Op for GatherRows {
     }
 
     fn attributes(&self) -> String {
-        match self.reading {
-            Reading::Shuffled { steps_per_epoch } => format!("shuffled, {steps_per_epoch} steps an epoch"),
-            Reading::Sequential => "sequential".to_owned(),
-        }
+        self.reading.describe()
     }
 
     fn infer(&self, inputs: &[Shape], resources: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
@@ -142,16 +182,73 @@ impl Op for GatherRows {
         vec![Access::reads(self.table)]
     }
 
+    fn rows_read(&self, run: &Run) -> Option<(ResourceId, u64)> {
+        Some((self.table, self.reading.rows_needed(run)))
+    }
+
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
-        let table = cx.codes(self.table)?;
-        let mut codes = Tensor::zeros(cx.rows(), self.columns);
-        for b in 0..cx.rows() {
+        let (table, rows) = (cx.codes(self.table)?, Rows::Batch.count(&cx.run));
+        let mut codes = Tensor::zeros(rows, self.columns);
+        for b in 0..rows {
             let row = self.reading.row(&cx.run, b as u32, table.rows());
             for s in 0..self.columns {
                 codes.set(b, s, f64::from(table.get(row, s)), 0.0);
             }
         }
         Ok(vec![codes])
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl Op for MaskRows {
+    fn name(&self) -> &'static str {
+        "mask_rows"
+    }
+
+    fn attributes(&self) -> String {
+        self.reading.describe()
+    }
+
+    fn infer(&self, inputs: &[Shape], resources: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
+        expect_inputs(inputs, 1)?;
+        let shape = Shape::f32(rows_of(inputs, 0), inputs[0].groups.clone());
+        expect_shape(inputs, 0, "x", &shape)?;
+        let resource = &resources[self.lengths.index()];
+        if resource.kind != ResourceKind::U32 {
+            return Err(ShapeError::Resource {
+                resource: resource.name.clone(),
+                expected: "unsigned integers",
+            });
+        }
+        Ok(vec![shape])
+    }
+
+    fn accesses(&self) -> Vec<Access> {
+        vec![Access::reads(self.lengths)]
+    }
+
+    fn rows_read(&self, run: &Run) -> Option<(ResourceId, u64)> {
+        Some((self.lengths, self.reading.rows_needed(run)))
+    }
+
+    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+        let (x, lengths) = (cx.inputs[0], cx.integers(self.lengths)?);
+        let mut y = Tensor::zeros(x.rows, x.width);
+        for row in (0..x.rows).filter(|row| self.keeps(&cx.run, *row, lengths)) {
+            (0..x.width).for_each(|k| y.add(row, k, x.at(row, k)));
+        }
+        Ok(vec![y])
+    }
+
+    fn gradient(&self, cx: &mut Gradient<'_>) -> Result<(), GradError> {
+        let Some(grad_output) = cx.grad_output(0) else {
+            return Ok(());
+        };
+        let grad_x = cx.emit(self.clone(), &[grad_output])?[0];
+        cx.accumulate(0, grad_x)
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -212,6 +309,21 @@ mod tests {
         seen.dedup();
         assert_eq!(seen.len(), 15);
         assert_ne!(rows_of(0), rows_of(3));
+    }
+
+    #[test]
+    fn a_run_needs_the_rows_that_it_reads() {
+        let run = Run {
+            first_row: 7,
+            first_step: 2,
+            steps: 3,
+            ..Run::evaluate(5)
+        };
+        let shuffled = |steps_per_epoch| Reading::Shuffled { steps_per_epoch };
+        assert_eq!(Reading::Sequential.rows_needed(&run), 22);
+        assert_eq!(shuffled(4).rows_needed(&run), 20);
+        assert_eq!(shuffled(9).rows_needed(&run), 25);
+        assert_eq!(shuffled(9).rows_needed(&Run::evaluate(0)), 0);
     }
 
     #[test]

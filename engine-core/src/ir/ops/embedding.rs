@@ -6,10 +6,10 @@ use std::sync::Arc;
 use crate::ir::access::Access;
 use crate::ir::autodiff::{GradError, Gradient};
 use crate::ir::interpret::{InterpretError, Reference};
-use crate::ir::op::{Clipping, Op, ShapeError, expect_inputs, expect_shape};
+use crate::ir::op::{Clipping, Op, ShapeError, expect_inputs, expect_shape, rows_of};
 use crate::ir::params::ParamView;
 use crate::ir::program::{Resource, ResourceId};
-use crate::ir::shape::{Groups, Shape};
+use crate::ir::shape::{Groups, Rows, Shape};
 use crate::ir::tensor::Tensor;
 
 use super::linear::check_view;
@@ -36,7 +36,8 @@ pub struct EmbeddingGrad {
     pub tables: Arc<[ParamView]>,
 }
 
-/// `y[b, s] = |grad_output[b, group s]|^2`: a table is read once per sample, so its per-sample gradient has one row.
+/// `y[b, s] = |grad_output[b, group s]|^2`: a table is read once per row, so the gradient of one row of the batch has one row of the
+/// table. With time it is the norm of one time step, not that of a sample.
 ///
 /// codes `u32[B, S]`, grad_output `f32[B, sum of widths]` -> y `f32[B, S]`.
 #[derive(Debug, Clone)]
@@ -48,6 +49,16 @@ pub struct EmbeddingSqNorm {
 /// Output groups of an embedding.
 pub fn embedding_groups(tables: &[ParamView]) -> Groups {
     Groups::from_widths(tables.iter().map(|t| t.columns))
+}
+
+/// Checks codes and incoming gradient; returns their rows.
+fn expect_pair(tables: &[ParamView], inputs: &[Shape]) -> Result<Rows, ShapeError> {
+    expect_inputs(inputs, 2)?;
+    let rows = rows_of(inputs, 0);
+    expect_shape(inputs, 0, "codes", &Shape::u32(rows, tables.len()))?;
+    let grad_output = Shape::f32(rows, embedding_groups(tables));
+    expect_shape(inputs, 1, "grad_output", &grad_output)?;
+    Ok(rows)
 }
 
 fn check_tables(tables: &[ParamView], arena: ResourceId, resources: &[Resource]) -> Result<(), ShapeError> {
@@ -64,9 +75,10 @@ impl Op for Embedding {
 
     fn infer(&self, inputs: &[Shape], resources: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
         expect_inputs(inputs, 1)?;
-        expect_shape(inputs, 0, "codes", &Shape::codes(self.tables.len()))?;
+        let rows = rows_of(inputs, 0);
+        expect_shape(inputs, 0, "codes", &Shape::u32(rows, self.tables.len()))?;
         check_tables(&self.tables, self.params, resources)?;
-        Ok(vec![Shape::batch(embedding_groups(&self.tables))])
+        Ok(vec![Shape::f32(rows, embedding_groups(&self.tables))])
     }
 
     fn accesses(&self) -> Vec<Access> {
@@ -75,9 +87,10 @@ impl Op for Embedding {
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let groups = embedding_groups(&self.tables);
-        let mut y = Tensor::zeros(cx.rows(), groups.total());
+        let rows = cx.inputs[0].rows;
+        let mut y = Tensor::zeros(rows, groups.total());
         let params = cx.numbers(self.params)?;
-        for b in 0..cx.rows() {
+        for b in 0..rows {
             for (s, table) in self.tables.iter().enumerate() {
                 let code = cx.code(0, b, s, table.rows)?;
                 for k in 0..table.columns {
@@ -117,14 +130,7 @@ impl Op for EmbeddingGrad {
     }
 
     fn infer(&self, inputs: &[Shape], resources: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
-        expect_inputs(inputs, 2)?;
-        expect_shape(inputs, 0, "codes", &Shape::codes(self.tables.len()))?;
-        expect_shape(
-            inputs,
-            1,
-            "grad_output",
-            &Shape::batch(embedding_groups(&self.tables)),
-        )?;
+        expect_pair(&self.tables, inputs)?;
         check_tables(&self.tables, self.grads, resources)?;
         Ok(Vec::new())
     }
@@ -135,7 +141,7 @@ impl Op for EmbeddingGrad {
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let groups = embedding_groups(&self.tables);
-        for b in 0..cx.rows() {
+        for b in 0..cx.inputs[0].rows {
             for (s, table) in self.tables.iter().enumerate() {
                 let code = cx.code(0, b, s, table.rows)?;
                 for k in 0..table.columns {
@@ -168,21 +174,15 @@ impl Op for EmbeddingSqNorm {
     }
 
     fn infer(&self, inputs: &[Shape], _: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
-        expect_inputs(inputs, 2)?;
-        expect_shape(inputs, 0, "codes", &Shape::codes(self.tables.len()))?;
-        expect_shape(
-            inputs,
-            1,
-            "grad_output",
-            &Shape::batch(embedding_groups(&self.tables)),
-        )?;
-        Ok(vec![Shape::batch(Groups::ones(self.tables.len()))])
+        let rows = expect_pair(&self.tables, inputs)?;
+        Ok(vec![Shape::f32(rows, Groups::ones(self.tables.len()))])
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let groups = embedding_groups(&self.tables);
-        let mut y = Tensor::zeros(cx.rows(), groups.len());
-        for b in 0..cx.rows() {
+        let rows = cx.inputs[1].rows;
+        let mut y = Tensor::zeros(rows, groups.len());
+        for b in 0..rows {
             for s in 0..groups.len() {
                 for k in groups.range(s) {
                     y.add(b, s, cx.inputs[1].at(b, k).powi(2));

@@ -2,6 +2,9 @@
 //! of each op; the conformance suite holds the cases.
 //!
 //! Names and families are the same in every crate: who knows one, knows all.
+//!
+//! Shapes are written with one row per row of the batch, B. An op that works row by row takes the rows of its inputs: with time, where
+//! there are T B rows in time-major order, it gives results with time.
 
 pub mod activation;
 pub mod batch;
@@ -17,6 +20,7 @@ pub mod softmax;
 pub const OP_NAMES: &[&str] = &[
     "gather_rows",
     "column_order",
+    "mask_rows",
     "embedding",
     "embedding_grad",
     "embedding_sq_norm",

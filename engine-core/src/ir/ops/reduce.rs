@@ -5,9 +5,9 @@ use std::any::Any;
 use crate::ir::access::{Access, AccessKind, Extent};
 use crate::ir::autodiff::{GradError, Gradient, LossWeight};
 use crate::ir::interpret::{InterpretError, Reference};
-use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape};
+use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape, rows_of};
 use crate::ir::program::{Resource, ResourceId, ResourceKind};
-use crate::ir::shape::{Groups, Shape};
+use crate::ir::shape::{Groups, Rows, Shape};
 use crate::ir::tensor::Tensor;
 
 /// `y = a + b`
@@ -31,13 +31,15 @@ pub struct BroadcastGroups {
     pub groups: Groups,
 }
 
-/// `y[b] = weight of a sample's loss`
+/// `y[b] = weight of a row's loss`
 ///
 /// nothing -> y `f32[B, 1]`.
 #[derive(Debug, Clone)]
 pub struct FillRows {
     /// 1, or one over rows and micro-batches.
     pub weight: LossWeight,
+    /// Rows of the result.
+    pub rows: Rows,
 }
 
 /// `y[b, k] = factor[b] x[b, k]`
@@ -62,7 +64,7 @@ impl Op for Add {
 
     fn infer(&self, inputs: &[Shape], _: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
         expect_inputs(inputs, 2)?;
-        let shape = Shape::batch(inputs[0].groups.clone());
+        let shape = Shape::f32(rows_of(inputs, 0), inputs[0].groups.clone());
         expect_shape(inputs, 0, "a", &shape)?;
         expect_shape(inputs, 1, "b", &shape)?;
         Ok(vec![shape])
@@ -98,8 +100,9 @@ impl Op for SumGroups {
 
     fn infer(&self, inputs: &[Shape], _: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
         expect_inputs(inputs, 1)?;
-        expect_shape(inputs, 0, "x", &Shape::batch(inputs[0].groups.clone()))?;
-        Ok(vec![Shape::batch(Groups::single(1))])
+        let rows = rows_of(inputs, 0);
+        expect_shape(inputs, 0, "x", &Shape::f32(rows, inputs[0].groups.clone()))?;
+        Ok(vec![Shape::f32(rows, Groups::single(1))])
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
@@ -134,8 +137,9 @@ impl Op for BroadcastGroups {
 
     fn infer(&self, inputs: &[Shape], _: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
         expect_inputs(inputs, 1)?;
-        expect_shape(inputs, 0, "x", &Shape::batch(Groups::single(1)))?;
-        Ok(vec![Shape::batch(self.groups.clone())])
+        let rows = rows_of(inputs, 0);
+        expect_shape(inputs, 0, "x", &Shape::f32(rows, Groups::single(1)))?;
+        Ok(vec![Shape::f32(rows, self.groups.clone())])
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
@@ -162,7 +166,7 @@ impl Op for BroadcastGroups {
 }
 
 impl FillRows {
-    /// The value of each row in a batch of `rows` rows.
+    /// The value of each of `rows` rows.
     pub fn value(&self, rows: u32) -> f64 {
         match self.weight {
             LossWeight::Sum => 1.0,
@@ -188,11 +192,11 @@ impl Op for FillRows {
 
     fn infer(&self, inputs: &[Shape], _: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
         expect_inputs(inputs, 0)?;
-        Ok(vec![Shape::batch(Groups::single(1))])
+        Ok(vec![Shape::f32(self.rows, Groups::single(1))])
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
-        let rows = cx.rows();
+        let rows = self.rows.count(&cx.run);
         Ok(vec![Tensor::from_data(
             rows,
             1,
@@ -212,9 +216,9 @@ impl Op for ScaleRows {
 
     fn infer(&self, inputs: &[Shape], _: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
         expect_inputs(inputs, 2)?;
-        let shape = Shape::batch(inputs[0].groups.clone());
+        let shape = Shape::f32(rows_of(inputs, 0), inputs[0].groups.clone());
         expect_shape(inputs, 0, "x", &shape)?;
-        expect_shape(inputs, 1, "factor", &Shape::batch(Groups::single(1)))?;
+        expect_shape(inputs, 1, "factor", &Shape::f32(shape.rows, Groups::single(1)))?;
         Ok(vec![shape])
     }
 
@@ -241,7 +245,7 @@ impl Op for RecordSum {
 
     fn infer(&self, inputs: &[Shape], resources: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
         expect_inputs(inputs, 1)?;
-        expect_shape(inputs, 0, "x", &Shape::batch(Groups::single(1)))?;
+        expect_shape(inputs, 0, "x", &Shape::f32(rows_of(inputs, 0), Groups::single(1)))?;
         let resource = &resources[self.trace.index()];
         if resource.kind != ResourceKind::Numbers {
             return Err(ShapeError::Resource {

@@ -4,7 +4,7 @@ use std::any::Any;
 
 use crate::ir::autodiff::{GradError, Gradient};
 use crate::ir::interpret::{InterpretError, Reference};
-use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape};
+use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape, rows_of};
 use crate::ir::program::Resource;
 use crate::ir::shape::{Groups, Shape};
 use crate::ir::tensor::Tensor;
@@ -57,7 +57,7 @@ impl Op for Softmax {
 
     fn infer(&self, inputs: &[Shape], _: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
         expect_inputs(inputs, 1)?;
-        let shape = Shape::batch(self.groups.clone());
+        let shape = Shape::f32(rows_of(inputs, 0), self.groups.clone());
         expect_shape(inputs, 0, "logits", &shape)?;
         Ok(vec![shape])
     }
@@ -89,10 +89,11 @@ impl Op for SoftmaxCrossEntropy {
 
     fn infer(&self, inputs: &[Shape], _: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
         expect_inputs(inputs, 2)?;
-        let shape = Shape::batch(self.groups.clone());
+        let (rows, count) = (rows_of(inputs, 0), self.groups.len());
+        let shape = Shape::f32(rows, self.groups.clone());
         expect_shape(inputs, 0, "logits", &shape)?;
-        expect_shape(inputs, 1, "codes", &Shape::codes(self.groups.len()))?;
-        Ok(vec![Shape::batch(Groups::ones(self.groups.len())), shape])
+        expect_shape(inputs, 1, "codes", &Shape::u32(rows, count))?;
+        Ok(vec![Shape::f32(rows, Groups::ones(count)), shape])
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
@@ -140,15 +141,11 @@ impl Op for SoftmaxCrossEntropyGrad {
 
     fn infer(&self, inputs: &[Shape], _: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
         expect_inputs(inputs, 3)?;
-        let shape = Shape::batch(self.groups.clone());
+        let (rows, count) = (rows_of(inputs, 0), self.groups.len());
+        let shape = Shape::f32(rows, self.groups.clone());
         expect_shape(inputs, 0, "probs", &shape)?;
-        expect_shape(inputs, 1, "codes", &Shape::codes(self.groups.len()))?;
-        expect_shape(
-            inputs,
-            2,
-            "grad_losses",
-            &Shape::batch(Groups::ones(self.groups.len())),
-        )?;
+        expect_shape(inputs, 1, "codes", &Shape::u32(rows, count))?;
+        expect_shape(inputs, 2, "grad_losses", &Shape::f32(rows, Groups::ones(count)))?;
         Ok(vec![shape])
     }
 

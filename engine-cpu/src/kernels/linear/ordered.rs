@@ -13,7 +13,7 @@ use engine_core::ir::ops::linear::{
 
 use super::add_transposed;
 use super::product::{self, Span};
-use crate::isa::{Isa, Kernel, WIDTH, half, half_mut, philox_lanes};
+use crate::isa::{Isa, Kernel, half, half_mut, half_u, philox_lanes};
 use crate::kernels::{Context, CpuKernel, as_op, block_of};
 use crate::lanes::{LANES, Lanes, blocks, valid};
 use crate::scratch::ScratchSize;
@@ -85,30 +85,34 @@ impl Visible {
     }
 }
 
-/// 0, 1, 2, ...
-const COUNTING: [u32; WIDTH] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
-
 /// Dropout factors of the rows of one block, position by position.
 #[derive(Clone, Copy)]
 pub(crate) struct Mask {
     threshold: u32,
     scale: f32,
     key: [u32; 2],
-    high: u32,
     step: u32,
-    first_row: u32,
+    /// Row of the batch and last counter word of each lane.
+    rows: [u32; LANES],
+    high: [u32; LANES],
 }
 
 impl Mask {
     pub(crate) fn new(dropout: Dropout, run: &Run, block: usize) -> Self {
         let stream = dropout.stream(run.seed);
+        let (mut rows, mut high) = ([0; LANES], [0; LANES]);
+        for lane in 0..LANES {
+            let place = run.place(block * LANES + lane);
+            rows[lane] = place.batch_row;
+            high[lane] = stream.high_at(place.time.min(u32::from(u16::MAX)));
+        }
         Self {
             threshold: u32::from(dropout.threshold),
             scale: dropout.scale(),
             key: stream.key(),
-            high: stream.high(),
             step: run.first_step,
-            first_row: (block * LANES) as u32,
+            rows,
+            high,
         }
     }
 
@@ -118,11 +122,8 @@ impl Mask {
         let column = Dropout::counter_column(group, position);
         let mut words = [[I::splat_u(0); 4]; 2];
         for (h, block) in words.iter_mut().enumerate() {
-            let rows = I::add_u(
-                I::splat_u(self.first_row + (h * WIDTH) as u32),
-                I::load_u(&COUNTING),
-            );
-            *block = philox_lanes::<I>(column, rows, self.step, self.high, self.key);
+            let (rows, high) = (half_u(&self.rows, h), half_u(&self.high, h));
+            *block = philox_lanes::<I>(column, I::load_u(rows), self.step, I::load_u(high), self.key);
         }
         words
     }
@@ -402,6 +403,7 @@ struct Weights<'a> {
     visible: &'a [Block],
     s: usize,
     run: Run,
+    rows: usize,
     columns: &'a [Lanes],
     sub_columns: &'a [Lanes],
     grad: &'a [Lanes],
@@ -416,7 +418,7 @@ impl Kernel for Weights<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let (spec, s, all_rows) = (self.spec, self.s, self.run.rows as usize);
+        let (spec, s, all_rows) = (self.spec, self.s, self.rows);
         let inputs = spec.layers[s].weight.columns;
         let stride = product::padded(spec.output.width(s));
         let (across, sums) = self.numbers.split_at_mut(LANES * stride);
@@ -476,7 +478,7 @@ impl CpuKernel for Ordered<OrderedLinearGradParams> {
         let mut visible = self.visible.borrow_mut();
         visible.refresh(spec, cx.words(2, spec.columns.len()));
         let visible: &Visible = &visible;
-        let (set, run, scratch) = (cx.set, cx.run, cx.scratch);
+        let (set, run, rows, scratch) = (cx.set, cx.run, cx.rows(), cx.scratch);
         let mut grads = cx.take_arena(self.op.grads);
         let shared = Shared::new(&mut grads);
         cx.parallel(spec.layers.len(), |s| {
@@ -495,6 +497,7 @@ impl CpuKernel for Ordered<OrderedLinearGradParams> {
                     visible,
                     s,
                     run,
+                    rows,
                     columns,
                     sub_columns,
                     grad,

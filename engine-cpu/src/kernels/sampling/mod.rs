@@ -5,7 +5,7 @@ mod seen;
 
 use std::ops::Range;
 
-use engine_core::backend::BackendError;
+use engine_core::backend::{BackendError, Run};
 use engine_core::ir::Op;
 use engine_core::ir::ops::sampling::{Cell, OrderedSample};
 use engine_core::random::Stream;
@@ -30,15 +30,47 @@ pub(super) fn make(op: &dyn Op) -> Option<Box<dyn CpuKernel>> {
 #[derive(Clone, Copy)]
 enum Uniforms<'a> {
     Given(&'a [Lanes]),
-    Drawn { stream: Stream, first_row: u64 },
+    /// Of rows that follow each other within one time step.
+    Drawn {
+        stream: Stream,
+        first_row: u64,
+        time: u32,
+    },
+    /// Of rows from `first` on, which belong to several time steps.
+    Timed {
+        run: Run,
+        first: usize,
+    },
 }
 
 impl Uniforms<'_> {
+    /// Those that a block draws.
+    fn drawn(run: &Run, block: usize, all_rows: usize) -> Self {
+        let first = block * LANES;
+        let last = first + valid(all_rows, block).max(1) - 1;
+        let (from, to) = (run.place(first), run.place(last));
+        if from.time != to.time {
+            return Self::Timed { run: *run, first };
+        }
+        Self::Drawn {
+            stream: OrderedSample::stream(run),
+            first_row: run.global_row(from.batch_row),
+            time: from.time,
+        }
+    }
+
     #[inline(always)]
     fn of<I: Isa>(&self, sub_column: usize) -> Lanes {
         match self {
             Self::Given(lanes) => lanes[sub_column],
-            Self::Drawn { stream, first_row } => uniform_lanes::<I>(stream, *first_row, sub_column as u32),
+            Self::Drawn {
+                stream,
+                first_row,
+                time,
+            } => uniform_lanes::<I>(stream, *first_row, *time, sub_column as u32),
+            Self::Timed { run, first } => Lanes(std::array::from_fn(|lane| {
+                OrderedSample::uniform_of(run, first + lane, sub_column)
+            })),
         }
     }
 }
@@ -280,13 +312,9 @@ impl CpuKernel for OrderedSample {
                 weights: part(1),
                 log_probs: part(2),
             };
-            let first_row = run.first_row + (block * LANES) as u64;
             let uniforms = match uniforms {
                 Some(lanes) => Uniforms::Given(block_of(lanes, block, count)),
-                None => Uniforms::Drawn {
-                    stream: Self::stream(&run),
-                    first_row,
-                },
+                None => Uniforms::drawn(&run, block, all_rows),
             };
             let cells = cells.map(|c| block_of(c, block, count));
             scratch.with(|s| {

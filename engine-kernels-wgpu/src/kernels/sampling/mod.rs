@@ -65,6 +65,7 @@ fn given(op: &OrderedSample, node: &Node, cx: &mut Compiler<'_>) -> Result<(Sour
             to: buffer.clone(),
             offset: 4 * first as u64,
             row_bytes: 4 * width as u64,
+            rows: cx.rows,
         });
     }
     Ok((Source::Own(buffer), words))

@@ -6,12 +6,14 @@ override SITE: u32 = 0u;
 // What kept units are multiplied by.
 override SCALE: f32 = 1.0;
 
-// The block that decides positions `16 * block ..` of a group.
+// The block of a row that decides positions `16 * block ..` of a group.
 fn dropout_words(row: u32, group: u32, block: u32) -> vec4<u32> {
     if THRESHOLD == 0u {
         return vec4<u32>(0u);
     }
-    return philox(vec4<u32>((group << 14u) | block, row, run.step, (PURPOSE_DROPOUT << 24u) | SITE), run.seed);
+    let place = row_place(row);
+    let word = word_at((PURPOSE_DROPOUT << 24u) | SITE, place.time);
+    return philox(vec4<u32>((group << 14u) | block, place.batch_row, run.step, word), run.seed);
 }
 
 // 0 or SCALE for a position whose word is known.

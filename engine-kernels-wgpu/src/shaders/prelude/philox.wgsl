@@ -28,6 +28,11 @@ fn philox(counter: vec4<u32>, key: vec2<u32>) -> vec4<u32> {
     return c;
 }
 
+// The last word of the counter at a time step, as `Stream::high_at` in engine-core/src/random.rs.
+fn word_at(word: u32, time: u32) -> u32 {
+    return select(word | 0x80000000u | (time << 8u), word, time == 0u);
+}
+
 // A number in [0, 1) with 24 random bits.
 fn uniform_number(word: u32) -> f32 {
     return f32(word >> 8u) * (1.0 / 16777216.0);

@@ -5,9 +5,10 @@ fn uniform_of(row: u32, s: u32) -> f32 {
     if flag(HAS_UNIFORMS) {
         return bitcast<f32>(given[plan[FIRST_UNIFORM] + row * plan[SUB_COLUMNS] + s]);
     }
-    let low = run.first_row.x + row;
-    let high = run.first_row.y + select(0u, 1u, low < row);
-    return uniform_number(philox(vec4<u32>(s, low, high, PURPOSE_DRAW << 24u), run.seed).x);
+    let place = row_place(row);
+    let low = run.first_row.x + place.batch_row;
+    let high = run.first_row.y + select(0u, 1u, low < place.batch_row);
+    return uniform_number(philox(vec4<u32>(s, low, high, word_at(PURPOSE_DRAW << 24u, place.time)), run.seed).x);
 }
 
 // The number of cumulative weights that are at most `u` times their sum; weights without any mass count as equal. Each lane adds up

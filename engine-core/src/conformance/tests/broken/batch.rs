@@ -2,11 +2,11 @@
 
 use super::{Act, assert_caught, known};
 use crate::ir::Tensor;
-use crate::ir::ops::batch::{ColumnOrder, GatherRows, OrderDraw, Reading};
+use crate::ir::ops::batch::{ColumnOrder, GatherRows, MaskRows, OrderDraw, Reading};
 
 #[test]
 fn batches() {
-    let broken: [(&'static str, &str, Act); 8] = [
+    let broken: [(&'static str, &str, Act); 12] = [
         ("gather_rows", "the first row ignored", |op, cx| {
             cx.run.first_row = 0;
             op.reference(cx)
@@ -48,6 +48,24 @@ fn batches() {
         ("column_order", "one order for all steps of a run", |op, cx| {
             cx.run.first_step -= cx.step_in_run;
             op.reference(cx)
+        }),
+        ("mask_rows", "nothing masked", |_, cx| {
+            Ok(vec![cx.inputs[0].clone()])
+        }),
+        ("mask_rows", "the step at the end kept", |op, cx| {
+            if let Some(time) = cx.run.first_time.checked_sub(1) {
+                cx.run.first_time = time;
+            }
+            op.reference(cx)
+        }),
+        ("mask_rows", "the lengths of the first rows", |op, cx| {
+            cx.run.first_row = 0;
+            op.reference(cx)
+        }),
+        ("mask_rows", "a shuffled table read in order", |op, cx| {
+            let reading = Reading::Sequential;
+            let op = known::<MaskRows>(op).clone();
+            crate::ir::Op::reference(&MaskRows { reading, ..op }, cx)
         }),
     ];
     assert_caught("batch", "", &broken);

@@ -195,7 +195,8 @@ fn sums() {
                 LossWeight::Sum => LossWeight::Sum,
                 LossWeight::Mean { .. } => LossWeight::Mean { micro_batches: 1 },
             };
-            FillRows { weight }.reference(cx)
+            let rows = known::<FillRows>(op).rows;
+            FillRows { weight, rows }.reference(cx)
         }),
         ("fill_rows", "its last block of rows lost", without_last_block),
         (

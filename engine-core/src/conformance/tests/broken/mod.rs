@@ -4,6 +4,7 @@ mod batch;
 mod layers;
 mod linear;
 mod sampling;
+mod time;
 
 use std::any::Any;
 use std::sync::Arc;

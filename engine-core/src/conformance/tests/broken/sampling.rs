@@ -19,6 +19,11 @@ fn ruled(op: &dyn Op, cx: &mut Reference<'_>, change: impl Fn(&mut SamplingRules
 fn with_inputs(op: &dyn Op, cx: &mut Reference<'_>, inputs: SampleInputs) -> Results {
     let op = known::<OrderedSample>(op);
     let mut changed = op.clone();
+    // Rows with time are known by an input alone.
+    let is_kept = op.inputs.cells && inputs.cells || op.inputs.uniforms && inputs.uniforms;
+    if cx.run.time > 1 && !is_kept {
+        return op.reference(cx);
+    }
     if op.inputs.cells && !inputs.cells {
         cx.inputs.remove(0);
     }

@@ -7,10 +7,10 @@ use super::Layer;
 use crate::ir::access::Access;
 use crate::ir::autodiff::{GradError, Gradient};
 use crate::ir::interpret::{InterpretError, Reference};
-use crate::ir::op::{Clipping, Op, ShapeError, expect_inputs, expect_shape};
+use crate::ir::op::{Clipping, Op, ShapeError, expect_inputs, expect_shape, rows_of};
 use crate::ir::params::ParamView;
 use crate::ir::program::{Resource, ResourceId};
-use crate::ir::shape::{Groups, Shape};
+use crate::ir::shape::{Groups, Rows, Shape};
 use crate::ir::tensor::Tensor;
 
 /// Widths and layers of a grouped linear op. A group without a layer passes its input through.
@@ -112,7 +112,7 @@ pub struct GroupedLinearGradParams {
 
 /// `y[b, 2i] = |x[b, in_g]|^2 |grad_output[b, out_g]|^2`, `y[b, 2i + 1] = |grad_output[b, out_g]|^2` for the i-th group with a
 /// layer: the gradient of one row used once is an outer product (Goodfellow 2015, "Efficient per-example gradient
-/// computations", arXiv 1510.01799).
+/// computations", arXiv 1510.01799). With time it is the norm of one time step, not that of a sample.
 ///
 /// x `f32[B, sum of in_g]`, grad_output `f32[B, sum of out_g]` -> y `f32[B, 2 * layers]`.
 #[derive(Debug, Clone)]
@@ -132,9 +132,10 @@ impl Op for GroupedLinear {
 
     fn infer(&self, inputs: &[Shape], resources: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
         expect_inputs(inputs, 1)?;
-        expect_shape(inputs, 0, "x", &Shape::batch(self.groups.input.clone()))?;
+        let rows = rows_of(inputs, 0);
+        expect_shape(inputs, 0, "x", &Shape::f32(rows, self.groups.input.clone()))?;
         self.groups.check(self.params, resources)?;
-        Ok(vec![Shape::batch(self.groups.output.clone())])
+        Ok(vec![Shape::f32(rows, self.groups.output.clone())])
     }
 
     fn accesses(&self) -> Vec<Access> {
@@ -205,14 +206,11 @@ impl Op for GroupedLinearGradInput {
 
     fn infer(&self, inputs: &[Shape], resources: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
         expect_inputs(inputs, 1)?;
-        expect_shape(
-            inputs,
-            0,
-            "grad_output",
-            &Shape::batch(self.groups.output.clone()),
-        )?;
+        let rows = rows_of(inputs, 0);
+        let grad_output = Shape::f32(rows, self.groups.output.clone());
+        expect_shape(inputs, 0, "grad_output", &grad_output)?;
         self.groups.check(self.params, resources)?;
-        Ok(vec![Shape::batch(self.groups.input.clone())])
+        Ok(vec![Shape::f32(rows, self.groups.input.clone())])
     }
 
     fn accesses(&self) -> Vec<Access> {
@@ -250,10 +248,13 @@ impl Op for GroupedLinearGradInput {
     }
 }
 
-fn expect_pair(groups: &LinearGroups, inputs: &[Shape]) -> Result<(), ShapeError> {
+/// Checks input and incoming gradient; returns their rows.
+fn expect_pair(groups: &LinearGroups, inputs: &[Shape]) -> Result<Rows, ShapeError> {
     expect_inputs(inputs, 2)?;
-    expect_shape(inputs, 0, "x", &Shape::batch(groups.input.clone()))?;
-    expect_shape(inputs, 1, "grad_output", &Shape::batch(groups.output.clone()))
+    let rows = rows_of(inputs, 0);
+    expect_shape(inputs, 0, "x", &Shape::f32(rows, groups.input.clone()))?;
+    expect_shape(inputs, 1, "grad_output", &Shape::f32(rows, groups.output.clone()))?;
+    Ok(rows)
 }
 
 impl Op for GroupedLinearGradParams {
@@ -318,10 +319,9 @@ impl Op for GroupedLinearSqNorm {
     }
 
     fn infer(&self, inputs: &[Shape], _: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
-        expect_pair(&self.groups, inputs)?;
-        Ok(vec![Shape::batch(Groups::ones(
-            2 * self.groups.layers_present().count(),
-        ))])
+        let rows = expect_pair(&self.groups, inputs)?;
+        let columns = Groups::ones(2 * self.groups.layers_present().count());
+        Ok(vec![Shape::f32(rows, columns)])
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {

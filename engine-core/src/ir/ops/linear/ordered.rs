@@ -10,11 +10,11 @@ use crate::backend::Run;
 use crate::ir::access::Access;
 use crate::ir::autodiff::{GradError, Gradient};
 use crate::ir::interpret::{InterpretError, Reference};
-use crate::ir::op::{Clipping, Op, ShapeError, expect_inputs, expect_shape};
+use crate::ir::op::{Clipping, Op, ShapeError, expect_inputs, expect_shape, rows_of};
 use crate::ir::ops::activation::Dropout;
 use crate::ir::params::ParamView;
 use crate::ir::program::{Resource, ResourceId};
-use crate::ir::shape::{Groups, Shape};
+use crate::ir::shape::{Groups, Rows, Shape};
 use crate::ir::tensor::Tensor;
 
 /// Widths, layers and dropout of an ordered linear op.
@@ -154,31 +154,28 @@ impl OrderedSpec {
         Ok(())
     }
 
-    fn expect(&self, inputs: &[Shape], with_grad: bool) -> Result<(), ShapeError> {
+    /// Checks the inputs; returns the rows of all but the ranks.
+    fn expect(&self, inputs: &[Shape], with_grad: bool) -> Result<Rows, ShapeError> {
         expect_inputs(inputs, if with_grad { 4 } else { 3 })?;
-        expect_shape(
-            inputs,
-            0,
-            "column embeddings",
-            &Shape::batch(self.columns.clone()),
-        )?;
-        expect_shape(
-            inputs,
-            1,
-            "sub-column embeddings",
-            &Shape::batch(self.sub_columns.clone()),
-        )?;
+        let rows = rows_of(inputs, 0);
+        let numbers = |groups: &Groups| Shape::f32(rows, groups.clone());
+        expect_shape(inputs, 0, "column embeddings", &numbers(&self.columns))?;
+        expect_shape(inputs, 1, "sub-column embeddings", &numbers(&self.sub_columns))?;
         expect_shape(inputs, 2, "ranks", &Shape::ranks(self.columns.len()))?;
         if with_grad {
-            expect_shape(inputs, 3, "grad_output", &Shape::batch(self.output.clone()))?;
+            expect_shape(inputs, 3, "grad_output", &numbers(&self.output))?;
         }
-        Ok(())
+        if let Some(dropout) = &self.dropout {
+            dropout.check()?;
+        }
+        Ok(rows)
     }
 
     /// Calls `visit(b, s, input, feature, weight column, dropout factor)` for every visible input.
     fn visit(
         &self,
         run: &Run,
+        rows: usize,
         ranks: &Tensor,
         mut visit: impl FnMut(usize, usize, BlockSource, usize, usize, f64),
     ) {
@@ -186,11 +183,11 @@ impl OrderedSpec {
         let mut blocks = Vec::new();
         for s in 0..self.output.len() {
             self.blocks(s, &ranks, &mut blocks);
-            for b in 0..run.rows as usize {
+            for b in 0..rows {
                 let mut position = 0;
                 for block in &blocks {
                     for i in 0..block.width {
-                        let factor = self.dropout.map_or(1.0, |d| d.factor(run, b as u32, s, position));
+                        let factor = self.dropout.map_or(1.0, |d| d.factor(run, b, s, position));
                         visit(
                             b,
                             s,
@@ -250,7 +247,8 @@ pub struct OrderedLinearGradParams {
     pub spec: OrderedSpec,
 }
 
-/// `y[b, 2s] = |m u|^2 |grad_output[b, out_s]|^2` over the visible inputs, `y[b, 2s + 1] = |grad_output[b, out_s]|^2`
+/// `y[b, 2s] = |m u|^2 |grad_output[b, out_s]|^2` over the visible inputs, `y[b, 2s + 1] = |grad_output[b, out_s]|^2`; with time it is
+/// the norm of one time step, not that of a sample
 ///
 /// inputs as [`OrderedLinear`] and grad_output `f32[B, sum of out_s]` -> y `f32[B, 2 S]`.
 #[derive(Debug, Clone)]
@@ -269,9 +267,9 @@ impl Op for OrderedLinear {
     }
 
     fn infer(&self, inputs: &[Shape], resources: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
-        self.spec.expect(inputs, false)?;
+        let rows = self.spec.expect(inputs, false)?;
         self.spec.check(self.params, resources)?;
-        Ok(vec![Shape::batch(self.spec.output.clone())])
+        Ok(vec![Shape::f32(rows, self.spec.output.clone())])
     }
 
     fn accesses(&self) -> Vec<Access> {
@@ -281,23 +279,28 @@ impl Op for OrderedLinear {
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let params = cx.numbers(self.params)?;
         let OrderedSpec { output, layers, .. } = &self.spec;
-        let mut y = Tensor::zeros(cx.rows(), output.total());
-        for b in 0..cx.rows() {
+        let rows = cx.inputs[0].rows;
+        let mut y = Tensor::zeros(rows, output.total());
+        for b in 0..rows {
             for (s, layer) in layers.iter().enumerate() {
                 for n in 0..layer.bias.rows {
                     y.add(b, output.offset(s) + n, params[layer.bias.offset + n]);
                 }
             }
         }
-        self.spec
-            .visit(&cx.run, cx.inputs[2], |b, s, from, feature, column, factor| {
+        self.spec.visit(
+            &cx.run,
+            rows,
+            cx.inputs[2],
+            |b, s, from, feature, column, factor| {
                 let u = source(cx, from).at(b, feature) * factor;
                 let weight = &layers[s].weight;
                 for n in 0..weight.rows {
                     let w = params[weight.offset + n * weight.columns + column];
                     y.add(b, output.offset(s) + n, w * u);
                 }
-            });
+            },
+        );
         Ok(vec![y])
     }
 
@@ -339,11 +342,11 @@ impl Op for OrderedLinearGradInput {
     }
 
     fn infer(&self, inputs: &[Shape], resources: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
-        self.spec.expect(inputs, true)?;
+        let rows = self.spec.expect(inputs, true)?;
         self.spec.check(self.params, resources)?;
-        let mut outputs = vec![Shape::batch(self.spec.columns.clone())];
+        let mut outputs = vec![Shape::f32(rows, self.spec.columns.clone())];
         if self.spec.has_siblings() {
-            outputs.push(Shape::batch(self.spec.sub_columns.clone()));
+            outputs.push(Shape::f32(rows, self.spec.sub_columns.clone()));
         }
         Ok(outputs)
     }
@@ -361,10 +364,14 @@ impl Op for OrderedLinearGradInput {
             sub_columns,
             ..
         } = &self.spec;
-        let mut grad_columns = Tensor::zeros(cx.rows(), columns.total());
-        let mut grad_subs = Tensor::zeros(cx.rows(), sub_columns.total());
-        self.spec
-            .visit(&cx.run, cx.inputs[2], |b, s, from, feature, column, factor| {
+        let rows = cx.inputs[0].rows;
+        let mut grad_columns = Tensor::zeros(rows, columns.total());
+        let mut grad_subs = Tensor::zeros(rows, sub_columns.total());
+        self.spec.visit(
+            &cx.run,
+            rows,
+            cx.inputs[2],
+            |b, s, from, feature, column, factor| {
                 let weight = &layers[s].weight;
                 for n in 0..weight.rows {
                     let w = params[weight.offset + n * weight.columns + column];
@@ -374,7 +381,8 @@ impl Op for OrderedLinearGradInput {
                         BlockSource::SubColumns => grad_subs.add(b, feature, term),
                     }
                 }
-            });
+            },
+        );
         let mut outputs = vec![grad_columns];
         if self.spec.has_siblings() {
             outputs.push(grad_subs);
@@ -409,7 +417,8 @@ impl Op for OrderedLinearGradParams {
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let OrderedSpec { output, layers, .. } = &self.spec;
         let (run, ranks, grad_output) = (cx.run, cx.inputs[2], cx.inputs[3]);
-        for b in 0..cx.rows() {
+        let rows = grad_output.rows;
+        for b in 0..rows {
             for (s, layer) in layers.iter().enumerate() {
                 for n in 0..layer.bias.rows {
                     cx.add(
@@ -421,7 +430,7 @@ impl Op for OrderedLinearGradParams {
             }
         }
         self.spec
-            .visit(&run, ranks, |b, s, from, feature, column, factor| {
+            .visit(&run, rows, ranks, |b, s, from, feature, column, factor| {
                 let u = source(cx, from).at(b, feature) * factor;
                 let weight = &layers[s].weight;
                 for n in 0..weight.rows {
@@ -457,19 +466,20 @@ impl Op for OrderedLinearSqNorm {
     }
 
     fn infer(&self, inputs: &[Shape], _: &[Resource]) -> Result<Vec<Shape>, ShapeError> {
-        self.spec.expect(inputs, true)?;
-        Ok(vec![Shape::batch(Groups::ones(2 * self.spec.output.len()))])
+        let rows = self.spec.expect(inputs, true)?;
+        Ok(vec![Shape::f32(rows, Groups::ones(2 * self.spec.output.len()))])
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let output = &self.spec.output;
-        let mut u = Tensor::zeros(cx.rows(), output.len());
+        let rows = cx.inputs[0].rows;
+        let mut u = Tensor::zeros(rows, output.len());
         self.spec
-            .visit(&cx.run, cx.inputs[2], |b, s, from, feature, _, factor| {
+            .visit(&cx.run, rows, cx.inputs[2], |b, s, from, feature, _, factor| {
                 u.add(b, s, (source(cx, from).at(b, feature) * factor).powi(2));
             });
-        let mut y = Tensor::zeros(cx.rows(), 2 * output.len());
-        for b in 0..cx.rows() {
+        let mut y = Tensor::zeros(rows, 2 * output.len());
+        for b in 0..rows {
             for s in 0..output.len() {
                 let dd: f64 = output.range(s).map(|n| cx.inputs[3].at(b, n).powi(2)).sum();
                 y.add(b, 2 * s, u.at(b, s) * dd);

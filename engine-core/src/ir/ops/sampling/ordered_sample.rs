@@ -10,9 +10,9 @@ use super::rules::{SamplingRules, draw};
 use crate::backend::Run;
 use crate::ir::access::Access;
 use crate::ir::interpret::{InterpretError, Reference};
-use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape};
+use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape, rows_of};
 use crate::ir::program::{Resource, ResourceId, ResourceKind};
-use crate::ir::shape::{Groups, Shape};
+use crate::ir::shape::{Groups, Rows, Shape};
 use crate::ir::tensor::Tensor;
 use crate::random::{Purpose, Stream, uniform_f32};
 
@@ -63,7 +63,8 @@ impl Reports {
 /// that are not among the draws are seen where they are known; their other codes are passed through (0 where there is none).
 ///
 /// optional inputs -> codes `u32[B, S]` and the results of [`Reports`]. Sub-columns stand in model order. The uniform number of a
-/// draw is the first word at (seed, draw, row, sub-column), the row counted globally.
+/// draw is the first word at (seed, draw, row, time step, sub-column), the row counted globally. Without inputs there is one row per
+/// row of the batch.
 #[derive(Debug, Clone)]
 pub struct OrderedSample {
     /// The folded arena.
@@ -103,10 +104,21 @@ impl OrderedSample {
         self.inputs.uniforms.then_some(usize::from(self.inputs.cells))
     }
 
-    /// The random number of a draw that is not supplied; rows are counted globally.
+    /// The random number of a draw that is not supplied; rows are counted globally, time steps from the first of the sequence.
     #[inline]
-    pub fn uniform(stream: &Stream, row: u64, sub_column: usize) -> f32 {
-        uniform_f32(stream.block((row >> 32) as u32, row as u32, sub_column as u32)[0])
+    pub fn uniform(stream: &Stream, row: u64, time: u32, sub_column: usize) -> f32 {
+        uniform_f32(stream.block_at((row >> 32) as u32, row as u32, time, sub_column as u32)[0])
+    }
+
+    /// The random number of a draw in row `row` of the result.
+    pub fn uniform_of(run: &Run, row: usize, sub_column: usize) -> f32 {
+        let place = run.place(row);
+        Self::uniform(
+            &Self::stream(run),
+            run.global_row(place.batch_row),
+            place.time,
+            sub_column,
+        )
     }
 
     /// The stream of all draws of a run.
@@ -132,11 +144,17 @@ impl Op for OrderedSample {
             inputs,
             usize::from(self.inputs.cells) + usize::from(self.inputs.uniforms),
         )?;
+        let rows = rows_of(inputs, 0);
         if let Some(i) = self.cells_input() {
-            expect_shape(inputs, i, "cells", &Shape::codes(sub_columns))?;
+            expect_shape(inputs, i, "cells", &Shape::u32(rows, sub_columns))?;
         }
         if let Some(i) = self.uniforms_input() {
-            expect_shape(inputs, i, "uniforms", &Shape::batch(Groups::ones(sub_columns)))?;
+            expect_shape(
+                inputs,
+                i,
+                "uniforms",
+                &Shape::f32(rows, Groups::ones(sub_columns)),
+            )?;
         }
         let resource = &resources[self.folded.index()];
         if resource.kind != ResourceKind::Numbers {
@@ -145,14 +163,14 @@ impl Op for OrderedSample {
                 expected: "numbers",
             });
         }
-        let mut outputs = vec![Shape::codes(sub_columns)];
+        let mut outputs = vec![Shape::u32(rows, sub_columns)];
         for reported in [&self.reports.probs, &self.reports.weights] {
             if !reported.is_empty() {
-                outputs.push(Shape::batch(self.reported(reported)));
+                outputs.push(Shape::f32(rows, self.reported(reported)));
             }
         }
         if self.reports.log_probs {
-            outputs.push(Shape::batch(Groups::ones(sub_columns)));
+            outputs.push(Shape::f32(rows, Groups::ones(sub_columns)));
         }
         Ok(outputs)
     }
@@ -166,7 +184,8 @@ impl Op for OrderedSample {
     }
 
     fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
-        let (rows, count) = (cx.rows(), self.model.cardinalities.len());
+        let count = self.model.cardinalities.len();
+        let rows = cx.inputs.first().map_or(Rows::Batch.count(&cx.run), |x| x.rows);
         let reported = [&self.reports.probs, &self.reports.weights].map(|r| self.reported(r));
         let mut out = Results {
             codes: Tensor::zeros(rows, count),
@@ -267,7 +286,6 @@ impl OrderedSample {
         out: &mut Results,
     ) -> Result<(), InterpretError> {
         let (folded, subs) = (cx.numbers(self.folded)?, &self.model.sub_columns);
-        let stream = Self::stream(&cx.run);
         let units = folded[..self.model.hidden].to_vec();
         let terms = units.iter().map(|h| h.abs()).collect();
         let mut hidden = Hidden { units, terms };
@@ -303,7 +321,7 @@ impl OrderedSample {
                 Cell::Drawn => {
                     let uniform = match self.uniforms_input() {
                         Some(i) => cx.inputs[i].at(b, s),
-                        None => f64::from(Self::uniform(&stream, cx.run.first_row + b as u64, s)),
+                        None => f64::from(Self::uniform_of(&cx.run, b, s)),
                     };
                     draw(&weights, uniform)
                 }
