@@ -1,5 +1,6 @@
 //! What can go wrong for a user, each in one sentence that says where and what to do.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use engine_core::argn::{ModelError, SizeError};
@@ -237,6 +238,47 @@ pub enum EngineError {
         /// The workspace.
         path: PathBuf,
     },
+    /// Something in a workspace was made from what has been replaced since.
+    #[error("{}: {what}; {}", path.display(), remedy(*stage))]
+    DoesNotBelong {
+        /// The workspace.
+        path: PathBuf,
+        /// What does not belong to the rest.
+        what: Artefact,
+        /// The stage that makes it anew, or a whole fit.
+        stage: Stage,
+    },
+    /// A fit is to go on with another table than it was begun with.
+    #[error(
+        "{}: {table} is not the table that this workspace has learnt; learn it in a new workspace, or replace what is there",
+        path.display()
+    )]
+    OtherTable {
+        /// The workspace.
+        path: PathBuf,
+        /// The table that was given.
+        table: String,
+    },
+    /// A fit is to go on, but nothing tells whether with the same table.
+    #[error(
+        "{}: nothing tells whether {table} is the table that this workspace has learnt, for its data were discarded or another \
+         engine made it; train the model further on it, or replace what is there", path.display()
+    )]
+    UnknownTable {
+        /// The workspace.
+        path: PathBuf,
+        /// The table that was given.
+        table: String,
+    },
+    /// A training is to be resumed on other codes than it was begun with.
+    #[error(
+        "{}: the training was begun on other codes than are there now; train anew, or from the weights that are there",
+        path.display()
+    )]
+    OtherCodes {
+        /// The workspace.
+        path: PathBuf,
+    },
     /// A file of a workspace cannot be understood.
     #[error("{}: {reason}", path.display())]
     Corrupt {
@@ -332,5 +374,41 @@ impl EngineError {
     /// Whether whoever watched asked to stop.
     pub fn is_cancelled(&self) -> bool {
         matches!(self, Self::Cancelled { .. })
+    }
+}
+
+/// What stages make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Artefact {
+    /// The rows, split.
+    Table,
+    /// The statistics.
+    Statistics,
+    /// The codes.
+    Codes,
+    /// The weights, and what a training needs to go on.
+    Model,
+}
+
+impl fmt::Display for Artefact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Table => "the table was to be replaced by another, which was interrupted",
+            Self::Statistics => "the statistics are those of an older table or analysis",
+            Self::Codes => "the codes are those of an older table or older statistics",
+            Self::Model => "the model is that of an older table or older statistics",
+        })
+    }
+}
+
+/// What to do about something that does not belong to the rest.
+fn remedy(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Split => "learn the table again",
+        Stage::Encode => "encode the table again, then train",
+        Stage::Analyze | Stage::Train | Stage::Generate => {
+            "learn the table again, or analyze and encode it, then train"
+        }
     }
 }

@@ -28,6 +28,7 @@ mod device;
 mod error;
 mod event;
 pub mod files;
+mod identity;
 mod inference;
 mod metrics;
 pub mod model_store;
@@ -49,8 +50,9 @@ pub use engine_core::ir::FoldError;
 pub use engine_core::privacy::{LedgerEntry, Mechanism, Neighbours, PrivacyLedger};
 pub use engine_core::remedy::{Job, OptionKey, Remedy, with_remedies};
 pub use engine_core::train::{Progress, ProgressMessage, StopReason, TrainError, TrainReport};
-pub use error::EngineError;
+pub use error::{Artefact, EngineError};
 pub use event::{Event, Stage, Watch, silent};
+pub use identity::{Identity, TableDigest};
 pub use inference::{
     Aggregate, ColumnLikelihood, ColumnOrder, Compared, EvaluateOptions, Evaluation, ImputeOptions,
     InferenceError, LogProbOptions, Parity, PredictOptions, Predictor, ProbaOptions, ProbaTable, Rebalance,

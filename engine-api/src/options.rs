@@ -21,6 +21,8 @@ pub struct SplitOptions {
     pub training_share: f64,
     /// Number of files for either purpose, at least 1.
     pub partitions: usize,
+    /// Replaces a model that is there: it cannot be sampled any more. Otherwise one is an error.
+    pub force: bool,
 }
 
 impl Default for SplitOptions {
@@ -30,6 +32,7 @@ impl Default for SplitOptions {
             encodings: EncodingTypes::default(),
             training_share: 0.8,
             partitions: 1,
+            force: false,
         }
     }
 }
@@ -46,6 +49,8 @@ pub struct AnalyzeOptions {
     /// Makes the statistics differentially private within this budget, instead of protecting rare values.
     /// They then follow from no seed.
     pub stats_budget: Option<StatsBudget>,
+    /// Replaces a model that is there, for it goes with the statistics that it was trained on. Otherwise one is an error.
+    pub force: bool,
 }
 
 /// How a table is encoded.
@@ -126,6 +131,8 @@ pub struct TrainSettings {
     pub calibrate: bool,
     /// What happens to a model that is there already.
     pub state: ModelState,
+    /// Replaces a finished model where the training starts afresh. Otherwise one is an error.
+    pub force: bool,
     /// Where it runs.
     pub device: Device,
 }
@@ -142,6 +149,7 @@ impl Default for TrainSettings {
             fixed_order: false,
             calibrate: true,
             state: ModelState::default(),
+            force: false,
             device: Device::default(),
         }
     }

@@ -5,13 +5,16 @@ use std::time::Instant;
 
 use clap::CommandFactory;
 use engine_api::data::TableSource;
+use engine_api::files::TemporaryFolder;
 use engine_api::{
-    Device, EncodeOptions, FitOptions, FitReport, FittedTabularArgn, ModelState, StopReason, StoredModel,
-    TrainReport, Workspace, devices, limit_threads, stages,
+    AnalyzeOptions, Device, EncodeOptions, FitOptions, FitReport, FittedTabularArgn, ModelState,
+    SplitOptions, StopReason, StoredModel, TrainReport, Workspace, devices, limit_threads, stages,
 };
 use serde_json::json;
 
-use crate::args::{Cli, Command, CommonArgs, Fit, Generate, Info, Sample, Split, Synthesize, Train};
+use crate::args::{
+    Analyze, Cli, Command, CommonArgs, Fit, Generate, Info, Sample, Split, State, Synthesize, Train,
+};
 use crate::explain::explain;
 use crate::failure::Failure;
 use crate::progress::Watcher;
@@ -19,8 +22,26 @@ use crate::report::{print, print_json, summary};
 use crate::screen::Screen;
 use crate::{interrupt, meaning, questions};
 
-/// Runs a command.
+/// Runs a command. Rows that are to be discarded go however it ends.
 pub(crate) fn run(cli: &Cli, screen: &Screen) -> Result<(), Failure> {
+    let workspace = match &cli.command {
+        Command::Fit(args) if args.discard_data => &args.workspace.workspace,
+        Command::Train(args) if args.discard_data => &args.workspace.workspace,
+        _ => return run_command(cli, screen),
+    };
+    interrupt::discard_at_once(workspace);
+    let result = run_command(cli, screen);
+    match (result, Workspace::discard_data_at(workspace)) {
+        (result, Ok(())) => result,
+        (Ok(()), Err(error)) => Err(error.into()),
+        (Err(first), Err(error)) => {
+            first.report(screen);
+            Err(error.into())
+        }
+    }
+}
+
+fn run_command(cli: &Cli, screen: &Screen) -> Result<(), Failure> {
     let common = &cli.common;
     meaning::device(common)?;
     if let Some(threads) = common.threads {
@@ -36,18 +57,7 @@ pub(crate) fn run(cli: &Cli, screen: &Screen) -> Result<(), Failure> {
         Command::LogProb(args) => questions::log_prob(args, common, screen),
         Command::Evaluate(args) => questions::evaluate(args, common),
         Command::Split(args) => split(args, common, screen),
-        Command::Analyze(args) => {
-            warn_of_protection(args.analyze.no_value_protection, screen);
-            let workspace = Workspace::open(&args.workspace.workspace)?;
-            let options = meaning::analyzing(&args.analyze, common)?;
-            let explained = watched(screen, |watch| {
-                stages::analyze_explained(&workspace, &options, watch)
-            })?;
-            if args.explain {
-                print(&explain(&explained.1))?;
-            }
-            Ok(())
-        }
+        Command::Analyze(args) => analyze(args, common, screen),
         Command::Encode(args) => {
             let workspace = Workspace::open(&args.workspace.workspace)?;
             watched(screen, |watch| {
@@ -56,7 +66,7 @@ pub(crate) fn run(cli: &Cli, screen: &Screen) -> Result<(), Failure> {
         }
         Command::Train(args) => train(args, common, screen),
         Command::Generate(args) => generate(args, common, screen),
-        Command::Info(args) => info(args),
+        Command::Info(args) => info(args, screen),
         Command::Export(args) => Ok(Workspace::open(&args.workspace.workspace)?.export(&args.output)?),
         Command::Devices(args) => list_devices(args.json.json),
         Command::Completions(args) => {
@@ -119,27 +129,46 @@ fn synthesize(args: &Synthesize, common: &CommonArgs, screen: &Screen) -> Result
     warn_of_protection(args.analyze.no_value_protection, screen);
     let begin = Instant::now();
     let options = meaning::fitting(&args.table, &args.analyze, &args.train, common)?;
-    let mut sampling = meaning::sampling(&args.sample, args.rows, common);
+    let sampling = meaning::sampling(&args.sample, args.rows, common);
     let table = TableSource::open(&args.table.table, &meaning::reading(&args.table))?;
     // Rows are written only after minutes of work, so an output that cannot be is found out first. In a pipe
     // the trial would be seen: a sink begins with the header.
     if !is_stream(&args.output) {
         drop(engine_api::data::TableSink::create(&args.output, table.format())?);
     }
-    let folder = tempfile::tempdir().map_err(|e| {
-        engine_api::EngineError::File(engine_api::files::FileError::new(std::env::temp_dir(), "make", e))
-    })?;
-    let workspace = Workspace::create(folder.path())?;
-    let report = learn(&workspace, &table, &options, common, screen)?;
-    let model = FittedTabularArgn::load(folder.path())?.on_device(options.train.device.clone());
+    let folder = TemporaryFolder::create().map_err(engine_api::EngineError::from)?;
+    let result = synthesize_in(
+        folder.path(),
+        (&table, &options),
+        (args, sampling),
+        common,
+        screen,
+    );
+    // Rows that cannot be removed are an error, but not the first.
+    let closed = folder.close().map_err(engine_api::EngineError::from);
+    let rows = result?;
+    closed?;
+    tell_rows(rows, &args.output, begin, screen);
+    Ok(())
+}
+
+/// Learns a table in a folder and writes synthetic rows to the output; returns how many.
+fn synthesize_in(
+    folder: &Path,
+    (table, options): (&TableSource, &FitOptions),
+    (args, mut sampling): (&Synthesize, engine_api::SampleOptions),
+    common: &CommonArgs,
+    screen: &Screen,
+) -> Result<u64, Failure> {
+    let workspace = Workspace::create(folder)?;
+    let report = learn(&workspace, table, options, common, screen)?;
+    let model = FittedTabularArgn::load(folder)?.on_device(options.train.device.clone());
     screen.tell(summary(&model.summary()).trim_end());
     if interrupt::is_asked_for() {
         return Err(Failure::Stopped("stopped; no rows were written".to_owned()));
     }
     sampling.seed = Some(report.seed);
-    let rows = watched(screen, |watch| model.sample_to(&args.output, &sampling, watch))?;
-    tell_rows(rows, &args.output, begin, screen);
-    Ok(())
+    watched(screen, |watch| model.sample_to(&args.output, &sampling, watch))
 }
 
 /// Whether what is written there is read at once: standard output, a named pipe or a device.
@@ -186,13 +215,11 @@ fn finish(
 fn split(args: &Split, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
     let options = meaning::splitting(&args.table, common)?;
     let table = TableSource::open(&args.table.table, &meaning::reading(&args.table))?;
+    let options = SplitOptions {
+        force: args.force,
+        ..options
+    };
     let workspace = Workspace::create(&args.workspace.workspace)?;
-    if workspace.has_model() && !args.force {
-        return Err(engine_api::EngineError::ModelExists {
-            path: workspace.path().to_owned(),
-        }
-        .into());
-    }
     let report = watched(screen, |watch| stages::split(&workspace, &table, &options, watch))?;
     tell_seed(report.seed, common, screen);
     screen.tell(&format!(
@@ -202,15 +229,40 @@ fn split(args: &Split, common: &CommonArgs, screen: &Screen) -> Result<(), Failu
     Ok(())
 }
 
+fn analyze(args: &Analyze, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
+    let workspace = Workspace::open(&args.workspace.workspace)?;
+    let options = AnalyzeOptions {
+        force: args.force,
+        ..meaning::analyzing(&args.analyze, common)?
+    };
+    // Who only asks why must not lose what is there. Who says how is asking for an analysis.
+    let only_asks = options == AnalyzeOptions::default();
+    if args.explain && only_asks && workspace.has_statistics() {
+        return print_explanations(&workspace, screen);
+    }
+    warn_of_protection(args.analyze.no_value_protection, screen);
+    let explained = watched(screen, |watch| {
+        stages::analyze_explained(&workspace, &options, watch)
+    })?;
+    if args.explain {
+        print(&explain(&explained.1))?;
+    }
+    Ok(())
+}
+
+fn print_explanations(workspace: &Workspace, screen: &Screen) -> Result<(), Failure> {
+    let columns = watched(screen, |watch| stages::explain(workspace, watch))?;
+    print(&explain(&columns))
+}
+
 fn train(args: &Train, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
     let mut settings = meaning::training(&args.train, common)?;
     settings.state = args.state.state.map_or(ModelState::Reset, meaning::state);
+    // Who says `reset` has said what becomes of the model.
+    settings.force = args.force || args.state.state == Some(State::Reset);
     let workspace = Workspace::open(&args.workspace.workspace)?;
-    let result = watched(screen, |watch| stages::train(&workspace, &settings, watch));
-    if args.discard_data {
-        workspace.discard_data()?;
-    }
-    finish(&workspace, &result?, args.json.json, screen)
+    let report = watched(screen, |watch| stages::train(&workspace, &settings, watch))?;
+    finish(&workspace, &report, args.json.json, screen)
 }
 
 fn sample(args: &Sample, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
@@ -271,8 +323,11 @@ pub(crate) fn tell_rows(rows: u64, output: &Path, begin: Instant, screen: &Scree
     screen.tell(&format!("{rows} rows in {place} ({seconds:.2} s)"));
 }
 
-fn info(args: &Info) -> Result<(), Failure> {
+fn info(args: &Info, screen: &Screen) -> Result<(), Failure> {
     let workspace = Workspace::open(&args.model.workspace)?;
+    if args.explain {
+        return print_explanations(&workspace, screen);
+    }
     if args.graph {
         return print(&(StoredModel::load(&workspace)?.graph()? + "\n"));
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use engine_api::stages::ColumnExplanation;
-use engine_api::{EncodingType, Reason};
+use engine_api::{EncodingType, Explanation, Reason};
 
 use crate::messages::encoding_flag;
 use crate::report::{encoding_name, sub_columns};
@@ -24,27 +24,34 @@ pub(crate) fn explain(columns: &[ColumnExplanation]) -> String {
                 |encoding| format!("{encoding} ({})", sub_columns(summary)),
             )
         );
-        let _ = writeln!(text, "  why        {}", why(column));
+        let Some(explanation) = &column.explanation else {
+            let _ = writeln!(text, "  protected  {}", protected_categories(column));
+            continue;
+        };
+        let _ = writeln!(text, "  why        {}", why(column, explanation.reason));
         if column.may_be_codes {
             let _ = writeln!(
                 text,
                 "  note       its few numbers lie far apart and stand in many rows each: they may be codes, not amounts"
             );
         }
-        let _ = writeln!(text, "  protected  {}", protected(column));
+        let _ = writeln!(text, "  protected  {}", protected(column, explanation));
         if let Some(others) = others(column) {
             let _ = writeln!(text, "  override   {others}");
         }
     }
+    if columns.iter().any(|column| column.explanation.is_none()) {
+        text += "The table is not there, so this is what its statistics tell.\n";
+    }
     text
 }
 
-fn why(column: &ColumnExplanation) -> String {
+fn why(column: &ColumnExplanation, reason: Reason) -> String {
     let places = |digits: usize| match digits {
         1 => "1 decimal place is in use".to_owned(),
         digits => format!("{digits} decimal places are in use"),
     };
-    match column.explanation.reason {
+    match reason {
         Reason::FewValues { share } => format!(
             "the numbers that are not rare are few and hold {} of the rows",
             percent(share)
@@ -63,8 +70,15 @@ fn why(column: &ColumnExplanation) -> String {
     }
 }
 
-fn protected(column: &ColumnExplanation) -> String {
-    let explained = &column.explanation;
+/// What statistics alone tell of rare values.
+fn protected_categories(column: &ColumnExplanation) -> String {
+    match column.summary.rare_categories {
+        Some(rare) => format!("{rare} rare categories"),
+        None => "not counted".to_owned(),
+    }
+}
+
+fn protected(column: &ColumnExplanation, explained: &Explanation) -> String {
     let nulls = match explained.nulls {
         0 => String::new(),
         nulls => format!(

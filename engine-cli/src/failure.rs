@@ -106,6 +106,10 @@ fn status(error: &EngineError) -> ExitStatus {
         | E::NewerVersion { .. }
         | E::Lacks { .. }
         | E::ModelExists { .. }
+        | E::DoesNotBelong { .. }
+        | E::OtherTable { .. }
+        | E::UnknownTable { .. }
+        | E::OtherCodes { .. }
         | E::Corrupt { .. }
         | E::WeightsDoNotFit { .. }
         | E::CodesDoNotFit { .. } => ExitStatus::Workspace,

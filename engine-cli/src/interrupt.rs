@@ -1,24 +1,50 @@
 //! Ctrl-C: the first asks the engine to stop after the step, the second ends the program at once.
 
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use engine_api::Workspace;
+use engine_api::files::remove_own_temporary_folders;
 
 use crate::failure::ExitStatus;
 use crate::screen::Screen;
 
 static STOP: AtomicBool = AtomicBool::new(false);
+/// The workspace whose rows go however the program ends.
+static DISCARDED: OnceLock<PathBuf> = OnceLock::new();
 
 /// Begins to listen. Without it Ctrl-C ends the program at once, which is no reason to give up.
 pub(crate) fn listen(screen: &Screen) {
     let screen = screen.clone();
     let heard = ctrlc::set_handler(move || {
         if STOP.swap(true, Ordering::SeqCst) {
+            leave_no_row(&screen);
             std::process::exit(i32::from(ExitStatus::Stopped as u8));
         }
         screen.tell("stopping after this step; press Ctrl-C again to stop at once");
     });
     if let Err(error) = heard {
         tracing::debug!(%error, "Ctrl-C cannot be listened to");
+    }
+}
+
+/// From now on the rows in a workspace are discarded also when the program is ended at once.
+pub(crate) fn discard_at_once(workspace: &Path) {
+    // There is one command, and it has one workspace.
+    let _ = DISCARDED.set(workspace.to_owned());
+}
+
+/// Removes what nobody will remove when the program ends at once.
+fn leave_no_row(screen: &Screen) {
+    if let Err(error) = remove_own_temporary_folders() {
+        screen.print(&format!("error: {error}"));
+    }
+    if let Some(workspace) = DISCARDED.get()
+        && let Err(error) = Workspace::discard_data_at(workspace)
+    {
+        screen.print(&format!("error: {error}"));
     }
 }
 

@@ -88,6 +88,7 @@ pub(crate) fn analyzing(analyze: &AnalyzeArgs, common: &CommonArgs) -> Result<An
         protection: protection(analyze),
         compat: compat(analyze),
         stats_budget: budget(analyze)?,
+        force: false,
     })
 }
 

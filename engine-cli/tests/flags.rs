@@ -404,7 +404,7 @@ fn value_protection_is_on_unless_warned_of() {
         "{}",
         off.err
     );
-    desk.done(&["analyze", "-w", "ws", "-q"]);
+    desk.done(&["analyze", "-w", "ws", "-q", "--force"]);
     assert!(!holds(), "analyze protects as fit does");
 }
 
@@ -419,7 +419,16 @@ fn discard_data_leaves_no_row_behind() {
     assert!(!desk.exists("ws/OriginalData"));
     assert_eq!(rows(&desk, &[]).lines().count(), 301);
     fitted(&desk, &[]);
-    desk.done(&["train", "-w", "ws", "-q", "--max-epochs", "0", "--discard-data"]);
+    desk.done(&[
+        "train",
+        "-w",
+        "ws",
+        "-q",
+        "--max-epochs",
+        "0",
+        "--discard-data",
+        "--force",
+    ]);
     assert!(!desk.exists("ws/OriginalData"));
 }
 

@@ -124,6 +124,7 @@ fn train(workspace: &Workspace, device: &Device, seed: usize) -> Outcome<(f64, T
         seed: Some(seed as u64 + 1),
         max_epochs: sized(100.0, 1.0),
         state: ModelState::Reset,
+        force: true,
         // The training alone: calibration is not part of what the figure was asked for.
         calibrate: false,
         device: device.clone(),

@@ -10,6 +10,7 @@ use super::training_state::write_state;
 use super::weights::to_safetensors;
 use crate::Layout;
 use crate::files;
+use crate::identity::Identity;
 
 /// Writes the files of a model, each of them whole or not at all.
 #[derive(Debug)]
@@ -18,17 +19,19 @@ pub struct Checkpoints {
     state: PathBuf,
     progress: PathBuf,
     params: Arc<ParamLayout>,
+    training: Option<Identity>,
 }
 
 impl Checkpoints {
-    /// Checkpoints in the model store of a workspace, for a model whose arena has that layout. The folder of the model must
-    /// be there.
-    pub fn new(layout: &Layout, params: Arc<ParamLayout>) -> Self {
+    /// Checkpoints of a training in the model store of a workspace, for a model whose arena has that layout. The folder of the
+    /// model must be there.
+    pub fn new(layout: &Layout, params: Arc<ParamLayout>, training: Option<Identity>) -> Self {
         Self {
             weights: layout.weights(),
             state: layout.training_state(),
             progress: layout.progress_messages(),
             params,
+            training,
         }
     }
 }
@@ -40,7 +43,7 @@ impl CheckpointSink for Checkpoints {
     }
 
     fn save_state(&mut self, state: &TrainState) -> Result<(), SinkError> {
-        Ok(write_state(&self.state, state)?)
+        Ok(write_state(&self.state, state, self.training)?)
     }
 
     fn save_progress(&mut self, messages: &[ProgressMessage]) -> Result<(), SinkError> {

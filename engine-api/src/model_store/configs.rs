@@ -10,6 +10,7 @@ use engine_core::train::Plan;
 use serde::{Deserialize, Serialize};
 
 use crate::EngineError;
+use crate::identity::Identity;
 use crate::workspace::{Workspace, store};
 
 /// Factor of the largest batch that the heuristic allows. It is the same on every machine, and stored so that one can
@@ -41,6 +42,18 @@ pub struct TrainingFacts {
     /// Whether the weights are calibrated when the training is over.
     #[serde(default)]
     pub calibrate: bool,
+    /// Tells this training from others; unknown when another engine did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Identity>,
+    /// The codes that it was begun on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codes: Option<Identity>,
+    /// The statistics of those codes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<Identity>,
+    /// Whether it began at weights that were there.
+    #[serde(default)]
+    pub reuses: bool,
     /// Sizes of batches and the first learning rate.
     #[serde(flatten)]
     pub plan: Plan,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use engine_core::argn::{Model, ModelError};
-use engine_core::encode::{BinOffsets, EncodeError, TableStats, decode};
+use engine_core::encode::{BinOffsets, Compat, EncodeError, TableStats, decode};
 use engine_core::remedy::Job;
 use engine_core::schema::{CodeColumn, CodeTable, DecodedValues};
 use engine_core::train::ProgressMessage;
@@ -16,6 +16,7 @@ use super::progress_file::read_progress;
 use super::weights::from_safetensors;
 use crate::EngineError;
 use crate::data::{ColumnFormat, DataError, Role, SourceFormat, TABLE_FORMAT_VERSION, TableFormat};
+use crate::identity::{Identity, check_model};
 use crate::workspace::{Workspace, store};
 
 /// Statistics, table format, layers and weights of a trained model.
@@ -33,10 +34,38 @@ pub struct StoredModel {
 /// Content of `analysis.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Analysis {
-    /// Which split was analyzed.
-    pub(crate) split: String,
+    /// Tells these statistics from others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<Identity>,
+    /// Which split was analyzed; unknown when another engine made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) split: Option<Identity>,
     /// Seed of the thresholds of value protection.
     pub(crate) seed: u64,
+    /// Whether rare values were protected.
+    #[serde(default)]
+    pub(crate) is_protected: bool,
+    /// Whose rules hold.
+    #[serde(default)]
+    pub(crate) compat: Compat,
+    /// Whether a privacy budget was spent instead.
+    #[serde(default)]
+    pub(crate) is_private: bool,
+}
+
+impl Analysis {
+    /// How the statistics of a workspace were made; `None` when another engine did it.
+    pub(crate) fn load(workspace: &Workspace) -> Result<Option<Self>, EngineError> {
+        let text = workspace.store_text(store::ANALYSIS)?;
+        let read = |text: &str| {
+            serde_json::from_str(text).map_err(|e| EngineError::Corrupt {
+                path: workspace.store_path(store::ANALYSIS),
+                reason: e.to_string(),
+                command: "analyze",
+            })
+        };
+        text.map(|text| read(&text)).transpose()
+    }
 }
 
 impl StoredModel {
@@ -56,6 +85,7 @@ impl StoredModel {
                 Job::Train,
             )
         })?;
+        check_model(workspace)?;
         let path = workspace.store_path(WEIGHTS);
         let params = from_safetensors(&path, &weights, model.layout())?;
         Ok(Self {

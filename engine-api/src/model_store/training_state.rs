@@ -9,10 +9,12 @@ use engine_core::remedy::Job;
 use engine_core::train::{Counters, TrainState};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
 
 use super::weights::{from_little_endian, little_endian};
 use crate::EngineError;
 use crate::files::{self, FileError};
+use crate::identity::Identity;
 
 const METADATA_KEY: &str = "counters";
 
@@ -24,8 +26,21 @@ fn corrupt(path: &Path, reason: String) -> EngineError {
     }
 }
 
-/// Writes a state, atomically.
-pub(crate) fn write_state(path: &Path, state: &TrainState) -> Result<(), EngineError> {
+/// The counters with the training that they are of.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    training: Option<Identity>,
+    #[serde(flatten)]
+    counters: Counters,
+}
+
+/// Writes the state of a training, atomically.
+pub(crate) fn write_state(
+    path: &Path,
+    state: &TrainState,
+    training: Option<Identity>,
+) -> Result<(), EngineError> {
     let failed = |e: &dyn std::error::Error| corrupt(path, e.to_string());
     let tensors = state
         .tensors()
@@ -35,7 +50,11 @@ pub(crate) fn write_state(path: &Path, state: &TrainState) -> Result<(), EngineE
         let view = TensorView::new(Dtype::F32, vec![*len], bytes).map_err(|e| failed(&e))?;
         views.push((*name, view));
     }
-    let counters = serde_json::to_string(&state.counters).map_err(|e| failed(&e))?;
+    let stored = Stored {
+        training,
+        counters: state.counters.clone(),
+    };
+    let counters = serde_json::to_string(&stored).map_err(|e| failed(&e))?;
     let metadata = HashMap::from([(METADATA_KEY.to_owned(), counters)]);
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| failed(&e))?;
     Ok(files::write_atomically(path, &bytes)?)
@@ -49,24 +68,35 @@ fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>, EngineError> {
     }
 }
 
-fn counters(path: &Path, bytes: &[u8]) -> Result<Counters, EngineError> {
+fn stored(path: &Path, bytes: &[u8]) -> Result<Stored, EngineError> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| corrupt(path, e.to_string()))?;
     let text = header.metadata().as_ref().and_then(|m| m.get(METADATA_KEY));
     let text = text.ok_or_else(|| corrupt(path, "it has no counters".to_owned()))?;
     serde_json::from_str(text).map_err(|e| corrupt(path, e.to_string()))
 }
 
-/// The counters of a stored state; `None` when there is none.
-pub(crate) fn read_counters(path: &Path) -> Result<Option<Counters>, EngineError> {
-    read_bytes(path)?.map(|bytes| counters(path, &bytes)).transpose()
-}
-
-/// A stored state; `None` when there is none.
-pub(crate) fn read_state(path: &Path) -> Result<Option<TrainState>, EngineError> {
+/// The counters of the stored state of a training; `None` when there is none, or only one of another training.
+pub(crate) fn read_counters(
+    path: &Path,
+    training: Option<Identity>,
+) -> Result<Option<Counters>, EngineError> {
     let Some(bytes) = read_bytes(path)? else {
         return Ok(None);
     };
-    let counters = counters(path, &bytes)?;
+    let stored = stored(path, &bytes)?;
+    Ok((stored.training == training).then_some(stored.counters))
+}
+
+/// The stored state of a training; `None` when there is none, or only one of another training.
+pub(crate) fn read_state(path: &Path, training: Option<Identity>) -> Result<Option<TrainState>, EngineError> {
+    let Some(bytes) = read_bytes(path)? else {
+        return Ok(None);
+    };
+    let stored = stored(path, &bytes)?;
+    if stored.training != training {
+        return Ok(None);
+    }
+    let counters = stored.counters;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| corrupt(path, e.to_string()))?;
     let tensor = |name: &'static str| {
         let view = tensors

@@ -7,15 +7,16 @@ use engine_core::schema::CodeTable;
 
 use super::analyze::explained;
 use super::codes::{empty_codes, write_codes};
-use super::parts::{PartRows, load_split, part_files};
+use super::parts::{PartRows, part_files};
 use crate::EngineError;
 use crate::data::TableBatch;
 use crate::event::{RowCount, Stage, Watch};
-use crate::files::{AtomicFolder, remove_leftovers};
+use crate::files::AtomicFolder;
+use crate::identity::{CODES_FILE, CodesFacts, Identity, current_split, current_statistics};
 use crate::model_store::load_stats;
 use crate::options::EncodeOptions;
 use crate::stages::SplitFacts;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, write_json};
 
 /// Turns the rows of the table that was split into codes with the statistics of the workspace, in
 /// `OriginalData/encoded-data/`. In each part the rows are shuffled, so that nothing can be told from their order. Memory
@@ -37,14 +38,14 @@ pub fn encode(
     let stats = load_stats(workspace)?;
     let sub_columns = stats.sub_columns();
     let seed = workspace.stage_seed(options.seed)?;
-    let facts = load_split(layout)?;
+    let facts = current_split(workspace)?;
+    let statistics = current_statistics(workspace)?;
 
     let parts = files.iter().map(|file| Ok((file, PartRows::open(&file.path)?)));
     let parts = parts.collect::<Result<Vec<_>, EngineError>>()?;
     let total = parts.iter().map(|(_, rows)| rows.rows).sum();
     let mut count = RowCount::start(watch, Stage::Encode, total)?;
-    remove_leftovers(&layout.original_data())?;
-    let folder = AtomicFolder::create(&layout.encoded_data())?;
+    let folder = AtomicFolder::create_private(&layout.encoded_data())?;
     let mut encoder = Encoder {
         stats: &stats,
         sub_columns: &sub_columns,
@@ -65,6 +66,17 @@ pub fn encode(
             })?;
         }
     }
+    let split = facts.as_ref().map(|facts| facts.id);
+    let id = match (split, statistics) {
+        (Some(split), Some(statistics)) => Identity::derived(&[split, statistics], seed),
+        _ => Identity::draw()?,
+    };
+    let made_from = CodesFacts {
+        id,
+        split,
+        statistics,
+    };
+    write_json(&folder.path().join(CODES_FILE), &made_from)?;
     Ok(folder.commit()?)
 }
 

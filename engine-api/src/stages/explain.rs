@@ -15,8 +15,8 @@ use crate::model_store::{ColumnSummary, summaries};
 pub struct ColumnExplanation {
     /// Its type, encoding and sub-columns.
     pub summary: ColumnSummary,
-    /// How the encoding was found, and how many rows are protected.
-    pub explanation: Explanation,
+    /// How the encoding was found, and how many rows are protected; `None` where the table is not there any more.
+    pub explanation: Option<Explanation>,
     /// Whether the encoding, before the automatic choice, is the one of the column's type.
     pub by_type: bool,
     /// Whether its whole numbers may be codes rather than amounts.
@@ -47,10 +47,24 @@ pub(super) fn explain_columns(
             may_be_codes: codes.contains(name),
             alternatives: alternatives(column, current),
             summary,
-            explanation,
+            explanation: Some(explanation),
         });
     }
     Ok(columns)
+}
+
+/// What statistics tell without their table.
+pub(super) fn explain_statistics(stats: &TableStats, format: &TableFormat) -> Vec<ColumnExplanation> {
+    let summaries = summaries(stats, format).into_iter();
+    let modelled = summaries.filter(|summary| stats.columns.contains_key(&summary.name));
+    let explained = modelled.map(|summary| ColumnExplanation {
+        by_type: false,
+        may_be_codes: false,
+        alternatives: Vec::new(),
+        explanation: None,
+        summary,
+    });
+    explained.collect()
 }
 
 /// The encoding of a column for which none was asked.

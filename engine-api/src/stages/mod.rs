@@ -18,10 +18,11 @@ mod split;
 mod tests;
 mod train;
 
-pub use analyze::{analyze, analyze_explained};
+pub use analyze::{analyze, analyze_explained, explain};
 pub use encode::encode;
 pub use explain::ColumnExplanation;
 pub use generate::generate;
-pub(crate) use parts::SplitFacts;
+pub(crate) use parts::{SplitFacts, load_split};
 pub use split::{SplitReport, split};
+pub(crate) use split::{Statistics, split_for};
 pub use train::train;

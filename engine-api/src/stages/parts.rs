@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::ParquetTable;
 use crate::files::FileError;
+use crate::identity::{Identity, TableDigest};
 use crate::{EngineError, Layout};
 
 /// Name of the file that says how a table was split.
@@ -98,7 +99,13 @@ impl PartRows {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SplitFacts {
     /// Tells this split from any other.
-    pub(crate) id: String,
+    pub(crate) id: Identity,
+    /// Statistics that it is to be encoded with although they are those of another table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reuses: Option<Identity>,
+    /// What tells the table from others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) digest: Option<TableDigest>,
     /// Seed of the assignment.
     pub(crate) seed: u64,
     /// What messages call the table.

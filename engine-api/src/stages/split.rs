@@ -1,7 +1,6 @@
 //! Split: assigns every row of a table to training or validation.
 
 use std::collections::HashMap;
-use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 
@@ -14,16 +13,17 @@ use engine_core::encode::{
 use engine_core::schema::{DecodedColumn, DecodedValues, Values};
 
 use super::parts::{SPLIT_FILE, SplitFacts, part_name};
-use crate::EngineError;
 use crate::data::{
     ColumnFormat, DataError, ParquetWriter, Role, SourceFormat, TableBatch, TableFormat, TableSource,
     list_names, to_record_batch,
 };
 use crate::event::{RowCount, Stage, Watch};
-use crate::files::{AtomicFolder, FileError, remove_leftovers, sync_folder};
+use crate::files::{AtomicFolder, make_folder, sync_folder};
+use crate::identity::{Digester, Identity, TableDigest, has_current_model};
 use crate::options::SplitOptions;
 use crate::seed::draw_seed;
-use crate::workspace::{Workspace, write_json};
+use crate::workspace::{Marker, Workspace, write_json};
+use crate::{EngineError, Layout};
 
 /// What a split has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,10 +39,12 @@ pub struct SplitReport {
 /// Splits a table into parts to train on and to validate on, in `OriginalData/`. Rows are assigned by a random permutation
 /// that follows from the seed, so that the numbers are exact; in a part they keep their order.
 ///
-/// Whatever was in `OriginalData/` is replaced when all is written; nothing changes when an error occurs.
+/// Whatever was in `OriginalData/` is replaced when all is written; nothing changes when an error occurs. A model and statistics
+/// of another table can be used no more, from the moment on when the split begins: one that is killed leaves a workspace which asks
+/// for a table.
 ///
 /// # Errors
-/// [`EngineError::TooFewRows`] below two rows; [`EngineError::NoModelColumns`]; [`EngineError::DuplicateKey`] and
+/// [`EngineError::ModelExists`] over a model, unless `options.force`; [`EngineError::TooFewRows`] below two rows; [`EngineError::NoModelColumns`]; [`EngineError::DuplicateKey`] and
 /// [`EngineError::KeyType`] for an unsuitable primary key; [`DataError::UnknownColumn`],
 /// [`EncodeError::Unsupported`], [`EncodeError::NoSubjects`] and [`EngineError::EncodingOfKey`] for unsuitable encodings; [`FileError`] when a file
 /// cannot be written; [`EngineError::Cancelled`]. A workspace that held nothing yet is then removed again.
@@ -52,7 +54,27 @@ pub fn split(
     options: &SplitOptions,
     watch: &mut Watch<'_>,
 ) -> Result<SplitReport, EngineError> {
-    let report = split_rows(workspace, source, options, watch);
+    split_for(workspace, source, options, Statistics::Replaced, watch)
+}
+
+/// What becomes of the statistics that are there when a table is split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Statistics {
+    /// They can be used no more, and neither can the model.
+    Replaced,
+    /// The table is to be encoded with these, which another engine may have made.
+    Reused(Option<Identity>),
+}
+
+/// As [`split`], and says what becomes of the statistics.
+pub(crate) fn split_for(
+    workspace: &Workspace,
+    source: &TableSource,
+    options: &SplitOptions,
+    statistics: Statistics,
+    watch: &mut Watch<'_>,
+) -> Result<SplitReport, EngineError> {
+    let report = split_rows(workspace, source, options, statistics, watch);
     if report.is_err() {
         workspace.forget_if_untouched();
     }
@@ -63,22 +85,60 @@ fn split_rows(
     workspace: &Workspace,
     source: &TableSource,
     options: &SplitOptions,
+    statistics: Statistics,
     watch: &mut Watch<'_>,
 ) -> Result<SplitReport, EngineError> {
     let layout = workspace.layout(Stage::Split)?;
-    let facts = plan(source, options)?;
+    let mut facts = plan(source, options)?;
     let types = encoding_types(source, &options.encodings)?;
-    remove_leftovers(layout.root())?;
-    let folder = AtomicFolder::create(&layout.original_data())?;
-    write_rows(&folder.path().join("tgt-data"), source, &facts, watch)?;
-    write_meta(&folder.path().join("tgt-meta"), source.format(), &types, &facts)?;
-    workspace.set_seed(facts.seed)?;
-    folder.commit()?;
+    if statistics == Statistics::Replaced && !options.force && has_current_model(workspace) {
+        return Err(EngineError::ModelExists {
+            path: workspace.path().to_owned(),
+        });
+    }
+    let before = workspace.marker()?;
+    let marker = Marker::new(Some(facts.seed));
+    // What this table replaces is out of date before anything of it is touched.
+    workspace.set_marker(&match (statistics, &before) {
+        (Statistics::Replaced, _) => Marker {
+            split: Some(facts.id),
+            ..marker
+        },
+        (Statistics::Reused(_), Some(before)) => Marker {
+            seed: marker.seed,
+            ..before.clone()
+        },
+        (Statistics::Reused(_), None) => marker,
+    })?;
+    if let Statistics::Reused(statistics) = statistics {
+        facts.reuses = statistics;
+    }
+    if let Err(error) = write_split(layout, source, &types, &mut facts, watch) {
+        // Nothing was touched: what was there goes on holding.
+        if let Some(before) = before {
+            workspace.set_marker(&before)?;
+        }
+        return Err(error);
+    }
     Ok(SplitReport {
         seed: facts.seed,
         training_rows: facts.training_rows,
         validation_rows: facts.rows - facts.training_rows,
     })
+}
+
+fn write_split(
+    layout: &Layout,
+    source: &TableSource,
+    types: &EncodingTypes,
+    facts: &mut SplitFacts,
+    watch: &mut Watch<'_>,
+) -> Result<(), EngineError> {
+    let folder = AtomicFolder::create_private(&layout.original_data())?;
+    let digest = write_rows(&folder.path().join("tgt-data"), source, facts, watch)?;
+    facts.digest = Some(digest);
+    write_meta(&folder.path().join("tgt-meta"), source.format(), types, facts)?;
+    Ok(folder.commit()?)
 }
 
 fn plan(source: &TableSource, options: &SplitOptions) -> Result<SplitFacts, EngineError> {
@@ -103,7 +163,9 @@ fn plan(source: &TableSource, options: &SplitOptions) -> Result<SplitFacts, Engi
     let seed = options.seed.map_or_else(draw_seed, Ok)?;
     let training_rows = (share * rows as f64).round_ties_even() as u64;
     Ok(SplitFacts {
-        id: format!("{:014x}", draw_seed()?),
+        id: Identity::draw()?,
+        reuses: None,
+        digest: None,
         seed,
         table,
         rows,
@@ -214,17 +276,14 @@ pub(super) fn comes_back(encoding: EncodingType, column: &ColumnFormat) -> bool 
     })
 }
 
-fn make_folder(path: &Path) -> Result<(), EngineError> {
-    Ok(fs::create_dir(path).map_err(|e| FileError::new(path, "make", e))?)
-}
-
 fn write_rows(
     folder: &Path,
     source: &TableSource,
     facts: &SplitFacts,
     watch: &mut Watch<'_>,
-) -> Result<(), EngineError> {
+) -> Result<TableDigest, EngineError> {
     make_folder(folder)?;
+    let mut digester = Digester::new(source)?;
     let mut writers = Vec::with_capacity(2 * facts.partitions);
     for index in 0..facts.partitions {
         for part in [Part::Training, Part::Validation] {
@@ -241,6 +300,7 @@ fn write_rows(
         if let Some(keys) = &mut keys {
             keys.add(&batch, first_row)?;
         }
+        digester.add(&batch)?;
         let slots: Vec<usize> = (0..batch.num_rows() as u64)
             .map(|i| slot_of(first_row + i))
             .collect();
@@ -261,7 +321,8 @@ fn write_rows(
     writers
         .into_iter()
         .try_for_each(|writer| writer.finish().map(|_| ()))?;
-    Ok(sync_folder(folder)?)
+    sync_folder(folder)?;
+    Ok(digester.finish())
 }
 
 fn write_meta(

@@ -17,13 +17,14 @@ use engine_core::train::{
 use super::codes::read_codes;
 use super::parts::part_files;
 use crate::event::{Event, Stage, Watch};
-use crate::files::{FileError, remove_leftovers, write_atomically};
+use crate::files::{FileError, make_folders, remove_file, remove_folder, write_atomically};
+use crate::identity::{CodesFacts, Identity, check_model, current_codes};
 use crate::model_store::{
-    BATCH_SCALE, Checkpoints, ModelConfigs, TrainingFacts, from_safetensors, is_calibrated, load_stats,
-    read_state, to_safetensors,
+    BATCH_SCALE, Checkpoints, ModelConfigs, TrainingFacts, from_safetensors, is_calibrated, is_finished,
+    load_stats, read_state, to_safetensors,
 };
 use crate::options::{ModelState, TrainSettings};
-use crate::workspace::{Workspace, remove_folder, store, write_json};
+use crate::workspace::{Workspace, store, write_json};
 use crate::{EngineError, Layout};
 
 /// Trains a model on the codes of the workspace, in `ModelStore/model-data/`. The best model by validation loss is stored
@@ -34,7 +35,8 @@ use crate::{EngineError, Layout};
 /// # Errors
 /// [`EngineError::Lacks`] when the table has not been encoded; [`EngineError::CodesDoNotFit`] when the codes belong to other
 /// statistics; [`EngineError::Train`] when the loss diverges before any model is stored; [`EngineError::State`] when the state to
-/// resume belongs to other data.
+/// resume belongs to other data; [`EngineError::OtherCodes`] when it was begun on others; [`EngineError::ModelExists`] when it would
+/// replace a finished model, unless `settings.force`; [`EngineError::DoesNotBelong`] when codes or statistics are out of date.
 pub fn train(
     workspace: &Workspace,
     settings: &TrainSettings,
@@ -46,11 +48,9 @@ pub fn train(
     let tables = tables(workspace, layout, &stats)?;
     let (training, validation) = (&tables.0, &tables.1);
     let folder = layout.model_data();
-    if folder.is_dir() {
-        remove_leftovers(&folder)?;
-    }
-    let begin = Beginning::of(workspace, layout, &stats, settings, training)?;
-    fs::create_dir_all(&folder).map_err(|e| FileError::new(&folder, "make", e))?;
+    let codes = current_codes(workspace)?;
+    let begin = Beginning::of(workspace, layout, &stats, settings, (training, codes))?;
+    make_folders(&folder)?;
     let table = TableSize {
         training_rows: training.rows(),
         validation_rows: validation.rows(),
@@ -64,17 +64,26 @@ pub fn train(
             Plan::choose(table, settings.batch_size, settings.micro_batches),
         ),
     };
+    let mut id = TrainingFacts::load(workspace)?.and_then(|facts| facts.id);
     if !matches!(begin.start, Start::Resume { .. }) {
+        id = Some(Identity::draw()?);
         write_json(&layout.model_store().join(store::CONFIGS), &begin.configs)?;
         let facts = TrainingFacts {
             seed,
             batch_scale: BATCH_SCALE,
             calibrate: settings.calibrate,
+            id,
+            codes: codes.map(|codes| codes.id),
+            statistics: codes.and_then(|codes| codes.statistics),
+            reuses: matches!(begin.start, Start::Reuse { .. }),
             plan,
         };
         write_json(&layout.model_store().join(store::TRAINING), &facts)?;
+        // From here on they are those of another training, and nobody takes them for its own.
+        remove_file(&layout.training_state())?;
+        remove_file(&layout.progress_messages())?;
     }
-    let checkpoints = Checkpoints::new(layout, Arc::clone(begin.model.layout()));
+    let checkpoints = Checkpoints::new(layout, Arc::clone(begin.model.layout()), id);
     let mut checkpoints = BackgroundSink::new(checkpoints).map_err(|source| TrainError::Sink { source })?;
     let model = begin.model.as_ref();
     let training = Training {
@@ -153,21 +162,29 @@ impl Beginning {
         layout: &Layout,
         stats: &TableStats,
         settings: &TrainSettings,
-        training: &CodeTable,
+        (training, codes): (&CodeTable, Option<CodesFacts>),
     ) -> Result<Self, EngineError> {
-        let stored = ModelConfigs::load(workspace)?;
+        // What is out of date is none to go on from.
+        let is_current = check_model(workspace).is_ok();
+        let stored = ModelConfigs::load(workspace)?.filter(|_| is_current);
+        let facts = TrainingFacts::load(workspace)?.filter(|_| is_current);
+        let state = read_state(&layout.training_state(), facts.and_then(|facts| facts.id))?;
+        let begun_by_reuse = state.is_none() && facts.is_some_and(|facts| facts.reuses);
         match (settings.state, stored) {
-            (ModelState::Resume, Some(configs)) => {
-                if let Some(state) = read_state(&layout.training_state())? {
+            (ModelState::Resume, Some(configs)) if !begun_by_reuse => {
+                if let Some(state) = state {
+                    if facts.and_then(|facts| facts.codes) != codes.map(|codes| codes.id) {
+                        return Err(EngineError::OtherCodes {
+                            path: workspace.path().to_owned(),
+                        });
+                    }
                     return Self::resumed(configs, stats, state);
                 }
             }
-            (ModelState::Reuse, Some(configs)) => {
+            (ModelState::Reuse | ModelState::Resume, Some(configs)) => {
                 if let Some(weights) = workspace.weights()? {
                     let model = configs.model(stats, None)?;
                     let params = from_safetensors(&layout.weights(), &weights, model.layout())?;
-                    remove_file(&layout.training_state())?;
-                    remove_file(&layout.progress_messages())?;
                     return Ok(Self {
                         configs,
                         model,
@@ -176,6 +193,11 @@ impl Beginning {
                 }
             }
             _ => {}
+        }
+        if !settings.force && is_finished(workspace)? {
+            return Err(EngineError::ModelExists {
+                path: workspace.path().to_owned(),
+            });
         }
         remove_folder(&layout.model_data())?;
         let order = ColumnOrderKind::from(!settings.fixed_order);
@@ -202,13 +224,5 @@ impl Beginning {
                 state: Box::new(state),
             },
         })
-    }
-}
-
-fn remove_file(path: &std::path::Path) -> Result<(), EngineError> {
-    match fs::remove_file(path) {
-        Ok(()) => Ok(()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(FileError::new(path, "remove", e).into()),
     }
 }

@@ -1,13 +1,14 @@
 //! Fit: split, analyze, encode and train in one go.
 
-use engine_core::train::{StopReason, TrainReport};
+use engine_core::train::TrainReport;
 
 use crate::EngineError;
 use crate::data::TableSource;
 use crate::event::{Stage, Watch};
-use crate::model_store::{TrainingFacts, is_calibrated, read_counters};
-use crate::options::{AnalyzeOptions, EncodeOptions, FitOptions, ModelState, TrainSettings};
-use crate::stages;
+use crate::identity::{current_codes, current_split, current_statistics, has_current_model};
+use crate::model_store::is_finished;
+use crate::options::{AnalyzeOptions, EncodeOptions, FitOptions, ModelState, SplitOptions, TrainSettings};
+use crate::stages::{self, Statistics};
 use crate::workspace::{Workspace, store};
 
 /// What a fit has done.
@@ -32,45 +33,38 @@ pub fn fit(
     options: &FitOptions,
     watch: &mut Watch<'_>,
 ) -> Result<FitReport, EngineError> {
-    if options.state.is_none() && !options.force && is_finished(workspace)? {
-        return Err(EngineError::ModelExists {
-            path: workspace.path().to_owned(),
-        });
-    }
     let was_untouched = workspace.is_untouched();
-    // Held until the training needs it: what cannot be used is known before the table is read.
-    let device = options.train.device.open();
-    let is_usable = device.is_ok();
-    let result = device.and_then(|_device| run(workspace, table, options, watch));
+    let result = fit_table(workspace, table, options, watch);
     let is_misfit = matches!(result, Err(EngineError::Encode { .. }));
     if options.discard_data || (is_misfit && was_untouched) {
         workspace.discard_data()?;
     }
-    if is_misfit || !is_usable {
+    if is_misfit {
         workspace.forget_if_untouched();
     }
     result
 }
 
-/// Whether the workspace holds a model whose training is over. Weights without a state are those of another
-/// engine, or of a run that was ended before its first epoch was; the latter are no model of ours yet.
-fn is_finished(workspace: &Workspace) -> Result<bool, EngineError> {
-    let layout = workspace.layout(Stage::Train)?;
-    match read_counters(&layout.training_state())? {
-        Some(counters) => match counters.finished {
-            None => Ok(false),
-            Some(StopReason::Cancelled) => Ok(true),
-            // Killed before its weights were calibrated it is not over.
-            Some(_) => {
-                let calibrates = TrainingFacts::load(workspace)?.is_some_and(|facts| facts.calibrate);
-                Ok(!calibrates
-                    || workspace
-                        .weights()?
-                        .is_some_and(|weights| is_calibrated(&weights)))
-            }
-        },
-        None => Ok(workspace.has_model() && workspace.store_text(store::TRAINING)?.is_none()),
+fn fit_table(
+    workspace: &Workspace,
+    table: &TableSource,
+    options: &FitOptions,
+    watch: &mut Watch<'_>,
+) -> Result<FitReport, EngineError> {
+    if options.state.is_none() && !options.force && is_finished(workspace)? {
+        return Err(EngineError::ModelExists {
+            path: workspace.path().to_owned(),
+        });
     }
+    // Held until the training needs it: what cannot be used is known before the table is read.
+    let _device = match options.train.device.open() {
+        Ok(device) => device,
+        Err(error) => {
+            workspace.forget_if_untouched();
+            return Err(error);
+        }
+    };
+    run(workspace, table, options, watch)
 }
 
 fn run(
@@ -84,6 +78,8 @@ fn run(
     let settings = TrainSettings {
         seed,
         state: options.state.unwrap_or_default(),
+        // Whether a model may be replaced was asked before.
+        force: matches!(options.state, None | Some(ModelState::Reset)),
         ..options.train.clone()
     };
     let training = stages::train(workspace, &settings, watch)?;
@@ -100,26 +96,73 @@ fn prepare(
     options: &FitOptions,
     watch: &mut Watch<'_>,
 ) -> Result<(), EngineError> {
-    let layout = workspace.layout(Stage::Train)?;
     let state = options.state.unwrap_or_default();
-    let reuses = state == ModelState::Reuse && workspace.has_model();
+    let reuses = state == ModelState::Reuse && has_current_model(workspace);
     let resumes = state == ModelState::Resume;
     let seed = options.split.seed;
-    if !(resumes && layout.table_data().is_dir()) {
-        stages::split(workspace, table, &options.split, watch)?;
+    if !(resumes && has_table(workspace, table)?) {
+        // Whether a model may be replaced was asked before.
+        let split = SplitOptions {
+            force: true,
+            ..options.split.clone()
+        };
+        let statistics = match reuses {
+            true => Statistics::Reused(current_statistics(workspace)?),
+            false => Statistics::Replaced,
+        };
+        stages::split_for(workspace, table, &split, statistics, watch)?;
     }
-    let has_stats = workspace.store_text(store::STATS)?.is_some();
-    if !(has_stats && (reuses || resumes)) {
+    if !((reuses || resumes) && has_statistics(workspace)?) {
         let options = AnalyzeOptions {
             seed,
             protection: options.protection,
             compat: options.compat,
             stats_budget: options.stats_budget.clone(),
+            force: true,
         };
         stages::analyze(workspace, &options, watch)?;
     }
-    if !(resumes && layout.encoded_data().is_dir()) {
+    let has_codes = workspace.layout(Stage::Encode)?.encoded_data().is_dir();
+    if !(resumes && has_codes && is_current(current_codes(workspace))?) {
         stages::encode(workspace, &EncodeOptions { seed }, watch)?;
     }
     Ok(())
+}
+
+/// Whether the workspace holds the rows of this table, so that a fit can go on with them.
+fn has_table(workspace: &Workspace, table: &TableSource) -> Result<bool, EngineError> {
+    let unknown = || EngineError::UnknownTable {
+        path: workspace.path().to_owned(),
+        table: table.name().to_owned(),
+    };
+    let is_there = workspace.layout(Stage::Split)?.table_data().is_dir();
+    let facts = match current_split(workspace) {
+        // What was to replace it never came: there is nothing to go on with.
+        Err(EngineError::DoesNotBelong { .. }) => return Ok(false),
+        facts => facts?,
+    };
+    match facts.and_then(|facts| facts.digest) {
+        _ if !is_there && !has_statistics(workspace)? => Ok(false),
+        Some(digest) if is_there => match digest.is_of(table)? {
+            true => Ok(true),
+            false => Err(EngineError::OtherTable {
+                path: workspace.path().to_owned(),
+                table: table.name().to_owned(),
+            }),
+        },
+        _ => Err(unknown()),
+    }
+}
+
+fn has_statistics(workspace: &Workspace) -> Result<bool, EngineError> {
+    Ok(workspace.store_text(store::STATS)?.is_some() && is_current(current_statistics(workspace))?)
+}
+
+/// Whether something belongs to the rest.
+fn is_current<T>(found: Result<T, EngineError>) -> Result<bool, EngineError> {
+    match found {
+        Ok(_) => Ok(true),
+        Err(EngineError::DoesNotBelong { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }

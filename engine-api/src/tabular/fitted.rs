@@ -6,12 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
-use tempfile::TempDir;
 
 use super::fit::{FitReport, fit};
 use crate::data::{DataError, TableSink, TableSource};
 use crate::event::Watch;
-use crate::files::FileError;
+use crate::files::TemporaryFolder;
 use crate::inference::InferenceModel;
 use crate::inference::sample::{SampleBatches, SampleOptions, write_batches};
 use crate::model_store::{ModelSummary, StoredModel};
@@ -30,7 +29,7 @@ pub struct FittedTabularArgn {
     /// The model on that device, from the first call that asks it on.
     inference: Arc<Mutex<Option<Arc<InferenceModel>>>>,
     /// Keeps a temporary workspace alive.
-    _temporary: Option<Arc<TempDir>>,
+    _temporary: Option<Arc<TemporaryFolder>>,
 }
 
 impl FittedTabularArgn {
@@ -42,10 +41,10 @@ impl FittedTabularArgn {
     ) -> Result<Self, EngineError> {
         let temporary = match folder {
             Some(_) => None,
-            None => Some(TempDir::new().map_err(|e| FileError::new(std::env::temp_dir(), "make", e))?),
+            None => Some(TemporaryFolder::create()?),
         };
         let folder = folder
-            .or(temporary.as_ref().map(TempDir::path))
+            .or(temporary.as_ref().map(TemporaryFolder::path))
             .unwrap_or(Path::new("engine-ws"));
         let workspace = Workspace::create(folder)?;
         let report = fit(&workspace, table, options, watch)?;

@@ -15,9 +15,9 @@ use engine_core::encode::{Compat, EncodingType, Protection, StatsBudget};
 pub use fit::{FitReport, fit};
 pub use fitted::FittedTabularArgn;
 
-use crate::data::{ReadOptions, TableSource};
+use crate::data::{DataError, ReadOptions, TableSource};
 use crate::event::Watch;
-use crate::{Device, EngineError, FitOptions, ModelState};
+use crate::{Device, EngineError, FitOptions, ModelState, Workspace};
 
 /// How a table is learnt; nothing happens before [`Self::fit`].
 #[derive(Debug, Clone, Default)]
@@ -46,8 +46,8 @@ impl TabularArgn {
     /// # Errors
     /// [`EngineError`], see [`fit`].
     pub fn fit(&self, table: &RecordBatch, watch: &mut Watch<'_>) -> Result<FittedTabularArgn, EngineError> {
-        let source = TableSource::from_batches("table", &table.schema(), vec![table.clone()], &self.reading)?;
-        self.fit_source(&source, watch)
+        let source = TableSource::from_batches("table", &table.schema(), vec![table.clone()], &self.reading);
+        self.fit_opened(source, watch)
     }
 
     /// Learns a file: `.csv`, `.csv.gz` or `.parquet`.
@@ -55,7 +55,7 @@ impl TabularArgn {
     /// # Errors
     /// [`EngineError`], see [`fit`].
     pub fn fit_file(&self, table: &Path, watch: &mut Watch<'_>) -> Result<FittedTabularArgn, EngineError> {
-        self.fit_source(&TableSource::open(table, &self.reading)?, watch)
+        self.fit_opened(TableSource::open(table, &self.reading), watch)
     }
 
     /// Learns a table from any source; roles of its columns are those of the source.
@@ -67,7 +67,30 @@ impl TabularArgn {
         table: &TableSource,
         watch: &mut Watch<'_>,
     ) -> Result<FittedTabularArgn, EngineError> {
-        FittedTabularArgn::fit(self.workspace.as_deref(), table, &self.options, watch)
+        let fitted = FittedTabularArgn::fit(self.workspace.as_deref(), table, &self.options, watch);
+        self.discard_after(fitted)
+    }
+
+    fn fit_opened(
+        &self,
+        table: Result<TableSource, DataError>,
+        watch: &mut Watch<'_>,
+    ) -> Result<FittedTabularArgn, EngineError> {
+        match table {
+            Ok(table) => self.fit_source(&table, watch),
+            Err(error) => self.discard_after(Err(error.into())),
+        }
+    }
+
+    /// Data that are to be discarded go also when nothing could be begun.
+    fn discard_after<T>(&self, result: Result<T, EngineError>) -> Result<T, EngineError> {
+        match &self.workspace {
+            Some(workspace) if result.is_err() && self.options.discard_data => {
+                Workspace::discard_data_at(workspace)?;
+            }
+            _ => {}
+        }
+        result
     }
 }
 

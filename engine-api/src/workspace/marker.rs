@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::EngineError;
 use crate::files;
+use crate::identity::Identity;
 
 /// Version of the workspaces that this program makes, and the newest that it reads.
 pub const WORKSPACE_VERSION: u32 = 1;
@@ -22,6 +23,12 @@ pub struct Marker {
     /// Seed of the stages that are given no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// The split that holds: whatever was made from another is out of date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<Identity>,
+    /// The statistics that hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<Identity>,
 }
 
 impl Marker {
@@ -31,6 +38,8 @@ impl Marker {
             workspace_version: WORKSPACE_VERSION,
             engine_version: env!("CARGO_PKG_VERSION").to_owned(),
             seed,
+            split: None,
+            statistics: None,
         }
     }
 

@@ -21,7 +21,11 @@ use packed::{PackedModel, read_optional};
 
 use crate::EngineError;
 use crate::event::Stage;
-use crate::files::{FileError, remove_leftovers, sync_folder};
+use crate::files::{
+    FileError, make_folders, remove_file, remove_folder, remove_if_empty, remove_leftovers_of_all,
+    sync_folder,
+};
+use crate::identity::check_model;
 use crate::seed::draw_seed;
 
 /// A workspace folder, or a packed model.
@@ -85,7 +89,7 @@ impl Workspace {
         }
         let layout = Layout::new(path);
         let store = layout.model_store();
-        fs::create_dir_all(&store).map_err(|e| FileError::new(path, "make", e))?;
+        make_folders(&store)?;
         sync_folder(path)?;
         Marker::new(None).save(&layout.marker())?;
         Ok(Self { layout, packed: None })
@@ -106,9 +110,9 @@ impl Workspace {
     pub(crate) fn forget_if_untouched(&self) {
         if self.is_untouched() {
             // The reason why the table cannot be used matters more than a folder that stays.
-            let _ = fs::remove_file(self.layout.marker());
-            let _ = fs::remove_dir(self.layout.model_store());
-            let _ = fs::remove_dir(self.path());
+            let _ = remove_file(&self.layout.marker());
+            remove_if_empty(&self.layout.model_store());
+            remove_if_empty(self.path());
         }
     }
 
@@ -178,8 +182,18 @@ impl Workspace {
     /// Stores the seed of the stages that are given no other.
     pub(crate) fn set_seed(&self, seed: u64) -> Result<(), EngineError> {
         let store = self.layout.model_store();
-        fs::create_dir_all(&store).map_err(|e| FileError::new(&store, "make", e))?;
-        Marker::new(Some(seed)).save(&self.layout.marker())
+        make_folders(&store)?;
+        let before = self.marker()?;
+        self.set_marker(&Marker {
+            split: before.as_ref().and_then(|marker| marker.split),
+            statistics: before.and_then(|marker| marker.statistics),
+            ..Marker::new(Some(seed))
+        })
+    }
+
+    /// Puts a marker in the place of the one that is there.
+    pub(crate) fn set_marker(&self, marker: &Marker) -> Result<(), EngineError> {
+        marker.save(&self.layout.marker())
     }
 
     /// A text of the model store by its name there; `None` when there is no such file.
@@ -235,6 +249,11 @@ impl Workspace {
         self.is_packed() || self.layout.weights().is_file()
     }
 
+    /// Whether there are statistics, of whatever table.
+    pub fn has_statistics(&self) -> bool {
+        matches!(self.store_text(store::STATS), Ok(Some(_)))
+    }
+
     /// Packs all that sampling needs into one file, which [`Self::open`] opens.
     ///
     /// # Errors
@@ -248,6 +267,7 @@ impl Workspace {
                 Job::Train,
             ));
         }
+        check_model(self)?;
         PackedModel::write(layout, file)
     }
 
@@ -257,26 +277,23 @@ impl Workspace {
     /// # Errors
     /// [`FileError`] when something cannot be removed.
     pub fn discard_data(&self) -> Result<(), EngineError> {
-        let layout = self.layout(Stage::Split)?;
+        Self::discard_data_at(self.layout(Stage::Split)?.root())
+    }
+
+    /// As [`Self::discard_data`], whether a workspace can be opened there or not: data of one that is damaged go too, and where
+    /// there is none nothing happens.
+    ///
+    /// # Errors
+    /// [`FileError`] when something cannot be removed.
+    pub fn discard_data_at(path: &Path) -> Result<(), EngineError> {
         // A table that could not be used has left nothing behind.
-        if !layout.root().is_dir() {
+        if !path.is_dir() {
             return Ok(());
         }
-        remove_leftovers(layout.root())?;
-        remove_folder(&layout.original_data())
-    }
-}
-
-/// Removes a folder with everything in it, if it is there, and makes that last.
-pub(crate) fn remove_folder(path: &Path) -> Result<(), EngineError> {
-    match fs::remove_dir_all(path) {
-        Ok(()) => {}
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(FileError::new(path, "remove", e).into()),
-    }
-    match path.parent() {
-        Some(above) => Ok(sync_folder(above)?),
-        None => Ok(()),
+        let leftovers = remove_leftovers_of_all(path);
+        remove_folder(&Layout::new(path).original_data())?;
+        leftovers?;
+        Ok(())
     }
 }
 

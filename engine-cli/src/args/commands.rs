@@ -131,7 +131,7 @@ pub(crate) struct Split {
     pub(crate) table: TableArgs,
     #[command(flatten)]
     pub(crate) workspace: WorkspaceArgs,
-    /// Replace a finished model that is in the workspace
+    /// Replace a model that is in the workspace
     #[arg(long, help_heading = "Workspace")]
     pub(crate) force: bool,
 }
@@ -143,9 +143,12 @@ pub(crate) struct Analyze {
     pub(crate) workspace: WorkspaceArgs,
     #[command(flatten)]
     pub(crate) analyze: AnalyzeArgs,
-    /// Print why each column is encoded as it is, how much of it is protected, and how to change that
+    /// Print why columns are encoded as they are; statistics that are there already are only read
     #[arg(long, help_heading = "Output")]
     pub(crate) explain: bool,
+    /// Replace statistics, codes and a model that are in the workspace
+    #[arg(long, help_heading = "Workspace")]
+    pub(crate) force: bool,
 }
 
 /// `argn encode`
@@ -160,6 +163,9 @@ pub(crate) struct Encode {
 pub(crate) struct Train {
     #[command(flatten)]
     pub(crate) workspace: WorkspaceArgs,
+    /// Replace a finished model that is in the workspace
+    #[arg(long, help_heading = "Workspace", conflicts_with = "state")]
+    pub(crate) force: bool,
     /// Delete all rows of the table from the workspace once the model is trained
     #[arg(long, help_heading = "Workspace")]
     pub(crate) discard_data: bool,
@@ -201,6 +207,9 @@ pub(crate) struct Info {
     /// Print the training step as the program that the device runs
     #[arg(long, conflicts_with = "json")]
     pub(crate) graph: bool,
+    /// Print why each column is encoded as it is, how much of it is protected, and how to change that
+    #[arg(long, conflicts_with_all = ["json", "graph"])]
+    pub(crate) explain: bool,
     #[command(flatten)]
     pub(crate) json: JsonArgs,
 }
