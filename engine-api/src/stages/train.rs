@@ -167,8 +167,14 @@ impl Beginning {
         // What is out of date is none to go on from.
         let is_current = check_model(workspace).is_ok();
         let stored = ModelConfigs::load(workspace)?.filter(|_| is_current);
-        let facts = TrainingFacts::load(workspace)?.filter(|_| is_current);
-        let state = read_state(&layout.training_state(), facts.and_then(|facts| facts.id))?;
+        let (facts, state) = match settings.state {
+            ModelState::Resume if is_current => {
+                let facts = TrainingFacts::load(workspace)?;
+                let id = facts.and_then(|facts| facts.id);
+                (facts, read_state(&layout.training_state(), id)?)
+            }
+            _ => (None, None),
+        };
         let begun_by_reuse = state.is_none() && facts.is_some_and(|facts| facts.reuses);
         match (settings.state, stored) {
             (ModelState::Resume, Some(configs)) if !begun_by_reuse => {

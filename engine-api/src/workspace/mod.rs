@@ -290,10 +290,10 @@ impl Workspace {
         if !path.is_dir() {
             return Ok(());
         }
-        let leftovers = remove_leftovers_of_all(path);
-        remove_folder(&Layout::new(path).original_data())?;
-        leftovers?;
-        Ok(())
+        let removed = remove_folder(&Layout::new(path).original_data());
+        // Among them may be what somebody else is removing at this moment.
+        remove_leftovers_of_all(path)?;
+        Ok(removed?)
     }
 }
 
