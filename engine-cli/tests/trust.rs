@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
+#![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 
 mod argn;
 
