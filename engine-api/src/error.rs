@@ -239,18 +239,18 @@ pub enum EngineError {
         path: PathBuf,
     },
     /// Something in a workspace was made from what has been replaced since.
-    #[error("{}: {what}; {}", path.display(), remedy(*stage))]
+    #[error("{}: {what}", path.display())]
     DoesNotBelong {
         /// The workspace.
         path: PathBuf,
         /// What does not belong to the rest.
         what: Artefact,
-        /// The stage that makes it anew, or a whole fit.
-        stage: Stage,
+        /// The job that makes it anew.
+        made_by: Job,
     },
     /// A fit is to go on with another table than it was begun with.
     #[error(
-        "{}: {table} is not the table that this workspace has learnt; learn it in a new workspace, or replace what is there",
+        "{}: {table} is not the table that this workspace has learnt",
         path.display()
     )]
     OtherTable {
@@ -262,7 +262,7 @@ pub enum EngineError {
     /// A fit is to go on, but nothing tells whether with the same table.
     #[error(
         "{}: nothing tells whether {table} is the table that this workspace has learnt, for its data were discarded or another \
-         engine made it; train the model further on it, or replace what is there", path.display()
+         engine made it", path.display()
     )]
     UnknownTable {
         /// The workspace.
@@ -272,7 +272,7 @@ pub enum EngineError {
     },
     /// A training is to be resumed on other codes than it was begun with.
     #[error(
-        "{}: the training was begun on other codes than are there now; train anew, or from the weights that are there",
+        "{}: the training was begun on other codes than are there now",
         path.display()
     )]
     OtherCodes {
@@ -357,6 +357,10 @@ impl EngineError {
             Self::ModelExists { .. } => {
                 vec![Remedy::set(OptionKey::Replace), state("reuse"), state("resume")]
             }
+            Self::DoesNotBelong { made_by, .. } => vec![Remedy::run_again(*made_by)],
+            Self::OtherTable { .. } => vec![Remedy::set(OptionKey::Replace)],
+            Self::UnknownTable { .. } => vec![Remedy::set(OptionKey::Replace), state("reuse")],
+            Self::OtherCodes { .. } => vec![Remedy::run_again(Job::TrainAnew), state("reuse")],
             Self::NoSeed { .. } => vec![Remedy::set(OptionKey::Seed)],
             _ => Vec::new(),
         }
@@ -399,16 +403,5 @@ impl fmt::Display for Artefact {
             Self::Codes => "the codes are those of an older table or older statistics",
             Self::Model => "the model is that of an older table or older statistics",
         })
-    }
-}
-
-/// What to do about something that does not belong to the rest.
-fn remedy(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Split => "learn the table again",
-        Stage::Encode => "encode the table again, then train",
-        Stage::Analyze | Stage::Train | Stage::Generate => {
-            "learn the table again, or analyze and encode it, then train"
-        }
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 
+use engine_core::remedy::Job;
 use serde::{Deserialize, Serialize};
 
 use super::Identity;
@@ -57,7 +58,7 @@ pub(crate) fn current_split(workspace: &Workspace) -> Result<Option<SplitFacts>,
     });
     // Where the marker knows of no split another engine has made it.
     if is_there && !holds && marker.split.is_some() {
-        return Err(does_not_belong(workspace, Artefact::Table, Stage::Split));
+        return Err(does_not_belong(workspace, Artefact::Table, Job::Fit));
     }
     Ok(facts)
 }
@@ -72,7 +73,7 @@ pub(crate) fn current_statistics(workspace: &Workspace) -> Result<Option<Identit
     let is_there = workspace.store_text(store::STATS)?.is_some();
     match marker(workspace)? {
         Some(marker) if is_there && (id.is_none() || id != marker.statistics) => {
-            Err(does_not_belong(workspace, Artefact::Statistics, Stage::Analyze))
+            Err(does_not_belong(workspace, Artefact::Statistics, Job::Fit))
         }
         _ => Ok(id),
     }
@@ -93,7 +94,7 @@ pub(crate) fn current_codes(workspace: &Workspace) -> Result<Option<CodesFacts>,
     };
     match holds {
         true => Ok(facts),
-        false => Err(does_not_belong(workspace, Artefact::Codes, Stage::Encode)),
+        false => Err(does_not_belong(workspace, Artefact::Codes, Job::Encode)),
     }
 }
 
@@ -107,7 +108,7 @@ fn load_codes(layout: &Layout) -> Result<Option<CodesFacts>, EngineError> {
     let facts = serde_json::from_str(&text).map_err(|e| EngineError::Corrupt {
         path,
         reason: format!("the file cannot be read ({e})"),
-        command: "encode",
+        made_by: Job::Encode,
     })?;
     Ok(Some(facts))
 }
@@ -123,7 +124,7 @@ pub(crate) fn check_model(workspace: &Workspace) -> Result<(), EngineError> {
         let of = training.ok().flatten().and_then(|facts| facts.statistics);
         of.is_none() || of != marker.statistics
     }) {
-        return Err(does_not_belong(workspace, Artefact::Model, Stage::Train));
+        return Err(does_not_belong(workspace, Artefact::Model, Job::Fit));
     }
     Ok(())
 }
@@ -133,10 +134,10 @@ pub(crate) fn has_current_model(workspace: &Workspace) -> bool {
     workspace.has_model() && check_model(workspace).is_ok()
 }
 
-fn does_not_belong(workspace: &Workspace, what: Artefact, stage: Stage) -> EngineError {
+fn does_not_belong(workspace: &Workspace, what: Artefact, made_by: Job) -> EngineError {
     EngineError::DoesNotBelong {
         path: workspace.path().to_owned(),
         what,
-        stage,
+        made_by,
     }
 }

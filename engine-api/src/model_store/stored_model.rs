@@ -61,7 +61,7 @@ impl Analysis {
             serde_json::from_str(text).map_err(|e| EngineError::Corrupt {
                 path: workspace.store_path(store::ANALYSIS),
                 reason: e.to_string(),
-                command: "analyze",
+                made_by: Job::Analyze,
             })
         };
         text.map(|text| read(&text)).transpose()

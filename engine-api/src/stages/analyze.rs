@@ -138,7 +138,7 @@ impl Counted {
         let files = part_files(&layout.table_data())?;
         let types: Option<EncodingTypes> = read_meta(layout, "encoding-types.json")?;
         let Some(types) = types.filter(|_| !files.is_empty()) else {
-            return Err(workspace.lacks("table (OriginalData/tgt-data)", "split"));
+            return Err(workspace.lacks("table (OriginalData/tgt-data)", Job::Split));
         };
         let facts = current_split(workspace)?;
         let of_table = |error| explained(facts.as_ref(), error);
