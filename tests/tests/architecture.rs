@@ -329,17 +329,25 @@ const FLAGS_OF_OTHERS: &[&str] = &["engine-kernels-cuda/src/driver/nvrtc.rs"];
 
 /// Whether a line of code, in a text or in its documentation, names a flag (`--seed`) or a command (`argn fit`).
 fn names_a_flag(line: &str) -> bool {
-    let follows = |mark: &str| {
-        let mut rest = line.split(mark).skip(1);
-        rest.any(|rest| rest.starts_with(|letter: char| letter.is_ascii_lowercase()))
+    let word = |at: usize| -> String {
+        let letters = line[at..].chars();
+        letters
+            .take_while(|&l| l.is_ascii_lowercase() || l == '-')
+            .collect()
     };
-    follows("--") || follows("`argn ")
+    // An arrow is none: `a --is--> b`.
+    let is_flag = |word: &str| word.starts_with(|l: char| l != '-') && !word.ends_with('-');
+    let flags = line
+        .match_indices("--")
+        .any(|(at, mark)| is_flag(&word(at + mark.len())));
+    let mut commands = line.match_indices("`argn ");
+    flags || commands.any(|(at, mark)| !word(at + mark.len()).is_empty())
 }
 
 #[test]
 fn libraries_name_no_flag_of_the_command_line() {
     assert!(names_a_flag("/// as `--device` says") && names_a_flag("run `argn fit`"));
-    assert!(!names_a_flag("a - -b; a -- b; \"argn\""));
+    assert!(!names_a_flag("a - -b; a -- b; \"argn\"; a --is--> b"));
     for (name, folder) in crates() {
         if !WITHOUT_FLAGS.contains(&name.as_str()) {
             continue;
@@ -360,13 +368,21 @@ fn libraries_name_no_flag_of_the_command_line() {
     }
 }
 
-/// Crates whose files may import each other in circles of two at most: a trait and its context.
-const WITHOUT_CIRCLES: &[&str] = &["engine-api", "engine-cli"];
+/// Modules in which circles of imports are left: a kernel table and what its kernels are told by; the IR and its ops; the drivers of several GPUs;
+/// and what asks a model.
+const CIRCLES_LEFT: &[(&str, &str)] = &[
+    ("engine-core", "ir"),
+    ("engine-cpu", "kernels"),
+    ("engine-kernels-cuda", "kernels"),
+    ("engine-kernels-cuda", "driver"),
+    ("engine-kernels-wgpu", "kernels"),
+    ("engine-api", "questions"),
+];
 
 #[test]
 fn no_circle_of_imports_is_longer_than_two_files() {
     for (name, folder) in crates() {
-        if !WITHOUT_CIRCLES.contains(&name.as_str()) {
+        if OUTSIDE.contains(&name.as_str()) {
             continue;
         }
         let imports = circles::imports(&folder.join("src"));
@@ -374,9 +390,10 @@ fn no_circle_of_imports_is_longer_than_two_files() {
             imports.values().any(|targets| !targets.is_empty()),
             "{name} imports nothing"
         );
-        let found = circles::circles(&imports);
+        let is_left = |module: &String| CIRCLES_LEFT.contains(&(name.as_str(), module.as_str()));
+        let found = circles::circles(&imports).into_iter();
+        let found = found.filter(|circle| !circle.iter().any(|file| file.first().is_some_and(is_left)));
         let shown: Vec<String> = found
-            .iter()
             .map(|circle| {
                 circle
                     .iter()

@@ -168,7 +168,9 @@ fn uses(text: &str) -> (Vec<(bool, Module)>, String) {
         let is_declaration = before.is_empty() || (before.starts_with("pub") && !before.contains('{'));
         let (code, tree) = (&rest[..at], &rest[at + 4..]);
         rest = tree;
-        let Some(end) = tree.find(';').filter(|_| is_declaration) else {
+        // A text may begin a line with the word, too.
+        let is_tree = |end: &usize| tree[..*end].chars().all(is_of_a_tree);
+        let Some(end) = tree.find(';').filter(|end| is_declaration && is_tree(end)) else {
             others += code;
             continue;
         };
@@ -180,6 +182,10 @@ fn uses(text: &str) -> (Vec<(bool, Module)>, String) {
         rest = &tree[end..];
     }
     (found, others + rest)
+}
+
+fn is_of_a_tree(letter: char) -> bool {
+    letter.is_alphanumeric() || letter.is_whitespace() || "_:{},*#".contains(letter)
 }
 
 /// The paths of a tree of imports: `a::{b, c::d}` is `a::b` and `a::c::d`.
@@ -233,7 +239,9 @@ fn inline_paths(text: &str) -> Vec<Module> {
 #[test]
 fn circles_are_found_through_what_modules_hand_on() {
     let module = |path: &str| -> Module { path.split('/').map(str::to_owned).collect() };
-    let (declared, others) = uses("use a::{b, c::{d, self}};\npub(crate) use e::f as g;\nlet x = h::i();");
+    let (declared, others) = uses(
+        "use a::{b, c::{d, self}};\npub(crate) use e::f as g;\nlet x = h::i(\"\n  use {one} or another\");",
+    );
     let expected = [(false, "a/b"), (false, "a/c/d"), (false, "a/c"), (true, "e/f")];
     assert_eq!(
         declared,
