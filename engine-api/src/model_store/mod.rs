@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod configs;
+mod export;
 mod finished;
 mod progress_file;
 mod stored_model;

@@ -25,7 +25,6 @@ use crate::files::{
     FileError, make_folders, remove_file, remove_folder, remove_if_empty, remove_leftovers_of_all,
     sync_folder,
 };
-use crate::identity::check_model;
 use crate::seed::draw_seed;
 
 /// A workspace folder, or a packed model.
@@ -254,21 +253,9 @@ impl Workspace {
         matches!(self.store_text(store::STATS), Ok(Some(_)))
     }
 
-    /// Packs all that sampling needs into one file, which [`Self::open`] opens.
-    ///
-    /// # Errors
-    /// [`EngineError::Lacks`] without a model, [`EngineError::Packed`] when it is packed already,
-    /// [`FileError`] when the file cannot be written.
-    pub fn export(&self, file: &Path) -> Result<(), EngineError> {
-        let layout = self.layout(Stage::Train)?;
-        if !self.has_model() {
-            return Err(self.lacks(
-                "model (ModelStore/model-data/model-weights.safetensors)",
-                Job::Train,
-            ));
-        }
-        check_model(self)?;
-        PackedModel::write(layout, file)
+    /// Packs the model store, whatever it holds, into a file.
+    pub(crate) fn pack(&self, file: &Path) -> Result<(), EngineError> {
+        PackedModel::write(self.layout(Stage::Train)?, file)
     }
 
     /// Removes all rows of the user's table: the original and the encoded data, what a killed run left of
