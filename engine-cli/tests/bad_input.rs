@@ -359,7 +359,7 @@ fn weights_that_do_not_fit_the_statistics() {
     desk.write(&file, desk.read(&format!("other/{weights}")));
     let ended = desk.run(&sample);
     assert_begins(&ended, WORKSPACE, &format!("{file}: tensor \"embedders."));
-    let hint = "; the weights do not belong to these statistics, run `argn train` again\n";
+    let hint = "; the weights do not belong to these statistics; run `argn train` again\n";
     assert!(ended.err.ends_with(hint), "{}", ended.err);
     desk.write(&file, &whole[..whole.len() / 2]);
     assert_begins(

@@ -376,7 +376,7 @@ fn parts_of_another_workspace_are_refused() {
         copy(&desk, &format!("other/{part}"), &format!("ws/{part}"));
         let ended = desk.run(command);
         assert_refused(&ended, says);
-        assert!(ended.err.contains("(argn "), "{}", ended.err);
+        assert!(ended.err.contains("run `argn "), "{}", ended.err);
     }
     assert!(!desk.exists("o.csv"));
 }
