@@ -5,6 +5,7 @@
 //! the best that this processor has. `ENGINE_WRITE_RECORD` writes the record of all that it has.
 
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
+#![expect(clippy::print_stdout, reason = "what is skipped is said")]
 
 mod argn;
 

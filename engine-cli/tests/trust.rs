@@ -90,7 +90,7 @@ fn temporary_folders_are_private_and_go_with_the_next_run_unless_they_live() {
     assert_eq!(entries(&desk.path("tmp")), left);
     drop(lock);
     assert!(run(None));
-    assert_eq!(entries(&desk.path("tmp")), [PathBuf::new(); 0]);
+    assert_eq!(entries(&desk.path("tmp")), Vec::<PathBuf>::new());
 }
 
 #[test]

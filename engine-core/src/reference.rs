@@ -101,8 +101,9 @@ impl Executable for ReferenceExecutable {
         }
         let mut tensors = Vec::with_capacity(inputs.len());
         for (buffer, input) in inputs.iter().zip(self.program.inputs()) {
-            let rows = self.program.shape(input.value).rows.count(run);
-            tensors.push(tensor(read_own(*buffer, name, &input.name)?, rows));
+            let shape = self.program.shape(input.value);
+            let expected = (shape.rows.count(run), shape.groups.total());
+            tensors.push(tensor(read_own(*buffer, name, &input.name)?, expected));
         }
         let mut interpreter = Interpreter::new(&self.program);
         for step in 0..run.steps {
@@ -183,15 +184,17 @@ fn bind(program: &str, resource: &Resource, data: &HostData) -> Result<RefBuffer
     }
 }
 
-/// The interpreter refuses a tensor whose width does not fit, so the width is whatever the data gives.
-fn tensor(data: &HostData, rows: usize) -> Tensor {
-    let mut data = widen(data);
-    let width = data.len().checked_div(rows).unwrap_or(0);
+/// The interpreter refuses a tensor of another shape than it expects, so what has another number of values gets the width that they give.
+fn tensor(data: &HostData, (rows, width): (usize, usize)) -> Tensor {
+    let data = widen(data);
+    if data.len() == rows * width {
+        return Tensor::from_data(rows, width, data);
+    }
+    let width = data.len().checked_div(rows).unwrap_or(data.len());
     if width * rows == data.len() {
         Tensor::from_data(rows, width, data)
     } else {
-        data.truncate(0);
-        Tensor::from_data(0, 0, data)
+        Tensor::from_data(0, 0, Vec::new())
     }
 }
 

@@ -25,7 +25,7 @@ impl SipHasher128 {
     }
 
     pub(super) fn write(&mut self, mut bytes: &[u8]) {
-        while self.len % 8 != 0 {
+        while !self.len.is_multiple_of(8) {
             let Some((&first, rest)) = bytes.split_first() else {
                 return;
             };
@@ -47,7 +47,7 @@ impl SipHasher128 {
     fn push(&mut self, byte: u8) {
         self.tail |= u64::from(byte) << (8 * (self.len % 8));
         self.len += 1;
-        if self.len % 8 == 0 {
+        if self.len.is_multiple_of(8) {
             self.compress(self.tail);
             self.tail = 0;
         }

@@ -108,7 +108,9 @@ fn trained(case: &Case, device: &Device) -> Outcome<Trained> {
     })?;
     Ok(Trained {
         messages: report.messages,
-        reads_all_rows: size.training_rows % (plan.batch_size * plan.micro_batches) == 0,
+        reads_all_rows: size
+            .training_rows
+            .is_multiple_of(plan.batch_size * plan.micro_batches),
     })
 }
 
