@@ -46,7 +46,7 @@ pub struct SplitReport {
 /// # Errors
 /// [`EngineError::ModelExists`] over a model, unless `options.force`; [`EngineError::TooFewRows`] below two rows; [`EngineError::NoModelColumns`]; [`EngineError::DuplicateKey`] and
 /// [`EngineError::KeyType`] for an unsuitable primary key; [`DataError::UnknownColumn`],
-/// [`EncodeError::Unsupported`], [`EncodeError::NoSubjects`] and [`EngineError::EncodingOfKey`] for unsuitable encodings; [`FileError`] when a file
+/// [`EncodeError::Unsupported`], [`EncodeError::NoSubjects`] and [`EngineError::EncodingOfKey`] for unsuitable encodings; [`EngineError::File`] when a file
 /// cannot be written; [`EngineError::Cancelled`]. A workspace that held nothing yet is then removed again.
 pub fn split(
     workspace: &Workspace,

@@ -10,7 +10,7 @@ use crate::schema::Table;
 /// Statistics of a part of a table; `first_row` is the row of the whole table that its first row is. Where
 /// the rows name subjects ([`Table::with_subjects`]), value protection counts these and not the rows; a
 /// number must then mean the same subject in all parts. `compat` says what a text means as a number or a date, and must be that of
-/// [`reduce`]: by our rules it is one from end to end, with a year of four digits.
+/// [`reduce`](crate::encode::reduce): by our rules it is one from end to end, with a year of four digits.
 ///
 /// # Errors
 /// [`EncodeError::MissingColumn`], [`EncodeError::Unsupported`], [`EncodeError::NoSubjects`],

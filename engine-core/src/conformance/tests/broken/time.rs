@@ -42,13 +42,7 @@ const ROW_WISE: [(&str, &[&str]); 7] = [
 ];
 
 /// Ops whose values have the rows of a batch, a single one, or none.
-const WITHOUT_TIME: [&str; 5] = [
-    "gather_rows",
-    "column_order",
-    "clip_factor",
-    "adamw",
-    "fold_tables",
-];
+const WITHOUT_TIME: [&str; 4] = ["gather_rows", "column_order", "clip_factor", "adamw"];
 
 /// Ops to which it makes no difference where a row stands: all rows are equal, or they are summed.
 const BLIND: [&str; 2] = ["fill_rows", "record_sum"];
