@@ -220,7 +220,7 @@ fn without_a_driver_there_is_a_sentence_and_the_processor_still_works() {
     let ended = run("wgpu");
     assert_eq!(ended.code, 1, "{}", ended.err);
     let sentence =
-        "the device wgpu cannot be used: no graphics driver offers a device: install the driver of your GPU";
+        "the device wgpu cannot be used: no graphics driver offers a device; install the driver of your GPU";
     assert!(ended.err.contains(sentence), "{}", ended.err);
     assert!(!desk.exists("ws/ModelStore/model-data/model-weights.safetensors"));
     let ended = run("auto");

@@ -435,10 +435,13 @@ KERNEL(ordered_linear_sq_norm, OrderedLinearSqNorm, 256) {
     const u32 b = item / a.o.sub_count, s = item % a.o.sub_count;
     const OrderedSubColumn sub = a.o.subs[s];
     const u32 count = visible_inputs(a.o, sub);
+    // The place needs a division, which in the loop would take registers from it.
+    RowPlace place = {b, 0};
+    if (a.o.dropout.threshold != 0) place = row_place(current(a.o.steps), b);
     float xx = 0.0f;
     for (u32 chunk = lane; chunk * 16 < count; chunk += WARP) {
         Words words = {{0, 0, 0, 0}};
-        if (a.o.dropout.threshold != 0) words = dropout_words(a.o.dropout, current(a.o.steps), b, s, chunk);
+        if (a.o.dropout.threshold != 0) words = dropout_words_at(a.o.dropout, current(a.o.steps), place, s, chunk);
         const u32 positions = min(16u, count - chunk * 16);
         for (u32 i = 0; i < positions; ++i) {
             u32 width;

@@ -53,11 +53,15 @@ struct Dropout {
 };
 LAYOUT(Dropout, 16);
 
-// The bytes that decide about positions 16 chunk .. 16 chunk + 15 of a group in one row of a value of this device.
-DEVICE Words dropout_words(const Dropout& dropout, const Step& step, u32 row, u32 group, u32 chunk) {
-    const RowPlace place = row_place(step, row);
+// The bytes that decide about positions 16 chunk .. 16 chunk + 15 of a group in one row of a value of this device, whose place is known.
+DEVICE Words dropout_words_at(const Dropout& dropout, const Step& step, const RowPlace& place, u32 group, u32 chunk) {
     const u32 b = step.row_offset + place.batch_row, column = group << 14 | chunk;
     return random_words_at(step.seed, PURPOSE_DROPOUT, dropout.site, step.step, b, place.time, column);
+}
+
+// The same for the row with a number.
+DEVICE Words dropout_words(const Dropout& dropout, const Step& step, u32 row, u32 group, u32 chunk) {
+    return dropout_words_at(dropout, step, row_place(step, row), group, chunk);
 }
 
 // Byte `at` (below 16) of random words; `at` need not be known to the compiler.
