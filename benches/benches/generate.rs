@@ -8,8 +8,8 @@ use engine_core::argn::{FlatModel, Model, ModelSize};
 use engine_core::backend::Backend;
 use engine_core::generate::{Cells, DrawSite, LoadedModel, Plan, batch_sizes, sampling_rules};
 use engine_core::ir::initialise;
-use engine_core::ir::ops::sampling::{Reports, SamplingRules};
-use engine_core::reference::ReferenceBackend;
+use engine_core::ir::ops::sampling::{RequestedOutputs, SamplingRules};
+use engine_core::interpreter::InterpreterBackend;
 use engine_core::schema::CodeTable;
 
 /// Rows that are compared with those of the reference.
@@ -22,7 +22,7 @@ fn loaded(backend: Arc<dyn Backend>, model: &FlatModel, rules: &SamplingRules) -
     let params = initialise(model.layout(), 1);
     let loaded = LoadedModel::new(backend, model, &params).expect("a loaded model");
     let order: Vec<usize> = (0..loaded.columns().len()).collect();
-    let plan = loaded.plan(&order, rules.clone(), Reports::default());
+    let plan = loaded.plan(&order, rules.clone(), RequestedOutputs::default());
     (loaded, plan.expect("a plan"))
 }
 
@@ -58,7 +58,7 @@ fn generate(c: &mut Criterion) {
                 &format!("{rows} rows of {} columns", CENSUS.len()),
             );
             let on_device = loaded(Arc::clone(&backend), &model, rules);
-            let expected = draw(&loaded(Arc::new(ReferenceBackend), &model, rules), CHECKED_ROWS);
+            let expected = draw(&loaded(Arc::new(InterpreterBackend), &model, rules), CHECKED_ROWS);
             assert_eq!(draw(&on_device, CHECKED_ROWS), expected, "{id} on {device}");
             group.bench_function(BenchmarkId::new(id, rows), |b| {
                 b.iter(|| draw(&on_device, rows));

@@ -10,7 +10,7 @@ use engine_core::argn::{Model, ModelSize};
 use engine_core::backend::Backend;
 use engine_core::generate::LoadedModel;
 use engine_core::ir::ops::sampling::{
-    Contribution, FoldedModel, OrderedSample, Reports, SampleInputs, SamplingRules, rules,
+    Contribution, FoldedModel, OrderedSample, RequestedOutputs, SampleInputs, SamplingRules, rules,
 };
 use engine_core::ir::{Folded, fold, initialise};
 
@@ -46,7 +46,7 @@ fn ordered_sample(c: &mut Criterion) {
             draws: (0..CENSUS.len()).collect(),
             rules: Arc::new(rules.clone()),
             inputs: SampleInputs::default(),
-            reports: Reports::default(),
+            requested: RequestedOutputs::default(),
         };
         case.bench(c, op, &[], Throughput::Elements(rows as u64), |data| {
             draw_rows(data, &model, &rules);

@@ -145,7 +145,7 @@ impl OpCase {
     /// # Panics
     /// When the name is taken.
     pub fn numbers(&mut self, name: &str, data: Vec<f32>) -> ResourceId {
-        self.resource(name, ResourceKind::Numbers, HostData::F32(data))
+        self.resource(name, ResourceKind::F32, HostData::F32(data))
     }
 
     /// A table of codes.

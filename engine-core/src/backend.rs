@@ -1,4 +1,4 @@
-//! The seam between the core and devices. It is as coarse as a [`Program`], so dynamic dispatch costs nothing.
+//! The interface between the core and devices. One call runs a whole [`Program`], so dynamic dispatch costs nothing.
 //!
 //! A backend compiles a program once ([`Backend::compile`]), keeps buffers on its device ([`Backend::upload`]) and runs many
 //! steps without a round trip to the host ([`Executable::run`]).
@@ -39,7 +39,7 @@ pub struct Run {
 /// Time steps that a sequence may have: addresses of random numbers hold the number of a time step in 16 bits.
 pub const MAX_TIME: u64 = 1 << 16;
 
-/// Where a row of a value stands.
+/// Batch row and time step of a row of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowPlace {
     /// Row of the batch.
@@ -72,7 +72,7 @@ impl Run {
         }
     }
 
-    /// Where row `row` of a value with one row per row of the batch, and with time where it has some, stands.
+    /// Batch row and time step of row `row` of a value that has one row per row of the batch (and per time step, where it has time).
     pub fn place(&self, row: usize) -> RowPlace {
         let batch = (self.rows as usize).max(1);
         RowPlace {
@@ -255,7 +255,7 @@ pub enum BackendError {
     UnknownOutput {
         /// The program.
         program: String,
-        /// Name asked for.
+        /// Name of the requested result.
         name: String,
     },
     /// A code lies outside its cardinality.

@@ -8,15 +8,15 @@ pub mod argn;
 pub mod backend;
 pub mod calendar;
 pub mod conformance;
+mod device_buffers;
 pub mod encode;
 #[cfg(test)]
 mod fixtures;
 pub mod generate;
+pub mod interpreter;
 pub mod ir;
 pub mod privacy;
 pub mod random;
-pub mod reference;
 pub mod remedy;
-mod resident;
 pub mod schema;
 pub mod train;

@@ -97,7 +97,7 @@ impl CpuExecutable {
         for (resource, buffer) in self.program.resources().iter().zip(resources) {
             let fits = match (&resource.kind, &**buffer) {
                 (ResourceKind::Arena(layout), CpuBuffer::F32(v)) => v.len() == layout.len(),
-                (ResourceKind::Numbers, CpuBuffer::F32(_)) | (ResourceKind::U32, CpuBuffer::U32(_)) => true,
+                (ResourceKind::F32, CpuBuffer::F32(_)) | (ResourceKind::U32, CpuBuffer::U32(_)) => true,
                 (ResourceKind::Codes { columns }, CpuBuffer::Codes(t)) => t.columns().len() == *columns,
                 _ => false,
             };
@@ -105,7 +105,7 @@ impl CpuExecutable {
                 let expected = match &resource.kind {
                     ResourceKind::Arena(layout) => format!("{} numbers", layout.len()),
                     ResourceKind::Codes { columns } => format!("codes of {columns} sub-columns"),
-                    ResourceKind::Numbers => "numbers".to_owned(),
+                    ResourceKind::F32 => "numbers".to_owned(),
                     ResourceKind::U32 => "unsigned integers".to_owned(),
                 };
                 return Err(self.mismatch(&resource.name, expected, buffer.describe()));

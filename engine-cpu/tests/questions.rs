@@ -8,7 +8,7 @@ use engine_core::generate::{
     Cells, DrawSite, Joint, JointQuery, LoadedModel, LogProbQuery, LogProbs, ProbabilityOptions,
 };
 use engine_core::ir::initialise;
-use engine_core::ir::ops::sampling::{Cell, Reports, SamplingRules};
+use engine_core::ir::ops::sampling::{Cell, RequestedOutputs, SamplingRules};
 use engine_core::schema::SubColumnName;
 use engine_cpu::{CpuBackend, CpuOptions};
 
@@ -41,7 +41,7 @@ fn cells(rows: std::ops::Range<usize>) -> Cells {
     for (i, row) in rows.enumerate() {
         for (s, v) in CARDINALITIES.iter().enumerate() {
             if (row >> s) % 3 == 1 {
-                cells.set(i, s, Cell::Known((row * (s + 3) % v) as u32));
+                cells.set(i, s, Cell::Observed((row * (s + 3) % v) as u32));
             }
         }
     }
@@ -50,7 +50,7 @@ fn cells(rows: std::ops::Range<usize>) -> Cells {
 
 /// Imputed codes, probabilities of the third column, likelihoods.
 fn answers(model: &LoadedModel, cells: &Cells, first_row: u64) -> (Vec<u32>, Joint, LogProbs) {
-    let plan = model.plan(&[3, 0, 4, 1, 2], SamplingRules::default(), Reports::default());
+    let plan = model.plan(&[3, 0, 4, 1, 2], SamplingRules::default(), RequestedOutputs::default());
     let site = DrawSite { seed: 9, first_row };
     let drawn = model.run(&plan.expect("a plan"), cells, site).expect("codes");
     let options = ProbabilityOptions {
@@ -95,7 +95,7 @@ fn answers_do_not_depend_on_which_rows_are_asked_together() {
 fn the_reference_gives_the_same_answers_but_for_rounding() {
     let (model, params) = (model(), initialise(model().layout(), 3));
     let params: Vec<f32> = params.iter().map(|p| 2.0 * p).collect();
-    let reference = Arc::new(engine_core::reference::ReferenceBackend);
+    let reference = Arc::new(engine_core::interpreter::InterpreterBackend);
     let reference = LoadedModel::new(reference, &model, &params).expect("a loaded model");
     let cells = cells(0..40);
     let (_, want, want_likelihoods) = answers(&reference, &cells, 0);

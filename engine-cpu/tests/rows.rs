@@ -5,7 +5,7 @@ use std::sync::Arc;
 use engine_core::backend::{Backend, BackendError, HostData, Run};
 use engine_core::ir::ops::batch::{MaskRows, Reading};
 use engine_core::ir::{
-    Builder, Groups, InterpretError, Op, Program, Reference, Resource, ResourceKind, Rows, Shape, ShapeError,
+    Builder, Groups, InterpretError, Op, Program, InterpreterContext, Resource, ResourceKind, Rows, Shape, ShapeError,
     Tensor,
 };
 use engine_cpu::{CpuBackend, CpuOptions};
@@ -23,7 +23,7 @@ impl Op for Crowded {
         Ok(inputs[..1].to_vec())
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         Ok(vec![cx.inputs[0].clone()])
     }
 

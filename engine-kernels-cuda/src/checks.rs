@@ -116,7 +116,7 @@ impl CudaExecutable {
                         .is_some_and(|t| t.codes.columns().len() == *columns),
                     format!("codes of {columns} sub-columns"),
                 ),
-                ResourceKind::Numbers => (buffer.numbers().is_some(), "numbers".to_owned()),
+                ResourceKind::F32 => (buffer.numbers().is_some(), "numbers".to_owned()),
                 ResourceKind::U32 => (buffer.words().is_some(), "unsigned integers".to_owned()),
             };
             if !fits {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits};
 use engine_core::backend::{Backend, Buffer, HostData, Run};
 use engine_core::generate::{Cells, DrawSite, LoadedModel};
-use engine_core::ir::ops::sampling::{Reports, SamplingRules};
+use engine_core::ir::ops::sampling::{RequestedOutputs, SamplingRules};
 use engine_core::ir::{Program, ResourceKind, initialise};
 use engine_core::random::{Purpose, Stream};
-use engine_core::reference::ReferenceBackend;
+use engine_core::interpreter::InterpreterBackend;
 use engine_core::schema::{CodeColumn, CodeTable, SubColumnName};
 use engine_kernels_cuda::CudaBackend;
 use host::HostDriver;
@@ -95,7 +95,7 @@ fn trains_as_the_reference(backend: &CudaBackend, cardinalities: &[usize], rows:
         .expect("a training step");
     let table = table(cardinalities, 2 * rows as usize);
     let got = trained(backend, &program, &table, rows);
-    let want = trained(&ReferenceBackend, &program, &table, rows);
+    let want = trained(&InterpreterBackend, &program, &table, rows);
     for ((name, got), (_, want)) in got.iter().zip(&want) {
         // AdamW divides by gradients that may be all rounding, so its steps are compared more loosely than its moments.
         let allowed = if name == "params" { 1e-3 } else { 1e-4 };
@@ -129,7 +129,7 @@ fn wide_models_draw_the_codes_of_the_reference() {
     let drawn = |backend: Arc<dyn Backend>| {
         let loaded = LoadedModel::new(backend, &model, &params).expect("a loaded model");
         let plan = loaded
-            .plan(&order, SamplingRules::default(), Reports::default())
+            .plan(&order, SamplingRules::default(), RequestedOutputs::default())
             .expect("a plan");
         let site = DrawSite {
             seed: 4,
@@ -140,7 +140,7 @@ fn wide_models_draw_the_codes_of_the_reference() {
     };
     let (got, want) = (
         drawn(Arc::new(host(8 << 30).0)),
-        drawn(Arc::new(ReferenceBackend)),
+        drawn(Arc::new(InterpreterBackend)),
     );
     let rows = |codes: &[u32]| {
         codes

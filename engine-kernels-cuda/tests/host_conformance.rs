@@ -7,12 +7,12 @@ mod host;
 
 use std::sync::Arc;
 
-use engine_core::conformance::{self, Report};
+use engine_core::conformance::{self, ConformanceReport};
 use engine_kernels_cuda::CudaBackend;
 use host::{HostDriver, is_selected};
 
 /// Runs the cases that `is_selected`.
-fn conform(driver: HostDriver, is_selected: impl Fn(&str, &str) -> bool) -> Report {
+fn conform(driver: HostDriver, is_selected: impl Fn(&str, &str) -> bool) -> ConformanceReport {
     let backend = CudaBackend::with_driver(Arc::new(driver));
     let report = conformance::run_filtered(&backend, is_selected);
     println!("{report}");

@@ -78,9 +78,9 @@ impl CodeCheck {
         if !self.cells {
             return Some(word);
         }
-        match Cell::from_word(word) {
-            Cell::Given(code) | Cell::Known(code) => Some(code),
-            Cell::Drawn | Cell::Hidden => None,
+        match Cell::from_bits(word) {
+            Cell::TeacherForced(code) | Cell::Observed(code) => Some(code),
+            Cell::Sampled | Cell::Masked => None,
         }
     }
 }
@@ -194,7 +194,7 @@ impl<'a> Compiler<'a> {
     pub(crate) fn arena_len(&self, id: ResourceId) -> usize {
         match &self.program.resources()[id.index()].kind {
             ResourceKind::Arena(layout) => layout.len(),
-            ResourceKind::Codes { .. } | ResourceKind::Numbers | ResourceKind::U32 => 0,
+            ResourceKind::Codes { .. } | ResourceKind::F32 | ResourceKind::U32 => 0,
         }
     }
 

@@ -210,7 +210,7 @@ impl WgpuExecutable {
                     matches!(contents, Contents::Table(t) if t.columns().len() == *columns),
                     format!("codes of {columns} sub-columns"),
                 ),
-                (ResourceKind::Numbers, contents) => {
+                (ResourceKind::F32, contents) => {
                     (matches!(contents, Contents::Numbers(_)), "numbers".to_owned())
                 }
                 (ResourceKind::U32, contents) => (

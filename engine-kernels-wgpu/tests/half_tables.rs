@@ -8,7 +8,7 @@ mod common;
 use common::{backend, model};
 use engine_core::argn::{Model, ModelSize};
 use engine_core::backend::{Backend, Buffer, HostData, Run};
-use engine_core::ir::ops::sampling::{Cell, Reports, SampleInputs};
+use engine_core::ir::ops::sampling::{Cell, RequestedOutputs, SampleInputs};
 use engine_core::ir::{Program, SampleSpec, fold, initialise, sample_program};
 use engine_kernels_wgpu::{WgpuBackend, WgpuOptions};
 
@@ -55,11 +55,11 @@ fn probs(half_tables: bool) -> Vec<f32> {
             cells: true,
             uniforms: false,
         },
-        reports: Reports::all(CARDINALITIES.len()),
+        requested: RequestedOutputs::all(CARDINALITIES.len()),
         ..SampleSpec::default()
     };
     let program = sample_program(&folded.model, spec).expect("a program that draws");
-    let cell = |i: usize| Cell::Given((i * 7 % CARDINALITIES[i % CARDINALITIES.len()]) as u32).word();
+    let cell = |i: usize| Cell::TeacherForced((i * 7 % CARDINALITIES[i % CARDINALITIES.len()]) as u32).to_bits();
     let cells = (0..ROWS * CARDINALITIES.len()).map(cell).collect();
     run(
         &backend,

@@ -8,9 +8,9 @@ use common::{backend, model, table, training_step, upload};
 use engine_core::argn::ModelSize;
 use engine_core::backend::{Backend, BackendError, Buffer, HostData, Run};
 use engine_core::ir::{
-    Builder, Groups, InterpretError, Op, Program, Reference, Resource, Shape, ShapeError, Tensor,
+    Builder, Groups, InterpretError, Op, Program, InterpreterContext, Resource, Shape, ShapeError, Tensor,
 };
-use engine_core::reference::ReferenceBackend;
+use engine_core::interpreter::InterpreterBackend;
 use engine_kernels_wgpu::{AdapterChoice, WgpuBackend, WgpuError, WgpuOptions, adapters};
 
 const CARDINALITIES: [usize; 3] = [5, 30, 2];
@@ -55,7 +55,7 @@ fn a_buffer_of_another_backend() {
     let backend = backend(&WgpuOptions::default());
     let program = training_step(&model(ModelSize::Small, &CARDINALITIES));
     let mut buffers = upload(&backend, &program, &table(&CARDINALITIES, 100));
-    buffers[0] = ReferenceBackend
+    buffers[0] = InterpreterBackend
         .upload(HostData::Codes(table(&CARDINALITIES, 100)))
         .expect("a buffer");
     let mut bound: Vec<&mut dyn Buffer> = buffers.iter_mut().map(AsMut::as_mut).collect();
@@ -105,7 +105,7 @@ impl Op for Crowded {
         Ok(inputs[..1].to_vec())
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         Ok(vec![cx.inputs[0].clone()])
     }
 

@@ -8,7 +8,7 @@ use common::{backend, model, table, training_step};
 use engine_core::argn::ModelSize;
 use engine_core::backend::{Backend, Buffer, HostData, Run};
 use engine_core::ir::{Program, ResourceKind, initialise};
-use engine_core::reference::ReferenceBackend;
+use engine_core::interpreter::InterpreterBackend;
 use engine_core::schema::CodeTable;
 use engine_kernels_wgpu::WgpuOptions;
 
@@ -20,7 +20,7 @@ fn gradients(backend: &dyn Backend, program: &Program, table: &Arc<CodeTable>, r
         ResourceKind::Arena(layout) if resource.name == "params" => HostData::F32(initialise(layout, 1)),
         ResourceKind::Arena(layout) => HostData::F32(vec![0.0; layout.len()]),
         ResourceKind::Codes { .. } => HostData::Codes(Arc::clone(table)),
-        ResourceKind::Numbers => HostData::F32(vec![0.0; 1]),
+        ResourceKind::F32 => HostData::F32(vec![0.0; 1]),
         ResourceKind::U32 => HostData::U32(vec![0; 1]),
     };
     let mut buffers: Vec<Box<dyn Buffer>> = program
@@ -59,7 +59,7 @@ fn slices_of_a_batch_add_up_to_its_gradient() {
     // All slices full, the last ones empty, one row alone.
     for rows in [700, 391, 129, 1] {
         let got = gradients(&backend, &program, &table, rows);
-        let want = gradients(&ReferenceBackend, &program, &table, rows);
+        let want = gradients(&InterpreterBackend, &program, &table, rows);
         let norm: f64 = want.iter().map(|w| f64::from(*w).powi(2)).sum();
         let off: f64 = got
             .iter()

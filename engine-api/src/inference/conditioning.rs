@@ -115,7 +115,7 @@ impl ConditioningRows {
     pub(crate) fn cells(&self, model: &InferenceModel, other: Cell) -> Cells {
         let width = model.loaded.sub_columns();
         let mut cells = match other {
-            Cell::Drawn => Cells::sampled(self.rows, width),
+            Cell::Sampled => Cells::sampled(self.rows, width),
             _ => Cells::masked(self.rows, width),
         };
         self.observe(model, &mut cells, 0, &[]);

@@ -104,8 +104,8 @@ pub(crate) fn evaluate(
     let asked = model.probability(options.orders, options.seed, RareReplacement::default());
     let counted = given.clone().counting_nulls();
     let likelihood = log_likelihood(model, &counted, &asked)?;
-    let mut cells = given.cells(model, Cell::Hidden);
-    cells.set_column(model.columns[place].sub_columns.clone(), Cell::Hidden);
+    let mut cells = given.cells(model, Cell::Masked);
+    cells.set_column(model.columns[place].sub_columns.clone(), Cell::Masked);
     let encoding = model.columns[place].encoding;
     let is_class = encoding.decodes_to() == Some(ValueKind::Categories);
     if !is_class && !encoding.is_numeric() {
@@ -222,7 +222,7 @@ fn log_likelihood(
     asked: &ProbabilityOptions,
 ) -> Result<Likelihood, EngineError> {
     let rows = given.rows.max(1) as f64;
-    let cells = given.cells(model, Cell::Hidden);
+    let cells = given.cells(model, Cell::Masked);
     let all = model.likelihood(asked)?.run(&model.loaded, &cells)?;
     let one_order = ProbabilityOptions {
         orders: 1,
@@ -258,13 +258,13 @@ fn alone_in_rows(
 ) -> Result<f64, EngineError> {
     let mut counts: BTreeMap<Vec<u32>, f64> = BTreeMap::new();
     for row in known {
-        let words = column.sub_columns.clone().map(|s| cells.get(row, s).word());
+        let words = column.sub_columns.clone().map(|s| cells.get(row, s).to_bits());
         *counts.entry(words.collect()).or_default() += 1.0;
     }
     let mut only = Cells::masked(counts.len(), model.loaded.sub_columns());
     for (row, words) in counts.keys().enumerate() {
         let cells = column.sub_columns.clone().zip(words);
-        cells.for_each(|(s, word)| only.set(row, s, Cell::from_word(*word)));
+        cells.for_each(|(s, word)| only.set(row, s, Cell::from_bits(*word)));
     }
     let found = query.run(&model.loaded, &only)?.rows;
     Ok(found

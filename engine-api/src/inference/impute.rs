@@ -7,7 +7,7 @@ use arrow::compute::kernels::zip::zip;
 use arrow::datatypes::{DataType, Field, Schema};
 use engine_core::encode::{BinOffsets, RareReplacement};
 use engine_core::generate::{Cells, DrawSite, Plan, imputed_codes, merge_rules, rare_codes};
-use engine_core::ir::ops::sampling::{Cell, Reports, SamplingRules};
+use engine_core::ir::ops::sampling::{Cell, RequestedOutputs, SamplingRules};
 
 use super::InferenceError;
 use super::aggregate::{Aggregate, aggregate, has_mean};
@@ -113,7 +113,7 @@ impl Imputer {
         if !model.loaded.is_any_order() {
             order.sort_unstable();
         }
-        let plan = model.loaded.plan(&order, rules, Reports::default())?;
+        let plan = model.loaded.plan(&order, rules, RequestedOutputs::default())?;
         let marks = (0..model.columns.len()).map(|at| places.contains(&at)).collect();
         Ok(Self {
             seed: options.seed.map_or_else(draw_seed, Ok)?,
@@ -180,7 +180,7 @@ impl Imputer {
     fn cells(&self, given: &ConditioningRows) -> Cells {
         let mut cells = Cells::masked(given.rows, self.model.loaded.sub_columns());
         for place in &self.places {
-            cells.set_column(self.model.columns[*place].sub_columns.clone(), Cell::Drawn);
+            cells.set_column(self.model.columns[*place].sub_columns.clone(), Cell::Sampled);
         }
         given.observe(&self.model, &mut cells, 0, &self.marks);
         cells

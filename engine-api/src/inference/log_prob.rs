@@ -120,7 +120,7 @@ pub(crate) fn log_prob(
         standard_errors,
     } = model
         .likelihood(&asked)?
-        .run(&model.loaded, &given.cells(model, Cell::Hidden))?;
+        .run(&model.loaded, &given.cells(model, Cell::Masked))?;
     Ok(RowLogProbs {
         rows,
         columns: model.columns.iter().map(|c| c.name.clone()).collect(),

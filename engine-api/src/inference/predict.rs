@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema};
 use engine_core::encode::{BinOffsets, RareReplacement, ValueKind};
 use engine_core::generate::{DrawSite, Point, point_predictions, rare_codes};
-use engine_core::ir::ops::sampling::{Cell, Reports, SamplingRules};
+use engine_core::ir::ops::sampling::{Cell, RequestedOutputs, SamplingRules};
 use engine_core::schema::DecodedValues;
 
 use super::InferenceError;
@@ -112,7 +112,7 @@ fn point(
     };
     let asked = model.probability(options.orders, options.seed, RareReplacement::default());
     let query = model.distribution(place, &asked)?;
-    let atoms = query.run(&model.loaded, &given.cells(model, Cell::Hidden))?;
+    let atoms = query.run(&model.loaded, &given.cells(model, Cell::Masked))?;
     let decoded = point_predictions(&model.stats, column.model_column, &atoms, point)?;
     let mut format = written(model, &column.name);
     if point != Point::Mode && matches!(decoded.values, DecodedValues::Float(_)) {
@@ -141,10 +141,10 @@ fn drawn(
     if !model.loaded.is_any_order() {
         order.sort_unstable();
     }
-    let plan = model.loaded.plan(&order, rules, Reports::default())?;
-    let mut cells = given.cells(model, Cell::Hidden);
+    let plan = model.loaded.plan(&order, rules, RequestedOutputs::default())?;
+    let mut cells = given.cells(model, Cell::Masked);
     for place in places {
-        cells.set_column(model.columns[*place].sub_columns.clone(), Cell::Drawn);
+        cells.set_column(model.columns[*place].sub_columns.clone(), Cell::Sampled);
     }
     let names: Vec<&str> = places.iter().map(|p| model.columns[*p].name.as_str()).collect();
     let mut by_draw = Vec::with_capacity(draws);

@@ -116,7 +116,7 @@ pub(crate) fn proba(
         probs: Vec::new(),
         standard_errors: None,
     };
-    let cells = given.cells(model, Cell::Hidden);
+    let cells = given.cells(model, Cell::Masked);
     let chunk = (CHUNK_NUMBERS / query.combinations().max(1)).max(1);
     for first in (0..given.rows).step_by(chunk) {
         let rows = chunk.min(given.rows - first);
@@ -172,7 +172,7 @@ fn values(
 ) -> Result<ProbaTable, EngineError> {
     let asked = model.probability(options.orders, options.seed, options.rare);
     let query = model.distribution(place, &asked)?;
-    let rows = query.run(&model.loaded, &given.cells(model, Cell::Hidden))?;
+    let rows = query.run(&model.loaded, &given.cells(model, Cell::Masked))?;
     let mut by_row: Vec<BTreeMap<Option<String>, f64>> = Vec::with_capacity(rows.len());
     let mut totals: BTreeMap<Option<String>, f64> = BTreeMap::new();
     for atoms in &rows {

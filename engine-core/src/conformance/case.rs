@@ -1,4 +1,4 @@
-//! One case: a small program with everything bound, run by the reference and by a backend.
+//! One case: a small program with everything bound, run by the interpreter and by a backend.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::backend::{Backend, BackendError, Buffer, Executable, HostData, Run};
 use crate::ir::ops::sampling::OrderedSample;
 use crate::ir::{
     BuildError, Builder, DType, FoldError, GradError, Groups, InterpretError, Interpreter, Node, Op,
-    ParamLayout, Program, RefBuffer, ResourceId, ResourceKind, Rows, Shape, Tensor, ValueId,
+    ParamLayout, Program, InterpreterBuffer, ResourceId, ResourceKind, Rows, Shape, Tensor, ValueId,
 };
 use crate::schema::CodeTable;
 
@@ -25,9 +25,9 @@ pub enum CaseError {
     /// The results differ.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
-    /// The reference refuses the case.
-    #[error("the reference refuses: {0}")]
-    Reference(#[from] InterpretError),
+    /// The interpreter refuses the case.
+    #[error("the interpreter refuses: {0}")]
+    Interpreter(#[from] InterpretError),
     /// The program cannot be built.
     #[error("the program cannot be built: {0}")]
     Build(#[from] BuildError),
@@ -49,7 +49,7 @@ pub(super) enum Rule {
     Elements,
     /// Each tensor by its norm; the program is a whole one.
     Norms,
-    /// Codes are drawn: the reference is led along the drawn codes, and each must cover its uniform number.
+    /// Codes are drawn: the interpreter is forced to take the drawn codes, and each must cover its uniform number.
     Draws(OrderedSample),
 }
 
@@ -156,12 +156,12 @@ impl Setup {
             .resource(name, ResourceKind::Arena(Arc::clone(layout)))
     }
 
-    pub(super) fn numbers(&mut self, name: &str, data: Vec<f32>) -> Result<ResourceId, BuildError> {
+    pub(super) fn f32_buffer(&mut self, name: &str, data: Vec<f32>) -> Result<ResourceId, BuildError> {
         self.resources.push(HostData::F32(data));
-        self.builder.resource(name, ResourceKind::Numbers)
+        self.builder.resource(name, ResourceKind::F32)
     }
 
-    pub(super) fn integers(&mut self, name: &str, data: Vec<u32>) -> Result<ResourceId, BuildError> {
+    pub(super) fn u32_buffer(&mut self, name: &str, data: Vec<u32>) -> Result<ResourceId, BuildError> {
         self.resources.push(HostData::U32(data));
         self.builder.resource(name, ResourceKind::U32)
     }
@@ -254,12 +254,12 @@ pub struct Outcome {
     pub resources: Vec<HostData>,
 }
 
-/// Compares what one run of a program gave with the reference, element by element, or along the drawn codes where codes are drawn.
+/// Compares what one run of a program returned with the interpreter, element by element, or along the drawn codes where codes are drawn.
 /// `resources` and `inputs` are as they were before the run, in the program's order. For whoever has a program at hand that is no
 /// case of the suite: benches, and kernels in the making.
 ///
 /// # Errors
-/// [`CaseError`] says what differs, or why the reference refuses the program.
+/// [`CaseError`] says what differs, or why the interpreter refuses the program.
 pub fn check_outcome(
     program: &Program,
     run: &Run,
@@ -294,7 +294,7 @@ pub fn check_outcome(
 }
 
 impl Case {
-    /// Runs the case; the duration is the backend's share.
+    /// Runs the case; the duration is what the backend took.
     pub(super) fn run(&self, backend: &dyn Backend) -> (Verdict, Duration) {
         let start = Instant::now();
         let executable = match backend.compile(&self.program, self.max_rows) {
@@ -366,7 +366,7 @@ impl Case {
         if let Rule::Draws(op) = &self.rule {
             return self.check_draws(op, outcome);
         }
-        let mut resources = reference_buffers(&self.resources);
+        let mut resources = interpreter_buffers(&self.resources);
         let mut interpreter = Interpreter::new(&self.program);
         interpreter.run(
             &self.run,
@@ -397,14 +397,14 @@ impl Case {
         match (dtype, &self.rule) {
             (DType::U32, _) => expected.codes(got),
             (DType::F32, Rule::Norms) => expected.norm(got),
-            (DType::F32, _) => expected.numbers(got),
+            (DType::F32, _) => expected.elements(got),
         }
     }
 
     fn check_resource(
         &self,
         i: usize,
-        reference: &RefBuffer,
+        expected: &InterpreterBuffer,
         got: &HostData,
     ) -> Result<Comparison, Mismatch> {
         let resource = &self.program.resources()[i];
@@ -414,7 +414,7 @@ impl Case {
             let same = same_bits(&self.resources[i], got);
             return same.then(Comparison::default).ok_or(Mismatch::ReadOnly { value });
         }
-        let RefBuffer::Numbers { data, magnitude } = reference else {
+        let InterpreterBuffer::F64 { data, magnitude } = expected else {
             return Ok(Comparison::default());
         };
         let whole = Expected {
@@ -428,7 +428,7 @@ impl Case {
                 by_parameter(layout, &resource.name, whole, got)
             }
             (Rule::Norms, _, _) => whole.norm(got),
-            _ => whole.numbers(got),
+            _ => whole.elements(got),
         }
     }
 }
@@ -462,19 +462,19 @@ fn by_parameter(
     Ok(comparison)
 }
 
-/// Host data as resources of the reference.
-pub(super) fn reference_buffers(resources: &[HostData]) -> Vec<RefBuffer> {
+/// Host data as resources of the interpreter.
+pub(super) fn interpreter_buffers(resources: &[HostData]) -> Vec<InterpreterBuffer> {
     resources
         .iter()
         .map(|data| match data {
-            HostData::F32(data) => RefBuffer::numbers(data.iter().map(|x| f64::from(*x)).collect()),
-            HostData::U32(data) => RefBuffer::U32(data.clone()),
-            HostData::Codes(table) => RefBuffer::Codes(Arc::clone(table)),
+            HostData::F32(data) => InterpreterBuffer::from_f64(data.iter().map(|x| f64::from(*x)).collect()),
+            HostData::U32(data) => InterpreterBuffer::U32(data.clone()),
+            HostData::Codes(table) => InterpreterBuffer::Codes(Arc::clone(table)),
         })
         .collect()
 }
 
-/// Host data as inputs of the reference.
+/// Host data as inputs of the interpreter.
 pub(super) fn tensors(program: &Program, run: &Run, inputs: &[HostData]) -> Vec<Tensor> {
     program
         .inputs()

@@ -1,4 +1,4 @@
-//! The one comparator: what a backend computed against what the reference says it should be.
+//! The one comparator: what a backend computed against what the interpreter computed.
 
 use thiserror::Error;
 
@@ -19,7 +19,7 @@ const ROUNDINGS: f64 = 32.0;
 const FLUSHED: f64 = 64.0 * f32::MIN_POSITIVE as f64;
 
 /// Relative error of a norm over a whole program, as golden files have it.
-const NORM_SHARE: f64 = 1e-4;
+const NORM_RATIO: f64 = 1e-4;
 
 /// How near an edge between two codes a uniform number must lie for either to be accepted.
 pub(super) const EDGE: f64 = 1e-5;
@@ -38,8 +38,8 @@ pub struct Worst {
     pub row: usize,
     /// Column, or element of a resource.
     pub column: usize,
-    /// The error as a share of what is allowed.
-    pub share: f64,
+    /// The error as a ratio of what is allowed.
+    pub ratio: f64,
 }
 
 /// What was compared and how well it agrees.
@@ -56,12 +56,12 @@ impl Comparison {
     pub fn merge(&mut self, other: &Self) {
         self.compared += other.compared;
         if let Some(worst) = &other.worst {
-            self.note(worst.share, || worst.clone());
+            self.note(worst.ratio, || worst.clone());
         }
     }
 
-    fn note(&mut self, share: f64, worst: impl FnOnce() -> Worst) {
-        if self.worst.as_ref().is_none_or(|w| share > w.share) {
+    fn note(&mut self, ratio: f64, worst: impl FnOnce() -> Worst) {
+        if self.worst.as_ref().is_none_or(|w| ratio > w.ratio) {
             self.worst = Some(worst());
         }
     }
@@ -71,7 +71,7 @@ impl Comparison {
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum Mismatch {
-    /// Numbers instead of codes or the other way round.
+    /// f32 values instead of codes or the other way round.
     #[error("{value} must hold {expected}")]
     Kind {
         /// Result or resource.
@@ -84,14 +84,14 @@ pub enum Mismatch {
     Length {
         /// Result or resource.
         value: String,
-        /// Elements of the reference.
+        /// Elements of the interpreter.
         expected: usize,
         /// Elements of the backend.
         got: usize,
     },
     /// An element is not a number, or further off than rounding explains.
     #[error(
-        "{value}[{row}, {column}] is {got:e} instead of {expected:e}, {share:.3} times the allowed error"
+        "{value}[{row}, {column}] is {got:e} instead of {expected:e}, {ratio:.3} times the allowed error"
     )]
     Element {
         /// Result or resource.
@@ -100,12 +100,12 @@ pub enum Mismatch {
         row: usize,
         /// Column, or element of a resource.
         column: usize,
-        /// The reference.
+        /// The interpreter.
         expected: f64,
         /// The backend.
         got: f64,
-        /// The error as a share of what is allowed.
-        share: f64,
+        /// The error as a ratio of what is allowed.
+        ratio: f64,
     },
     /// Codes must agree exactly.
     #[error("{value}[{row}, {column}] is code {got} instead of {expected}")]
@@ -116,7 +116,7 @@ pub enum Mismatch {
         row: usize,
         /// Column.
         column: usize,
-        /// The reference.
+        /// The interpreter.
         expected: u32,
         /// The backend.
         got: u32,
@@ -142,9 +142,9 @@ pub enum Mismatch {
         column: usize,
         /// The code.
         got: u32,
-        /// Lower edge of its share.
+        /// Lower edge of its interval.
         low: f64,
-        /// Upper edge of its share.
+        /// Upper edge of its interval.
         high: f64,
         /// The uniform number.
         uniform: f64,
@@ -166,7 +166,7 @@ pub enum Mismatch {
     Nothing,
 }
 
-/// What the reference says of one value.
+/// What the interpreter computed for one value.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Expected<'a> {
     /// Result or resource.
@@ -205,19 +205,19 @@ impl Expected<'_> {
         }
     }
 
-    /// Compares numbers element by element; each may be off a few roundings of its absolute terms.
-    pub(super) fn numbers(&self, got: &HostData) -> Result<Comparison, Mismatch> {
+    /// Compares f32 values element by element; each may be off a few roundings of its absolute terms.
+    pub(super) fn elements(&self, got: &HostData) -> Result<Comparison, Mismatch> {
         let HostData::F32(got) = got else {
-            return Err(self.kind("numbers"));
+            return Err(self.kind("f32 values"));
         };
         self.length(got.len())?;
         let mut comparison = Comparison::default();
         for (i, (got, expected)) in got.iter().zip(self.data).enumerate() {
             let (got, expected) = (f64::from(*got), *expected);
-            let share = (got - expected).abs() / allowed(self.magnitude[i]);
+            let ratio = (got - expected).abs() / allowed(self.magnitude[i]);
             let (row, column) = self.position(i);
             // A comparison that NaN fails as well.
-            let fits = share <= 1.0;
+            let fits = ratio <= 1.0;
             if !fits {
                 let value = self.value.to_owned();
                 return Err(Mismatch::Element {
@@ -226,15 +226,15 @@ impl Expected<'_> {
                     column,
                     expected,
                     got,
-                    share,
+                    ratio,
                 });
             }
             comparison.compared += 1;
-            comparison.note(share, || Worst {
+            comparison.note(ratio, || Worst {
                 value: self.value.to_owned(),
                 row,
                 column,
-                share,
+                ratio,
             });
         }
         Ok(comparison)
@@ -263,16 +263,16 @@ impl Expected<'_> {
                 value: self.value.to_owned(),
                 row,
                 column,
-                share: 0.0,
+                ratio: 0.0,
             });
         }
         Ok(comparison)
     }
 
-    /// Compares numbers as a whole: for results of whole programs, where errors of one op pass through others.
+    /// Compares f32 values as a whole: for results of whole programs, where errors of one op pass through others.
     pub(super) fn norm(&self, got: &HostData) -> Result<Comparison, Mismatch> {
         let HostData::F32(got) = got else {
-            return Err(self.kind("numbers"));
+            return Err(self.kind("f32 values"));
         };
         self.norm_of(got)
     }
@@ -282,10 +282,10 @@ impl Expected<'_> {
         self.length(got.len())?;
         let norm = |terms: &mut dyn Iterator<Item = f64>| terms.map(|t| t * t).sum::<f64>().sqrt();
         let error = norm(&mut got.iter().zip(self.data).map(|(g, e)| f64::from(*g) - e));
-        let allowed = NORM_SHARE * norm(&mut self.data.iter().copied())
+        let allowed = NORM_RATIO * norm(&mut self.data.iter().copied())
             + allowed(norm(&mut self.magnitude.iter().copied()));
-        let share = error / allowed;
-        let fits = share <= 1.0;
+        let ratio = error / allowed;
+        let fits = ratio <= 1.0;
         let value = self.value.to_owned();
         if !fits {
             return Err(Mismatch::Norm {
@@ -298,7 +298,7 @@ impl Expected<'_> {
             value,
             row: 0,
             column: 0,
-            share,
+            ratio,
         });
         Ok(Comparison {
             compared: got.len(),
@@ -326,15 +326,15 @@ pub(super) fn check_draw(
     (row, column): (usize, usize),
 ) -> Result<(), Mismatch> {
     let total: f64 = weights.iter().sum();
-    let share = |v: usize| {
+    let mass = |v: usize| {
         if total > 0.0 {
             weights[v] / total
         } else {
             1.0 / weights.len() as f64
         }
     };
-    let low: f64 = (0..code as usize).map(share).sum();
-    let own = share(code as usize);
+    let low: f64 = (0..code as usize).map(mass).sum();
+    let own = mass(code as usize);
     let high = low + own;
     if own > 0.0 && low - EDGE <= uniform && uniform <= high + EDGE {
         return Ok(());

@@ -1,13 +1,13 @@
 //! Cases that draw codes. Backends round differently, so a uniform number near the edge between two codes may fall to either, and from
-//! there on the rows differ. Therefore the reference is led along the codes that the backend drew: its probabilities must agree, the
+//! there on the rows differ. Therefore the interpreter is forced to take the codes that the backend drew: its probabilities must agree, the
 //! weights must be what the rules make of the backend's own probabilities, and each code must cover its uniform number.
 
 use std::sync::Arc;
 
-use super::case::{Case, CaseError, Outcome, expected, reference_buffers, tensors};
+use super::case::{Case, CaseError, Outcome, expected, interpreter_buffers, tensors};
 use super::compare::{Comparison, Mismatch, check_draw};
 use crate::backend::HostData;
-use crate::ir::ops::sampling::{Cell, OrderedSample, Reports, SampleInputs};
+use crate::ir::ops::sampling::{Cell, OrderedSample, RequestedOutputs, SampleInputs};
 use crate::ir::{Builder, Groups, Interpreter, ResourceKind, Rows, Shape, Tensor};
 
 /// Roundings behind a weight: those of the rules' sums and divisions.
@@ -19,25 +19,25 @@ impl Case {
         let codes = self.codes(op, &outcome.outputs[0])?;
         let led = self.led_along(op, codes)?;
         let mut comparison = Comparison::default();
-        let names = op.reports.names();
-        let reported = |name: &str| names.iter().position(|n| *n == name).map(|i| &outcome.outputs[i]);
-        let (all, mut shares) = (&op.model.cardinalities, led.weights.data.clone());
-        if let Some(got) = reported("log_probs") {
-            comparison.merge(&expected("log_probs", &led.log_probs).numbers(got)?);
+        let names = op.requested.names();
+        let output = |name: &str| names.iter().position(|n| *n == name).map(|i| &outcome.outputs[i]);
+        let (all, mut weights) = (&op.model.cardinalities, led.weights.data.clone());
+        if let Some(got) = output("log_probs") {
+            comparison.merge(&expected("log_probs", &led.log_probs).elements(got)?);
         }
-        if let Some(got) = reported("probs") {
-            let want = columns(&led.probs, all, &op.reports.probs);
-            comparison.merge(&expected("probs", &want).numbers(got)?);
+        if let Some(got) = output("probs") {
+            let want = columns(&led.probs, all, &op.requested.probs);
+            comparison.merge(&expected("probs", &want).elements(got)?);
         }
-        if let Some(got) = reported("weights") {
-            // What the rules make of the backend's own probabilities, where it tells them.
-            let want = match reported("probs").filter(|_| op.reports.probs == op.reports.weights) {
+        if let Some(got) = output("weights") {
+            // What the rules make of the backend's own probabilities, where it returns them.
+            let want = match output("probs").filter(|_| op.requested.probs == op.requested.weights) {
                 Some(HostData::F32(probs)) => weights_of(op, codes, rows, probs),
-                _ => columns(&led.weights, all, &op.reports.weights),
+                _ => columns(&led.weights, all, &op.requested.weights),
             };
-            comparison.merge(&expected("weights", &want).numbers(got)?);
+            comparison.merge(&expected("weights", &want).elements(got)?);
             if let HostData::F32(got) = got {
-                spread(op, got, &mut shares);
+                scatter(op, got, &mut weights);
             }
         }
         let last = self.run.single(self.run.steps - 1);
@@ -46,16 +46,16 @@ impl Case {
             comparison.compared += 1;
             let drawn = op.draws.contains(&s);
             match self.cell(op, i) {
-                Cell::Given(given) | Cell::Known(given) => same_code(given, codes[i], b, s)?,
-                Cell::Drawn if drawn => {
+                Cell::TeacherForced(given) | Cell::Observed(given) => same_code(given, codes[i], b, s)?,
+                Cell::Sampled if drawn => {
                     let uniform = match op.uniforms_input().map(|input| &self.inputs[input]) {
                         Some(HostData::F32(uniforms)) => uniforms[i],
                         _ => OrderedSample::uniform_of(&last, b, s),
                     };
-                    let row = &shares[b * all.total()..][all.range(s)];
+                    let row = &weights[b * all.total()..][all.range(s)];
                     check_draw(row, codes[i], f64::from(uniform), (b, s))?;
                 }
-                Cell::Drawn | Cell::Hidden => same_code(0, codes[i], b, s)?,
+                Cell::Sampled | Cell::Masked => same_code(0, codes[i], b, s)?,
             }
         }
         Ok(comparison)
@@ -99,31 +99,31 @@ impl Case {
         Ok(codes)
     }
 
-    /// What is given of cell number `i`, row-major.
+    /// The state of cell number `i`, row-major.
     fn cell(&self, op: &OrderedSample, i: usize) -> Cell {
         match op.cells_input().map(|input| &self.inputs[input]) {
-            Some(HostData::U32(words)) => Cell::from_word(words[i]),
-            _ => Cell::Drawn,
+            Some(HostData::U32(words)) => Cell::from_bits(words[i]),
+            _ => Cell::Sampled,
         }
     }
 
-    /// The reference's results along given codes.
+    /// The interpreter's results where every draw takes the given code (teacher forcing).
     fn led_along(&self, op: &OrderedSample, codes: &[u32]) -> Result<Led, CaseError> {
         let count = op.model.cardinalities.len();
         let mut builder = Builder::new("led along");
-        let folded = builder.resource("folded", ResourceKind::Numbers)?;
+        let folded = builder.resource("folded", ResourceKind::F32)?;
         let symbol = self.symbol();
         let cells = builder.input("cells", Shape::u32(symbol, count))?;
         let led = OrderedSample {
             folded,
-            reports: Reports::all(count),
+            requested: RequestedOutputs::all(count),
             inputs: SampleInputs {
                 cells: true,
                 uniforms: false,
             },
             ..op.clone()
         };
-        let names = led.reports.names();
+        let names = led.requested.names();
         let outputs = builder.push(Arc::new(led), &[cells])?;
         for (name, value) in names.into_iter().zip(outputs) {
             builder.output(name, value)?;
@@ -132,12 +132,12 @@ impl Case {
         let run = self.run.single(self.run.steps - 1);
         let mut interpreter = Interpreter::new(&program);
         let word = |(i, code): (usize, &u32)| match self.cell(op, i) {
-            Cell::Drawn => Cell::Given(*code).word(),
-            cell => cell.word(),
+            Cell::Sampled => Cell::TeacherForced(*code).to_bits(),
+            cell => cell.to_bits(),
         };
         let words = codes.iter().enumerate().map(word).collect();
         let inputs = tensors(&program, &run, &[HostData::U32(words)]);
-        interpreter.run(&run, &mut reference_buffers(&self.resources), &inputs)?;
+        interpreter.run(&run, &mut interpreter_buffers(&self.resources), &inputs)?;
         let result = |name| interpreter.output(name).cloned().ok_or(Mismatch::Nothing);
         Ok(Led {
             probs: result("probs")?,
@@ -147,7 +147,7 @@ impl Case {
     }
 }
 
-/// The reference's results along the codes of a backend.
+/// The interpreter's results along the codes of a backend.
 struct Led {
     probs: Tensor,
     weights: Tensor,
@@ -168,12 +168,12 @@ fn columns(all: &Tensor, cards: &Groups, sub_columns: &[usize]) -> Tensor {
     some
 }
 
-/// Puts reported weights where they stand in a matrix with one column per code.
-fn spread(op: &OrderedSample, got: &[f32], all: &mut [f64]) {
+/// Puts requested weights where they stand in a matrix with one column per code.
+fn scatter(op: &OrderedSample, got: &[f32], all: &mut [f64]) {
     let cards = &op.model.cardinalities;
-    let groups = op.reported(&op.reports.weights);
+    let groups = op.requested_groups(&op.requested.weights);
     for (b, row) in got.chunks_exact(groups.total().max(1)).enumerate() {
-        for (place, s) in op.reports.weights.iter().enumerate() {
+        for (place, s) in op.requested.weights.iter().enumerate() {
             let to = &mut all[b * cards.total()..][cards.range(*s)];
             to.iter_mut()
                 .zip(&row[groups.range(place)])
@@ -195,14 +195,14 @@ fn same_code(expected: u32, got: u32, row: usize, column: usize) -> Result<(), M
     })
 }
 
-/// What the rules make of reported probabilities, and the absolute terms of each weight: a temperature divides logarithms, and with
+/// What the rules make of requested probabilities, and the absolute terms of each weight: a temperature divides logarithms, and with
 /// them their roundings.
 fn weights_of(op: &OrderedSample, codes: &[u32], rows: usize, probs: &[f32]) -> Tensor {
-    let (groups, count) = (op.reported(&op.reports.probs), op.model.cardinalities.len());
+    let (groups, count) = (op.requested_groups(&op.requested.probs), op.model.cardinalities.len());
     let mut tensor = Tensor::zeros(rows, groups.total());
     let sharpness = op.rules.temperature.map_or(0.0, |t| 1.0 / f64::from(t).max(1e-3));
     for b in 0..rows {
-        for (place, s) in op.reports.probs.iter().enumerate() {
+        for (place, s) in op.requested.probs.iter().enumerate() {
             if !op.draws.contains(s) {
                 continue;
             }

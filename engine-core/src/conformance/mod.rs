@@ -1,13 +1,16 @@
-//! The suite that every backend passes: all ops and whole programs, compared with the reference interpreter in f64.
-//!
-//! A backend's test is one line: `engine_core::conformance::run(&MyBackend::new()).assert_complete()`. No op chooses a
-//! tolerance: an element may be off a few roundings of the sum of absolute terms that made it, which the reference returns beside
-//! it. Codes must agree exactly.
+//! The conformance suite that every backend passes. A case is a small program with seeded random data; it runs on the backend and on
+//! the interpreter in f64, and all results and changed resources are compared. The cases cover every op, on ragged shapes, empty
+//! batches and several time lengths, and whole programs (training steps, forward passes, draws of rows). No case chooses a tolerance:
+//! the interpreter returns with each element the sum of the absolute terms that it was computed from, and a backend may differ by a few
+//! roundings of that sum. Codes must agree exactly; where codes are drawn, the interpreter is forced to take the codes of the backend, and each
+//! must cover its uniform number. An op without a case that ran is a failure. A backend's test is one line,
+//! `engine_core::conformance::run(&MyBackend::new()).assert_complete()`; the tests of the suite itself replace single ops by wrong ones
+//! and check that a case notices.
 
 mod case;
 mod cases;
 mod compare;
-mod dice;
+mod random_data;
 mod draws;
 mod models;
 mod programs;
@@ -18,7 +21,7 @@ mod tests;
 
 pub use case::{CaseError, Outcome, check_outcome};
 pub use compare::{Comparison, Mismatch, Worst};
-pub use report::{Failure, OpReport, Report, Skip};
+pub use report::{Failure, OpReport, ConformanceReport, Skip};
 
 use crate::backend::Backend;
 use crate::ir::ops::OP_NAMES;
@@ -26,13 +29,13 @@ use case::{Case, Verdict};
 use cases::Cases;
 
 /// Runs every case on a backend. An op without a case that ran is a failure.
-pub fn run(backend: &dyn Backend) -> Report {
+pub fn run(backend: &dyn Backend) -> ConformanceReport {
     run_filtered(backend, |_, _| true)
 }
 
 /// Runs the cases for which `select(op, case)` is true; `op` is an op's name, or that of a whole program. The others are
 /// listed as skipped.
-pub fn run_filtered(backend: &dyn Backend, select: impl Fn(&str, &str) -> bool) -> Report {
+pub fn run_filtered(backend: &dyn Backend, select: impl Fn(&str, &str) -> bool) -> ConformanceReport {
     run_families(backend, &cases::families(), &select)
 }
 
@@ -40,8 +43,8 @@ fn run_families(
     backend: &dyn Backend,
     families: &[(&'static str, Cases)],
     select: &impl Fn(&str, &str) -> bool,
-) -> Report {
-    let mut report = Report {
+) -> ConformanceReport {
+    let mut report = ConformanceReport {
         device: backend.device(),
         ops: OP_NAMES.iter().map(|op| row(op)).collect(),
     };
@@ -63,7 +66,7 @@ fn run_families(
     report
 }
 
-fn run_case(backend: &dyn Backend, case: &Case, select: &impl Fn(&str, &str) -> bool, report: &mut Report) {
+fn run_case(backend: &dyn Backend, case: &Case, select: &impl Fn(&str, &str) -> bool, report: &mut ConformanceReport) {
     let row = find_row(report, case.op);
     if !select(case.op, &case.name) {
         let (case, reason) = (case.name.clone(), None);
@@ -99,7 +102,7 @@ fn row(op: &str) -> OpReport {
     }
 }
 
-fn find_row<'r>(report: &'r mut Report, op: &str) -> &'r mut OpReport {
+fn find_row<'r>(report: &'r mut ConformanceReport, op: &str) -> &'r mut OpReport {
     let at = report.ops.iter().position(|row| row.op == op).unwrap_or_else(|| {
         report.ops.push(row(op));
         report.ops.len() - 1

@@ -1,6 +1,6 @@
 //! Flat models for the cases of folding and sampling and for whole programs.
 
-use super::dice::Dice;
+use super::random_data::RandomData;
 use crate::argn::{FlatModel, Model as _, ModelError, ModelSize, ModelUnits};
 use crate::ir::initialise;
 use crate::schema::SubColumnName;
@@ -35,8 +35,8 @@ impl Model {
     }
 
     /// A random column order.
-    pub(super) fn order(&self, dice: &mut Dice) -> Vec<usize> {
-        let order = dice.permutation(self.flat.columns().len());
+    pub(super) fn order(&self, random: &mut RandomData) -> Vec<usize> {
+        let order = random.permutation(self.flat.columns().len());
         order.into_iter().map(|c| c as usize).collect()
     }
 }

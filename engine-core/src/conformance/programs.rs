@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::case::{Case, CaseError, Rule, rows};
 use super::cases::batch::table;
-use super::dice::Dice;
+use super::random_data::RandomData;
 use super::models::{Model, small};
 use crate::argn::Model as _;
 use crate::backend::{HostData, Run};
-use crate::ir::ops::sampling::Reports;
+use crate::ir::ops::sampling::RequestedOutputs;
 use crate::ir::{Folded, LossWeight, Program, ResourceKind, SampleSpec, differentiate, fold, sample_program};
 use crate::privacy::clip;
 use crate::schema::ColumnOrderKind;
@@ -19,17 +19,17 @@ use crate::train::TrainPrograms;
 const TABLE_ROWS: usize = 150;
 
 pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
-    let dice = &mut Dice::new(111);
+    let random = &mut RandomData::new(111);
     let mut cases = Vec::new();
     for model in small()? {
         for order in [ColumnOrderKind::Any, ColumnOrderKind::Fixed] {
-            let data = ModelData::new(dice, model.clone(), order);
-            data.push_forward(dice, &mut cases)?;
+            let data = ModelData::new(random, model.clone(), order);
+            data.push_forward(random, &mut cases)?;
             data.push_training(&mut cases)?;
             data.push_clipped(&mut cases)?;
-            data.push_update(dice, &mut cases)?;
+            data.push_update(random, &mut cases)?;
         }
-        ModelData::new(dice, model, ColumnOrderKind::Any).push_generation(dice, &mut cases)?;
+        ModelData::new(random, model, ColumnOrderKind::Any).push_generation(random, &mut cases)?;
     }
     Ok(cases)
 }
@@ -43,18 +43,18 @@ struct ModelData {
 }
 
 impl ModelData {
-    fn new(dice: &mut Dice, mut model: Model, order: ColumnOrderKind) -> Self {
+    fn new(random: &mut RandomData, mut model: Model, order: ColumnOrderKind) -> Self {
         model.flat = model.flat.with_order(order);
-        let table = table(dice, TABLE_ROWS, &model.cardinalities);
+        let table = table(random, TABLE_ROWS, &model.cardinalities);
         Self {
-            params: model.params(dice.seed),
+            params: model.params(random.seed),
             table: HostData::Codes(Arc::new(table)),
             model,
-            seed: dice.seed,
+            seed: random.seed,
         }
     }
 
-    /// Rows of a batch: fewer for the largest models, which the reference takes long for.
+    /// Rows of a batch: fewer for the largest models, which the interpreter takes long for.
     fn rows(&self, rows: usize) -> Run {
         let heavy = self.params.len() > 500_000;
         super::case::rows(if heavy { 7 } else { rows })
@@ -79,7 +79,7 @@ impl ModelData {
             ("params", _) => HostData::F32(self.params.clone()),
             (_, ResourceKind::Codes { .. }) => self.table.clone(),
             (_, ResourceKind::Arena(layout)) => HostData::F32(vec![0.0; layout.len()]),
-            (_, ResourceKind::Numbers) => HostData::F32(vec![0.0; run.steps as usize]),
+            (_, ResourceKind::F32) => HostData::F32(vec![0.0; run.steps as usize]),
             (_, ResourceKind::U32) => HostData::U32(Vec::new()),
         };
         Case {
@@ -94,16 +94,16 @@ impl ModelData {
         }
     }
 
-    fn push_forward(&self, dice: &mut Dice, cases: &mut Vec<Case>) -> Result<(), CaseError> {
+    fn push_forward(&self, random: &mut RandomData, cases: &mut Vec<Case>) -> Result<(), CaseError> {
         let run = self.rows(33);
         let mut forward = self.case("forward", self.model.flat.forward()?, run, "given codes");
         let count = self.model.flat.columns().len();
         let ranks = if self.model.flat.order().is_any() {
-            dice.permutation(count)
+            random.permutation(count)
         } else {
             (0..count as u32).collect()
         };
-        let codes = dice.codes(run.rows as usize, &self.model.cardinalities);
+        let codes = random.codes(run.rows as usize, &self.model.cardinalities);
         forward.inputs = vec![HostData::U32(codes), HostData::U32(ranks)];
         cases.push(forward);
         let run = Run {
@@ -149,7 +149,7 @@ impl ModelData {
         Ok(())
     }
 
-    fn push_update(&self, dice: &mut Dice, cases: &mut Vec<Case>) -> Result<(), CaseError> {
+    fn push_update(&self, random: &mut RandomData, cases: &mut Vec<Case>) -> Result<(), CaseError> {
         let run = Run {
             first_step: 5,
             learning_rate: 1e-3,
@@ -157,20 +157,20 @@ impl ModelData {
         };
         let mut update = self.case("update", self.programs()?.update()?, run, "AdamW alone");
         let len = self.params.len();
-        update.resources[1] = HostData::F32(dice.numbers(len, 1.0));
-        update.resources[2] = HostData::F32(dice.numbers(len, 0.1));
-        update.resources[3] = HostData::F32(dice.numbers(len, 0.1).iter().map(|v| v * v).collect());
+        update.resources[1] = HostData::F32(random.uniform(len, 1.0));
+        update.resources[2] = HostData::F32(random.uniform(len, 0.1));
+        update.resources[3] = HostData::F32(random.uniform(len, 0.1).iter().map(|v| v * v).collect());
         cases.push(update);
         Ok(())
     }
 
     /// Draws from the folded model.
-    fn push_generation(&self, dice: &mut Dice, cases: &mut Vec<Case>) -> Result<(), CaseError> {
-        let order = self.model.order(dice);
+    fn push_generation(&self, random: &mut RandomData, cases: &mut Vec<Case>) -> Result<(), CaseError> {
+        let order = self.model.order(random);
         let Folded { model, arena } = fold(&self.model.flat.fold_source(), &self.params, &order, None)?;
         let spec = SampleSpec {
             draws: model.sub_columns_of(&order),
-            reports: Reports::all(model.sub_columns.len()),
+            requested: RequestedOutputs::all(model.sub_columns.len()),
             ..SampleSpec::default()
         };
         let sample = sample_program(&model, spec)?;

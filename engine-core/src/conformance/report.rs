@@ -65,14 +65,14 @@ impl OpReport {
 
 /// The result of a run of the suite. Prints as a table.
 #[derive(Debug)]
-pub struct Report {
+pub struct ConformanceReport {
     /// The device that was tested.
     pub device: DeviceInfo,
     /// One entry for each op, then one for each whole program.
     pub ops: Vec<OpReport>,
 }
 
-impl Report {
+impl ConformanceReport {
     /// Everything that is wrong: failed cases, and ops without a case unless the filter left them out. Empty when all is well.
     pub fn failures(&self) -> Vec<String> {
         self.ops
@@ -113,7 +113,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for ConformanceReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let DeviceInfo { backend, device, .. } = &self.device;
         writeln!(f, "conformance of {backend} on {device}")?;
@@ -123,9 +123,9 @@ impl fmt::Display for Report {
             "op", "cases", "skipped", "compared", "of allowed", "worst at", "ms"
         )?;
         for op in &self.ops {
-            let (share, at) = match &op.comparison.worst {
+            let (ratio, at) = match &op.comparison.worst {
                 Some(w) => (
-                    format!("{:.4}", w.share),
+                    format!("{:.4}", w.ratio),
                     format!("{}[{}, {}]", w.value, w.row, w.column),
                 ),
                 None => ("-".to_owned(), "-".to_owned()),
@@ -138,7 +138,7 @@ impl fmt::Display for Report {
                 op.cases,
                 op.skipped.len(),
                 op.comparison.compared,
-                share,
+                ratio,
                 at,
             )?;
         }

@@ -12,7 +12,7 @@ use super::plan::DrawSite;
 use super::{Cells, GenerateError};
 use crate::argn::Model;
 use crate::backend::Backend;
-use crate::ir::ops::sampling::{Cell, Reports, SamplingRules};
+use crate::ir::ops::sampling::{Cell, RequestedOutputs, SamplingRules};
 use crate::random::{Purpose, Stream};
 use crate::schema::{CodeTable, ColumnOrderKind};
 
@@ -122,7 +122,7 @@ fn given(table: &CodeTable) -> Cells {
     for row in 0..rows {
         let from = (row as u64 * table.rows() as u64 / rows as u64) as usize;
         for (s, codes) in table.columns().iter().enumerate() {
-            cells.set(row, s, Cell::Given(codes.get(from)));
+            cells.set(row, s, Cell::TeacherForced(codes.get(from)));
         }
     }
     cells
@@ -131,9 +131,9 @@ fn given(table: &CodeTable) -> Cells {
 impl Sample {
     /// Mean log-likelihood of a row over all orders.
     fn log_likelihood(&self, model: &LoadedModel) -> Result<f64, GenerateError> {
-        let reports = || Reports {
+        let reports = || RequestedOutputs {
             log_probs: true,
-            ..Reports::default()
+            ..RequestedOutputs::default()
         };
         let mut sum = 0.0;
         for (order, weight) in &self.orders {
@@ -159,7 +159,7 @@ impl Sample {
         for row in 0..self.cells.rows() {
             for (s, counted) in counted.iter_mut().enumerate() {
                 match self.cells.get(row, s) {
-                    Cell::Given(code) if self.counts(model, row, s) => counted[code as usize] += 1.0,
+                    Cell::TeacherForced(code) if self.counts(model, row, s) => counted[code as usize] += 1.0,
                     _ => {}
                 }
             }
@@ -203,9 +203,9 @@ impl Sample {
         weight: f64,
         expected: &mut [Vec<f64>],
     ) -> Result<(), GenerateError> {
-        let reports = Reports {
+        let reports = RequestedOutputs {
             probs: (0..model.sub_columns()).collect(),
-            ..Reports::default()
+            ..RequestedOutputs::default()
         };
         let plan = model.plan(order, SamplingRules::default(), reports)?;
         let rows = self.cells.rows();
@@ -233,7 +233,7 @@ impl Sample {
     fn counts(&self, model: &LoadedModel, row: usize, s: usize) -> bool {
         let column = model.column_of(s);
         match model.null_flag(column).filter(|flag| *flag != s) {
-            Some(flag) => self.cells.get(row, flag) != Cell::Given(1),
+            Some(flag) => self.cells.get(row, flag) != Cell::TeacherForced(1),
             None => true,
         }
     }
@@ -243,12 +243,12 @@ impl Sample {
 mod tests {
     use super::*;
     use crate::fixtures::{mixed_model, random_params, random_table};
-    use crate::reference::ReferenceBackend;
+    use crate::interpreter::InterpreterBackend;
     use crate::schema::ColumnOrderKind;
 
     #[test]
     fn calibration_makes_mean_predictions_the_shares_of_the_codes() {
-        let (backend, seed): (Arc<dyn crate::backend::Backend>, u64) = (Arc::new(ReferenceBackend), 3);
+        let (backend, seed): (Arc<dyn crate::backend::Backend>, u64) = (Arc::new(InterpreterBackend), 3);
         let model = mixed_model().with_order(ColumnOrderKind::Fixed);
         let params = random_params(model.layout().len(), 5);
         let rows = |seed| random_table(&model, 400, seed);
@@ -275,11 +275,11 @@ mod tests {
             let width = loaded.sub_columns();
             let order: Vec<usize> = (0..loaded.columns().len()).collect();
             let plan = loaded
-                .plan(&order, SamplingRules::default(), Reports::all(width))
+                .plan(&order, SamplingRules::default(), RequestedOutputs::all(width))
                 .unwrap();
             let mut cells = Cells::sampled(400, width);
             for row in 0..400 {
-                (0..width).for_each(|s| cells.set(row, s, Cell::Given(training.get(row, s))));
+                (0..width).for_each(|s| cells.set(row, s, Cell::TeacherForced(training.get(row, s))));
             }
             let drawn = loaded.run(&plan, &cells, DrawSite::default()).unwrap();
             let (mut sum, mut offset) = (0.0, 0);

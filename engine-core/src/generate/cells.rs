@@ -11,7 +11,7 @@ use crate::schema::CodeTable;
 pub struct Cells {
     rows: usize,
     sub_columns: usize,
-    /// `[rows, sub-columns]` as [`Cell::word`]; a single row where all cells are drawn.
+    /// `[rows, sub-columns]` as [`Cell::to_bits`]; a single row where all cells are drawn.
     words: Vec<u32>,
     are_all_sampled: bool,
 }
@@ -22,7 +22,7 @@ impl Cells {
         Self {
             rows,
             sub_columns,
-            words: vec![Cell::Drawn.word(); sub_columns],
+            words: vec![Cell::Sampled.to_bits(); sub_columns],
             are_all_sampled: true,
         }
     }
@@ -32,7 +32,7 @@ impl Cells {
         Self {
             rows,
             sub_columns,
-            words: vec![Cell::Hidden.word(); rows * sub_columns],
+            words: vec![Cell::Masked.to_bits(); rows * sub_columns],
             are_all_sampled: false,
         }
     }
@@ -73,19 +73,19 @@ impl Cells {
     /// A cell; panics when there is none.
     #[inline]
     pub fn get(&self, row: usize, sub_column: usize) -> Cell {
-        Cell::from_word(self.row(row)[sub_column])
+        Cell::from_bits(self.row(row)[sub_column])
     }
 
     /// Sets a cell; panics when there is none.
     #[inline]
     pub fn set(&mut self, row: usize, sub_column: usize, cell: Cell) {
         let place = row * self.sub_columns + sub_column;
-        self.words_mut()[place] = cell.word();
+        self.words_mut()[place] = cell.to_bits();
     }
 
     /// Sets the cells of one column (its sub-columns) in all rows.
     pub fn set_column(&mut self, column: Range<usize>, cell: Cell) {
-        let (width, word) = (self.sub_columns.max(1), cell.word());
+        let (width, word) = (self.sub_columns.max(1), cell.to_bits());
         for row in self.words_mut().chunks_exact_mut(width) {
             row[column.clone()].fill(word);
         }
@@ -105,7 +105,7 @@ impl Cells {
             let codes = &codes.columns()[s];
             for (row, words) in self.words_mut().chunks_exact_mut(width).enumerate() {
                 if is_observed(row) {
-                    words[s] = Cell::Known(codes.get(first_row + row)).word();
+                    words[s] = Cell::Observed(codes.get(first_row + row)).to_bits();
                 }
             }
         }
@@ -126,9 +126,9 @@ impl Cells {
 
     /// Consecutive rows in which what is known is given at its turn, and nothing is drawn.
     pub(super) fn teacher_forced(&self, rows: Range<usize>) -> Self {
-        let given = |word: &u32| match Cell::from_word(*word) {
-            Cell::Known(code) => Cell::Given(code).word(),
-            _ => Cell::Hidden.word(),
+        let given = |word: &u32| match Cell::from_bits(*word) {
+            Cell::Observed(code) => Cell::TeacherForced(code).to_bits(),
+            _ => Cell::Masked.to_bits(),
         };
         let mut cells = Self::masked(rows.len(), self.sub_columns);
         if let Some(words) = self.words(rows) {
@@ -154,7 +154,7 @@ impl Cells {
     /// All words, each row with its own.
     fn words_mut(&mut self) -> &mut [u32] {
         if self.are_all_sampled {
-            self.words = vec![Cell::Drawn.word(); self.rows * self.sub_columns];
+            self.words = vec![Cell::Sampled.to_bits(); self.rows * self.sub_columns];
             self.are_all_sampled = false;
         }
         &mut self.words

@@ -7,7 +7,7 @@ use super::cells::Cells;
 use super::loaded::LoadedModel;
 use super::plan::DrawSite;
 use crate::encode::{CategoricalStats, TableStats};
-use crate::ir::ops::sampling::{Cell, Knots, Parity, Reports, SamplingRules, interpolate};
+use crate::ir::ops::sampling::{Cell, Quantiles, Parity, RequestedOutputs, SamplingRules, interpolate};
 
 /// Rows that are drawn of the whole model, and of each group.
 const ROWS: usize = 15_000;
@@ -125,9 +125,9 @@ pub fn estimate_parity(
         .take_while(|c| *c != fairness.target)
         .collect();
     let order: Vec<usize> = asked.into_iter().chain([fairness.target]).collect();
-    let reports = Reports {
+    let reports = RequestedOutputs {
         probs: vec![target],
-        ..Reports::default()
+        ..RequestedOutputs::default()
     };
     let plan = model.plan(&order, rules.clone(), reports)?;
     let mut site = DrawSite {
@@ -164,7 +164,7 @@ pub fn estimate_parity(
         let mut cells = Cells::sampled(ROWS_OF_GROUP, width);
         for row in 0..ROWS_OF_GROUP {
             for (s, code) in sensitive.iter().zip(codes) {
-                cells.set(row, *s, Cell::Known(*code));
+                cells.set(row, *s, Cell::Observed(*code));
             }
         }
         *probs = model.run(&plan, &cells, site)?.probs;
@@ -172,10 +172,10 @@ pub fn estimate_parity(
     }
     let groups = fairness.groups.clone();
     let mut parity = Parity {
-        marginal: Knots::of_codes(&all, cardinality),
+        marginal: Quantiles::of_codes(&all, cardinality),
         by_group: by_group
             .iter()
-            .map(|probs| Knots::of_codes(probs, cardinality))
+            .map(|probs| Quantiles::of_codes(probs, cardinality))
             .collect(),
         target,
         sensitive,
@@ -239,8 +239,8 @@ fn reached(parity: &Parity, group: usize, probs: &[f32]) -> Vec<f64> {
     means(changed, cardinality)
 }
 
-/// Knots, scaled so that these probabilities have the mean `goal` before they are normalised; by bisection of the factor's logarithm.
-fn scaled_to_mean(from: &Knots, to: &Knots, probs: &[f64], goal: f64) -> Knots {
+/// Quantiles, scaled so that these probabilities have the mean `goal` before they are normalised; by bisection of the factor's logarithm.
+fn scaled_to_mean(from: &Quantiles, to: &Quantiles, probs: &[f64], goal: f64) -> Quantiles {
     let mean = |factor: f64| {
         let scaled = from.scaled(to, factor);
         let made = probs

@@ -8,9 +8,9 @@ use super::workers::Workers;
 use super::{Cells, GenerateError};
 use crate::argn::Model;
 use crate::backend::{Backend, BackendError, Buffer, HostData, Run};
-use crate::ir::ops::sampling::{Cell, FoldedModel, Reports, SampleInputs, SamplingRules};
+use crate::ir::ops::sampling::{Cell, FoldedModel, RequestedOutputs, SampleInputs, SamplingRules};
 use crate::ir::{FoldError, Folded, ParamView, fold, sample_program};
-use crate::resident::Compiled;
+use crate::device_buffers::Compiled;
 use crate::schema::{CodeColumn, CodeTable, ColumnOrderKind};
 
 /// Numbers that the values of a batch may take up (64 MiB in single precision).
@@ -103,7 +103,7 @@ impl LoadedModel {
         &self,
         order: &[usize],
         rules: SamplingRules,
-        reports: Reports,
+        reports: RequestedOutputs,
     ) -> Result<Plan, GenerateError> {
         if !self.is_any_order() && !order.is_sorted() {
             return Err(GenerateError::ColumnOrder);
@@ -120,7 +120,7 @@ impl LoadedModel {
         &self,
         draws: Vec<usize>,
         rules: SamplingRules,
-        reports: Reports,
+        reports: RequestedOutputs,
     ) -> Result<Plan, GenerateError> {
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         let found = plans
@@ -208,8 +208,8 @@ impl LoadedModel {
                 ..Run::evaluate(batch.len() as u32)
             };
             let compile = || self.compile(plan, inputs, batch.len());
-            let (program, resident) = worker.program(plan, inputs, batch.len(), compile)?;
-            program.run(&run, resident, &bound)?;
+            let (program, device_buffers) = worker.program(plan, inputs, batch.len(), compile)?;
+            program.run(&run, device_buffers, &bound)?;
             drawn.append(Drawn::of(program, &plan.reports)?);
         }
         Ok(drawn)
@@ -238,14 +238,14 @@ impl LoadedModel {
         for (column, flag) in self.null_flags.iter().enumerate() {
             let Some(flag) = *flag else { continue };
             for row in words.chunks_exact_mut(self.sub_columns()) {
-                if !matches!(Cell::from_word(row[flag]), Cell::Known(1) | Cell::Given(1)) {
+                if !matches!(Cell::from_bits(row[flag]), Cell::Observed(1) | Cell::TeacherForced(1)) {
                     continue;
                 }
                 for s in self.columns[column].clone().filter(|s| *s != flag) {
-                    row[s] = match Cell::from_word(row[s]) {
-                        Cell::Known(_) => Cell::Known(self.null_fills[s]).word(),
-                        Cell::Given(_) => Cell::Given(self.null_fills[s]).word(),
-                        Cell::Drawn | Cell::Hidden => row[s],
+                    row[s] = match Cell::from_bits(row[s]) {
+                        Cell::Observed(_) => Cell::Observed(self.null_fills[s]).to_bits(),
+                        Cell::TeacherForced(_) => Cell::TeacherForced(self.null_fills[s]).to_bits(),
+                        Cell::Sampled | Cell::Masked => row[s],
                     };
                 }
             }
@@ -270,11 +270,11 @@ impl LoadedModel {
             for (s, is_drawn) in drawn.iter().copied().enumerate().take(last + 1) {
                 let cell = cells.get(row, s);
                 let is_gap = match cell {
-                    Cell::Known(_) => open,
-                    Cell::Hidden => true,
-                    Cell::Drawn | Cell::Given(_) => !is_drawn,
+                    Cell::Observed(_) => open,
+                    Cell::Masked => true,
+                    Cell::Sampled | Cell::TeacherForced(_) => !is_drawn,
                 };
-                open |= !matches!(cell, Cell::Known(_));
+                open |= !matches!(cell, Cell::Observed(_));
                 if is_gap {
                     let column = self.folded.sub_columns[s].column;
                     return Err(GenerateError::Gap { row, column });

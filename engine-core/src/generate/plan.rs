@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::backend::BackendError;
 use crate::ir::SampleSpec;
-use crate::ir::ops::sampling::{Reports, SampleInputs, SamplingRules};
-use crate::resident::Compiled;
+use crate::ir::ops::sampling::{RequestedOutputs, SampleInputs, SamplingRules};
+use crate::device_buffers::Compiled;
 
 /// Numbers plans, so that compiled programs find their plan again.
 static NEXT_PLAN: AtomicU64 = AtomicU64::new(0);
@@ -17,7 +17,7 @@ pub struct Plan {
     pub(super) id: u64,
     pub(super) draws: Vec<usize>,
     rules: SamplingRules,
-    pub(super) reports: Reports,
+    pub(super) reports: RequestedOutputs,
 }
 
 /// Where random numbers come from: row number i of the call is row `first_row + i`.
@@ -43,7 +43,7 @@ pub struct Drawn {
 }
 
 impl Plan {
-    pub(super) fn new(draws: Vec<usize>, rules: SamplingRules, reports: Reports) -> Self {
+    pub(super) fn new(draws: Vec<usize>, rules: SamplingRules, reports: RequestedOutputs) -> Self {
         Self {
             id: NEXT_PLAN.fetch_add(1, Ordering::Relaxed),
             draws,
@@ -53,7 +53,7 @@ impl Plan {
     }
 
     /// Whether it draws by these rules and tells this.
-    pub(super) fn is_by(&self, rules: &SamplingRules, reports: &Reports) -> bool {
+    pub(super) fn is_by(&self, rules: &SamplingRules, reports: &RequestedOutputs) -> bool {
         self.rules == *rules && self.reports == *reports
     }
 
@@ -81,18 +81,18 @@ impl Drawn {
     }
 
     /// The results of a program that has just run.
-    pub(super) fn of(program: &Compiled, reports: &Reports) -> Result<Self, BackendError> {
+    pub(super) fn of(program: &Compiled, reports: &RequestedOutputs) -> Result<Self, BackendError> {
         let names = reports.names();
         let numbers = |name: &str| {
             let asked = names.contains(&name);
             if asked {
-                program.numbers(name)
+                program.read_f32(name)
             } else {
                 Ok(Vec::new())
             }
         };
         Ok(Self {
-            codes: program.codes("codes")?,
+            codes: program.read_u32("codes")?,
             probs: numbers("probs")?,
             weights: numbers("weights")?,
             log_probs: numbers("log_probs")?,

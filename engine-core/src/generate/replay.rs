@@ -7,7 +7,7 @@ use super::plan::DrawSite;
 use super::{Cells, GenerateError};
 use crate::argn::Model;
 use crate::backend::Backend;
-use crate::ir::ops::sampling::{Reports, SamplingRules};
+use crate::ir::ops::sampling::{RequestedOutputs, SamplingRules};
 use crate::schema::CodeTable;
 
 /// What is given rather than drawn. Matrices are `[rows, sub-columns]`, row-major, sub-columns in model order.
@@ -57,7 +57,7 @@ pub fn replay(
     };
     check("given codes", inputs.cells.map(|c| c.rows() * c.sub_columns()))?;
     check("uniform numbers", inputs.uniforms.map(<[_]>::len))?;
-    let plan = model.plan(order, rules, Reports::all(model.sub_columns()))?;
+    let plan = model.plan(order, rules, RequestedOutputs::all(model.sub_columns()))?;
     let site = DrawSite {
         seed: inputs.seed,
         first_row: 0,

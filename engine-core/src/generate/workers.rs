@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use super::plan::Plan;
 use crate::backend::{Backend, BackendError, HostData};
 use crate::ir::ops::sampling::SampleInputs;
-use crate::resident::{Compiled, Resident};
+use crate::device_buffers::{Compiled, DeviceBuffers};
 
 /// Name of the folded arena among the resources of a sampling program.
 const FOLDED: &str = "folded";
@@ -36,7 +36,7 @@ struct Pool {
 /// What one thread at a time works with.
 #[derive(Debug, Default)]
 pub(super) struct Worker {
-    pub(super) resident: Resident,
+    pub(super) device_buffers: DeviceBuffers,
     programs: Vec<Program>,
 }
 
@@ -57,7 +57,7 @@ impl Workers {
         let kept = is_copied.then(|| arena.clone());
         let mut worker = Worker::default();
         worker
-            .resident
+            .device_buffers
             .upload(backend.as_ref(), FOLDED, HostData::F32(arena))?;
         Ok(Self {
             backend,
@@ -89,7 +89,7 @@ impl Workers {
                 drop(pool);
                 let mut worker = Worker::default();
                 let data = HostData::F32(arena.clone());
-                if let Err(error) = worker.resident.upload(self.backend.as_ref(), FOLDED, data) {
+                if let Err(error) = worker.device_buffers.upload(self.backend.as_ref(), FOLDED, data) {
                     self.pool().to_come += 1;
                     return Err(error);
                 }
@@ -112,7 +112,7 @@ impl Worker {
         inputs: SampleInputs,
         rows: usize,
         compile: impl FnOnce() -> Result<(Compiled, usize), E>,
-    ) -> Result<(&mut Compiled, &mut Resident), E> {
+    ) -> Result<(&mut Compiled, &mut DeviceBuffers), E> {
         let programs = &mut self.programs;
         let fits = |p: &Program| p.plan == plan.id && p.inputs == inputs && p.max_rows >= rows;
         let program = match programs.iter().position(fits) {
@@ -133,7 +133,7 @@ impl Worker {
         }
         programs.push(program);
         let last = programs.len() - 1;
-        Ok((&mut programs[last].compiled, &mut self.resident))
+        Ok((&mut programs[last].compiled, &mut self.device_buffers))
     }
 }
 

@@ -23,7 +23,7 @@ impl fmt::Display for Program {
                 ResourceKind::Codes { columns } => {
                     writeln!(f, "  @{}: codes of {columns} sub-columns", resource.name)?;
                 }
-                ResourceKind::Numbers => writeln!(f, "  @{}: numbers", resource.name)?,
+                ResourceKind::F32 => writeln!(f, "  @{}: f32", resource.name)?,
                 ResourceKind::U32 => writeln!(f, "  @{}: unsigned integers", resource.name)?,
             }
         }

@@ -1,4 +1,4 @@
-//! The reference interpreter: every program in f64 with plain loops. It is the oracle for all backends.
+//! The interpreter: every program in f64 with plain loops. It is the oracle that all backends are compared with.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use crate::schema::CodeTable;
 
 /// A resource in the interpreter.
 #[derive(Debug, Clone, PartialEq)]
-pub enum RefBuffer {
-    /// Numbers with the sum of absolute terms of each.
-    Numbers {
+pub enum InterpreterBuffer {
+    /// Floating-point values with the sum of absolute terms of each.
+    F64 {
         /// Elements.
         data: Vec<f64>,
         /// Sum of absolute terms.
@@ -25,25 +25,25 @@ pub enum RefBuffer {
     Codes(Arc<CodeTable>),
 }
 
-impl RefBuffer {
+impl InterpreterBuffer {
     /// `len` zeros.
     pub fn zeros(len: usize) -> Self {
-        Self::Numbers {
+        Self::F64 {
             data: vec![0.0; len],
             magnitude: vec![0.0; len],
         }
     }
 
-    /// Given numbers.
-    pub fn numbers(data: Vec<f64>) -> Self {
+    /// A buffer of these values.
+    pub fn from_f64(data: Vec<f64>) -> Self {
         let magnitude = data.iter().map(|x| x.abs()).collect();
-        Self::Numbers { data, magnitude }
+        Self::F64 { data, magnitude }
     }
 
-    /// The numbers, when it holds numbers.
+    /// The values, when it holds floating-point values.
     pub fn data(&self) -> Option<&[f64]> {
         match self {
-            Self::Numbers { data, .. } => Some(data),
+            Self::F64 { data, .. } => Some(data),
             Self::U32(_) | Self::Codes(_) => None,
         }
     }
@@ -51,7 +51,7 @@ impl RefBuffer {
     /// Rows of a table, elements of anything else.
     fn rows(&self) -> usize {
         match self {
-            Self::Numbers { data, .. } => data.len(),
+            Self::F64 { data, .. } => data.len(),
             Self::U32(data) => data.len(),
             Self::Codes(table) => table.rows(),
         }
@@ -94,9 +94,9 @@ pub enum InterpretError {
     },
 }
 
-/// What an op's reference semantics see: input values, resources, and the scalars of this one step.
+/// What an op computes from in the interpreter: input values, resources, and the scalars of this one step.
 #[derive(Debug)]
-pub struct Reference<'a> {
+pub struct InterpreterContext<'a> {
     /// Input values in the node's order.
     pub inputs: Vec<&'a Tensor>,
     /// Scalars of this step (`steps` is 1).
@@ -104,15 +104,15 @@ pub struct Reference<'a> {
     /// Index of this step within the run.
     pub step_in_run: u32,
     op: &'static str,
-    resources: &'a mut [RefBuffer],
+    resources: &'a mut [InterpreterBuffer],
 }
 
-impl Reference<'_> {
-    /// The numbers of a resource.
+impl InterpreterContext<'_> {
+    /// The floating-point values of a resource.
     ///
     /// # Errors
     /// [`InterpretError::ResourceKind`] when it holds something else.
-    pub fn numbers(&self, id: ResourceId) -> Result<&[f64], InterpretError> {
+    pub fn f64(&self, id: ResourceId) -> Result<&[f64], InterpretError> {
         let error = InterpretError::ResourceKind {
             op: self.op,
             resource: id.index(),
@@ -120,11 +120,11 @@ impl Reference<'_> {
         self.resources[id.index()].data().ok_or(error)
     }
 
-    /// Sum of the absolute terms that made element `i` of a resource; 0 when it holds no numbers.
+    /// Sum of the absolute terms that made element `i` of a resource; 0 when it holds none.
     pub fn terms(&self, id: ResourceId, i: usize) -> f64 {
         match &self.resources[id.index()] {
-            RefBuffer::Numbers { magnitude, .. } => magnitude[i],
-            RefBuffer::U32(_) | RefBuffer::Codes(_) => 0.0,
+            InterpreterBuffer::F64 { magnitude, .. } => magnitude[i],
+            InterpreterBuffer::U32(_) | InterpreterBuffer::Codes(_) => 0.0,
         }
     }
 
@@ -132,10 +132,10 @@ impl Reference<'_> {
     ///
     /// # Errors
     /// [`InterpretError::ResourceKind`] when it holds something else.
-    pub fn integers(&self, id: ResourceId) -> Result<&[u32], InterpretError> {
+    pub fn u32(&self, id: ResourceId) -> Result<&[u32], InterpretError> {
         match &self.resources[id.index()] {
-            RefBuffer::U32(data) => Ok(data),
-            RefBuffer::Numbers { .. } | RefBuffer::Codes(_) => Err(InterpretError::ResourceKind {
+            InterpreterBuffer::U32(data) => Ok(data),
+            InterpreterBuffer::F64 { .. } | InterpreterBuffer::Codes(_) => Err(InterpretError::ResourceKind {
                 op: self.op,
                 resource: id.index(),
             }),
@@ -148,8 +148,8 @@ impl Reference<'_> {
     /// [`InterpretError::ResourceKind`] when it holds something else.
     pub fn codes(&self, id: ResourceId) -> Result<Arc<CodeTable>, InterpretError> {
         match &self.resources[id.index()] {
-            RefBuffer::Codes(table) => Ok(Arc::clone(table)),
-            RefBuffer::Numbers { .. } | RefBuffer::U32(_) => Err(InterpretError::ResourceKind {
+            InterpreterBuffer::Codes(table) => Ok(Arc::clone(table)),
+            InterpreterBuffer::F64 { .. } | InterpreterBuffer::U32(_) => Err(InterpretError::ResourceKind {
                 op: self.op,
                 resource: id.index(),
             }),
@@ -158,7 +158,7 @@ impl Reference<'_> {
 
     /// Adds a term to element `i` of a resource.
     pub fn add(&mut self, id: ResourceId, i: usize, term: f64) {
-        if let RefBuffer::Numbers { data, magnitude } = &mut self.resources[id.index()] {
+        if let InterpreterBuffer::F64 { data, magnitude } = &mut self.resources[id.index()] {
             data[i] += term;
             magnitude[i] += term.abs();
         }
@@ -166,7 +166,7 @@ impl Reference<'_> {
 
     /// Sets element `i` of a resource and its sum of absolute terms.
     pub fn set(&mut self, id: ResourceId, i: usize, value: f64, terms: f64) {
-        if let RefBuffer::Numbers { data, magnitude } = &mut self.resources[id.index()] {
+        if let InterpreterBuffer::F64 { data, magnitude } = &mut self.resources[id.index()] {
             data[i] = value;
             magnitude[i] = terms;
         }
@@ -219,7 +219,7 @@ impl<'p> Interpreter<'p> {
     pub fn run(
         &mut self,
         run: &Run,
-        resources: &mut [RefBuffer],
+        resources: &mut [InterpreterBuffer],
         inputs: &[Tensor],
     ) -> Result<(), InterpretError> {
         (0..run.steps).try_for_each(|index| self.run_step(run, index, resources, inputs))
@@ -233,7 +233,7 @@ impl<'p> Interpreter<'p> {
         &mut self,
         run: &Run,
         index: u32,
-        resources: &mut [RefBuffer],
+        resources: &mut [InterpreterBuffer],
         inputs: &[Tensor],
     ) -> Result<(), InterpretError> {
         self.check(run, resources, inputs)?;
@@ -248,7 +248,7 @@ impl<'p> Interpreter<'p> {
         self.values[self.program.output(name)?.index()].as_ref()
     }
 
-    fn step(&mut self, run: &Run, step: u32, resources: &mut [RefBuffer]) -> Result<(), InterpretError> {
+    fn step(&mut self, run: &Run, step: u32, resources: &mut [InterpreterBuffer]) -> Result<(), InterpretError> {
         for node in self.program.nodes() {
             let inputs = node
                 .inputs
@@ -256,14 +256,14 @@ impl<'p> Interpreter<'p> {
                 .filter_map(|v| self.values[v.index()].as_ref())
                 .collect();
             let (op, run) = (node.op.name(), *run);
-            let mut cx = Reference {
+            let mut cx = InterpreterContext {
                 inputs,
                 run,
                 step_in_run: step,
                 op,
                 resources,
             };
-            let outputs = node.op.reference(&mut cx)?;
+            let outputs = node.op.interpret(&mut cx)?;
             assert_eq!(
                 outputs.len(),
                 node.outputs.len(),
@@ -283,7 +283,7 @@ impl<'p> Interpreter<'p> {
         Ok(())
     }
 
-    fn check(&self, run: &Run, resources: &[RefBuffer], inputs: &[Tensor]) -> Result<(), InterpretError> {
+    fn check(&self, run: &Run, resources: &[InterpreterBuffer], inputs: &[Tensor]) -> Result<(), InterpretError> {
         let fail = |binding: &str, reason: String| {
             let (program, binding) = (self.program.name().to_owned(), binding.to_owned());
             Err(InterpretError::Binding {

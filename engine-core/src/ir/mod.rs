@@ -1,8 +1,11 @@
-//! The tensor IR: a [`Program`] is a static SSA graph whose ops act on the layers of *all* sub-columns at once.
-//!
-//! A value is a matrix `[rows, sum of widths]` with a [`Groups`] descriptor; the number of ops does not grow with the
-//! number of columns. A program is checked while it is built, differentiated by [`differentiate`], executed by the
-//! reference interpreter ([`Interpreter`], the oracle) or by a [`crate::backend::Backend`], and prints as text.
+//! The tensor IR. A training step, a forward pass or a draw of rows is a [`Program`]: a static graph in SSA form whose values are
+//! matrices, `[rows, sum of widths]`, and whose ops act on the layers of *all* sub-columns at once. A [`Groups`] descriptor gives the
+//! offset and width of each sub-column within such a matrix, so a table of 1,000 columns takes as many ops as one of 15. Shapes are
+//! checked when an op is added ([`Builder`]), so a program that exists is well formed. [`differentiate`] appends the backward pass to a
+//! program. What an op does to parameters and other resources it declares as [`Access`]es, and transforms (gradient clipping, splitting
+//! a batch over several GPUs) rely on these alone. The [`Interpreter`] runs any program in f64 with plain loops and is the oracle for
+//! every [`crate::backend::Backend`], which compiles a program once, with the buffers of a [`MemoryPlan`], and then runs many steps.
+//! [`fold`] precomputes embedding times weight for generation, and [`sample_program`] builds the program that draws rows from the result.
 
 mod access;
 mod autodiff;
@@ -24,7 +27,7 @@ pub use autodiff::{GradError, Gradient, LossWeight, differentiate};
 pub use fold::{FoldError, FoldSource, Folded, fold};
 pub(crate) use fold::{fold_tables, lay_out};
 pub use initialise::initialise;
-pub use interpret::{InterpretError, Interpreter, RefBuffer, Reference};
+pub use interpret::{InterpretError, Interpreter, InterpreterBuffer, InterpreterContext};
 pub use op::{Clipping, Op, ShapeError};
 pub use params::{Initialisation, Param, ParamLayout, ParamLayoutBuilder, ParamView};
 pub use plan::{MemoryPlan, Slot};

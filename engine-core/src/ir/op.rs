@@ -1,4 +1,4 @@
-//! What an op is: a shape rule, reference semantics, a gradient, and a per-sample norm rule.
+//! What an op is: a shape rule, plain loops in f64 for the interpreter, a gradient, and a per-sample norm rule.
 
 use std::any::Any;
 use std::fmt;
@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::access::Access;
 use super::autodiff::{GradError, Gradient};
-use super::interpret::{InterpretError, Reference};
+use super::interpret::{InterpretError, InterpreterContext};
 use super::ops::sampling::OrderedSample;
 use super::program::{Resource, ResourceId};
 use super::shape::{Rows, Shape};
@@ -95,7 +95,7 @@ pub enum ShapeError {
         /// What it is.
         got: String,
     },
-    /// A site of random numbers is too large to leave room for time steps in their addresses.
+    /// A site of random numbers is too large to leave bits for time steps in their counters.
     #[error("site {site} of its random numbers must be below {limit}")]
     Site {
         /// The site.
@@ -150,11 +150,11 @@ pub trait Op: fmt::Debug + Any + Send + Sync {
         None
     }
 
-    /// Reference semantics in f64 by plain loops.
+    /// InterpreterContext semantics in f64 by plain loops.
     ///
     /// # Errors
     /// [`InterpretError`] for values that no backend could handle (a code outside its cardinality).
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError>;
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError>;
 
     /// Adds the nodes that compute the gradients of inputs and parameters from the gradients of the outputs.
     ///

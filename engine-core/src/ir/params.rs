@@ -50,7 +50,7 @@ impl ParamView {
 /// A named parameter.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Param {
-    /// Name, as in the reference engine's state dict.
+    /// Name, as in the state dict of mostlyai-engine.
     pub name: String,
     /// Shape as stored in files: two entries for weights, one for biases.
     pub shape: Vec<usize>,

@@ -1,9 +1,9 @@
-//! The memory plan: which values can share a buffer because they are never alive together.
+//! The memory plan: which values can use the same buffer because their lifetimes do not overlap.
 
 use super::program::Program;
 use super::shape::{DType, Rows};
 
-/// A buffer that several values take turns in.
+/// A buffer that several values use one after another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot {
     /// Symbolic rows.

@@ -34,16 +34,16 @@ impl ResourceId {
 /// What a resource holds.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ResourceKind {
-    /// Single precision numbers laid out as parameters (weights, their gradients, moments).
+    /// Single precision values laid out as parameters (weights, their gradients, moments).
     Arena(Arc<ParamLayout>),
     /// Codes of a table, `columns` sub-columns, any number of rows.
     Codes {
         /// Number of sub-columns.
         columns: usize,
     },
-    /// Single precision numbers without further structure (traces, masks); the length is fixed by whoever binds the buffer.
-    Numbers,
-    /// Unsigned integers without further structure (lengths, offsets); the length is fixed by whoever binds the buffer.
+    /// Single precision values without further structure (traces, masks); the length is fixed by the buffer that is bound.
+    F32,
+    /// Unsigned integers without further structure (lengths, offsets); the length is fixed by the buffer that is bound.
     U32,
 }
 
@@ -162,7 +162,7 @@ impl Program {
         Ok(())
     }
 
-    /// Checks that tables and arrays have the rows that a run reads; `len` tells the rows of what is bound to a resource.
+    /// Checks that tables and arrays have the rows that a run reads; `len` returns the rows of what is bound to a resource.
     ///
     /// # Errors
     /// [`BackendError::BufferMismatch`] names the first resource that is too short.

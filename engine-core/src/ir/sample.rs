@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::fold::FoldError;
-use super::ops::sampling::{FoldedModel, OrderedSample, Reports, SampleInputs, SamplingRules};
+use super::ops::sampling::{FoldedModel, OrderedSample, RequestedOutputs, SampleInputs, SamplingRules};
 use super::program::{Builder, Program, ResourceKind};
 use super::shape::{Groups, Shape};
 
-/// What a program draws, by which rules, and what it tells of it.
+/// What a program draws, by which rules, and which outputs it has besides the codes.
 #[derive(Debug, Clone, Default)]
 pub struct SampleSpec {
     /// Sub-columns in the order of the draws; siblings ascending.
@@ -17,18 +17,18 @@ pub struct SampleSpec {
     /// Optional inputs, `cells` and `uniforms`.
     pub inputs: SampleInputs,
     /// Optional results, `probs`, `weights` and `log_probs`.
-    pub reports: Reports,
+    pub requested: RequestedOutputs,
 }
 
-/// The program that draws rows of a folded model. Resource: `folded`. Results: `codes` and what is asked for.
+/// The program that draws rows of a folded model. Resource: `folded`. Results: `codes` and the requested outputs.
 ///
 /// # Errors
-/// [`FoldError::Draws`] when a sub-column that is drawn or reported does not exist, is drawn twice or before an earlier sibling.
+/// [`FoldError::Draws`] when a sub-column that is drawn or requested does not exist, is drawn twice or before an earlier sibling.
 pub fn sample_program(model: &Arc<FoldedModel>, spec: SampleSpec) -> Result<Program, FoldError> {
     check_draws(model, &spec.draws)?;
-    check_reports(model, &spec.reports)?;
+    check_requested(model, &spec.requested)?;
     let mut builder = Builder::new("sample");
-    let folded = builder.resource("folded", ResourceKind::Numbers)?;
+    let folded = builder.resource("folded", ResourceKind::F32)?;
     let sub_columns = model.cardinalities.len();
     let mut values = Vec::new();
     if spec.inputs.cells {
@@ -37,14 +37,14 @@ pub fn sample_program(model: &Arc<FoldedModel>, spec: SampleSpec) -> Result<Prog
     if spec.inputs.uniforms {
         values.push(builder.input("uniforms", Shape::batch(Groups::ones(sub_columns)))?);
     }
-    let names = spec.reports.names();
+    let names = spec.requested.names();
     let op = OrderedSample {
         folded,
         model: Arc::clone(model),
         draws: spec.draws.into(),
         rules: Arc::new(spec.rules),
         inputs: spec.inputs,
-        reports: spec.reports,
+        requested: spec.requested,
     };
     let outputs = builder.push(Arc::new(op), &values)?;
     for (name, value) in names.into_iter().zip(outputs) {
@@ -68,9 +68,9 @@ fn check_draws(model: &FoldedModel, draws: &[usize]) -> Result<(), FoldError> {
     Ok(())
 }
 
-fn check_reports(model: &FoldedModel, reports: &Reports) -> Result<(), FoldError> {
-    let mut reported = reports.probs.iter().chain(&reports.weights);
-    match reported.find(|s| **s >= model.sub_columns.len()) {
+fn check_requested(model: &FoldedModel, requested: &RequestedOutputs) -> Result<(), FoldError> {
+    let mut columns = requested.probs.iter().chain(&requested.weights);
+    match columns.find(|s| **s >= model.sub_columns.len()) {
         Some(s) => Err(FoldError::Draws { sub_column: *s }),
         None => Ok(()),
     }

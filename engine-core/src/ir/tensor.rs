@@ -1,6 +1,6 @@
-//! Values of the reference interpreter.
+//! Values of the interpreter.
 
-/// A row-major matrix in f64. Beside each element stands the sum of absolute terms that made it: a backend may be off by a
+/// A row-major matrix in f64. Each element has the sum of absolute terms that made it: a backend may be off by a
 /// few roundings of that sum and no more.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tensor {

@@ -1,10 +1,10 @@
-//! The device side of training: compiled programs over resident data, parameters and moments.
+//! The device side of training: compiled programs over device_buffers data, parameters and moments.
 
 use super::error::TrainError;
 use super::heuristics::Plan;
 use super::programs::{TrainData, TrainPrograms};
 use crate::backend::{Backend, BackendError, HostData, Run};
-use crate::resident::{Compiled, Resident};
+use crate::device_buffers::{Compiled, DeviceBuffers};
 
 /// Steps that a run has at most.
 const TRACE_LEN: usize = 256;
@@ -25,7 +25,7 @@ enum Step {
 pub(super) struct TrainDevice {
     step: Step,
     validation: Compiled,
-    resident: Resident,
+    device_buffers: DeviceBuffers,
     plan: Plan,
     validation_rows: usize,
     trace_len: usize,
@@ -57,15 +57,15 @@ impl TrainDevice {
         let mut compiled = Compiled::new(backend, &program, plan.validation_batch_size)?;
         let trace_len = TRACE_LEN.max(plan.micro_batches);
         let numbers = HostData::F32;
-        let mut resident = Resident::default();
+        let mut device_buffers = DeviceBuffers::default();
         for (name, data) in &training.resources {
-            resident.upload(backend, *name, data.clone())?;
+            device_buffers.upload(backend, *name, data.clone())?;
         }
         for (name, data) in &validation.resources {
             // Both losses may call their data alike.
             let of_validation = format!("validation.{name}");
             compiled = compiled.renamed(name, &of_validation);
-            resident.upload(backend, of_validation, data.clone())?;
+            device_buffers.upload(backend, of_validation, data.clone())?;
         }
         for (name, data) in [
             ("params.grads", numbers(vec![0.0; weights.params.len()])),
@@ -74,12 +74,12 @@ impl TrainDevice {
             ("second_moments", numbers(weights.second_moments)),
             ("trace", numbers(vec![0.0; trace_len])),
         ] {
-            resident.upload(backend, name, data)?;
+            device_buffers.upload(backend, name, data)?;
         }
         Ok(Self {
             step,
             validation: compiled,
-            resident,
+            device_buffers,
             plan,
             validation_rows: validation.rows,
             trace_len,
@@ -109,7 +109,7 @@ impl TrainDevice {
         };
         match &mut self.step {
             Step::Whole(program) => {
-                program.run(&run, &mut self.resident, &[])?;
+                program.run(&run, &mut self.device_buffers, &[])?;
                 self.trace(count as usize)
             }
             Step::Accumulated { gradient, update } => {
@@ -120,15 +120,15 @@ impl TrainDevice {
                         steps: micro_batches as u32,
                         ..run
                     };
-                    gradient.run(&micro, &mut self.resident, &[])?;
+                    gradient.run(&micro, &mut self.device_buffers, &[])?;
                     let single = Run {
                         first_step: step as u32,
                         steps: 1,
                         rows: 1,
                         ..run
                     };
-                    update.run(&single, &mut self.resident, &[])?;
-                    let trace = self.resident.numbers("trace")?;
+                    update.run(&single, &mut self.device_buffers, &[])?;
+                    let trace = self.device_buffers.read_f32("trace")?;
                     losses.push(trace[..micro_batches].iter().map(|l| f64::from(*l)).sum());
                 }
                 Ok(losses)
@@ -167,26 +167,26 @@ impl TrainDevice {
             steps: steps as u32,
             ..Run::evaluate(rows as u32)
         };
-        self.validation.run(&run, &mut self.resident, &[])?;
+        self.validation.run(&run, &mut self.device_buffers, &[])?;
         Ok(self.trace(steps)?.iter().sum())
     }
 
     fn trace(&self, steps: usize) -> Result<Vec<f64>, BackendError> {
-        let trace = self.resident.numbers("trace")?;
+        let trace = self.device_buffers.read_f32("trace")?;
         Ok(trace[..steps].iter().map(|l| f64::from(*l)).collect())
     }
 
     /// Copies the parameters to the host.
     pub(super) fn params(&self) -> Result<Vec<f32>, BackendError> {
-        self.resident.numbers("params")
+        self.device_buffers.read_f32("params")
     }
 
     /// Copies parameters and moments to the host.
     pub(super) fn weights(&self) -> Result<Weights, BackendError> {
         Ok(Weights {
             params: self.params()?,
-            first_moments: self.resident.numbers("first_moments")?,
-            second_moments: self.resident.numbers("second_moments")?,
+            first_moments: self.device_buffers.read_f32("first_moments")?,
+            second_moments: self.device_buffers.read_f32("second_moments")?,
         })
     }
 }

@@ -6,21 +6,21 @@ use std::sync::Arc;
 use crate::argn::Model as _;
 use crate::backend::Run;
 use crate::fixtures::{mixed_model, random_params, random_table};
-use crate::ir::{Interpreter, LossWeight, Program, RefBuffer, Resource, ResourceKind, Tensor, differentiate};
+use crate::ir::{Interpreter, LossWeight, Program, InterpreterBuffer, Resource, ResourceKind, Tensor, differentiate};
 use crate::schema::CodeTable;
 
 /// Buffers of a program in double precision.
-fn resources(program: &Program, params: &[f64], table: &Arc<CodeTable>) -> Vec<RefBuffer> {
+fn resources(program: &Program, params: &[f64], table: &Arc<CodeTable>) -> Vec<InterpreterBuffer> {
     let bind = |resource: &Resource| match (&resource.kind, resource.name.as_str()) {
-        (ResourceKind::Codes { .. }, _) => RefBuffer::Codes(Arc::clone(table)),
-        (ResourceKind::Arena(_), "params") => RefBuffer::numbers(params.to_vec()),
-        (ResourceKind::Arena(layout), _) => RefBuffer::zeros(layout.len()),
-        _ => RefBuffer::zeros(16),
+        (ResourceKind::Codes { .. }, _) => InterpreterBuffer::Codes(Arc::clone(table)),
+        (ResourceKind::Arena(_), "params") => InterpreterBuffer::from_f64(params.to_vec()),
+        (ResourceKind::Arena(layout), _) => InterpreterBuffer::zeros(layout.len()),
+        _ => InterpreterBuffer::zeros(16),
     };
     program.resources().iter().map(bind).collect()
 }
 
-fn data<'a>(program: &Program, resources: &'a [RefBuffer], name: &str) -> &'a [f64] {
+fn data<'a>(program: &Program, resources: &'a [InterpreterBuffer], name: &str) -> &'a [f64] {
     let id = program.resource(name).unwrap();
     resources[id.index()].data().unwrap()
 }

@@ -84,7 +84,7 @@ fn recorded(program: &Program) -> Result<Program, BuildError> {
         program: program.name().to_owned(),
         name: "loss",
     })?;
-    let trace = builder.resource("trace", ResourceKind::Numbers)?;
+    let trace = builder.resource("trace", ResourceKind::F32)?;
     builder.push(Arc::new(RecordSum { trace }), &[loss])?;
     Ok(builder.finish())
 }

@@ -6,8 +6,8 @@ use crate::argn::{FlatModel, Model};
 use crate::backend::{HostData, Run};
 use crate::fixtures::{mixed_model, model, pair_model, random_table, related_table};
 use crate::ir::{Program, initialise};
-use crate::reference::ReferenceBackend;
-use crate::resident::{Compiled, Resident};
+use crate::interpreter::InterpreterBackend;
+use crate::device_buffers::{Compiled, DeviceBuffers};
 use crate::schema::{CodeTable, ColumnOrderKind};
 
 /// A checkpoint store in memory.
@@ -87,7 +87,7 @@ fn plan(rows: usize, batch: usize, micro_batches: usize) -> Plan {
 fn pair_training(model: &FlatModel, micro_batches: usize, max_epochs: f64) -> Training<'static> {
     let plan = plan(100, 8, micro_batches);
     Training {
-        backend: &ReferenceBackend,
+        backend: &InterpreterBackend,
         programs: model.train_programs(plan.micro_batches_per_epoch()).unwrap(),
         training: data(model, &related_table(100, 1)),
         validation: data(model, &related_table(30, 2)),
@@ -182,7 +182,7 @@ fn the_stored_model_is_that_of_the_least_validation_loss() {
 /// Programs run one after another by hand, from start values; gives the parameters.
 fn by_hand(training: &Training<'_>, runs: &[(Program, Run)]) -> Vec<f32> {
     let params = initialise(&training.programs.layout, training.options.seed);
-    let mut resident = Resident::default();
+    let mut device_buffers = DeviceBuffers::default();
     let zeros = || HostData::F32(vec![0.0; params.len()]);
     for (name, data) in [
         ("table", training.training.resources[0].1.clone()),
@@ -192,13 +192,13 @@ fn by_hand(training: &Training<'_>, runs: &[(Program, Run)]) -> Vec<f32> {
         ("trace", HostData::F32(vec![0.0; 100])),
         ("params", HostData::F32(params)),
     ] {
-        resident.upload(&ReferenceBackend, name, data).unwrap();
+        device_buffers.upload(&InterpreterBackend, name, data).unwrap();
     }
     for (program, run) in runs {
-        let mut compiled = Compiled::new(&ReferenceBackend, program, 100).unwrap();
-        compiled.run(run, &mut resident, &[]).unwrap();
+        let mut compiled = Compiled::new(&InterpreterBackend, program, 100).unwrap();
+        compiled.run(run, &mut device_buffers, &[]).unwrap();
     }
-    resident.numbers("params").unwrap()
+    device_buffers.read_f32("params").unwrap()
 }
 
 #[test]

@@ -183,8 +183,8 @@ fn columns_of(reported: &[usize], groups: &Groups, sub_columns: usize) -> Vec<u3
 
 fn sub_columns(op: &OrderedSample) -> Vec<SampleSubColumn> {
     let count = op.model.sub_columns.len();
-    let column = |reported: &[usize]| columns_of(reported, &op.reported(reported), count);
-    let (probs, weights) = (column(&op.reports.probs), column(&op.reports.weights));
+    let column = |reported: &[usize]| columns_of(reported, &op.requested_groups(reported), count);
+    let (probs, weights) = (column(&op.requested.probs), column(&op.requested.weights));
     let mut fixed = 0;
     let mut sub_column = |s: usize| {
         let sub = &op.model.sub_columns[s];
@@ -252,7 +252,7 @@ fn rules(rules: &SamplingRules, room: &mut Room<'_>) -> Result<Rules, CudaError>
     };
     let sensitive: Vec<u32> = parity.sensitive.iter().map(|s| *s as u32).collect();
     let groups: Vec<u32> = parity.groups.iter().flatten().copied().collect();
-    let knots = |of: &mut dyn Iterator<Item = &engine_core::ir::ops::sampling::Knots>| {
+    let knots = |of: &mut dyn Iterator<Item = &engine_core::ir::ops::sampling::Quantiles>| {
         of.flat_map(|k| k.values().to_vec()).collect::<Vec<f64>>()
     };
     packed.parity_target = parity.target as u32;
@@ -295,7 +295,7 @@ impl CudaKernel for Draws {
     fn launch(&self, cx: &Bound<'_>, launches: &mut Launches) {
         let (op, place) = (&self.op, &self.workplace);
         let input = |i: Option<usize>| i.map_or(0, |i| cx.input(i));
-        let names = op.reports.names();
+        let names = op.requested.names();
         let report = |name: &str| {
             let at = names.iter().position(|n| *n == name);
             at.map_or((0, 0), |i| (cx.output(i), cx.width(i)))

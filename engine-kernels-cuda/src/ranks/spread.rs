@@ -121,7 +121,7 @@ mod tests {
         let x = builder
             .input("x", Shape::batch(Groups::single(2)))
             .expect("an input");
-        let trace = builder.resource("trace", ResourceKind::Numbers).expect("a trace");
+        let trace = builder.resource("trace", ResourceKind::F32).expect("a trace");
         let sums = builder.push_one(SumGroups, &[x]).expect("sums");
         push(&mut builder, RecordSum { trace }, &[sums]);
         let arena = ResourceKind::Arena(Arc::new(ParamLayout::default()));

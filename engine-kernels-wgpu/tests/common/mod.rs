@@ -51,7 +51,7 @@ pub(crate) fn upload(
         ResourceKind::Arena(layout) if resource.name == "params" => HostData::F32(initialise(layout, 1)),
         ResourceKind::Arena(layout) => HostData::F32(vec![0.0; layout.len()]),
         ResourceKind::Codes { .. } => HostData::Codes(Arc::clone(table)),
-        ResourceKind::Numbers => HostData::F32(vec![0.0; 64]),
+        ResourceKind::F32 => HostData::F32(vec![0.0; 64]),
         ResourceKind::U32 => HostData::U32(vec![0; 64]),
     };
     let resources = program.resources().iter();

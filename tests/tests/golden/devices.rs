@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use engine_core::backend::{Backend, Buffer, Executable, HostData, Run};
 use engine_core::ir::{Program, Resource, ResourceKind, Rows};
-use engine_core::reference::ReferenceBackend;
+use engine_core::interpreter::InterpreterBackend;
 use engine_cpu::{CpuBackend, CpuOptions, InstructionSet};
 
 use crate::compare::Outcome;
@@ -37,7 +37,7 @@ pub(crate) fn all() -> Outcome<Vec<Device>> {
     };
     let mut devices = vec![Device {
         name: "reference",
-        backend: Arc::new(ReferenceBackend),
+        backend: Arc::new(InterpreterBackend),
     }];
     devices.push(Device {
         name: "cpu",

@@ -2,7 +2,7 @@
 
 use engine_core::encode::TableStats;
 use engine_core::generate::{Fairness, GenerateError};
-use engine_core::ir::ops::sampling::{Knots, Parity, interpolate};
+use engine_core::ir::ops::sampling::{Quantiles, Parity, interpolate};
 use serde_json::{Map, Value, json};
 
 use crate::compare::{Outcome, Report, Tolerance, within};
@@ -146,7 +146,7 @@ fn transform(report: &mut Report, value: &Value) -> Outcome {
 
     let probabilities = &value["model_probabilities"];
     let cardinality = target["codes"].as_object().map_or(0, Map::len);
-    let knots = |table: &Value| Ok(Knots::of_codes(&matrix(table)?.concat(), cardinality));
+    let knots = |table: &Value| Ok(Quantiles::of_codes(&matrix(table)?.concat(), cardinality));
     let by_group = files::list(probabilities, "by_group")?.iter().map(knots);
     let parity = Parity {
         target: sensitive.len(),

@@ -8,7 +8,7 @@ use engine_core::generate::{
     Cells, DrawSite, ExactQuotas, Fairness, GenerateError, GenerationOrder, OrderRequest, Plan,
     estimate_parity, imputed_codes, merge_rules, rare_codes, rebalanced_codes,
 };
-use engine_core::ir::ops::sampling::{Cell, FixedProbability, Reports};
+use engine_core::ir::ops::sampling::{Cell, FixedProbability, RequestedOutputs};
 use engine_core::schema::CodeTable;
 use engine_core::schema::names::unescaped;
 
@@ -95,7 +95,7 @@ impl RowSampler {
             rules.parity = Some(estimate_parity(&model.loaded, &fairness, &order, &rules, seed)?);
         }
         Ok(Self {
-            plan: model.loaded.plan(&order, rules, Reports::default())?,
+            plan: model.loaded.plan(&order, rules, RequestedOutputs::default())?,
             model,
             seed,
             given,
@@ -115,7 +115,7 @@ impl RowSampler {
         for (sub, shares) in &self.assigned {
             for row in 0..rows {
                 if let Some(code) = shares.code(first_row + row as u64) {
-                    cells.set(row, *sub, Cell::Known(code));
+                    cells.set(row, *sub, Cell::Observed(code));
                 }
             }
         }
@@ -139,7 +139,7 @@ impl RowSampler {
                 column
                     .sub_columns
                     .clone()
-                    .for_each(|s| cells.set(row, s, Cell::Hidden));
+                    .for_each(|s| cells.set(row, s, Cell::Masked));
             }
         }
     }

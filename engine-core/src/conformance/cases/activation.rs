@@ -2,15 +2,15 @@
 
 use crate::backend::Run;
 use crate::conformance::case::{Case, CaseError};
-use crate::conformance::dice::{Dice, ragged};
+use crate::conformance::random_data::{RandomData, ragged};
 use crate::ir::ops::activation::{Dropout, DropoutOp, Relu, ReluGrad};
 
 pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
-    let dice = &mut Dice::new(21);
+    let random = &mut RandomData::new(21);
     let mut cases = Vec::new();
-    for (i, shape) in ragged(dice).into_iter().enumerate() {
-        let (groups, label) = (shape.groups(), format!("{}, seed {}", shape.label, dice.seed));
-        let mut x = dice.numbers(shape.len(), 3.0);
+    for (i, shape) in ragged(random).into_iter().enumerate() {
+        let (groups, label) = (shape.groups(), format!("{}, seed {}", shape.label, random.seed));
+        let mut x = random.uniform(shape.len(), 3.0);
         x.iter_mut().step_by(7).for_each(|x| *x = 0.0);
         x.iter_mut().skip(3).step_by(11).for_each(|x| *x = -0.0);
 
@@ -21,7 +21,7 @@ pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
         let mut setup = shape.setup("relu_grad");
         let y = x.iter().map(|x| x.max(0.0)).collect();
         let y = setup.value("y", &groups, y)?;
-        let grad = setup.value("grad_output", &groups, dice.numbers(shape.len(), 3.0))?;
+        let grad = setup.value("grad_output", &groups, random.uniform(shape.len(), 3.0))?;
         cases.push(setup.finish(ReluGrad, &[y, grad], shape.run(), label.clone())?);
 
         let rate = [0.25, 0.5, 255.0 / 256.0, 1.0 / 256.0][i % 4];

@@ -2,13 +2,13 @@
 
 use crate::backend::Run;
 use crate::conformance::case::{Case, CaseError, Setup, rows};
-use crate::conformance::dice::{Dice, ragged};
+use crate::conformance::random_data::{RandomData, ragged};
 use crate::ir::ops::batch::{ColumnOrder, GatherRows, MaskRows, OrderDraw, Reading};
 use crate::schema::{CodeColumn, CodeTable};
 
 /// A table of random codes in the narrowest types.
-pub(in crate::conformance) fn table(dice: &mut Dice, len: usize, cardinalities: &[usize]) -> CodeTable {
-    let column = |v: &usize| CodeColumn::from_codes(*v, (0..len).map(|_| dice.below(*v) as u32));
+pub(in crate::conformance) fn table(random: &mut RandomData, len: usize, cardinalities: &[usize]) -> CodeTable {
+    let column = |v: &usize| CodeColumn::from_codes(*v, (0..len).map(|_| random.below(*v) as u32));
     let columns = cardinalities.iter().map(column).collect();
     CodeTable::new(columns, len).unwrap_or_else(|| unreachable!("all columns have {len} rows"))
 }
@@ -21,7 +21,7 @@ pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
 }
 
 fn gather_cases() -> Result<Vec<Case>, CaseError> {
-    let dice = &mut Dice::new(71);
+    let random = &mut RandomData::new(71);
     let mut cases = Vec::new();
     let cardinalities: [&[usize]; 4] = [&[1], &[5], &[2, 300, 1, 70_000, 256, 257, 65_536], &[3; 40]];
     let shuffled = |steps_per_epoch| Reading::Shuffled { steps_per_epoch };
@@ -38,7 +38,7 @@ fn gather_cases() -> Result<Vec<Case>, CaseError> {
         ] {
             let mut setup = Setup::new("gather_rows");
             let op = GatherRows {
-                table: setup.table("table", table(dice, len, cards))?,
+                table: setup.table("table", table(random, len, cards))?,
                 columns: cards.len(),
                 reading,
             };
@@ -52,7 +52,7 @@ fn gather_cases() -> Result<Vec<Case>, CaseError> {
             let label = format!(
                 "{count} of {len} rows, {} sub-columns, {reading:?}, {steps} steps from {first_step}, seed {}",
                 cards.len(),
-                dice.seed
+                random.seed
             );
             cases.push(setup.finish(op, &[], run, label)?);
         }
@@ -61,20 +61,20 @@ fn gather_cases() -> Result<Vec<Case>, CaseError> {
 }
 
 /// Ragged lengths: of no time step, of all, of one more, and others between.
-pub(in crate::conformance) fn lengths(dice: &mut Dice, count: usize, time: usize) -> Vec<u32> {
+pub(in crate::conformance) fn lengths(random: &mut RandomData, count: usize, time: usize) -> Vec<u32> {
     let length = |i: usize| match i % 5 {
         0 => 0,
         1 => time + 2,
         2 => time + 3,
-        _ => dice.below(time + 3),
+        _ => random.below(time + 3),
     };
     (0..count).map(length).map(|length| length as u32).collect()
 }
 
 fn mask_cases() -> Result<Vec<Case>, CaseError> {
-    let dice = &mut Dice::new(72);
+    let random = &mut RandomData::new(72);
     let mut cases = Vec::new();
-    for shape in ragged(dice) {
+    for shape in ragged(random) {
         for (reading, first_row, steps) in [
             (Reading::Sequential, 0, 1),
             (Reading::Sequential, 11, 3),
@@ -89,12 +89,12 @@ fn mask_cases() -> Result<Vec<Case>, CaseError> {
             };
             let count = first_row as usize + 3 * run.rows as usize + 1;
             let op = MaskRows {
-                lengths: setup.integers("lengths", lengths(dice, count, run.time as usize))?,
+                lengths: setup.u32_buffer("lengths", lengths(random, count, run.time as usize))?,
                 reading,
             };
             let groups = shape.groups();
-            let x = setup.value("x", &groups, dice.numbers(shape.len(), 2.0))?;
-            let label = format!("{}, {reading:?}, {steps} steps, seed {}", shape.label, dice.seed);
+            let x = setup.value("x", &groups, random.uniform(shape.len(), 2.0))?;
+            let label = format!("{}, {reading:?}, {steps} steps, seed {}", shape.label, random.seed);
             cases.push(setup.finish(op, &[x], run, label)?);
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::backend::Run;
 use crate::conformance::case::{Case, CaseError, CaseRows, Setup};
-use crate::conformance::dice::{Dice, Ragged, TIMES, ragged};
+use crate::conformance::random_data::{RandomData, Ragged, TIMES, ragged};
 use crate::ir::ops::activation::Dropout;
 use crate::ir::ops::linear::{
     GroupedLinear, GroupedLinearGradInput, GroupedLinearGradParams, GroupedLinearSqNorm, Layer, LinearGroups,
@@ -54,24 +54,24 @@ pub(in crate::conformance) fn grouped(
 }
 
 fn grouped_cases() -> Result<Vec<Case>, CaseError> {
-    let dice = &mut Dice::new(81);
+    let random = &mut RandomData::new(81);
     let mut cases = Vec::new();
-    for shape in ragged(dice) {
+    for shape in ragged(random) {
         let others: Vec<usize> = shape
             .widths
             .iter()
             .enumerate()
-            .map(|(g, w)| if g % 3 == 1 { *w } else { dice.between(1, 21) })
+            .map(|(g, w)| if g % 3 == 1 { *w } else { random.between(1, 21) })
             .collect();
         // A wide group once as input, as of a regressor, and once as output, as of a predictor.
-        push_grouped(dice, &shape, &shape.widths, &others, &mut cases)?;
-        push_grouped(dice, &shape, &others, &shape.widths, &mut cases)?;
+        push_grouped(random, &shape, &shape.widths, &others, &mut cases)?;
+        push_grouped(random, &shape, &others, &shape.widths, &mut cases)?;
     }
     Ok(cases)
 }
 
 fn push_grouped(
-    dice: &mut Dice,
+    random: &mut RandomData,
     shape: &Ragged,
     inputs: &[usize],
     outputs: &[usize],
@@ -79,12 +79,12 @@ fn push_grouped(
 ) -> Result<(), CaseError> {
     let (groups, layout) = grouped(inputs, outputs, cases.len().is_multiple_of(2));
     let (label, run) = (
-        format!("{}, {inputs:?} to {outputs:?}, seed {}", shape.label, dice.seed),
+        format!("{}, {inputs:?} to {outputs:?}, seed {}", shape.label, random.seed),
         shape.run(),
     );
-    let weights = dice.numbers(layout.len(), 1.0);
-    let x = dice.numbers(shape.rows() * groups.input.total(), 2.0);
-    let d = dice.numbers(shape.rows() * groups.output.total(), 2.0);
+    let weights = random.uniform(layout.len(), 1.0);
+    let x = random.uniform(shape.rows() * groups.input.total(), 2.0);
+    let d = random.uniform(shape.rows() * groups.output.total(), 2.0);
 
     let mut setup = shape.setup("grouped_linear");
     let params = setup.arena("params", &layout, weights.clone())?;
@@ -181,7 +181,7 @@ impl Columns {
 }
 
 /// The column layouts that ordered layers meet.
-pub(in crate::conformance) fn column_layouts(dice: &mut Dice) -> Vec<Columns> {
+pub(in crate::conformance) fn column_layouts(random: &mut RandomData) -> Vec<Columns> {
     let wide: &[&[usize]] = &[&[3], &[1], &[700], &[2, 5]];
     let mixed: &[&[usize]] = &[&[4, 3, 9], &[7], &[1, 1], &[13, 2, 5, 6]];
     let mut layouts = vec![
@@ -209,17 +209,17 @@ pub(in crate::conformance) fn column_layouts(dice: &mut Dice) -> Vec<Columns> {
         Columns::new("many columns", &[&[10][..]; 20], false, &[16; 20], 32),
     ];
     for i in 0..4 {
-        let count = dice.between(1, 7);
-        let subs: Vec<Vec<usize>> = (0..count).map(|_| dice.widths(3, 12)).collect();
+        let count = random.between(1, 7);
+        let subs: Vec<Vec<usize>> = (0..count).map(|_| random.widths(3, 12)).collect();
         let outputs = (0..subs.iter().flatten().count())
-            .map(|_| dice.between(1, 20))
+            .map(|_| random.between(1, 20))
             .collect();
         layouts.push(Columns {
             label: format!("random {i}"),
             subs,
             compressed: i % 2 == 1,
             outputs,
-            extent: CaseRows::flat(dice.between(2, 70)),
+            extent: CaseRows::flat(random.between(2, 70)),
         });
     }
     let ten: &[usize] = &[8, 3, 5, 16, 1, 2, 7, 9, 4, 11];
@@ -233,9 +233,9 @@ pub(in crate::conformance) fn column_layouts(dice: &mut Dice) -> Vec<Columns> {
 }
 
 fn ordered_cases() -> Result<Vec<Case>, CaseError> {
-    let dice = &mut Dice::new(91);
+    let random = &mut RandomData::new(91);
     let mut cases = Vec::new();
-    let mut layouts = column_layouts(dice);
+    let mut layouts = column_layouts(random);
     // A sum of 4,000 squares in f32: kernels that add them one by one lose digits.
     let thousands: &[&[usize]] = &[&[1000, 1000], &[1000], &[1000], &[7]];
     layouts.push(Columns::new(
@@ -250,7 +250,7 @@ fn ordered_cases() -> Result<Vec<Case>, CaseError> {
         let orders = [
             ("as they stand", (0..count as u32).collect()),
             ("in reverse", (0..count as u32).rev().collect()),
-            ("shuffled", dice.permutation(count)),
+            ("shuffled", random.permutation(count)),
         ];
         for (k, (order, ranks)) in orders.into_iter().enumerate() {
             let dropout = if (i + k) % 2 == 0 {
@@ -263,9 +263,9 @@ fn ordered_cases() -> Result<Vec<Case>, CaseError> {
                 layout.label,
                 layout.extent.rows(),
                 if dropout.is_some() { "on" } else { "off" },
-                dice.seed
+                random.seed
             );
-            push_ordered(dice, layout, dropout, ranks, &label, &mut cases)?;
+            push_ordered(random, layout, dropout, ranks, &label, &mut cases)?;
         }
     }
     Ok(cases)
@@ -295,7 +295,7 @@ impl OrderedData {
 }
 
 fn push_ordered(
-    dice: &mut Dice,
+    random: &mut RandomData,
     layout: &Columns,
     dropout: Option<Dropout>,
     ranks: Vec<u32>,
@@ -309,11 +309,11 @@ fn push_ordered(
         ..layout.extent.run()
     };
     let label = format!("{label}, {} steps", run.steps);
-    let weights = dice.numbers(arena.len(), 1.0);
+    let weights = random.uniform(arena.len(), 1.0);
     let data = OrderedData {
-        columns: dice.numbers(layout.extent.rows() * spec.columns.total(), 2.0),
-        subs: dice.numbers(layout.extent.rows() * spec.sub_columns.total(), 2.0),
-        grad_output: dice.numbers(layout.extent.rows() * spec.output.total(), 2.0),
+        columns: random.uniform(layout.extent.rows() * spec.columns.total(), 2.0),
+        subs: random.uniform(layout.extent.rows() * spec.sub_columns.total(), 2.0),
+        grad_output: random.uniform(layout.extent.rows() * spec.output.total(), 2.0),
         spec: spec.clone(),
         ranks,
     };

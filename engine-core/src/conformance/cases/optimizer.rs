@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use crate::backend::Run;
 use crate::conformance::case::{Case, CaseError, Setup, rows};
-use crate::conformance::dice::Dice;
+use crate::conformance::random_data::RandomData;
 use crate::ir::ops::optimizer::AdamW;
 use crate::ir::{Initialisation, ParamLayoutBuilder};
 
 pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
-    let dice = &mut Dice::new(51);
+    let random = &mut RandomData::new(51);
     let mut cases = Vec::new();
     for (len, first_step, steps, learning_rate, weight_decay, fresh) in [
         (1, 0, 1, 1e-3, 0.01, true),
@@ -23,20 +23,20 @@ pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
         let mut params = ParamLayoutBuilder::new();
         params.bias("w".to_owned(), len, Initialisation::StandardNormal);
         let layout = Arc::new(params.finish());
-        let mut gradients = dice.numbers(len, 1.0);
+        let mut gradients = random.uniform(len, 1.0);
         for (i, g) in gradients.iter_mut().enumerate() {
             *g *= [1.0, 0.0, 1e-6, 100.0, 1e-12][i % 5];
         }
         let moments = if fresh { 0.0 } else { 0.1 };
         let mut setup = Setup::new("adamw");
         let op = AdamW {
-            params: setup.arena("params", &layout, dice.numbers(len, 1.0))?,
+            params: setup.arena("params", &layout, random.uniform(len, 1.0))?,
             grads: setup.arena("params.grads", &layout, gradients)?,
-            first_moments: setup.arena("first_moments", &layout, dice.numbers(len, moments))?,
+            first_moments: setup.arena("first_moments", &layout, random.uniform(len, moments))?,
             second_moments: setup.arena(
                 "second_moments",
                 &layout,
-                dice.numbers(len, moments).iter().map(|v| v * v).collect(),
+                random.uniform(len, moments).iter().map(|v| v * v).collect(),
             )?,
             beta1: 0.9,
             beta2: 0.999,
@@ -52,7 +52,7 @@ pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
         let label = format!(
             "{len} parameters, steps {first_step} to {}, learning rate {learning_rate}, seed {}",
             first_step + steps,
-            dice.seed
+            random.seed
         );
         cases.push(setup.finish(op, &[], run, label)?);
     }

@@ -2,21 +2,21 @@
 
 use crate::backend::Run;
 use crate::conformance::case::{Case, CaseError, Setup};
-use crate::conformance::dice::{Dice, Ragged, ragged};
+use crate::conformance::random_data::{RandomData, Ragged, ragged};
 use crate::ir::ops::reduce::{Add, BroadcastGroups, FillRows, RecordSum, ScaleRows, SumGroups};
 use crate::ir::{Groups, LossWeight};
 
 pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
-    let dice = &mut Dice::new(41);
+    let random = &mut RandomData::new(41);
     let mut cases = Vec::new();
-    for shape in ragged(dice) {
-        push_cases(dice, &shape, &mut cases)?;
+    for shape in ragged(random) {
+        push_cases(random, &shape, &mut cases)?;
     }
     Ok(cases)
 }
 
-fn push_cases(dice: &mut Dice, shape: &Ragged, cases: &mut Vec<Case>) -> Result<(), CaseError> {
-    let label = format!("{}, seed {}", shape.label, dice.seed);
+fn push_cases(random: &mut RandomData, shape: &Ragged, cases: &mut Vec<Case>) -> Result<(), CaseError> {
+    let label = format!("{}, seed {}", shape.label, random.seed);
     let (groups, run, rows, one) = (
         shape.groups(),
         shape.run(),
@@ -24,7 +24,7 @@ fn push_cases(dice: &mut Dice, shape: &Ragged, cases: &mut Vec<Case>) -> Result<
         Groups::single(1),
     );
     let mut matrix =
-        |setup: &mut Setup, name: &str| setup.value(name, &groups, dice.numbers(shape.len(), 2.0));
+        |setup: &mut Setup, name: &str| setup.value(name, &groups, random.uniform(shape.len(), 2.0));
 
     let mut setup = shape.setup("add");
     let inputs = [matrix(&mut setup, "a")?, matrix(&mut setup, "b")?];
@@ -36,11 +36,11 @@ fn push_cases(dice: &mut Dice, shape: &Ragged, cases: &mut Vec<Case>) -> Result<
 
     let mut setup = shape.setup("scale_rows");
     let x = matrix(&mut setup, "x")?;
-    let factor = setup.value("factor", &one, dice.numbers(shape.rows(), 1.0))?;
+    let factor = setup.value("factor", &one, random.uniform(shape.rows(), 1.0))?;
     cases.push(setup.finish(ScaleRows, &[x, factor], run, label.clone())?);
 
     let mut setup = shape.setup("broadcast_groups");
-    let x = setup.value("x", &one, dice.numbers(shape.rows(), 2.0))?;
+    let x = setup.value("x", &one, random.uniform(shape.rows(), 2.0))?;
     cases.push(setup.finish(BroadcastGroups { groups }, &[x], run, label.clone())?);
 
     for weight in [
@@ -59,8 +59,8 @@ fn push_cases(dice: &mut Dice, shape: &Ragged, cases: &mut Vec<Case>) -> Result<
 
     for steps in [1, 3] {
         let mut setup = shape.setup("record_sum");
-        let trace = setup.numbers("trace", dice.numbers(5, 9.0))?;
-        let x = setup.value("x", &one, dice.numbers(shape.rows(), 2.0))?;
+        let trace = setup.f32_buffer("trace", random.uniform(5, 9.0))?;
+        let x = setup.value("x", &one, random.uniform(shape.rows(), 2.0))?;
         let run = Run {
             steps,
             first_step: 40,

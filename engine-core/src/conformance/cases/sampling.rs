@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::argn::Model as _;
 use crate::backend::Run;
 use crate::conformance::case::{Case, CaseError, CaseRows, Rule, Setup};
-use crate::conformance::dice::{Dice, TIMES};
+use crate::conformance::random_data::{RandomData, TIMES};
 use crate::conformance::models::small;
 use crate::ir::ops::sampling::{
-    Cell, FixedProbability, FoldedModel, Knots, OrderedSample, Parity, Reports, SampleInputs, SamplingRules,
+    Cell, FixedProbability, FoldedModel, Quantiles, OrderedSample, Parity, RequestedOutputs, SampleInputs, SamplingRules,
 };
 use crate::ir::{Groups, fold_tables, lay_out};
 
@@ -16,28 +16,28 @@ use crate::ir::{Groups, fold_tables, lay_out};
 const BUDGETS: [usize; 2] = [usize::MAX, 0];
 
 pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
-    let dice = &mut Dice::new(101);
+    let random = &mut RandomData::new(101);
     let mut cases = Vec::new();
     for model in small()? {
         for budget in BUDGETS {
-            let layout = model.order(dice);
+            let layout = model.order(random);
             let source = model.flat.fold_source();
             let folded = Arc::new(lay_out(&source, &layout, budget)?);
-            let params = model.params(dice.seed);
+            let params = model.params(random.seed);
             let label = format!(
                 "{}, {} tables, seed {}",
                 model.label,
                 if budget == 0 { "factored" } else { "full" },
-                dice.seed
+                random.seed
             );
             let draws = Draws {
                 folded: &folded,
                 layout: folded.sub_columns_of(&layout),
-                other: folded.sub_columns_of(&model.order(dice)),
+                other: folded.sub_columns_of(&model.order(random)),
                 arena: fold_tables(&source, &folded, &params, |x| x as f32)?,
                 label,
             };
-            draws.push_cases(dice, &mut cases)?;
+            draws.push_cases(random, &mut cases)?;
         }
     }
     Ok(cases)
@@ -59,7 +59,7 @@ struct Special {
     rules: SamplingRules,
     cells: bool,
     uniforms: bool,
-    reports: Reports,
+    requested: RequestedOutputs,
     draws: Vec<usize>,
     extent: CaseRows,
     /// Factor of all elements of the folded arena.
@@ -67,27 +67,27 @@ struct Special {
 }
 
 impl Draws<'_> {
-    fn push_cases(&self, dice: &mut Dice, cases: &mut Vec<Case>) -> Result<(), CaseError> {
+    fn push_cases(&self, random: &mut RandomData, cases: &mut Vec<Case>) -> Result<(), CaseError> {
         for special in self
             .plain()
             .into_iter()
-            .chain(self.asked())
+            .chain(self.subsets())
             .chain(self.timed())
-            .chain(self.ruled(dice))
+            .chain(self.ruled(random))
         {
-            cases.push(self.case(dice, special)?);
+            cases.push(self.case(random, special)?);
         }
         Ok(())
     }
 
-    /// All sub-columns in the order of the layout, everything reported.
+    /// All sub-columns in the order of the layout, everything requested.
     fn special(&self, name: &'static str, cells: bool, uniforms: bool, rows: usize) -> Special {
         Special {
             name,
             rules: SamplingRules::default(),
             cells,
             uniforms,
-            reports: Reports::all(self.layout.len()),
+            requested: RequestedOutputs::all(self.layout.len()),
             draws: self.layout.clone(),
             extent: CaseRows::flat(rows),
             scale: 1.0,
@@ -95,17 +95,17 @@ impl Draws<'_> {
     }
 
     fn plain(&self) -> Vec<Special> {
-        let silent = Reports::default;
+        let silent = RequestedOutputs::default;
         vec![
             self.special("no rules", false, false, 33),
             self.special("no rows", false, false, 0),
             Special {
-                reports: silent(),
+                requested: silent(),
                 ..self.special("one row", false, false, 1)
             },
             Special {
-                reports: silent(),
-                ..self.special("no report", false, false, 100)
+                requested: silent(),
+                ..self.special("nothing requested", false, false, 100)
             },
             Special {
                 scale: 20.0,
@@ -117,8 +117,8 @@ impl Draws<'_> {
         ]
     }
 
-    /// Other orders, fewer draws, fewer reports.
-    fn asked(&self) -> Vec<Special> {
+    /// Other orders, fewer draws, fewer requested outputs.
+    fn subsets(&self) -> Vec<Special> {
         let count = self.layout.len();
         let half = self.other[count / 2..].to_vec();
         vec![
@@ -128,31 +128,31 @@ impl Draws<'_> {
             },
             Special {
                 draws: self.other.clone(),
-                reports: Reports {
+                requested: RequestedOutputs {
                     log_probs: true,
-                    ..Reports::default()
+                    ..RequestedOutputs::default()
                 },
                 ..self.special("logarithms alone", true, true, 33)
             },
             Special {
-                reports: Reports {
+                requested: RequestedOutputs {
                     probs: half.clone(),
-                    ..Reports::default()
+                    ..RequestedOutputs::default()
                 },
                 draws: half.clone(),
                 ..self.special("half of the draws", true, true, 33)
             },
             Special {
-                reports: Reports {
+                requested: RequestedOutputs {
                     weights: vec![half[0]],
-                    ..Reports::default()
+                    ..RequestedOutputs::default()
                 },
                 draws: vec![half[0]],
                 ..self.special("one draw", true, true, 33)
             },
             Special {
                 draws: Vec::new(),
-                reports: Reports::default(),
+                requested: RequestedOutputs::default(),
                 ..self.special("no draws", true, false, 33)
             },
         ]
@@ -172,7 +172,7 @@ impl Draws<'_> {
         ]
     }
 
-    fn ruled(&self, dice: &mut Dice) -> Vec<Special> {
+    fn ruled(&self, random: &mut RandomData) -> Vec<Special> {
         let none = SamplingRules::default;
         let cards = &self.folded.cardinalities;
         let tempered = |t| SamplingRules {
@@ -184,7 +184,7 @@ impl Draws<'_> {
             ..none()
         };
         let fixed = SamplingRules {
-            fixed: fixed(dice, cards),
+            fixed: fixed(random, cards),
             ..none()
         };
         let all = SamplingRules {
@@ -201,7 +201,7 @@ impl Draws<'_> {
         ];
         if self.layout.len() > 1 {
             let parity = SamplingRules {
-                parity: Some(Arc::new(parity(dice, cards, &self.layout))),
+                parity: Some(Arc::new(parity(random, cards, &self.layout))),
                 ..none()
             };
             specials.push((self.special("parity", true, true, 65), parity));
@@ -212,7 +212,7 @@ impl Draws<'_> {
             .collect()
     }
 
-    fn case(&self, dice: &mut Dice, special: Special) -> Result<Case, CaseError> {
+    fn case(&self, random: &mut RandomData, special: Special) -> Result<Case, CaseError> {
         let cards: Vec<usize> = self.folded.cardinalities.widths().collect();
         let (rows, count) = (special.extent.rows(), cards.len());
         let run = Run {
@@ -228,20 +228,20 @@ impl Draws<'_> {
             uniforms: special.uniforms,
         };
         let op = OrderedSample {
-            folded: setup.numbers("folded", arena)?,
+            folded: setup.f32_buffer("folded", arena)?,
             model: Arc::clone(self.folded),
             draws: special.draws.into(),
             rules: Arc::new(special.rules),
             inputs,
-            reports: special.reports,
+            requested: special.requested,
         };
         let mut values = Vec::new();
         if inputs.cells {
-            let words = self.cells(dice, rows, &cards);
+            let words = self.cells(random, rows, &cards);
             values.push(setup.codes("cells", count, words)?);
         }
         if inputs.uniforms {
-            let uniforms = (0..rows * count).map(|_| dice.uniform()).collect();
+            let uniforms = (0..rows * count).map(|_| random.unit()).collect();
             values.push(setup.value("uniforms", &Groups::ones(count), uniforms)?);
         }
         let mut case = setup.finish(op.clone(), &values, run, label)?;
@@ -249,9 +249,9 @@ impl Draws<'_> {
         Ok(case)
     }
 
-    /// Cells of all kinds, each row in its own pattern, columns as a whole; every fourth row is given, every seventh known.
-    fn cells(&self, dice: &mut Dice, rows: usize, cards: &[usize]) -> Vec<u32> {
-        let mut words = dice.codes(rows, cards);
+    /// Cells of all kinds, each row in its own pattern, columns as a whole; every fourth row is teacher-forced, every seventh observed.
+    fn cells(&self, random: &mut RandomData, rows: usize, cards: &[usize]) -> Vec<u32> {
+        let mut words = random.codes(rows, cards);
         for (b, row) in words.chunks_exact_mut(cards.len()).enumerate() {
             let mut kind = 0;
             for (s, word) in row.iter_mut().enumerate() {
@@ -261,16 +261,16 @@ impl Draws<'_> {
                     kind = match b {
                         b if b % 4 == 0 => 1,
                         b if b % 7 == 6 => 2,
-                        _ => dice.below(4),
+                        _ => random.below(4),
                     };
                 }
                 let cell = match kind {
-                    1 => Cell::Given(*word),
-                    2 => Cell::Known(*word),
-                    3 => Cell::Hidden,
-                    _ => Cell::Drawn,
+                    1 => Cell::TeacherForced(*word),
+                    2 => Cell::Observed(*word),
+                    3 => Cell::Masked,
+                    _ => Cell::Sampled,
                 };
-                *word = cell.word();
+                *word = cell.to_bits();
             }
         }
         words
@@ -278,14 +278,14 @@ impl Draws<'_> {
 }
 
 /// Parity of the last draw over groups of the first one.
-fn parity(dice: &mut Dice, cards: &Groups, draws: &[usize]) -> Parity {
+fn parity(random: &mut RandomData, cards: &Groups, draws: &[usize]) -> Parity {
     let (sensitive, target) = (draws[0], draws[draws.len() - 1]);
     let groups: Vec<Vec<u32>> = (0..cards.width(sensitive).min(3) as u32)
         .map(|code| vec![code])
         .collect();
     let mut knots = || {
-        let low = 0.3 * f64::from(dice.uniform());
-        Knots::of((0..=50).map(|i| low + f64::from(i) / 80.0).collect())
+        let low = 0.3 * f64::from(random.unit());
+        Quantiles::of((0..=50).map(|i| low + f64::from(i) / 80.0).collect())
     };
     let mut of_codes = || (0..cards.width(target)).map(|_| knots()).collect::<Vec<_>>();
     Parity {
@@ -298,7 +298,7 @@ fn parity(dice: &mut Dice, cards: &Groups, draws: &[usize]) -> Parity {
 }
 
 /// Fixed codes for every other sub-column: forbidden ones, set ones, both, and all codes forbidden.
-fn fixed(dice: &mut Dice, cardinalities: &Groups) -> Vec<Vec<FixedProbability>> {
+fn fixed(random: &mut RandomData, cardinalities: &Groups) -> Vec<Vec<FixedProbability>> {
     let of = |code: usize, probability| FixedProbability {
         code: code as u32,
         probability,
@@ -307,7 +307,7 @@ fn fixed(dice: &mut Dice, cardinalities: &Groups) -> Vec<Vec<FixedProbability>> 
         .widths()
         .enumerate()
         .map(|(s, v)| match s % 5 {
-            1 => vec![of(dice.below(v), 0.0)],
+            1 => vec![of(random.below(v), 0.0)],
             2 => vec![of(0, 0.3)],
             3 => vec![of(0, 0.0), of(v - 1, 0.5)],
             4 => (0..v).map(|code| of(code, 0.0)).collect(),

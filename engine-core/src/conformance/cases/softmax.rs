@@ -1,29 +1,29 @@
 //! Softmax and its cross-entropy, from tame to extreme logits.
 
 use crate::conformance::case::{Case, CaseError};
-use crate::conformance::dice::{Dice, Ragged, ragged};
+use crate::conformance::random_data::{RandomData, Ragged, ragged};
 use crate::ir::Groups;
 use crate::ir::ops::softmax::{Softmax, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 
 pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
-    let dice = &mut Dice::new(31);
+    let random = &mut RandomData::new(31);
     let mut cases = Vec::new();
-    for shape in ragged(dice) {
+    for shape in ragged(random) {
         for scale in [0.0, 3.0, 80.0, 200.0] {
-            push_cases(dice, &shape, scale, &mut cases)?;
+            push_cases(random, &shape, scale, &mut cases)?;
         }
     }
     Ok(cases)
 }
 
-fn push_cases(dice: &mut Dice, shape: &Ragged, scale: f32, cases: &mut Vec<Case>) -> Result<(), CaseError> {
-    let label = format!("{}, logits up to {scale}, seed {}", shape.label, dice.seed);
+fn push_cases(random: &mut RandomData, shape: &Ragged, scale: f32, cases: &mut Vec<Case>) -> Result<(), CaseError> {
+    let label = format!("{}, logits up to {scale}, seed {}", shape.label, random.seed);
     let (groups, count) = (shape.groups(), shape.widths.len());
-    let mut logits = dice.numbers(shape.len(), scale);
+    let mut logits = random.uniform(shape.len(), scale);
     // A few of the largest and smallest, so that whole groups are decided by one code.
     logits.iter_mut().step_by(13).for_each(|l| *l = scale);
     logits.iter_mut().skip(5).step_by(17).for_each(|l| *l = -scale);
-    let codes = dice.codes(shape.rows(), &shape.widths);
+    let codes = random.codes(shape.rows(), &shape.widths);
 
     let mut setup = shape.setup("softmax");
     let x = setup.value("logits", &groups, logits.clone())?;
@@ -46,7 +46,7 @@ fn push_cases(dice: &mut Dice, shape: &Ragged, scale: f32, cases: &mut Vec<Case>
     let d = setup.value(
         "grad_losses",
         &Groups::ones(count),
-        dice.numbers(shape.rows() * count, 1.0),
+        random.uniform(shape.rows() * count, 1.0),
     )?;
     let op = SoftmaxCrossEntropyGrad { groups };
     cases.push(setup.finish(op, &[p, v, d], shape.run(), label)?);

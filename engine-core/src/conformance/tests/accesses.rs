@@ -1,15 +1,15 @@
-//! What ops declare of their accesses is true in the reference: a run changes nothing else, and depends on nothing else.
+//! What ops declare of their accesses is true in the interpreter: a run changes nothing else, and depends on nothing else.
 
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::backend::Run;
-use crate::conformance::case::{Case, reference_buffers, tensors};
+use crate::conformance::case::{Case, interpreter_buffers, tensors};
 use crate::conformance::cases::families;
 use crate::ir::ops::OP_NAMES;
 use crate::ir::{
-    Access, AccessKind, Builder, Extent, InterpretError, Interpreter, Op, Program, RefBuffer, Reference,
+    Access, AccessKind, Builder, Extent, InterpretError, Interpreter, Op, Program, InterpreterBuffer, InterpreterContext,
     Resource, ResourceKind, Shape, ShapeError, Tensor,
 };
 
@@ -70,9 +70,9 @@ impl Declared {
 fn last_step(
     program: &Program,
     run: &Run,
-    resources: &[RefBuffer],
+    resources: &[InterpreterBuffer],
     inputs: &[Tensor],
-) -> (Vec<Tensor>, Vec<RefBuffer>) {
+) -> (Vec<Tensor>, Vec<InterpreterBuffer>) {
     let mut resources = resources.to_vec();
     let mut interpreter = Interpreter::new(program);
     interpreter
@@ -83,10 +83,10 @@ fn last_step(
 }
 
 /// Resources that differ wherever the op does not read them.
-fn altered(accesses: &[Access], resources: &[RefBuffer], step: u32) -> Vec<RefBuffer> {
+fn altered(accesses: &[Access], resources: &[InterpreterBuffer], step: u32) -> Vec<InterpreterBuffer> {
     let mut altered = resources.to_vec();
     for (r, buffer) in altered.iter_mut().enumerate() {
-        if let RefBuffer::Numbers { data, magnitude } = buffer {
+        if let InterpreterBuffer::F64 { data, magnitude } = buffer {
             for i in 0..data.len() {
                 if !Declared::of(accesses, r, i, step).reads {
                     data[i] += 1.5 + (i % 7) as f64;
@@ -99,7 +99,7 @@ fn altered(accesses: &[Access], resources: &[RefBuffer], step: u32) -> Vec<RefBu
 }
 
 /// Checks the declaration of the one op of a program; gives the number of elements that it changed.
-fn check(program: &Program, run: &Run, resources: &[RefBuffer], inputs: &[Tensor]) -> Result<usize, String> {
+fn check(program: &Program, run: &Run, resources: &[InterpreterBuffer], inputs: &[Tensor]) -> Result<usize, String> {
     let [node] = program.nodes() else {
         return Err(format!("{} ops", program.nodes().len()));
     };
@@ -114,10 +114,10 @@ fn check(program: &Program, run: &Run, resources: &[RefBuffer], inputs: &[Tensor
     }
     let mut changed = 0;
     for (r, before) in resources.iter().enumerate() {
-        let numbers =
+        let buffer =
             [before, &after[r], &others[r], &other_after[r]].map(|buffer| buffer.data().unwrap_or(&[]));
-        for i in 0..numbers[0].len() {
-            let [before, after, other_before, other_after] = numbers.map(|data| data[i]);
+        for i in 0..buffer[0].len() {
+            let [before, after, other_before, other_after] = buffer.map(|data| data[i]);
             changed += usize::from(before.to_bits() != after.to_bits());
             Declared::of(&accesses, r, i, step)
                 .check((before, after), (other_before, other_after))
@@ -132,7 +132,7 @@ fn check_case(case: &Case) -> Result<usize, String> {
     check(
         &case.program,
         &case.run,
-        &reference_buffers(&case.resources),
+        &interpreter_buffers(&case.resources),
         &inputs,
     )
 }
@@ -172,7 +172,7 @@ fn every_op_does_what_it_declares() {
     );
 }
 
-/// An op on six numbers with a declaration that may be false.
+/// An op on six values with a declaration that may be false.
 #[derive(Debug, Clone)]
 struct Claimed {
     accesses: Vec<Access>,
@@ -192,11 +192,11 @@ impl Op for Claimed {
         self.accesses.clone()
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let resource = self.accesses[0].resource;
-        let mut numbers = cx.numbers(resource)?.to_vec();
-        let result = (self.act)(&mut numbers);
-        for (i, x) in numbers.into_iter().enumerate() {
+        let mut buffer = cx.f64(resource)?.to_vec();
+        let result = (self.act)(&mut buffer);
+        for (i, x) in buffer.into_iter().enumerate() {
             cx.set(resource, i, x, x.abs());
         }
         Ok(vec![Tensor::from_data(1, 1, vec![result])])
@@ -209,12 +209,12 @@ impl Op for Claimed {
 
 fn claim(kinds: &[(AccessKind, Extent)], act: fn(&mut [f64]) -> f64) -> Result<usize, String> {
     let mut builder = Builder::new("claims");
-    let numbers = builder.resource("numbers", ResourceKind::Numbers).unwrap();
-    let access = |(kind, extent): &(AccessKind, Extent)| Access::new(numbers, *kind, extent.clone());
+    let buffer = builder.resource("buffer", ResourceKind::F32).unwrap();
+    let access = |(kind, extent): &(AccessKind, Extent)| Access::new(buffer, *kind, extent.clone());
     let accesses = kinds.iter().map(access).collect();
     let y = builder.push(Arc::new(Claimed { accesses, act }), &[]).unwrap();
     builder.output("y", y[0]).unwrap();
-    let resources = [RefBuffer::numbers(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])];
+    let resources = [InterpreterBuffer::from_f64(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])];
     check(&builder.finish(), &Run::evaluate(1), &resources, &[])
 }
 

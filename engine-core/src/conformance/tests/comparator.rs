@@ -5,7 +5,7 @@ use crate::conformance::compare::{Expected, Mismatch, allowed, check_draw};
 use crate::conformance::{run_families, run_filtered};
 use crate::ir::Program;
 use crate::ir::ops::OP_NAMES;
-use crate::reference::ReferenceBackend;
+use crate::interpreter::InterpreterBackend;
 
 fn expected<'a>(data: &'a [f64], magnitude: &'a [f64]) -> Expected<'a> {
     Expected {
@@ -21,7 +21,7 @@ fn a_number_that_is_none_fails() {
     let (data, magnitude) = ([1.0, 2.0, 3.0], [1.0, 2.0, 3.0]);
     let expected = expected(&data, &magnitude);
     let error = expected
-        .numbers(&HostData::F32(vec![1.0, 2.0, f32::NAN]))
+        .elements(&HostData::F32(vec![1.0, 2.0, f32::NAN]))
         .unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -30,7 +30,7 @@ fn a_number_that_is_none_fails() {
     assert!(expected.norm(&HostData::F32(vec![1.0, f32::NAN, 3.0])).is_err());
     assert!(
         expected
-            .numbers(&HostData::F32(vec![1.0, f32::INFINITY, 3.0]))
+            .elements(&HostData::F32(vec![1.0, f32::INFINITY, 3.0]))
             .is_err()
     );
 }
@@ -42,7 +42,7 @@ fn unequal_lengths_fail() {
     for got in [vec![1.0, 2.0], vec![1.0, 2.0, 3.0, 4.0], Vec::new()] {
         let text = format!("y has {} elements instead of 3", got.len());
         let got = HostData::F32(got);
-        assert_eq!(expected.numbers(&got).unwrap_err().to_string(), text);
+        assert_eq!(expected.elements(&got).unwrap_err().to_string(), text);
         assert_eq!(expected.norm(&got).unwrap_err().to_string(), text);
     }
     assert!(matches!(
@@ -68,14 +68,14 @@ fn the_worst_position_is_named_and_the_bound_is_sharp() {
     let expected = expected(&data, &magnitude);
     let nearly = (2.0 + 0.9 * allowed(200.0)) as f32;
     let found = expected
-        .numbers(&HostData::F32(vec![1.0, nearly, 3.0, 4.0]))
+        .elements(&HostData::F32(vec![1.0, nearly, 3.0, 4.0]))
         .unwrap();
     let worst = found.worst.unwrap();
     assert_eq!((found.compared, worst.row, worst.column), (4, 0, 1));
-    assert!(worst.share > 0.8 && worst.share <= 1.0, "{}", worst.share);
+    assert!(worst.ratio > 0.8 && worst.ratio <= 1.0, "{}", worst.ratio);
     let beyond = (4.0 + 1.2 * allowed(4.0)) as f32;
     let error = expected
-        .numbers(&HostData::F32(vec![1.0, 2.0, 3.0, beyond]))
+        .elements(&HostData::F32(vec![1.0, 2.0, 3.0, beyond]))
         .unwrap_err();
     assert!(
         matches!(
@@ -109,7 +109,7 @@ fn a_draw_must_cover_its_uniform_number() {
 
 #[test]
 fn a_suite_without_cases_fails_for_every_op() {
-    let report = run_families(&ReferenceBackend, &[], &|_, _| true);
+    let report = run_families(&InterpreterBackend, &[], &|_, _| true);
     let failures = report.failures();
     assert_eq!(failures.len(), OP_NAMES.len());
     assert_eq!(failures[0], "gather_rows: no case ran");
@@ -118,7 +118,7 @@ fn a_suite_without_cases_fails_for_every_op() {
 #[test]
 #[should_panic(expected = "does not conform")]
 fn a_filtered_run_is_not_complete() {
-    run_filtered(&ReferenceBackend, |op, _| op == "clip_factor").assert_complete();
+    run_filtered(&InterpreterBackend, |op, _| op == "clip_factor").assert_complete();
 }
 
 /// A backend without a single kernel.
@@ -127,7 +127,7 @@ struct Empty;
 
 impl Backend for Empty {
     fn device(&self) -> DeviceInfo {
-        ReferenceBackend.device()
+        InterpreterBackend.device()
     }
 
     fn compile(&self, program: &Program, _: usize) -> Result<Box<dyn Executable>, BackendError> {
@@ -139,7 +139,7 @@ impl Backend for Empty {
     }
 
     fn upload(&self, data: HostData) -> Result<Box<dyn Buffer>, BackendError> {
-        ReferenceBackend.upload(data)
+        InterpreterBackend.upload(data)
     }
 }
 

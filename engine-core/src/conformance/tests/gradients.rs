@@ -10,7 +10,7 @@ use crate::backend::Run;
 use crate::conformance::case::{CaseRows, rows};
 use crate::conformance::cases::embedding::tables;
 use crate::conformance::cases::linear::{column_layouts, grouped};
-use crate::conformance::dice::{Dice, ragged};
+use crate::conformance::random_data::{RandomData, ragged};
 use crate::conformance::models::small;
 use crate::ir::ops::activation::{Dropout, DropoutOp, Relu};
 use crate::ir::ops::batch::{MaskRows, Reading};
@@ -20,7 +20,7 @@ use crate::ir::ops::reduce::{Add, BroadcastGroups, SumGroups};
 use crate::ir::ops::softmax::SoftmaxCrossEntropy;
 use crate::ir::{
     Builder, Groups, Initialisation, Interpreter, LossWeight, ParamLayout, ParamLayoutBuilder, Program,
-    RefBuffer, Resource, ResourceId, ResourceKind, Shape, Tensor, ValueId, differentiate,
+    InterpreterBuffer, Resource, ResourceId, ResourceKind, Shape, Tensor, ValueId, differentiate,
 };
 
 /// Step of the differences: their error is about the square of it, and 1e-16 of the loss divided by it.
@@ -60,8 +60,8 @@ impl Differentiated {
         self.builder.resource(name, kind).unwrap()
     }
 
-    fn random_arena(&mut self, dice: &mut Dice, name: &str, layout: &Arc<ParamLayout>) -> ResourceId {
-        let data = numbers(dice, layout.len(), 1.0);
+    fn random_arena(&mut self, random: &mut RandomData, name: &str, layout: &Arc<ParamLayout>) -> ResourceId {
+        let data = uniform_f64(random, layout.len(), 1.0);
         self.arena(name, layout, data)
     }
 
@@ -101,17 +101,17 @@ impl Differentiated {
     }
 
     /// Checks the gradient of a random linear functional of `value`.
-    fn check(mut self, dice: &mut Dice, value: ValueId, label: &str) {
+    fn check(mut self, random: &mut RandomData, value: ValueId, label: &str) {
         let width = self.builder.shape(value).groups.total();
         let (groups, layout) = grouped(&[width], &[1], false);
-        let params = self.random_arena(dice, "functional", &layout);
+        let params = self.random_arena(random, "functional", &layout);
         let loss = self
             .builder
             .push_one(GroupedLinear { params, groups }, &[value])
             .unwrap();
         self.builder.output("loss", loss).unwrap();
         check(
-            dice,
+            random,
             &self.builder.finish(),
             &self.run,
             &self.arenas,
@@ -121,26 +121,26 @@ impl Differentiated {
     }
 }
 
-fn numbers(dice: &mut Dice, len: usize, scale: f32) -> Vec<f64> {
-    dice.numbers(len, scale).into_iter().map(f64::from).collect()
+fn uniform_f64(random: &mut RandomData, len: usize, scale: f32) -> Vec<f64> {
+    random.uniform(len, scale).into_iter().map(f64::from).collect()
 }
 
 /// The arenas in their order, zeros for their gradients, and ragged lengths.
-fn bind(program: &Program, arenas: &[Vec<f64>]) -> Vec<RefBuffer> {
+fn bind(program: &Program, arenas: &[Vec<f64>]) -> Vec<InterpreterBuffer> {
     let mut arenas = arenas.iter();
     let bind = |resource: &Resource| match &resource.kind {
         ResourceKind::Arena(layout) => match arenas.next() {
-            Some(arena) => RefBuffer::numbers(arena.clone()),
-            None => RefBuffer::zeros(layout.len()),
+            Some(arena) => InterpreterBuffer::from_f64(arena.clone()),
+            None => InterpreterBuffer::zeros(layout.len()),
         },
-        ResourceKind::U32 => RefBuffer::U32((0..50).map(|i| i % 5).collect()),
-        ResourceKind::Codes { .. } | ResourceKind::Numbers => panic!("{} is no arena", resource.name),
+        ResourceKind::U32 => InterpreterBuffer::U32((0..50).map(|i| i % 5).collect()),
+        ResourceKind::Codes { .. } | ResourceKind::F32 => panic!("{} is no arena", resource.name),
     };
     program.resources().iter().map(bind).collect()
 }
 
 /// Compares the gradients of result `loss`, summed over rows, with central differences in all arenas.
-fn check(dice: &mut Dice, program: &Program, run: &Run, arenas: &[Vec<f64>], inputs: &[Tensor], label: &str) {
+fn check(random: &mut RandomData, program: &Program, run: &Run, arenas: &[Vec<f64>], inputs: &[Tensor], label: &str) {
     let gradient = differentiate(program, "loss", LossWeight::Sum).unwrap();
     let mut resources = bind(&gradient, arenas);
     Interpreter::new(&gradient)
@@ -171,7 +171,7 @@ fn check(dice: &mut Dice, program: &Program, run: &Run, arenas: &[Vec<f64>], inp
             let i = if arena.len() <= TRIED {
                 k
             } else {
-                dice.below(arena.len())
+                random.below(arena.len())
             };
             moved[a][i] = arena[i] + STEP;
             let above = loss(&moved);
@@ -182,7 +182,7 @@ fn check(dice: &mut Dice, program: &Program, run: &Run, arenas: &[Vec<f64>], inp
             assert!(
                 error <= DIFFERENCE_ERROR * (1.0 + difference.abs()),
                 "{label}, seed {}: {name}[{i}] is {}, differences give {difference}",
-                dice.seed,
+                random.seed,
                 grads[i]
             );
         }
@@ -196,26 +196,26 @@ fn few(extent: CaseRows) -> CaseRows {
 
 #[test]
 fn embedding() {
-    let dice = &mut Dice::new(201);
-    for shape in ragged(dice) {
+    let random = &mut RandomData::new(201);
+    for shape in ragged(random) {
         let mut program = Differentiated::new(few(shape.extent));
-        let (tables, layout) = tables(dice, &shape.widths);
-        let params = program.random_arena(dice, "params", &layout);
+        let (tables, layout) = tables(random, &shape.widths);
+        let params = program.random_arena(random, "params", &layout);
         let cardinalities: Vec<usize> = tables.iter().map(|t| t.rows).collect();
-        let codes = dice.codes(program.rows(), &cardinalities);
+        let codes = random.codes(program.rows(), &cardinalities);
         let codes = program.codes("codes", cardinalities.len(), codes);
         let y = program
             .builder
             .push_one(Embedding { params, tables }, &[codes])
             .unwrap();
-        program.check(dice, y, &shape.label);
+        program.check(random, y, &shape.label);
     }
 }
 
 #[test]
 fn grouped_linear() {
-    let dice = &mut Dice::new(202);
-    for shape in ragged(dice) {
+    let random = &mut RandomData::new(202);
+    for shape in ragged(random) {
         let others: Vec<usize> = shape.widths.iter().map(|w| 1 + w % 9).collect();
         for (from, to) in [
             (&shape.widths, &others),
@@ -224,31 +224,31 @@ fn grouped_linear() {
         ] {
             let mut program = Differentiated::new(few(shape.extent));
             let (groups, layout) = grouped(from, to, true);
-            let params = program.random_arena(dice, "params", &layout);
-            let x = numbers(dice, program.rows() * groups.input.total(), 1.0);
+            let params = program.random_arena(random, "params", &layout);
+            let x = uniform_f64(random, program.rows() * groups.input.total(), 1.0);
             let x = program.leaf("x", groups.input.total(), x);
             let y = program
                 .builder
                 .push_one(GroupedLinear { params, groups }, &[x])
                 .unwrap();
-            program.check(dice, y, &shape.label);
+            program.check(random, y, &shape.label);
         }
     }
 }
 
 #[test]
 fn ordered_linear() {
-    let dice = &mut Dice::new(203);
-    for layout in column_layouts(dice) {
+    let random = &mut RandomData::new(203);
+    for layout in column_layouts(random) {
         for dropout in [None, Dropout::new(0.25, 1)] {
             let mut program = Differentiated::new(few(layout.extent));
             program.run.first_step = 3;
             let (spec, arena) = layout.spec(dropout);
-            let params = program.random_arena(dice, "params", &arena);
+            let params = program.random_arena(random, "params", &arena);
             let (columns, subs) = (spec.columns.total(), spec.sub_columns.total());
-            let x = numbers(dice, program.rows() * columns, 1.0);
+            let x = uniform_f64(random, program.rows() * columns, 1.0);
             let columns = program.leaf("columns", columns, x);
-            let x = numbers(dice, program.rows() * subs, 1.0);
+            let x = uniform_f64(random, program.rows() * subs, 1.0);
             // Without siblings, no sub-column has a gradient.
             let subs = if spec.has_siblings() {
                 program.leaf("subs", subs, x)
@@ -257,90 +257,90 @@ fn ordered_linear() {
                 let shape = Shape::f32(program.extent.symbol(), Groups::single(subs));
                 program.builder.input("subs", shape).unwrap()
             };
-            let ranks = dice.permutation(spec.columns.len());
+            let ranks = random.permutation(spec.columns.len());
             let ranks = program.ranks(ranks);
             let y = program
                 .builder
                 .push_one(OrderedLinear { params, spec }, &[columns, subs, ranks])
                 .unwrap();
-            program.check(dice, y, &format!("{}, {dropout:?}", layout.label));
+            program.check(random, y, &format!("{}, {dropout:?}", layout.label));
         }
     }
 }
 
 #[test]
 fn relu_away_from_zero() {
-    let dice = &mut Dice::new(204);
-    for shape in ragged(dice) {
+    let random = &mut RandomData::new(204);
+    for shape in ragged(random) {
         let mut program = Differentiated::new(few(shape.extent));
         let width = shape.groups().total();
-        let x = numbers(dice, program.rows() * width, 1.0);
+        let x = uniform_f64(random, program.rows() * width, 1.0);
         let x = x.into_iter().map(|x| x + 0.1f64.copysign(x)).collect();
         let x = program.leaf("x", width, x);
         let y = program.builder.push_one(Relu, &[x]).unwrap();
-        program.check(dice, y, &shape.label);
+        program.check(random, y, &shape.label);
     }
 }
 
 #[test]
 fn dropout() {
-    let dice = &mut Dice::new(205);
-    for shape in ragged(dice) {
+    let random = &mut RandomData::new(205);
+    for shape in ragged(random) {
         let mut program = Differentiated::new(few(shape.extent));
         let groups = shape.groups();
-        let x = numbers(dice, program.rows() * groups.total(), 1.0);
+        let x = uniform_f64(random, program.rows() * groups.total(), 1.0);
         let x = program.leaf("x", groups.total(), x);
         let dropout = Dropout::new(0.25, 7).unwrap();
         let y = program
             .builder
             .push_one(DropoutOp { dropout, groups }, &[x])
             .unwrap();
-        program.check(dice, y, &shape.label);
+        program.check(random, y, &shape.label);
     }
 }
 
 #[test]
 fn mask_rows() {
-    let dice = &mut Dice::new(209);
-    for shape in ragged(dice) {
+    let random = &mut RandomData::new(209);
+    for shape in ragged(random) {
         let mut program = Differentiated::new(few(shape.extent));
         let width = shape.groups().total();
-        let x = numbers(dice, program.rows() * width, 1.0);
+        let x = uniform_f64(random, program.rows() * width, 1.0);
         let x = program.leaf("x", width, x);
         let op = MaskRows {
             lengths: program.builder.resource("lengths", ResourceKind::U32).unwrap(),
             reading: Reading::Sequential,
         };
         let y = program.builder.push_one(op, &[x]).unwrap();
-        program.check(dice, y, &shape.label);
+        program.check(random, y, &shape.label);
     }
 }
 
 #[test]
 fn softmax_cross_entropy() {
-    let dice = &mut Dice::new(206);
-    for shape in ragged(dice) {
+    let random = &mut RandomData::new(206);
+    for shape in ragged(random) {
         let mut program = Differentiated::new(few(shape.extent));
         let groups = shape.groups();
-        let x = numbers(dice, program.rows() * groups.total(), 4.0);
+        let x = uniform_f64(random, program.rows() * groups.total(), 4.0);
         let x = program.leaf("logits", groups.total(), x);
-        let codes = dice.codes(program.rows(), &shape.widths);
+        let codes = random.codes(program.rows(), &shape.widths);
         let codes = program.codes("codes", groups.len(), codes);
         let op = Arc::new(SoftmaxCrossEntropy { groups });
         let losses = program.builder.push(op, &[x, codes]).unwrap()[0];
-        program.check(dice, losses, &shape.label);
+        program.check(random, losses, &shape.label);
     }
 }
 
 /// `(a + b) + broadcast(sum(a)) + a`: a value that is used three times gathers three gradients.
 #[test]
 fn add_sum_groups_and_broadcast_groups() {
-    let dice = &mut Dice::new(207);
-    for shape in ragged(dice) {
+    let random = &mut RandomData::new(207);
+    for shape in ragged(random) {
         let mut program = Differentiated::new(few(shape.extent));
         let groups = shape.groups();
         let len = program.rows() * groups.total();
-        let (a, b) = (numbers(dice, len, 1.0), numbers(dice, len, 1.0));
+        let (a, b) = (uniform_f64(random, len, 1.0), uniform_f64(random, len, 1.0));
         let a = program.leaf("a", groups.total(), a);
         let b = program.leaf("b", groups.total(), b);
         let builder = &mut program.builder;
@@ -349,23 +349,23 @@ fn add_sum_groups_and_broadcast_groups() {
         let wide = builder.push_one(BroadcastGroups { groups }, &[sum]).unwrap();
         let more = builder.push_one(Add, &[both, wide]).unwrap();
         let all = builder.push_one(Add, &[more, a]).unwrap();
-        program.check(dice, all, &shape.label);
+        program.check(random, all, &shape.label);
     }
 }
 
 #[test]
 fn whole_models() {
-    let dice = &mut Dice::new(208);
+    let random = &mut RandomData::new(208);
     for model in small().unwrap().into_iter().take(5) {
         let program = model.flat.forward().unwrap();
         let run = rows(3);
         let params = model.params(4).into_iter().map(f64::from).collect();
-        let codes = dice.codes(3, &model.cardinalities);
-        let ranks = dice.permutation(model.flat.columns().len());
+        let codes = random.codes(3, &model.cardinalities);
+        let ranks = random.permutation(model.flat.columns().len());
         let tensor = |rows, data: Vec<u32>| {
             Tensor::from_data(rows, data.len() / rows, data.into_iter().map(f64::from).collect())
         };
         let inputs = [tensor(3, codes), tensor(1, ranks)];
-        check(dice, &program, &run, &[params], &inputs, &model.label);
+        check(random, &program, &run, &[params], &inputs, &model.label);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::argn::{FlatModel, Model, ModelSize, ModelUnits};
 use crate::backend::HostData;
-use crate::conformance::case::{CaseRows, reference_buffers, rows};
+use crate::conformance::case::{CaseRows, interpreter_buffers, rows};
 use crate::conformance::cases::linear::{Columns, grouped};
 use crate::ir::ops::activation::{Dropout, DropoutOp, Relu};
 use crate::ir::ops::batch::GatherRows;
@@ -17,7 +17,7 @@ use crate::ir::ops::softmax::Softmax;
 use crate::ir::{
     Access, AccessKind, BuildError, Builder, Extent, GradError, Gradient, Groups, Initialisation,
     InterpretError, Interpreter, LossWeight, Op, ParamLayout, ParamLayoutBuilder, ParamView, Program,
-    RefBuffer, Reference, Resource, ResourceId, ResourceKind, Rows, Shape, ShapeError, Tensor, ValueId,
+    InterpreterBuffer, InterpreterContext, Resource, ResourceId, ResourceKind, Rows, Shape, ShapeError, Tensor, ValueId,
     differentiate,
 };
 use crate::privacy::clip;
@@ -235,7 +235,7 @@ fn resources_that_do_not_fit() {
         "op embedding in program \"p\" resource table must be an arena"
     );
     assert_eq!(
-        message(builder.resource("table", ResourceKind::Numbers)),
+        message(builder.resource("table", ResourceKind::F32)),
         "program \"p\" declares \"table\" twice"
     );
     assert_eq!(
@@ -301,7 +301,7 @@ impl Op for Unruled {
         vec![Access::new(self.params, kind, Extent::Whole)]
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         Ok(if self.writes {
             Vec::new()
         } else {
@@ -446,11 +446,11 @@ fn bindings_and_codes_that_do_not_fit() {
     let codes = builder.input("codes", Shape::codes(1)).unwrap();
     builder.push_one(Embedding { params, tables }, &[codes]).unwrap();
     let program = builder.finish();
-    let run = |resources: &mut [RefBuffer], inputs: &[Tensor]| {
+    let run = |resources: &mut [InterpreterBuffer], inputs: &[Tensor]| {
         let error = Interpreter::new(&program).run(&rows(2), resources, inputs);
         error.unwrap_err().to_string()
     };
-    let arena = || reference_buffers(&[HostData::F32(vec![0.0; layout.len()])]);
+    let arena = || interpreter_buffers(&[HostData::F32(vec![0.0; layout.len()])]);
     let codes = |codes: &[f64]| [Tensor::from_data(codes.len(), 1, codes.to_vec())];
     assert_eq!(
         run(&mut arena(), &codes(&[0.0, 3.0])),
@@ -470,7 +470,7 @@ fn bindings_and_codes_that_do_not_fit() {
     );
     let table = crate::schema::CodeTable::new(Vec::new(), 2).unwrap();
     assert_eq!(
-        run(&mut [RefBuffer::Codes(Arc::new(table))], &codes(&[0.0, 1.0])),
+        run(&mut [InterpreterBuffer::Codes(Arc::new(table))], &codes(&[0.0, 1.0])),
         "op embedding needs another kind of data than resource 0 holds"
     );
 }

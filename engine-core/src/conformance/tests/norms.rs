@@ -9,14 +9,14 @@ use crate::conformance::cases::batch::table;
 use crate::conformance::cases::embedding::tables;
 use crate::conformance::cases::linear::{column_layouts, grouped};
 use crate::conformance::compare::allowed;
-use crate::conformance::dice::{Dice, ragged};
+use crate::conformance::random_data::{RandomData, ragged};
 use crate::conformance::models::{Model, small};
 use crate::ir::ops::activation::Dropout;
 use crate::ir::ops::embedding::{EmbeddingGrad, embedding_groups};
 use crate::ir::ops::linear::{GroupedLinearGradParams, OrderedLinearGradParams};
 use crate::ir::ops::privacy::CLIP_EPS;
 use crate::ir::{
-    Builder, Interpreter, LossWeight, Op, ParamLayout, ParamView, Program, RefBuffer, ResourceId,
+    Builder, Interpreter, LossWeight, Op, ParamLayout, ParamView, Program, InterpreterBuffer, ResourceId,
     ResourceKind, Shape, Tensor, differentiate,
 };
 use crate::privacy::clip;
@@ -73,7 +73,7 @@ impl GradientOp {
     }
 
     fn interpret(&self, program: &Program, run: &Run, inputs: &[Tensor]) -> (Tensor, Vec<f64>) {
-        let mut resources = [RefBuffer::zeros(self.layout.len())];
+        let mut resources = [InterpreterBuffer::zeros(self.layout.len())];
         let mut interpreter = Interpreter::new(program);
         interpreter.run(run, &mut resources, inputs).unwrap();
         let norms = interpreter.output("norm").unwrap().clone();
@@ -81,10 +81,10 @@ impl GradientOp {
     }
 }
 
-fn matrix(dice: &mut Dice, rows: usize, shape: &Shape) -> Tensor {
+fn matrix(random: &mut RandomData, rows: usize, shape: &Shape) -> Tensor {
     let width = shape.groups.total();
-    let data = dice
-        .numbers(rows * width, 2.0)
+    let data = random
+        .uniform(rows * width, 2.0)
         .into_iter()
         .map(f64::from)
         .collect();
@@ -98,21 +98,21 @@ fn codes(rows: usize, codes: Vec<u32>) -> Tensor {
 
 #[test]
 fn embeddings() {
-    let dice = &mut Dice::new(301);
-    for shape in ragged(dice) {
-        let (tables, layout) = tables(dice, &shape.widths);
+    let random = &mut RandomData::new(301);
+    for shape in ragged(random) {
+        let (tables, layout) = tables(random, &shape.widths);
         let cardinalities: Vec<usize> = tables.iter().map(|t| t.rows).collect();
-        let mut drawn = codes(shape.rows(), dice.codes(shape.rows(), &cardinalities));
+        let mut drawn = codes(shape.rows(), random.codes(shape.rows(), &cardinalities));
         drawn.width = tables.len();
         let symbol = shape.extent.symbol();
         let grad = Shape::f32(symbol, embedding_groups(&tables));
         let op = GradientOp {
-            label: format!("{}, seed {}", shape.label, dice.seed),
+            label: format!("{}, seed {}", shape.label, random.seed),
             layout,
             columns: tables.to_vec(),
             inputs: vec![
                 (Shape::u32(symbol, tables.len()), drawn),
-                (grad.clone(), matrix(dice, shape.rows(), &grad)),
+                (grad.clone(), matrix(random, shape.rows(), &grad)),
             ],
         };
         op.check(&shape.run(), |grads| EmbeddingGrad {
@@ -124,8 +124,8 @@ fn embeddings() {
 
 #[test]
 fn grouped_linear_layers() {
-    let dice = &mut Dice::new(302);
-    for shape in ragged(dice) {
+    let random = &mut RandomData::new(302);
+    for shape in ragged(random) {
         let others: Vec<usize> = shape.widths.iter().map(|w| 1 + w % 9).collect();
         for (from, to) in [
             (&shape.widths, &others),
@@ -136,7 +136,7 @@ fn grouped_linear_layers() {
             let shapes =
                 [&groups.input, &groups.output].map(|g| Shape::f32(shape.extent.symbol(), g.clone()));
             let op = GradientOp {
-                label: format!("{}, seed {}", shape.label, dice.seed),
+                label: format!("{}, seed {}", shape.label, random.seed),
                 layout,
                 columns: groups
                     .layers_present()
@@ -144,7 +144,7 @@ fn grouped_linear_layers() {
                     .collect(),
                 inputs: shapes
                     .into_iter()
-                    .map(|s| (s.clone(), matrix(dice, shape.rows(), &s)))
+                    .map(|s| (s.clone(), matrix(random, shape.rows(), &s)))
                     .collect(),
             };
             op.check(&shape.run(), |grads| GroupedLinearGradParams {
@@ -157,20 +157,20 @@ fn grouped_linear_layers() {
 
 #[test]
 fn ordered_linear_layers() {
-    let dice = &mut Dice::new(303);
-    for layout in column_layouts(dice) {
+    let random = &mut RandomData::new(303);
+    for layout in column_layouts(random) {
         for dropout in [None, Dropout::new(0.25, 2)] {
             let (spec, arena) = layout.spec(dropout);
-            let ranks = codes(1, dice.permutation(spec.columns.len()));
+            let ranks = codes(1, random.permutation(spec.columns.len()));
             let shapes = [&spec.columns, &spec.sub_columns, &spec.output]
                 .map(|g| Shape::f32(layout.extent.symbol(), g.clone()));
             let mut inputs: Vec<_> = shapes
                 .into_iter()
-                .map(|s| (s.clone(), matrix(dice, layout.extent.rows(), &s)))
+                .map(|s| (s.clone(), matrix(random, layout.extent.rows(), &s)))
                 .collect();
             inputs.insert(2, (Shape::ranks(spec.columns.len()), ranks));
             let op = GradientOp {
-                label: format!("{}, {dropout:?}, seed {}", layout.label, dice.seed),
+                label: format!("{}, {dropout:?}, seed {}", layout.label, random.seed),
                 layout: arena,
                 columns: spec.layers.iter().flat_map(|l| [l.weight, l.bias]).collect(),
                 inputs,
@@ -187,17 +187,17 @@ fn ordered_linear_layers() {
 fn interpret<'p>(
     program: &'p Program,
     model: &Model,
-    table: &RefBuffer,
+    table: &InterpreterBuffer,
     run: &Run,
 ) -> (Vec<f64>, Interpreter<'p>) {
     let params = model.params(6).into_iter().map(f64::from).collect();
     let bind = |name: &str| match name {
         "table" => table.clone(),
-        "params" => RefBuffer::numbers(Vec::clone(&params)),
-        "trace" => RefBuffer::zeros(1),
-        _ => RefBuffer::zeros(params.len()),
+        "params" => InterpreterBuffer::from_f64(Vec::clone(&params)),
+        "trace" => InterpreterBuffer::zeros(1),
+        _ => InterpreterBuffer::zeros(params.len()),
     };
-    let mut resources: Vec<RefBuffer> = program.resources().iter().map(|r| bind(&r.name)).collect();
+    let mut resources: Vec<InterpreterBuffer> = program.resources().iter().map(|r| bind(&r.name)).collect();
     let mut interpreter = Interpreter::new(program);
     interpreter.run(run, &mut resources, &[]).unwrap();
     let grads = program.resource("params.grads").unwrap();
@@ -208,9 +208,9 @@ fn interpret<'p>(
 #[test]
 fn a_clipped_sum_is_the_sum_of_clipped_rows() {
     const ROWS: usize = 9;
-    let dice = &mut Dice::new(304);
+    let random = &mut RandomData::new(304);
     for model in small().unwrap().into_iter().take(5) {
-        let table = RefBuffer::Codes(Arc::new(table(dice, ROWS, &model.cardinalities)));
+        let table = InterpreterBuffer::Codes(Arc::new(table(random, ROWS, &model.cardinalities)));
         let validation = model.flat.train_programs(1).unwrap().validation().unwrap();
         let gradient = differentiate(&validation, "loss", LossWeight::Sum).unwrap();
         let mut singles = Vec::new();
@@ -255,7 +255,7 @@ fn a_clipped_sum_is_the_sum_of_clipped_rows() {
                 (got - sum).abs() <= allowed(magnitude),
                 "{}, seed {}: gradient {i} is {got} instead of {sum}",
                 model.label,
-                dice.seed
+                random.seed
             );
         }
         let by_param: f64 = (0..)

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::super::loaded::LoadedModel;
 use super::super::plan::{DrawSite, Plan};
 use super::super::{Cells, GenerateError};
-use crate::ir::ops::sampling::{Cell, Reports, SamplingRules};
+use crate::ir::ops::sampling::{Cell, RequestedOutputs, SamplingRules};
 
 /// Rows that are asked at once.
 const CHUNK: usize = 8_192;
@@ -51,7 +51,7 @@ impl ChainRule {
             .map(|s| !rules.fixed_of(*s).is_empty())
             .collect();
         let plan = |(s, ruled): (&usize, &bool)| {
-            let mut reports = Reports::default();
+            let mut reports = RequestedOutputs::default();
             let reported = if *ruled {
                 &mut reports.weights
             } else {
@@ -161,15 +161,15 @@ impl ChainRule {
     /// What is known of a row and of the chain before; the sub-columns from there on are drawn, everything else is hidden.
     fn push_words(&self, known: &[u32], prefix: &[u32], words: &mut Vec<u32>) {
         let first = words.len();
-        words.extend(known.iter().map(|word| match Cell::from_word(*word) {
-            Cell::Known(_) => *word,
-            _ => Cell::Hidden.word(),
+        words.extend(known.iter().map(|word| match Cell::from_bits(*word) {
+            Cell::Observed(_) => *word,
+            _ => Cell::Masked.to_bits(),
         }));
         for (step, s) in self.sub_columns.iter().enumerate() {
             words[first + s] = match prefix.get(step) {
-                Some(code) => Cell::Known(*code).word(),
-                None if step == prefix.len() => Cell::Drawn.word(),
-                None => Cell::Hidden.word(),
+                Some(code) => Cell::Observed(*code).to_bits(),
+                None if step == prefix.len() => Cell::Sampled.to_bits(),
+                None => Cell::Masked.to_bits(),
             };
         }
     }

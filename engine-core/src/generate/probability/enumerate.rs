@@ -76,7 +76,7 @@ pub(super) fn row_scores(model: &LoadedModel, drawn: &Drawn, cells: &Cells) -> V
         let logs = &drawn.log_probs[row * count..(row + 1) * count];
         let mut sum = 0.0;
         for (column, range) in model.columns().iter().enumerate() {
-            let is_given = |s: usize| matches!(cells.get(row, s), Cell::Given(_));
+            let is_given = |s: usize| matches!(cells.get(row, s), Cell::TeacherForced(_));
             let flag = model.null_flag(column);
             let is_null = flag.is_some_and(|f| is_given(f) && drawn.codes[row * count + f] == 1);
             let counted = range
@@ -120,7 +120,7 @@ impl<'m> Scorer<'m> {
         let first = self.words.len();
         self.words.extend_from_slice(base);
         for (s, code) in codes {
-            self.words[first + s] = Cell::Given(code).word();
+            self.words[first + s] = Cell::TeacherForced(code).to_bits();
         }
         self.uniforms.extend_from_slice(uniforms);
         if self.words.len() < CHUNK * base.len() {
@@ -149,9 +149,9 @@ impl<'m> Scorer<'m> {
 
 /// A row of a question in which known cells are given at their turn; the others become `rest(sub-column)`.
 pub(super) fn given_row(known: &Cells, row: usize, rest: impl Fn(usize) -> Cell) -> Vec<u32> {
-    let word = |(s, word): (usize, &u32)| match Cell::from_word(*word) {
-        Cell::Known(code) => Cell::Given(code).word(),
-        _ => rest(s).word(),
+    let word = |(s, word): (usize, &u32)| match Cell::from_bits(*word) {
+        Cell::Observed(code) => Cell::TeacherForced(code).to_bits(),
+        _ => rest(s).to_bits(),
     };
     known.row(row).iter().enumerate().map(word).collect()
 }

@@ -6,7 +6,7 @@ use super::super::{Cells, GenerateError};
 use super::ProbabilityOptions;
 use super::chain::{BeamLimits, ChainRule};
 use super::enumerate::{JointSupport, Scorer, draw_uniforms, given_row, log_sum};
-use crate::ir::ops::sampling::{Cell, Reports, SamplingRules};
+use crate::ir::ops::sampling::{Cell, RequestedOutputs, SamplingRules};
 
 /// Rows whose answers are worked out at once.
 pub(super) const ROWS: usize = 4_096;
@@ -63,7 +63,7 @@ impl Strategy {
         let is_observed = |c: usize| {
             columns[c]
                 .clone()
-                .all(|s| matches!(known.get(row, s), Cell::Known(_)))
+                .all(|s| matches!(known.get(row, s), Cell::Observed(_)))
         };
         let (first_target, last_target) = (targets.iter().min(), targets.iter().max());
         let (first_target, last_target) = (
@@ -120,9 +120,9 @@ impl JointQuery {
         if got > most {
             return Err(GenerateError::Combinations { got, most });
         }
-        let logs = || Reports {
+        let logs = || RequestedOutputs {
             log_probs: true,
-            ..Reports::default()
+            ..RequestedOutputs::default()
         };
         let orders = options.column_orders(model);
         let plans = orders
@@ -233,7 +233,7 @@ impl JointQuery {
             for rows in all.chunks((SCORES / possible.len().max(1)).max(1)) {
                 let mut scorer = Scorer::new(model, plan);
                 for row in rows {
-                    let base = given_row(known, *row, |_| Cell::Hidden);
+                    let base = given_row(known, *row, |_| Cell::Masked);
                     for t in possible.iter().copied() {
                         scorer.push(&base, self.combinations.codes(t), &[])?;
                     }
@@ -306,7 +306,7 @@ impl JointQuery {
         let mut scorer = Scorer::new(model, &self.orders[0]);
         let kept = |hidden: &JointSupport| (0..hidden.count()).filter(|h| hidden.is_valid(model, *h)).count();
         for (row, hidden) in rows {
-            let base = given_row(known, *row, |_| Cell::Hidden);
+            let base = given_row(known, *row, |_| Cell::Masked);
             for t in possible.iter().copied() {
                 for h in (0..hidden.count()).filter(|h| hidden.is_valid(model, *h)) {
                     let codes = self.combinations.codes(t).into_iter().chain(hidden.codes(h));
@@ -347,7 +347,7 @@ impl JointQuery {
             self.possible(model),
         );
         let last = last_of_interest(model, known, row, &self.targets);
-        let base = given_row(known, row, |s| if s < last { Cell::Drawn } else { Cell::Hidden });
+        let base = given_row(known, row, |s| if s < last { Cell::Sampled } else { Cell::Masked });
         let mut scorer = Scorer::new(model, &self.orders[0]);
         for draw in 0..draws {
             let uniforms = draw_uniforms(self.options.seed, row as u64, draw as u32, model.sub_columns());
@@ -378,7 +378,7 @@ impl JointQuery {
 
 /// The end of the last sub-column that is known or asked for: what comes after it bears on nothing.
 pub(super) fn last_of_interest(model: &LoadedModel, known: &Cells, row: usize, targets: &[usize]) -> usize {
-    let is_observed = |s: &usize| matches!(known.get(row, *s), Cell::Known(_));
+    let is_observed = |s: &usize| matches!(known.get(row, *s), Cell::Observed(_));
     let last_known = (0..model.sub_columns())
         .rev()
         .find(is_observed)

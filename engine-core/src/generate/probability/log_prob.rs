@@ -5,7 +5,7 @@ use super::super::plan::Plan;
 use super::super::{Cells, DrawSite, GenerateError};
 use super::ProbabilityOptions;
 use super::enumerate::{JointSupport, Scorer, draw_uniforms, given_row, log_sum};
-use crate::ir::ops::sampling::{Cell, Reports, SamplingRules};
+use crate::ir::ops::sampling::{Cell, RequestedOutputs, SamplingRules};
 
 /// Rows that are scored at once.
 const ROWS: usize = 8_192;
@@ -50,9 +50,9 @@ impl LogProbQuery {
         orders: &[Vec<usize>],
         options: &ProbabilityOptions,
     ) -> Result<Self, GenerateError> {
-        let logs = || Reports {
+        let logs = || RequestedOutputs {
             log_probs: true,
-            ..Reports::default()
+            ..RequestedOutputs::default()
         };
         let plan = |order: &Vec<usize>| model.plan(order, SamplingRules::default(), logs());
         let plans: Vec<Plan> = orders.iter().map(plan).collect::<Result<_, _>>()?;
@@ -104,7 +104,7 @@ impl LogProbQuery {
                 for (c, range) in model.columns().iter().enumerate() {
                     // Logarithms of what is not given are 0; beside a null flag of 1 the other parts mean nothing.
                     let flag = model.null_flag(c).filter(|f| {
-                        matches!(given.get(row, *f), Cell::Given(_)) && drawn.codes[row * count + f] == 1
+                        matches!(given.get(row, *f), Cell::TeacherForced(_)) && drawn.codes[row * count + f] == 1
                     });
                     let sum: f64 = match flag {
                         Some(flag) => f64::from(logs[flag]),
@@ -136,7 +136,7 @@ impl LogProbQuery {
             let is_observed = |c: usize| {
                 columns[c]
                     .clone()
-                    .all(|s| matches!(known.get(row, s), Cell::Known(_)))
+                    .all(|s| matches!(known.get(row, s), Cell::Observed(_)))
             };
             let last = (0..width).rev().find(|c| is_observed(*c)).unwrap_or(0);
             let gaps: Vec<usize> = (0..last)
@@ -150,14 +150,14 @@ impl LogProbQuery {
             let hidden = JointSupport::new(model, gaps);
             let mut scorer = Scorer::new(model, &self.orders[0]);
             if hidden.count() <= self.options.most_combinations {
-                let base = given_row(known, row, |_| Cell::Hidden);
+                let base = given_row(known, row, |_| Cell::Masked);
                 for h in (0..hidden.count()).filter(|h| hidden.is_valid(model, *h)) {
                     scorer.push(&base, hidden.codes(h), &[])?;
                 }
                 answer.rows[row] = log_sum(scorer.finish()?.into_iter());
                 continue;
             }
-            let (base, draws) = (given_row(known, row, |_| Cell::Drawn), self.options.draws);
+            let (base, draws) = (given_row(known, row, |_| Cell::Sampled), self.options.draws);
             for draw in 0..draws {
                 let uniforms = draw_uniforms(self.options.seed, row as u64, draw as u32, model.sub_columns());
                 scorer.push(&base, [], &uniforms)?;

@@ -6,7 +6,7 @@ use crate::argn::{FlatModel, Model, ModelUnits, Units, names};
 use crate::fixtures::random_params;
 use crate::generate::{Cells, GenerateError, LoadedModel};
 use crate::ir::ops::sampling::{Cell, FixedProbability};
-use crate::reference::ReferenceBackend;
+use crate::interpreter::InterpreterBackend;
 use crate::schema::SubColumnName;
 
 /// Four columns of 3, 4, (2, 2, 3) and 2 codes; the first part of the third one is a null flag if it is called `nan`.
@@ -39,7 +39,7 @@ fn loaded(any_order: bool) -> LoadedModel {
 fn loaded_with(flag: &str, any_order: bool) -> LoadedModel {
     let model = small_model(flag).with_order(any_order.into());
     let params = random_params(model.layout().len(), 17);
-    LoadedModel::new(Arc::new(ReferenceBackend), &model, &params).unwrap()
+    LoadedModel::new(Arc::new(InterpreterBackend), &model, &params).unwrap()
 }
 
 /// Every row that there is, a null counting once: its codes are known.
@@ -52,7 +52,7 @@ fn all_rows(model: &LoadedModel) -> (Vec<Vec<u32>>, Cells) {
     let mut cells = Cells::masked(rows.len(), model.sub_columns());
     for (row, codes) in rows.iter().enumerate() {
         for (s, code) in codes.iter().enumerate() {
-            cells.set(row, s, Cell::Known(*code));
+            cells.set(row, s, Cell::Observed(*code));
         }
     }
     (rows, cells)
@@ -97,7 +97,7 @@ fn likelihood_does_not_depend_on_what_stands_beside_a_null() {
     let mut cells = Cells::masked(2, model.sub_columns());
     for (row, fill) in [(0, [0, 0]), (1, [1, 2])] {
         for (s, code) in [1, 2, 1, fill[0], fill[1], 1].into_iter().enumerate() {
-            cells.set(row, s, Cell::Known(code));
+            cells.set(row, s, Cell::Observed(code));
         }
     }
     let options = ProbabilityOptions {
@@ -127,7 +127,7 @@ fn likelihoods(model: &LoadedModel, cells: &Cells) -> Vec<f64> {
 fn knowing(model: &LoadedModel, row: &[u32], columns: &[usize]) -> Cells {
     let mut cells = Cells::masked(1, model.sub_columns());
     for s in columns.iter().flat_map(|c| model.columns()[*c].clone()) {
-        cells.set(0, s, Cell::Known(row[s]));
+        cells.set(0, s, Cell::Observed(row[s]));
     }
     cells
 }
@@ -322,7 +322,7 @@ fn averages_over_orders_are_distributions_and_repeat() {
         ..ProbabilityOptions::default()
     };
     let mut cells = knowing(&model, &[1, 1, 0, 1, 2, 1], &[1, 3]);
-    cells.set(0, 5, Cell::Hidden);
+    cells.set(0, 5, Cell::Masked);
     let query = JointQuery::new(&model, &[0, 2], &options).unwrap();
     let joint = query.run(&model, &cells).unwrap();
     assert!((joint.probs.iter().sum::<f64>() - 1.0).abs() < 1e-6);

@@ -9,7 +9,7 @@ use super::ProbabilityOptions;
 use super::chain::{BeamLimits, ChainRule, SparseDistribution};
 use super::enumerate::{JointSupport, Scorer, draw_uniforms, given_row, log_sum, row_scores};
 use super::joint::{Joint, JointQuery, ROWS, Strategy, last_of_interest};
-use crate::ir::ops::sampling::{Cell, Reports, SamplingRules};
+use crate::ir::ops::sampling::{Cell, RequestedOutputs, SamplingRules};
 
 /// A question for the distribution of one column. It is prepared once, and asked any number of times from any thread.
 #[derive(Debug)]
@@ -55,9 +55,9 @@ impl ValueQuery {
             fixed: options.fixed.clone(),
             ..SamplingRules::default()
         };
-        let logs = || Reports {
+        let logs = || RequestedOutputs {
             log_probs: true,
-            ..Reports::default()
+            ..RequestedOutputs::default()
         };
         let orders = options.column_orders(model);
         let plans = orders
@@ -143,7 +143,7 @@ impl ValueQuery {
         for plan in &self.orders {
             let mut scorer = Scorer::new(model, plan);
             for (row, atoms) in atoms.iter().enumerate() {
-                let base = given_row(known, first_row + row, |_| Cell::Hidden);
+                let base = given_row(known, first_row + row, |_| Cell::Masked);
                 for codes in atoms.codes.chunks_exact(column.len()) {
                     scorer.push(&base, column.clone().zip(codes.iter().copied()), &[])?;
                 }
@@ -179,12 +179,12 @@ impl ValueQuery {
             &model.columns()[self.column],
         );
         let last = last_of_interest(model, known, row, &[self.column]);
-        let base = given_row(known, row, |s| if s < last { Cell::Drawn } else { Cell::Hidden });
+        let base = given_row(known, row, |s| if s < last { Cell::Sampled } else { Cell::Masked });
         let (mut words, mut uniforms) = (Vec::new(), Vec::new());
         for draw in 0..draws {
             words.extend_from_slice(&base);
             for s in column.clone() {
-                words[draw * width + s] = Cell::Drawn.word();
+                words[draw * width + s] = Cell::Sampled.to_bits();
             }
             uniforms.extend(draw_uniforms(self.options.seed, row as u64, draw as u32, width));
         }

@@ -12,13 +12,13 @@ use crate::encode::{
 };
 use crate::fixtures::{mixed_model, model, pair_model, random_params, random_table};
 use crate::ir::ops::sampling::FoldedModel;
-use crate::ir::ops::sampling::{Cell, Contribution, FixedProbability, Reports, SampleInputs, SamplingRules};
+use crate::ir::ops::sampling::{Cell, Contribution, FixedProbability, RequestedOutputs, SampleInputs, SamplingRules};
 use crate::ir::ops::softmax::Softmax;
 use crate::ir::{
-    Builder, FoldError, Interpreter, RefBuffer, SampleSpec, Tensor, fold, fold_tables, lay_out,
+    Builder, FoldError, Interpreter, InterpreterBuffer, SampleSpec, Tensor, fold, fold_tables, lay_out,
     sample_program,
 };
-use crate::reference::ReferenceBackend;
+use crate::interpreter::InterpreterBackend;
 use crate::schema::{CodeTable, ColumnOrderKind};
 
 fn codes_of(table: &CodeTable) -> Vec<f64> {
@@ -47,7 +47,7 @@ fn forward_probs(model: &FlatModel, params: &[f32], table: &CodeTable, order: &[
         Tensor::from_data(table.rows(), table.columns().len(), codes_of(table)),
         Tensor::from_data(1, order.len(), ranks),
     ];
-    let mut resources = [RefBuffer::numbers(as_f64(params))];
+    let mut resources = [InterpreterBuffer::from_f64(as_f64(params))];
     let mut interpreter = Interpreter::new(&program);
     let run = Run::evaluate(table.rows() as u32);
     interpreter.run(&run, &mut resources, &inputs).unwrap();
@@ -56,7 +56,7 @@ fn forward_probs(model: &FlatModel, params: &[f32], table: &CodeTable, order: &[
 
 /// Probabilities of the folded model with all codes given at their turn.
 fn folded_probs(folded: &Arc<FoldedModel>, arena: Vec<f64>, table: &CodeTable, order: &[usize]) -> Tensor {
-    let mut resources = [RefBuffer::numbers(arena)];
+    let mut resources = [InterpreterBuffer::from_f64(arena)];
     let given = [Tensor::from_data(
         table.rows(),
         table.columns().len(),
@@ -68,7 +68,7 @@ fn folded_probs(folded: &Arc<FoldedModel>, arena: Vec<f64>, table: &CodeTable, o
             cells: true,
             uniforms: false,
         },
-        reports: Reports::all(table.columns().len()),
+        requested: RequestedOutputs::all(table.columns().len()),
         ..SampleSpec::default()
     };
     let program = sample_program(folded, spec).unwrap();
@@ -217,9 +217,9 @@ impl RowPlan {
         (order, rules): (GenerationOrder, SamplingRules),
         seed: u64,
     ) -> Self {
-        let model = LoadedModel::new(Arc::new(ReferenceBackend), model, params).unwrap();
+        let model = LoadedModel::new(Arc::new(InterpreterBackend), model, params).unwrap();
         let order = order.of(&model, seed).unwrap();
-        let plan = model.plan(&order, rules, Reports::default()).unwrap();
+        let plan = model.plan(&order, rules, RequestedOutputs::default()).unwrap();
         Self { model, plan, seed }
     }
 
@@ -281,7 +281,7 @@ fn first_rows_stay_the_same_when_more_are_asked_for() {
 fn rows_of_which_nothing_is_known_are_those_of_cells_that_are_drawn() {
     let plan = RowPlan::mixed(GenerationOrder::Random, SamplingRules::default(), 6);
     let mut cells = Cells::sampled(40, 7);
-    (0..7).for_each(|s| cells.set(3, s, Cell::Drawn));
+    (0..7).for_each(|s| cells.set(3, s, Cell::Sampled));
     assert!(!cells.are_all_sampled() && Cells::sampled(40, 7).are_all_sampled());
     assert_eq!(plan.sample(&cells, 9), plan.sample(&Cells::sampled(40, 7), 9));
 }
@@ -336,8 +336,8 @@ fn replaying_takes_given_codes_and_given_numbers() {
     let model = pair_model();
     let params = random_params(model.layout().len(), 13);
     let mut cells = Cells::sampled(2, 2);
-    cells.set(0, 0, Cell::Given(3));
-    cells.set(1, 1, Cell::Known(0));
+    cells.set(0, 0, Cell::TeacherForced(3));
+    cells.set(1, 1, Cell::Observed(0));
     let uniforms = [0.9, 0.0, 0.999_999, 0.5];
     let inputs = ReplayInputs {
         rows: 2,
@@ -346,7 +346,7 @@ fn replaying_takes_given_codes_and_given_numbers() {
         ..ReplayInputs::default()
     };
     let rules = SamplingRules::default;
-    let backend = || Arc::new(ReferenceBackend);
+    let backend = || Arc::new(InterpreterBackend);
     let result = replay(backend(), (&model, &params), &[0, 1], rules(), inputs).unwrap();
     assert_eq!(result.probs, result.weights);
     let cell = |row, s| result.codes.get(row, s);
@@ -396,7 +396,7 @@ fn bad_requests_get_one_sentence() {
     }
     let model = pair_model();
     let params = random_params(model.layout().len(), 1);
-    let error = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params[1..]).unwrap_err();
+    let error = LoadedModel::new(Arc::new(InterpreterBackend), &model, &params[1..]).unwrap_err();
     let (expected, got) = (params.len(), params.len() - 1);
     assert_eq!(
         error.to_string(),

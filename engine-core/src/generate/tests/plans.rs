@@ -83,11 +83,11 @@ fn rare_codes_are_forbidden_by_encoding_and_replacement() {
 fn known_cells_act_as_if_their_columns_came_first() {
     let model = mixed_model();
     let params = random_params(model.layout().len(), 31);
-    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params).unwrap();
+    let loaded = LoadedModel::new(Arc::new(InterpreterBackend), &model, &params).unwrap();
     let table = random_table(&model, 16, 5);
     let order = [2, 0, 3, 1];
     let plan = loaded
-        .plan(&order, SamplingRules::default(), Reports::all(7))
+        .plan(&order, SamplingRules::default(), RequestedOutputs::all(7))
         .unwrap();
     // Every pattern of known columns; what is not known is given at its turn.
     let mut cells = Cells::sampled(16, 7);
@@ -100,9 +100,9 @@ fn known_cells_act_as_if_their_columns_came_first() {
                     row,
                     s,
                     if known {
-                        Cell::Known(code)
+                        Cell::Observed(code)
                     } else {
-                        Cell::Given(code)
+                        Cell::TeacherForced(code)
                     },
                 );
             }
@@ -163,7 +163,7 @@ fn completed_rows_keep_what_is_known_and_depend_on_nothing_else() {
     let whole = plan.sample(&cells, 1_000);
     for row in 0..50 {
         for s in 0..7 {
-            if let Cell::Known(code) = cells.get(row, s) {
+            if let Cell::Observed(code) = cells.get(row, s) {
                 assert_eq!(whole.get(row, s), code);
             }
         }
@@ -182,8 +182,8 @@ fn completed_rows_keep_what_is_known_and_depend_on_nothing_else() {
 fn models_of_one_order_refuse_gaps() {
     let model = mixed_model().with_order(ColumnOrderKind::Fixed);
     let params = random_params(model.layout().len(), 8);
-    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params).unwrap();
-    let plan = |order: &[usize]| loaded.plan(order, SamplingRules::default(), Reports::default());
+    let loaded = LoadedModel::new(Arc::new(InterpreterBackend), &model, &params).unwrap();
+    let plan = |order: &[usize]| loaded.plan(order, SamplingRules::default(), RequestedOutputs::default());
     let sample = |cells: &Cells| loaded.sample(&plan(&[0, 1, 2, 3]).unwrap(), cells, DrawSite::default());
     let table = random_table(&model, 2, 6);
     let mut cells = Cells::sampled(2, 7);
@@ -207,22 +207,22 @@ fn models_of_one_order_refuse_gaps() {
 fn plans_are_checked_when_they_are_made() {
     let model = mixed_model();
     let params = random_params(model.layout().len(), 8);
-    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params).unwrap();
+    let loaded = LoadedModel::new(Arc::new(InterpreterBackend), &model, &params).unwrap();
     let fails = |order: &[usize], reports| {
         let plan = loaded.plan(order, SamplingRules::default(), reports);
         matches!(plan, Err(GenerateError::Fold(_)))
     };
-    assert!(fails(&[0, 4], Reports::default()));
-    assert!(fails(&[1, 0, 1], Reports::default()));
-    assert!(fails(&[1, 0], Reports::all(8)));
-    assert!(!fails(&[1, 0], Reports::all(7)));
+    assert!(fails(&[0, 4], RequestedOutputs::default()));
+    assert!(fails(&[1, 0, 1], RequestedOutputs::default()));
+    assert!(fails(&[1, 0], RequestedOutputs::all(8)));
+    assert!(!fails(&[1, 0], RequestedOutputs::all(7)));
 }
 
 #[test]
 fn the_same_request_gets_the_same_plan() {
     let model = mixed_model();
     let params = random_params(model.layout().len(), 8);
-    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params).unwrap();
+    let loaded = LoadedModel::new(Arc::new(InterpreterBackend), &model, &params).unwrap();
     let forbidden = |code| {
         let fixed = FixedProbability {
             code,
@@ -231,23 +231,23 @@ fn the_same_request_gets_the_same_plan() {
         sampling_rules(1.0, 1.0, vec![vec![fixed]]).unwrap()
     };
     let plan = |order: &[usize], code, reports| loaded.plan(order, forbidden(code), reports).unwrap().id;
-    let first = plan(&[1, 0], 0, Reports::default());
+    let first = plan(&[1, 0], 0, RequestedOutputs::default());
     let others = [
-        plan(&[0, 1], 0, Reports::default()),
-        plan(&[1, 0], 1, Reports::default()),
-        plan(&[1, 0], 0, Reports::all(7)),
+        plan(&[0, 1], 0, RequestedOutputs::default()),
+        plan(&[1, 0], 1, RequestedOutputs::default()),
+        plan(&[1, 0], 0, RequestedOutputs::all(7)),
     ];
     assert!(!others.contains(&first));
-    assert_eq!(plan(&[1, 0], 0, Reports::default()), first);
+    assert_eq!(plan(&[1, 0], 0, RequestedOutputs::default()), first);
 }
 
 #[test]
 fn several_threads_ask_one_model() {
     let model = mixed_model();
     let params = random_params(model.layout().len(), 8);
-    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params).unwrap();
+    let loaded = LoadedModel::new(Arc::new(InterpreterBackend), &model, &params).unwrap();
     let plan = loaded
-        .plan(&[3, 0, 1, 2], SamplingRules::default(), Reports::default())
+        .plan(&[3, 0, 1, 2], SamplingRules::default(), RequestedOutputs::default())
         .unwrap();
     let cells = patterns(&model, loaded.columns(), 9);
     let once = loaded.run(&plan, &cells, DrawSite::default()).unwrap();
@@ -312,7 +312,7 @@ fn parity_makes_the_target_independent_of_the_groups() {
         };
         (0..4).map(of_code).fold(0.0, f64::max)
     };
-    let loaded = LoadedModel::new(Arc::new(ReferenceBackend), &model, &params).unwrap();
+    let loaded = LoadedModel::new(Arc::new(InterpreterBackend), &model, &params).unwrap();
     let fairness = Fairness {
         target: 1,
         sensitive: vec![0],
@@ -320,9 +320,9 @@ fn parity_makes_the_target_independent_of_the_groups() {
     };
     let parity = estimate_parity(&loaded, &fairness, &[0, 1], &SamplingRules::default(), 4).unwrap();
     // The target follows from the group alone, so that all rows of a group have the same probabilities.
-    let reports = Reports {
+    let reports = RequestedOutputs {
         probs: vec![1],
-        ..Reports::default()
+        ..RequestedOutputs::default()
     };
     let plan = loaded.plan(&[0, 1], SamplingRules::default(), reports).unwrap();
     let nothing = Cells::sampled(ROWS, 2);
@@ -330,7 +330,7 @@ fn parity_makes_the_target_independent_of_the_groups() {
     let share = |code: usize| everyone.iter().skip(code).step_by(4).sum::<f32>() / ROWS as f32;
     for group in 0..4 {
         let mut cells = Cells::sampled(1, 2);
-        cells.set(0, 0, Cell::Known(group));
+        cells.set(0, 0, Cell::Observed(group));
         let mut probs = loaded.run(&plan, &cells, DrawSite::default()).unwrap().probs;
         parity.apply(&mut probs, |_| group);
         for (code, p) in probs.iter().enumerate() {

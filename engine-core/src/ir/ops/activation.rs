@@ -4,14 +4,14 @@ use std::any::Any;
 
 use crate::backend::Run;
 use crate::ir::autodiff::{GradError, Gradient};
-use crate::ir::interpret::{InterpretError, Reference};
+use crate::ir::interpret::{InterpretError, InterpreterContext};
 use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape, rows_of};
 use crate::ir::program::Resource;
 use crate::ir::shape::{Groups, Shape};
 use crate::ir::tensor::Tensor;
 use crate::random::{Purpose, SITES_WITH_TIME, Stream};
 
-/// A place where units are dropped. Masks are never stored: the fate of a unit follows from (seed, site, step, row of the
+/// A site where units are dropped. Masks are never stored: the fate of a unit follows from (seed, site, step, row of the
 /// batch, time step, group, position) alone. One Philox block decides 16 positions, a byte each, so the rate is a multiple of 1/256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dropout {
@@ -49,7 +49,7 @@ impl Dropout {
         (group as u32) << 14 | (position / 16) as u32
     }
 
-    /// Checks that the site leaves room for time steps.
+    /// Checks that the site leaves bits for time steps.
     ///
     /// # Errors
     /// [`ShapeError::Site`] when it does not.
@@ -63,10 +63,10 @@ impl Dropout {
 
     /// 0 or [`Self::scale`] for one unit of a row of a value.
     pub fn factor(&self, run: &Run, row: usize, group: usize, position: usize) -> f64 {
-        let (place, column) = (run.place(row), Self::counter_column(group, position));
+        let (at, column) = (run.place(row), Self::counter_column(group, position));
         let words = self
             .stream(run.seed)
-            .block_at(run.first_step, place.batch_row, place.time, column);
+            .block_at(run.first_step, at.batch_row, at.time, column);
         let byte = (words[position % 16 / 4] >> (8 * (position % 4))) as u8;
         if byte < self.threshold {
             0.0
@@ -117,7 +117,7 @@ impl Op for Relu {
         same_shape(inputs, 1)
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let x = cx.inputs[0];
         let data = x.data.iter().map(|v| if *v < 0.0 { 0.0 } else { *v }).collect();
         Ok(vec![Tensor::from_data(x.rows, x.width, data)])
@@ -145,7 +145,7 @@ impl Op for ReluGrad {
         same_shape(inputs, 2)
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let (y, grad_output) = (cx.inputs[0], cx.inputs[1]);
         let pairs = y.data.iter().zip(&grad_output.data);
         let data = pairs.map(|(y, d)| if *y > 0.0 { *d } else { 0.0 }).collect();
@@ -174,7 +174,7 @@ impl Op for DropoutOp {
         Ok(vec![shape])
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let x = cx.inputs[0];
         let mut y = Tensor::zeros(x.rows, x.width);
         for b in 0..x.rows {
@@ -216,8 +216,8 @@ mod tests {
             .flat_map(|b| (0..40).map(move |p| (b, p)))
             .filter(|(b, p)| dropout.factor(&run, *b, 2, *p) > 0.0)
             .count();
-        let share = kept as f64 / 80_000.0;
-        assert!((share - 0.75).abs() < 0.01, "{share} of the units are kept");
+        let rate = kept as f64 / 80_000.0;
+        assert!((rate - 0.75).abs() < 0.01, "{rate} of the units are kept");
         assert!(Dropout::new(0.0, 0).is_none());
     }
 }

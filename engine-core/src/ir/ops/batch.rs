@@ -6,7 +6,7 @@ use std::any::Any;
 use crate::backend::Run;
 use crate::ir::access::Access;
 use crate::ir::autodiff::{GradError, Gradient};
-use crate::ir::interpret::{InterpretError, Reference};
+use crate::ir::interpret::{InterpretError, InterpreterContext};
 use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape, rows_of};
 use crate::ir::program::{Resource, ResourceId, ResourceKind};
 use crate::ir::shape::{Rows, Shape};
@@ -106,7 +106,7 @@ pub enum OrderDraw {
     Training,
     /// A uniform random permutation for each step, from other random numbers than training; the same in every epoch.
     Validation,
-    /// Columns as they stand.
+    /// Columns in model order.
     Fixed,
 }
 
@@ -129,7 +129,7 @@ impl ColumnOrder {
         ranks
     }
 
-    /// As [`Self::ranks`], into `ranks`; `keys` is room that is kept between steps.
+    /// As [`Self::ranks`], into `ranks`; `keys` is scratch memory that is kept between steps.
     pub fn fill_ranks(&self, seed: u64, step: u32, keys: &mut Vec<(u32, u32, u32)>, ranks: &mut [u32]) {
         let purpose = match self.draw {
             OrderDraw::Training => Purpose::Order,
@@ -186,7 +186,7 @@ impl Op for GatherRows {
         Some((self.table, self.reading.rows_needed(run)))
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let (table, rows) = (cx.codes(self.table)?, Rows::Batch.count(&cx.run));
         let mut codes = Tensor::zeros(rows, self.columns);
         for b in 0..rows {
@@ -234,8 +234,8 @@ impl Op for MaskRows {
         Some((self.lengths, self.reading.rows_needed(run)))
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
-        let (x, lengths) = (cx.inputs[0], cx.integers(self.lengths)?);
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
+        let (x, lengths) = (cx.inputs[0], cx.u32(self.lengths)?);
         let mut y = Tensor::zeros(x.rows, x.width);
         for row in (0..x.rows).filter(|row| self.keeps(&cx.run, *row, lengths)) {
             (0..x.width).for_each(|k| y.add(row, k, x.at(row, k)));
@@ -275,7 +275,7 @@ impl Op for ColumnOrder {
         Ok(vec![Shape::ranks(self.columns)])
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let ranks = self.ranks(cx.run.seed, cx.run.first_step);
         Ok(vec![Tensor::from_data(
             1,

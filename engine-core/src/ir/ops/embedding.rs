@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::ir::access::Access;
 use crate::ir::autodiff::{GradError, Gradient};
-use crate::ir::interpret::{InterpretError, Reference};
+use crate::ir::interpret::{InterpretError, InterpreterContext};
 use crate::ir::op::{Clipping, Op, ShapeError, expect_inputs, expect_shape, rows_of};
 use crate::ir::params::ParamView;
 use crate::ir::program::{Resource, ResourceId};
@@ -85,11 +85,11 @@ impl Op for Embedding {
         vec![Access::reads_params(self.params, self.tables.iter().copied())]
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let groups = embedding_groups(&self.tables);
         let rows = cx.inputs[0].rows;
         let mut y = Tensor::zeros(rows, groups.total());
-        let params = cx.numbers(self.params)?;
+        let params = cx.f64(self.params)?;
         for b in 0..rows {
             for (s, table) in self.tables.iter().enumerate() {
                 let code = cx.code(0, b, s, table.rows)?;
@@ -139,7 +139,7 @@ impl Op for EmbeddingGrad {
         vec![Access::accumulates(self.grads, self.tables.iter().copied())]
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let groups = embedding_groups(&self.tables);
         for b in 0..cx.inputs[0].rows {
             for (s, table) in self.tables.iter().enumerate() {
@@ -178,7 +178,7 @@ impl Op for EmbeddingSqNorm {
         Ok(vec![Shape::f32(rows, Groups::ones(self.tables.len()))])
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let groups = embedding_groups(&self.tables);
         let rows = cx.inputs[1].rows;
         let mut y = Tensor::zeros(rows, groups.len());

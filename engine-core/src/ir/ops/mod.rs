@@ -1,4 +1,4 @@
-//! The ops, one file per family. A file holds equation, shape rule, reference semantics, gradient and per-sample norm rule
+//! The ops, one file per family. A file holds equation, shape rule, loops of the interpreter, gradient and per-sample norm rule
 //! of each op; the conformance suite holds the cases.
 //!
 //! Names and families are the same in every crate: who knows one, knows all.

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use crate::ir::access::Access;
-use crate::ir::interpret::{InterpretError, Reference};
+use crate::ir::interpret::{InterpretError, InterpreterContext};
 use crate::ir::op::{Op, ShapeError, expect_inputs};
 use crate::ir::program::{Resource, ResourceId, ResourceKind};
 use crate::ir::shape::Shape;
@@ -96,18 +96,18 @@ impl Op for AdamW {
         accesses.into_iter().chain(moments).flatten().collect()
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let (t, rate) = (
             f64::from(cx.run.first_step) + 1.0,
             f64::from(cx.run.learning_rate),
         );
         let (correction1, correction2) = (1.0 - self.beta1.powf(t), 1.0 - self.beta2.powf(t));
-        for i in 0..cx.numbers(self.params)?.len() {
-            let w = cx.numbers(self.params)?[i];
-            let g = cx.numbers(self.grads)?[i];
+        for i in 0..cx.f64(self.params)?.len() {
+            let w = cx.f64(self.params)?[i];
+            let g = cx.f64(self.grads)?[i];
             let (m0, v0) = (
-                cx.numbers(self.first_moments)?[i],
-                cx.numbers(self.second_moments)?[i],
+                cx.f64(self.first_moments)?[i],
+                cx.f64(self.second_moments)?[i],
             );
             let m = m0 + (1.0 - self.beta1) * (g - m0);
             let v = self.beta2 * v0 + (1.0 - self.beta2) * g * g;

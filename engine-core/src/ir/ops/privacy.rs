@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use crate::ir::interpret::{InterpretError, Reference};
+use crate::ir::interpret::{InterpretError, InterpreterContext};
 use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape};
 use crate::ir::program::Resource;
 use crate::ir::shape::{Groups, Shape};
@@ -36,7 +36,7 @@ impl Op for ClipFactor {
         Ok(vec![shape])
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let norms = cx.inputs[0];
         let factor = |sq: &f64| (self.max_grad_norm / (sq.sqrt() + CLIP_EPS)).min(1.0);
         Ok(vec![Tensor::from_data(

@@ -4,7 +4,7 @@ use std::any::Any;
 
 use crate::ir::access::{Access, AccessKind, Extent};
 use crate::ir::autodiff::{GradError, Gradient, LossWeight};
-use crate::ir::interpret::{InterpretError, Reference};
+use crate::ir::interpret::{InterpretError, InterpreterContext};
 use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape, rows_of};
 use crate::ir::program::{Resource, ResourceId, ResourceKind};
 use crate::ir::shape::{Groups, Rows, Shape};
@@ -70,7 +70,7 @@ impl Op for Add {
         Ok(vec![shape])
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let (a, b) = (cx.inputs[0], cx.inputs[1]);
         let mut y = a.clone();
         for (i, v) in b.data.iter().enumerate() {
@@ -105,7 +105,7 @@ impl Op for SumGroups {
         Ok(vec![Shape::f32(rows, Groups::single(1))])
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let x = cx.inputs[0];
         let mut y = Tensor::zeros(x.rows, 1);
         for b in 0..x.rows {
@@ -142,7 +142,7 @@ impl Op for BroadcastGroups {
         Ok(vec![Shape::f32(rows, self.groups.clone())])
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let (x, width) = (cx.inputs[0], self.groups.total());
         let data = x
             .data
@@ -195,7 +195,7 @@ impl Op for FillRows {
         Ok(vec![Shape::f32(self.rows, Groups::single(1))])
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let rows = self.rows.count(&cx.run);
         Ok(vec![Tensor::from_data(
             rows,
@@ -222,7 +222,7 @@ impl Op for ScaleRows {
         Ok(vec![shape])
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let (x, factor) = (cx.inputs[0], cx.inputs[1]);
         let mut y = Tensor::zeros(x.rows, x.width);
         for b in 0..x.rows {
@@ -247,10 +247,10 @@ impl Op for RecordSum {
         expect_inputs(inputs, 1)?;
         expect_shape(inputs, 0, "x", &Shape::f32(rows_of(inputs, 0), Groups::single(1)))?;
         let resource = &resources[self.trace.index()];
-        if resource.kind != ResourceKind::Numbers {
+        if resource.kind != ResourceKind::F32 {
             return Err(ShapeError::Resource {
                 resource: resource.name.clone(),
-                expected: "numbers",
+                expected: "an f32 buffer",
             });
         }
         Ok(Vec::new())
@@ -263,7 +263,7 @@ impl Op for RecordSum {
             .to_vec()
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let x = cx.inputs[0];
         let (sum, terms) = (x.data.iter().sum(), x.data.iter().map(|v| v.abs()).sum());
         cx.set(self.trace, cx.step_in_run as usize, sum, terms);

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use crate::ir::autodiff::{GradError, Gradient};
-use crate::ir::interpret::{InterpretError, Reference};
+use crate::ir::interpret::{InterpretError, InterpreterContext};
 use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape, rows_of};
 use crate::ir::program::Resource;
 use crate::ir::shape::{Groups, Shape};
@@ -62,7 +62,7 @@ impl Op for Softmax {
         Ok(vec![shape])
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let logits = cx.inputs[0];
         let mut probs = Tensor::zeros(logits.rows, logits.width);
         for b in 0..logits.rows {
@@ -96,7 +96,7 @@ impl Op for SoftmaxCrossEntropy {
         Ok(vec![Shape::f32(rows, Groups::ones(count)), shape])
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let logits = cx.inputs[0];
         let mut losses = Tensor::zeros(logits.rows, self.groups.len());
         let mut probs = Tensor::zeros(logits.rows, logits.width);
@@ -149,7 +149,7 @@ impl Op for SoftmaxCrossEntropyGrad {
         Ok(vec![shape])
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let (probs, grad_losses) = (cx.inputs[0], cx.inputs[2]);
         let mut grad = Tensor::zeros(probs.rows, probs.width);
         for b in 0..probs.rows {

@@ -114,7 +114,7 @@ struct Places {
 impl Places {
     fn new(op: &OrderedSample) -> Self {
         let of = |reported: &[usize]| {
-            let groups = op.reported(reported);
+            let groups = op.requested_groups(reported);
             let mut places = vec![None; op.model.sub_columns.len()];
             for (i, s) in reported.iter().enumerate() {
                 places[*s] = Some(groups.range(i));
@@ -122,8 +122,8 @@ impl Places {
             places
         };
         Self {
-            probs: of(&op.reports.probs),
-            weights: of(&op.reports.weights),
+            probs: of(&op.requested.probs),
+            weights: of(&op.requested.weights),
         }
     }
 }
@@ -144,8 +144,8 @@ impl Kernel for Draws<'_> {
             let (mut needed, mut drawn) = (reported, reported);
             for lane in 0..self.rows {
                 let cell = self.cell(s, lane);
-                drawn |= cell == Cell::Drawn;
-                needed |= matches!(cell, Cell::Drawn | Cell::Given(_));
+                drawn |= cell == Cell::Sampled;
+                needed |= matches!(cell, Cell::Sampled | Cell::TeacherForced(_));
             }
             if !needed {
                 continue;
@@ -170,15 +170,15 @@ impl Draws<'_> {
     #[inline(always)]
     fn cell(&self, s: usize, lane: usize) -> Cell {
         self.cells
-            .map_or(Cell::Drawn, |cells| Cell::from_word(cells[s].0[lane]))
+            .map_or(Cell::Sampled, |cells| Cell::from_bits(cells[s].0[lane]))
     }
 
     /// Whether the logits of a sub-column are needed for one row.
     #[inline(always)]
     fn is_needed(&self, s: usize, lane: usize) -> bool {
         match self.cell(s, lane) {
-            Cell::Drawn | Cell::Given(_) => true,
-            Cell::Known(_) | Cell::Hidden => false,
+            Cell::Sampled | Cell::TeacherForced(_) => true,
+            Cell::Observed(_) | Cell::Masked => false,
         }
     }
 
@@ -191,12 +191,12 @@ impl Draws<'_> {
         for lane in 0..self.rows {
             for (s, sub) in self.op.model.sub_columns.iter().enumerate() {
                 let cell = self.cell(s, lane);
-                let (Cell::Given(code) | Cell::Known(code)) = cell else {
+                let (Cell::TeacherForced(code) | Cell::Observed(code)) = cell else {
                     continue;
                 };
                 let code = self.check.checked(code, s, sub.cardinality);
                 self.results.codes[s].0[lane] = code as u32;
-                if matches!(cell, Cell::Known(_)) {
+                if matches!(cell, Cell::Observed(_)) {
                     self.seen.add(self.op, lane, s, code);
                 }
             }
@@ -264,12 +264,12 @@ impl Draws<'_> {
     fn take(&mut self, s: usize, drawn: &CodeLanes, log_sums: &Lanes) {
         for lane in 0..self.rows {
             let code = match self.cell(s, lane) {
-                Cell::Drawn => drawn.0[lane] as usize,
-                Cell::Given(_) => self.results.codes[s].0[lane] as usize,
-                Cell::Known(_) | Cell::Hidden => continue,
+                Cell::Sampled => drawn.0[lane] as usize,
+                Cell::TeacherForced(_) => self.results.codes[s].0[lane] as usize,
+                Cell::Observed(_) | Cell::Masked => continue,
             };
             self.results.codes[s].0[lane] = code as u32;
-            if self.op.reports.log_probs {
+            if self.op.requested.log_probs {
                 self.results.log_probs[s].0[lane] = self.probs[code].0[lane] - log_sums.0[lane];
             }
             self.seen.add(self.op, lane, s, code);
@@ -296,7 +296,7 @@ impl CpuKernel for OrderedSample {
         let mut codes = cx.take_codes(0);
         // What is not reported has no slot: an empty vector stands for it.
         let widths = self.report_widths();
-        let names = self.reports.names();
+        let names = self.requested.names();
         let slot = |i: usize| names.iter().position(|n| *n == REPORTS[i]);
         let mut reports = [0, 1, 2].map(|i| slot(i).map_or_else(Vec::new, |slot| cx.take_numbers(slot)));
         let to_codes = Shared::new(&mut codes);
@@ -371,11 +371,11 @@ impl Extent for OrderedSample {
     }
 
     fn report_widths(&self) -> [usize; 3] {
-        let width = |reported: &[usize]| self.reported(reported).total();
-        let log_probs = usize::from(self.reports.log_probs) * self.model.cardinalities.len();
+        let width = |reported: &[usize]| self.requested_groups(reported).total();
+        let log_probs = usize::from(self.requested.log_probs) * self.model.cardinalities.len();
         [
-            width(&self.reports.probs),
-            width(&self.reports.weights),
+            width(&self.requested.probs),
+            width(&self.requested.weights),
             log_probs,
         ]
     }

@@ -100,9 +100,9 @@ fn results(op: &OrderedSample, node: &Node, cx: &Compiler<'_>) -> Result<Vec<Sou
     let mut outputs = node.outputs.iter();
     let asked_for = [
         true,
-        !op.reports.probs.is_empty(),
-        !op.reports.weights.is_empty(),
-        op.reports.log_probs,
+        !op.requested.probs.is_empty(),
+        !op.requested.weights.is_empty(),
+        op.requested.log_probs,
     ];
     let bind = |is_asked_for: bool| match is_asked_for.then(|| outputs.next()).flatten() {
         Some(value) => Ok(cx.value(*value)),

@@ -1,6 +1,6 @@
 //! What the sampling kernel reads of an op: its layout, its draws, its rules.
 
-use engine_core::ir::ops::sampling::{Contribution, Knots, OrderedSample, Parity};
+use engine_core::ir::ops::sampling::{Contribution, Quantiles, OrderedSample, Parity};
 
 /// What stands for nothing in a plan.
 const NONE: u32 = u32::MAX;
@@ -73,7 +73,7 @@ impl Plan {
         let first = self.words.len();
         self.set(Header::FirstSubColumn, first);
         let reported = |places: &[usize], s: usize| {
-            let groups = op.reported(places);
+            let groups = op.requested_groups(places);
             let place = places.iter().position(|r| *r == s);
             place.map_or(NONE, |place| groups.offset(place) as u32)
         };
@@ -95,15 +95,15 @@ impl Plan {
                 width,
                 sub.head_weight as u32,
                 sub.head_bias as u32,
-                reported(&op.reports.probs, s),
-                reported(&op.reports.weights, s),
+                reported(&op.requested.probs, s),
+                reported(&op.requested.weights, s),
                 NONE,
                 0,
                 0,
             ]);
         }
-        self.set(Header::ProbsWidth, op.reported(&op.reports.probs).total());
-        self.set(Header::WeightsWidth, op.reported(&op.reports.weights).total());
+        self.set(Header::ProbsWidth, op.requested_groups(&op.requested.probs).total());
+        self.set(Header::WeightsWidth, op.requested_groups(&op.requested.weights).total());
     }
 
     /// The draws with the hidden units that those after them need.
@@ -131,7 +131,7 @@ impl Plan {
         for (is_set, flag) in [
             (op.inputs.cells, HAS_CELLS),
             (op.inputs.uniforms, HAS_UNIFORMS),
-            (op.reports.log_probs, HAS_LOG_PROBS),
+            (op.requested.log_probs, HAS_LOG_PROBS),
         ] {
             flags |= if is_set { flag } else { 0 };
         }
@@ -198,7 +198,7 @@ impl Plan {
 
     /// Pieces between knots: the first knot in two parts, because their differences need more digits than one number has; the
     /// value there; the slope.
-    fn push_pieces(&mut self, from: &Knots, to: &Knots) {
+    fn push_pieces(&mut self, from: &Quantiles, to: &Quantiles) {
         for (x, y) in from.values().windows(2).zip(to.values().windows(2)) {
             let high = x[0] as f32;
             self.push_number(high);

@@ -2,7 +2,7 @@
 
 use engine_core::argn::Model;
 use engine_core::backend::{HostData, Run};
-use engine_core::ir::{Interpreter, RefBuffer, Tensor};
+use engine_core::ir::{Interpreter, InterpreterBuffer, Tensor};
 
 use super::loaded::{LOADED_FILES, Loaded};
 use crate::compare::{Outcome, Report, within};
@@ -118,7 +118,7 @@ fn losses_in_double(case: &Case, device: &Device, order: &str) -> Outcome {
     let mut interpreter = Interpreter::new(&program);
     interpreter.run(
         &Run::evaluate(ROWS as u32),
-        &mut [RefBuffer::numbers(weights)],
+        &mut [InterpreterBuffer::from_f64(weights)],
         &inputs,
     )?;
     let loss = interpreter.output("loss").ok_or("the forward pass has no loss")?;

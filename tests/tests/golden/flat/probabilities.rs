@@ -93,7 +93,7 @@ fn one_query(
     let mut cells = Cells::masked(rows.len(), model.sub_columns());
     for (i, row) in rows.iter().enumerate() {
         for s in known.iter().flat_map(|c| columns[*c].sub_columns.clone()) {
-            cells.set(i, s, Cell::Known(codes[s].1[*row as usize]));
+            cells.set(i, s, Cell::Observed(codes[s].1[*row as usize]));
         }
     }
     let options = ProbabilityOptions {
@@ -145,7 +145,7 @@ fn log_prob(case: &Case, device: &Device) -> Outcome {
         cells.set(
             i / model.sub_columns(),
             i % model.sub_columns(),
-            Cell::Known(*code),
+            Cell::Observed(*code),
         );
     }
     let query = LogProbQuery::new(&model, &ProbabilityOptions::default())?;

@@ -182,7 +182,7 @@ impl Recorded {
             for s in &batch.given {
                 let (_, codes) = self.tensor(batch, "given", *s)?;
                 for (row, code) in batch.rows.iter().zip(codes) {
-                    cells.set(*row, *s, Cell::Known(*code as u32));
+                    cells.set(*row, *s, Cell::Observed(*code as u32));
                 }
             }
         }

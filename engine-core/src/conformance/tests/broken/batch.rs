@@ -9,29 +9,29 @@ fn batches() {
     let broken: [(&'static str, &str, Act); 12] = [
         ("gather_rows", "the first row ignored", |op, cx| {
             cx.run.first_row = 0;
-            op.reference(cx)
+            op.interpret(cx)
         }),
         ("gather_rows", "every step at the first rows", |op, cx| {
             cx.run.first_row -= u64::from(cx.step_in_run) * u64::from(cx.run.rows);
-            op.reference(cx)
+            op.interpret(cx)
         }),
         ("gather_rows", "the first epoch over and over", |op, cx| {
             if let Reading::Shuffled { steps_per_epoch } = known::<GatherRows>(op).reading {
                 cx.run.first_step %= steps_per_epoch;
             }
-            op.reference(cx)
+            op.interpret(cx)
         }),
         ("gather_rows", "codes cut off at a byte", |op, cx| {
-            let codes = &op.reference(cx)?[0];
+            let codes = &op.interpret(cx)?[0];
             let data = codes.data.iter().map(|c| c % 256.0).collect();
             Ok(vec![Tensor::from_data(codes.rows, codes.width, data)])
         }),
         ("gather_rows", "the upper half of the seed ignored", |op, cx| {
             cx.run.seed &= 0xFFFF_FFFF;
-            op.reference(cx)
+            op.interpret(cx)
         }),
         ("column_order", "the order in place of the ranks", |op, cx| {
-            let ranks = &op.reference(cx)?[0];
+            let ranks = &op.interpret(cx)?[0];
             let mut order = Tensor::zeros(1, ranks.width);
             for c in 0..ranks.width {
                 order.set(0, ranks.code(0, c), c as f64, 0.0);
@@ -43,11 +43,11 @@ fn batches() {
             if op.draw == OrderDraw::Validation {
                 op.draw = OrderDraw::Training;
             }
-            crate::ir::Op::reference(&op, cx)
+            crate::ir::Op::interpret(&op, cx)
         }),
         ("column_order", "one order for all steps of a run", |op, cx| {
             cx.run.first_step -= cx.step_in_run;
-            op.reference(cx)
+            op.interpret(cx)
         }),
         ("mask_rows", "nothing masked", |_, cx| {
             Ok(vec![cx.inputs[0].clone()])
@@ -56,16 +56,16 @@ fn batches() {
             if let Some(time) = cx.run.first_time.checked_sub(1) {
                 cx.run.first_time = time;
             }
-            op.reference(cx)
+            op.interpret(cx)
         }),
         ("mask_rows", "the lengths of the first rows", |op, cx| {
             cx.run.first_row = 0;
-            op.reference(cx)
+            op.interpret(cx)
         }),
         ("mask_rows", "a shuffled table read in order", |op, cx| {
             let reading = Reading::Sequential;
             let op = known::<MaskRows>(op).clone();
-            crate::ir::Op::reference(&MaskRows { reading, ..op }, cx)
+            crate::ir::Op::interpret(&MaskRows { reading, ..op }, cx)
         }),
     ];
     assert_caught("batch", "", &broken);

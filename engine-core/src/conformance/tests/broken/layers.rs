@@ -10,7 +10,7 @@ use crate::ir::ops::optimizer::AdamW;
 use crate::ir::ops::privacy::ClipFactor;
 use crate::ir::ops::reduce::{FillRows, RecordSum};
 use crate::ir::ops::softmax::{Softmax, SoftmaxCrossEntropyGrad};
-use crate::ir::{Groups, LossWeight, Op, Reference, Tensor};
+use crate::ir::{Groups, LossWeight, Op, InterpreterContext, Tensor};
 
 #[test]
 fn embeddings() {
@@ -22,7 +22,7 @@ fn embeddings() {
             let mut data = codes.data.clone();
             data.rotate_right(codes.width.min(codes.data.len()));
             cx.inputs[0] = keep(Tensor::from_data(codes.rows, codes.width, data));
-            op.reference(cx)
+            op.interpret(cx)
         }),
         ("embedding_grad", "gradients overwritten", overwriting),
         ("embedding_grad", "the last row of each table lost", |op, cx| {
@@ -44,13 +44,13 @@ fn embeddings() {
                     }
                 }
                 cx.inputs[1] = keep(grad);
-                op.reference(cx)
+                op.interpret(cx)
             },
         ),
         (
             "embedding_sq_norm",
             "norms in place of their squares",
-            |op, cx| Ok(vec![map(&op.reference(cx)?[0], f64::sqrt)]),
+            |op, cx| Ok(vec![map(&op.interpret(cx)?[0], f64::sqrt)]),
         ),
         (
             "embedding_sq_norm",
@@ -66,7 +66,7 @@ fn activations() {
     let broken: [(&'static str, &str, Act); 8] = [
         ("relu", "a leak", |op, cx| {
             let leak = map(cx.inputs[0], |x| 1e-2 * x.min(0.0));
-            let y = &op.reference(cx)?[0];
+            let y = &op.interpret(cx)?[0];
             let data = y.data.iter().zip(leak.data).map(|(y, l)| y + l).collect();
             Ok(vec![Tensor::from_data(y.rows, y.width, data)])
         }),
@@ -80,28 +80,28 @@ fn activations() {
         ("relu_grad", "its last column dropped", without_last_column),
         ("dropout", "the scale forgotten", |op, cx| {
             let scale = f64::from(known::<DropoutOp>(op).dropout.scale());
-            Ok(vec![map(&op.reference(cx)?[0], |y| y / scale)])
+            Ok(vec![map(&op.interpret(cx)?[0], |y| y / scale)])
         }),
         ("dropout", "positions counted over all groups", |op, cx| {
             let op = known::<DropoutOp>(op);
             let groups = Groups::single(op.groups.total());
-            DropoutOp { groups, ..op.clone() }.reference(cx)
+            DropoutOp { groups, ..op.clone() }.interpret(cx)
         }),
         ("dropout", "the same mask in every step", |op, cx| {
             cx.run.first_step -= cx.step_in_run;
-            op.reference(cx)
+            op.interpret(cx)
         }),
         ("dropout", "the mask of another seed", |op, cx| {
             cx.run.seed ^= 1 << 40;
-            op.reference(cx)
+            op.interpret(cx)
         }),
     ];
     assert_caught("activation", "", &broken);
 }
 
 /// Softmax in single precision without the largest logit taken off.
-fn unshifted(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
-    let mut y = op.reference(cx)?.swap_remove(0);
+fn unshifted(op: &dyn Op, cx: &mut InterpreterContext<'_>) -> Results {
+    let mut y = op.interpret(cx)?.swap_remove(0);
     let (x, groups) = (cx.inputs[0], &known::<Softmax>(op).groups);
     for b in 0..y.rows {
         for g in 0..groups.len() {
@@ -121,14 +121,14 @@ fn softmaxes() {
         ("softmax", "its last column dropped", without_last_column),
         ("softmax", "one group over all columns", |op, cx| {
             let groups = Groups::single(known::<Softmax>(op).groups.total());
-            Softmax { groups }.reference(cx)
+            Softmax { groups }.interpret(cx)
         }),
         ("softmax_cross_entropy", "the loss of code zero", |op, cx| {
             cx.inputs[1] = keep(map(cx.inputs[1], |_| 0.0));
-            op.reference(cx)
+            op.interpret(cx)
         }),
         ("softmax_cross_entropy", "losses in bits", |op, cx| {
-            let mut results = op.reference(cx)?;
+            let mut results = op.interpret(cx)?;
             results[0] = map(&results[0], |x| x / std::f64::consts::LN_2);
             Ok(results)
         }),
@@ -136,7 +136,7 @@ fn softmaxes() {
             "softmax_cross_entropy",
             "logits in place of probabilities",
             |op, cx| {
-                let mut results = op.reference(cx)?;
+                let mut results = op.interpret(cx)?;
                 results[1] = cx.inputs[0].clone();
                 Ok(results)
             },
@@ -163,7 +163,7 @@ fn softmaxes() {
             "the incoming gradient ignored",
             |op, cx| {
                 cx.inputs[2] = keep(map(cx.inputs[2], |_| 1.0));
-                op.reference(cx)
+                op.interpret(cx)
             },
         ),
         (
@@ -186,7 +186,7 @@ fn sums() {
             let mut x = cx.inputs[0].clone();
             (0..x.rows).for_each(|b| x.set(b, x.width - 1, 0.0, 0.0));
             cx.inputs[0] = keep(x);
-            op.reference(cx)
+            op.interpret(cx)
         }),
         ("sum_groups", "its last block of rows lost", without_last_block),
         ("broadcast_groups", "its last column dropped", without_last_column),
@@ -196,7 +196,7 @@ fn sums() {
                 LossWeight::Mean { .. } => LossWeight::Mean { micro_batches: 1 },
             };
             let rows = known::<FillRows>(op).rows;
-            FillRows { weight, rows }.reference(cx)
+            FillRows { weight, rows }.interpret(cx)
         }),
         ("fill_rows", "its last block of rows lost", without_last_block),
         (
@@ -206,20 +206,20 @@ fn sums() {
                 let factors = cx.inputs[1];
                 let first = factors.data.first().copied().unwrap_or_default();
                 cx.inputs[1] = keep(map(factors, |_| first));
-                op.reference(cx)
+                op.interpret(cx)
             },
         ),
         ("scale_rows", "its last column dropped", without_last_column),
         ("record_sum", "a mean in place of the sum", |op, cx| {
             let rows = cx.inputs[0].rows.max(1) as f64;
             cx.inputs[0] = keep(map(cx.inputs[0], |x| x / rows));
-            op.reference(cx)
+            op.interpret(cx)
         }),
         ("record_sum", "every step at the first place", |op, cx| {
             let trace = known::<RecordSum>(op).trace;
-            let before = cx.numbers(trace)?[cx.step_in_run as usize];
-            let results = op.reference(cx)?;
-            let sum = cx.numbers(trace)?[cx.step_in_run as usize];
+            let before = cx.f64(trace)?[cx.step_in_run as usize];
+            let results = op.interpret(cx)?;
+            let sum = cx.f64(trace)?[cx.step_in_run as usize];
             cx.set(trace, cx.step_in_run as usize, before, 0.0);
             cx.set(trace, 0, sum, 0.0);
             Ok(results)
@@ -237,7 +237,7 @@ fn clip_factors() {
         }),
         ("clip_factor", "squared norms in place of norms", |op, cx| {
             cx.inputs[0] = keep(map(cx.inputs[0], |sq| sq * sq));
-            op.reference(cx)
+            op.interpret(cx)
         }),
         ("clip_factor", "its last block of rows lost", without_last_block),
     ];
@@ -245,10 +245,10 @@ fn clip_factors() {
 }
 
 /// AdamW with other constants.
-fn tuned(op: &dyn Op, cx: &mut Reference<'_>, change: impl Fn(&mut AdamW)) -> Results {
+fn tuned(op: &dyn Op, cx: &mut InterpreterContext<'_>, change: impl Fn(&mut AdamW)) -> Results {
     let mut op = known::<AdamW>(op).clone();
     change(&mut op);
-    op.reference(cx)
+    op.interpret(cx)
 }
 
 #[test]
@@ -256,11 +256,11 @@ fn optimizers() {
     let broken: [(&'static str, &str, Act); 7] = [
         ("adamw", "no bias correction", |op, cx| {
             cx.run.first_step = 100_000_000;
-            op.reference(cx)
+            op.interpret(cx)
         }),
         ("adamw", "steps counted from zero", |op, cx| {
             cx.run.first_step = cx.run.first_step.max(1) - 1;
-            op.reference(cx)
+            op.interpret(cx)
         }),
         ("adamw", "no weight decay", |op, cx| {
             tuned(op, cx, |adam| adam.weight_decay = 0.0)
@@ -275,8 +275,8 @@ fn optimizers() {
         }),
         ("adamw", "gradients kept", |op, cx| {
             let grads = known::<AdamW>(op).grads;
-            let before = cx.numbers(grads)?.to_vec();
-            let results = op.reference(cx)?;
+            let before = cx.f64(grads)?.to_vec();
+            let results = op.interpret(cx)?;
             before
                 .into_iter()
                 .enumerate()
@@ -284,7 +284,7 @@ fn optimizers() {
             Ok(results)
         }),
         ("adamw", "its last parameter forgotten", |op, cx| {
-            let last = cx.numbers(known::<AdamW>(op).params)?.len() - 1;
+            let last = cx.f64(known::<AdamW>(op).params)?.len() - 1;
             losing(op, cx, |i| i == last)
         }),
     ];

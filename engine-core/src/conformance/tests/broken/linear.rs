@@ -9,7 +9,7 @@ use crate::ir::ops::linear::{
     GroupedLinear, GroupedLinearGradInput, GroupedLinearGradParams, GroupedLinearSqNorm, LinearGroups,
     OrderedLinear, OrderedLinearGradInput, OrderedLinearGradParams, OrderedLinearSqNorm, OrderedSpec,
 };
-use crate::ir::{Op, ParamView, Reference, Tensor};
+use crate::ir::{Op, ParamView, InterpreterContext, Tensor};
 
 fn last_column(view: &ParamView, i: usize) -> bool {
     view.range().contains(&i) && (i - view.offset) % view.columns == view.columns - 1
@@ -59,7 +59,7 @@ fn grouped_layers() {
         ("grouped_linear", "two groups swapped", |op, cx| {
             let op = known::<GroupedLinear>(op);
             let groups = swapped(&op.groups);
-            GroupedLinear { groups, ..op.clone() }.reference(cx)
+            GroupedLinear { groups, ..op.clone() }.interpret(cx)
         }),
         (
             "grouped_linear",
@@ -68,7 +68,7 @@ fn grouped_layers() {
         ),
         ("grouped_linear", "groups without a layer at zero", |op, cx| {
             let groups = &known::<GroupedLinear>(op).groups;
-            let mut results = op.reference(cx)?;
+            let mut results = op.interpret(cx)?;
             let passing = (0..groups.layers.len()).filter(|g| groups.layers[*g].is_none());
             for column in passing.flat_map(|g| groups.output.range(g)) {
                 (0..results[0].rows).for_each(|b| results[0].set(b, column, 0.0, 0.0));
@@ -90,7 +90,7 @@ fn gradients_of_grouped_layers() {
         ("grouped_linear_grad_input", "two groups swapped", |op, cx| {
             let op = known::<GroupedLinearGradInput>(op);
             let groups = swapped(&op.groups);
-            GroupedLinearGradInput { groups, ..op.clone() }.reference(cx)
+            GroupedLinearGradInput { groups, ..op.clone() }.interpret(cx)
         }),
         (
             "grouped_linear_grad_input",
@@ -124,10 +124,10 @@ fn gradients_of_grouped_layers() {
         (
             "grouped_linear_sq_norm",
             "norms in place of their squares",
-            |op, cx| Ok(vec![map(&op.reference(cx)?[0], f64::sqrt)]),
+            |op, cx| Ok(vec![map(&op.interpret(cx)?[0], f64::sqrt)]),
         ),
         ("grouped_linear_sq_norm", "weight and bias swapped", |op, cx| {
-            let y = &op.reference(cx)?[0];
+            let y = &op.interpret(cx)?[0];
             assert_eq!(
                 y.width,
                 2 * known::<GroupedLinearSqNorm>(op).groups.layers_present().count()
@@ -140,39 +140,39 @@ fn gradients_of_grouped_layers() {
 }
 
 /// The op with another spec.
-fn respecified(op: &dyn Op, cx: &mut Reference<'_>, change: impl Fn(&mut OrderedSpec)) -> Results {
+fn respecified(op: &dyn Op, cx: &mut InterpreterContext<'_>, change: impl Fn(&mut OrderedSpec)) -> Results {
     let any = op.as_any();
     if let Some(op) = any.downcast_ref::<OrderedLinear>() {
         let mut op = op.clone();
         change(&mut op.spec);
-        op.reference(cx)
+        op.interpret(cx)
     } else if let Some(op) = any.downcast_ref::<OrderedLinearGradInput>() {
         let mut op = op.clone();
         change(&mut op.spec);
-        op.reference(cx)
+        op.interpret(cx)
     } else if let Some(op) = any.downcast_ref::<OrderedLinearGradParams>() {
         let mut op = op.clone();
         change(&mut op.spec);
-        op.reference(cx)
+        op.interpret(cx)
     } else {
         let mut op = known::<OrderedLinearSqNorm>(op).clone();
         change(&mut op.spec);
-        op.reference(cx)
+        op.interpret(cx)
     }
 }
 
 /// Sees the columns after its own in place of those before.
-fn wrong_rank_comparison(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
+fn wrong_rank_comparison(op: &dyn Op, cx: &mut InterpreterContext<'_>) -> Results {
     let last = cx.inputs[2].width as f64 - 1.0;
     cx.inputs[2] = keep(map(cx.inputs[2], |rank| last - rank));
-    op.reference(cx)
+    op.interpret(cx)
 }
 
-fn without_dropout(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
+fn without_dropout(op: &dyn Op, cx: &mut InterpreterContext<'_>) -> Results {
     respecified(op, cx, |spec| spec.dropout = None)
 }
 
-fn site_of_another_dropout(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
+fn site_of_another_dropout(op: &dyn Op, cx: &mut InterpreterContext<'_>) -> Results {
     respecified(op, cx, |spec| {
         spec.dropout = spec.dropout.map(|d| Dropout {
             site: d.site + 1,
@@ -181,24 +181,24 @@ fn site_of_another_dropout(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
     })
 }
 
-fn mask_of_the_next_step(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
+fn mask_of_the_next_step(op: &dyn Op, cx: &mut InterpreterContext<'_>) -> Results {
     cx.run.first_step += 1;
-    op.reference(cx)
+    op.interpret(cx)
 }
 
 /// The scale of kept units is forgotten: inputs are smaller by it.
-fn without_dropout_scale(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
+fn without_dropout_scale(op: &dyn Op, cx: &mut InterpreterContext<'_>) -> Results {
     let dropout = known::<OrderedLinear>(op).spec.dropout;
     let scale = dropout.map_or(1.0, |d| f64::from(d.scale()));
     for i in 0..2 {
         cx.inputs[i] = keep(map(cx.inputs[i], |x| x / scale));
     }
-    op.reference(cx)
+    op.interpret(cx)
 }
 
-fn blind_to_siblings(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
+fn blind_to_siblings(op: &dyn Op, cx: &mut InterpreterContext<'_>) -> Results {
     cx.inputs[1] = keep(map(cx.inputs[1], |_| 0.0));
-    op.reference(cx)
+    op.interpret(cx)
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn gradients_of_ordered_layers() {
             "ordered_linear_grad_input",
             "the gradient of siblings lost",
             |op, cx| {
-                let mut results = op.reference(cx)?;
+                let mut results = op.interpret(cx)?;
                 if results.len() == 2 {
                     results[1] = map(&results[1], |_| 0.0);
                 }

@@ -13,15 +13,15 @@ use crate::backend::{Backend, BackendError, Buffer, DeviceInfo, Executable, Host
 use crate::conformance::cases::families;
 use crate::conformance::run_families;
 use crate::ir::{
-    Access, Builder, InterpretError, Node, Op, Program, Reference, Resource, Shape, ShapeError, Tensor,
+    Access, Builder, InterpretError, Node, Op, Program, InterpreterContext, Resource, Shape, ShapeError, Tensor,
 };
-use crate::reference::ReferenceBackend;
+use crate::interpreter::InterpreterBackend;
 
 /// Results of a broken kernel.
 type Results = Result<Vec<Tensor>, InterpretError>;
 
 /// What a broken kernel does instead of its op.
-type Act = fn(&dyn Op, &mut Reference<'_>) -> Results;
+type Act = fn(&dyn Op, &mut InterpreterContext<'_>) -> Results;
 
 /// An op with other semantics.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Op for Broken {
         self.inner.accesses()
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Results {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Results {
         (self.act)(self.inner.as_ref(), cx)
     }
 
@@ -65,7 +65,7 @@ fn with_broken(program: &Program, op: &str, act: Act) -> Program {
     builder.finish()
 }
 
-/// The reference, with a kernel that does something else.
+/// The interpreter, with one op that computes something else.
 #[derive(Debug)]
 struct WithBroken {
     op: &'static str,
@@ -74,15 +74,15 @@ struct WithBroken {
 
 impl Backend for WithBroken {
     fn device(&self) -> DeviceInfo {
-        ReferenceBackend.device()
+        InterpreterBackend.device()
     }
 
     fn compile(&self, program: &Program, max_rows: usize) -> Result<Box<dyn Executable>, BackendError> {
-        ReferenceBackend.compile(&with_broken(program, self.op, self.act), max_rows)
+        InterpreterBackend.compile(&with_broken(program, self.op, self.act), max_rows)
     }
 
     fn upload(&self, data: HostData) -> Result<Box<dyn Buffer>, BackendError> {
-        ReferenceBackend.upload(data)
+        InterpreterBackend.upload(data)
     }
 }
 
@@ -104,7 +104,7 @@ fn assert_caught(family: &str, among: &str, broken: &[(&'static str, &str, Act)]
         let found = failures(family, among, op, *act);
         assert!(!found.is_empty(), "{op} with {what} goes unnoticed");
         if i == 0 || broken[i - 1].0 != *op {
-            let sound = failures(family, among, op, |op, cx| op.reference(cx));
+            let sound = failures(family, among, op, |op, cx| op.interpret(cx));
             assert!(sound.is_empty(), "{sound:?}");
         }
     }
@@ -129,8 +129,8 @@ fn map(tensor: &Tensor, f: impl Fn(f64) -> f64) -> Tensor {
 }
 
 /// Results with the last column of the first one at zero.
-fn without_last_column(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
-    let mut results = op.reference(cx)?;
+fn without_last_column(op: &dyn Op, cx: &mut InterpreterContext<'_>) -> Results {
+    let mut results = op.interpret(cx)?;
     let y = &mut results[0];
     for b in 0..y.rows {
         y.set(b, y.width - 1, 0.0, 0.0);
@@ -139,8 +139,8 @@ fn without_last_column(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
 }
 
 /// Results with rows beyond the last full block of 32 at zero.
-fn without_last_block(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
-    let mut results = op.reference(cx)?;
+fn without_last_block(op: &dyn Op, cx: &mut InterpreterContext<'_>) -> Results {
+    let mut results = op.interpret(cx)?;
     let y = &mut results[0];
     let done = y.rows / 32 * 32 * y.width;
     y.data[done..].fill(0.0);
@@ -148,11 +148,11 @@ fn without_last_block(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
 }
 
 /// Writes what the op adds in place of adding it.
-fn overwriting(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
+fn overwriting(op: &dyn Op, cx: &mut InterpreterContext<'_>) -> Results {
     let grads = op.accesses()[0].resource;
-    let before = cx.numbers(grads)?.to_vec();
-    let results = op.reference(cx)?;
-    let after = cx.numbers(grads)?.to_vec();
+    let before = cx.f64(grads)?.to_vec();
+    let results = op.interpret(cx)?;
+    let after = cx.f64(grads)?.to_vec();
     for (i, (after, before)) in after.into_iter().zip(before).enumerate() {
         if after != before {
             cx.set(grads, i, after - before, 0.0);
@@ -162,13 +162,13 @@ fn overwriting(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
 }
 
 /// Runs the op with some elements of its first resource changed, and puts them back unless the op has written them.
-fn with_resource(op: &dyn Op, cx: &mut Reference<'_>, change: impl Fn(usize, f64) -> f64) -> Results {
+fn with_resource(op: &dyn Op, cx: &mut InterpreterContext<'_>, change: impl Fn(usize, f64) -> f64) -> Results {
     let id = op.accesses()[0].resource;
-    let before = cx.numbers(id)?.to_vec();
+    let before = cx.f64(id)?.to_vec();
     for (i, x) in before.iter().enumerate() {
         cx.set(id, i, change(i, *x), 0.0);
     }
-    let results = op.reference(cx)?;
+    let results = op.interpret(cx)?;
     for (i, x) in before.into_iter().enumerate() {
         cx.set(id, i, x, 0.0);
     }
@@ -176,10 +176,10 @@ fn with_resource(op: &dyn Op, cx: &mut Reference<'_>, change: impl Fn(usize, f64
 }
 
 /// Undoes what the op wrote to the elements for which `lost` is true.
-fn losing(op: &dyn Op, cx: &mut Reference<'_>, lost: impl Fn(usize) -> bool) -> Results {
+fn losing(op: &dyn Op, cx: &mut InterpreterContext<'_>, lost: impl Fn(usize) -> bool) -> Results {
     let id = op.accesses()[0].resource;
-    let before = cx.numbers(id)?.to_vec();
-    let results = op.reference(cx)?;
+    let before = cx.f64(id)?.to_vec();
+    let results = op.interpret(cx)?;
     for (i, x) in before.into_iter().enumerate() {
         if lost(i) {
             cx.set(id, i, x, 0.0);

@@ -4,25 +4,25 @@ use std::sync::Arc;
 
 use super::{Act, Results, assert_caught, keep, known, losing, map, with_resource};
 use crate::ir::ops::sampling::{Cell, Contribution, OrderedSample, SampleInputs, SamplingRules};
-use crate::ir::{Op, Reference};
+use crate::ir::{Op, InterpreterContext};
 
 /// The op under other rules.
-fn ruled(op: &dyn Op, cx: &mut Reference<'_>, change: impl Fn(&mut SamplingRules)) -> Results {
+fn ruled(op: &dyn Op, cx: &mut InterpreterContext<'_>, change: impl Fn(&mut SamplingRules)) -> Results {
     let mut op = known::<OrderedSample>(op).clone();
     let mut rules = SamplingRules::clone(&op.rules);
     change(&mut rules);
     op.rules = Arc::new(rules);
-    op.reference(cx)
+    op.interpret(cx)
 }
 
 /// The op with fewer inputs than it is given.
-fn with_inputs(op: &dyn Op, cx: &mut Reference<'_>, inputs: SampleInputs) -> Results {
+fn with_inputs(op: &dyn Op, cx: &mut InterpreterContext<'_>, inputs: SampleInputs) -> Results {
     let op = known::<OrderedSample>(op);
     let mut changed = op.clone();
     // Rows with time are known by an input alone.
     let is_kept = op.inputs.cells && inputs.cells || op.inputs.uniforms && inputs.uniforms;
     if cx.run.time > 1 && !is_kept {
-        return op.reference(cx);
+        return op.interpret(cx);
     }
     if op.inputs.cells && !inputs.cells {
         cx.inputs.remove(0);
@@ -34,11 +34,11 @@ fn with_inputs(op: &dyn Op, cx: &mut Reference<'_>, inputs: SampleInputs) -> Res
         cells: op.inputs.cells && inputs.cells,
         uniforms: op.inputs.uniforms && inputs.uniforms,
     };
-    changed.reference(cx)
+    changed.interpret(cx)
 }
 
 /// Draws as if some elements of the folded arena were zero.
-fn without(op: &dyn Op, cx: &mut Reference<'_>, lost: impl Fn(usize) -> bool) -> Results {
+fn without(op: &dyn Op, cx: &mut InterpreterContext<'_>, lost: impl Fn(usize) -> bool) -> Results {
     with_resource(op, cx, |i, x| if lost(i) { 0.0 } else { x })
 }
 
@@ -57,7 +57,7 @@ fn drawing() {
         ("ordered_sample", "parity ignored", |op, cx| {
             ruled(op, cx, |r| r.parity = None)
         }),
-        ("ordered_sample", "given and known cells ignored", |op, cx| {
+        ("ordered_sample", "teacher-forced and observed cells ignored", |op, cx| {
             with_inputs(
                 op,
                 cx,
@@ -81,16 +81,16 @@ fn drawing() {
     assert_caught("sampling", "small", &broken);
 }
 
-/// Changes what is given of each cell.
-fn with_cells(op: &dyn Op, cx: &mut Reference<'_>, change: impl Fn(Cell) -> Cell) -> Results {
+/// Changes the state of each cell.
+fn with_cells(op: &dyn Op, cx: &mut InterpreterContext<'_>, change: impl Fn(Cell) -> Cell) -> Results {
     let sample = known::<OrderedSample>(op);
     if let Some(i) = sample.cells_input() {
         let changed = map(cx.inputs[i], |word| {
-            f64::from(change(Cell::from_word(word as u32)).word())
+            f64::from(change(Cell::from_bits(word as u32)).to_bits())
         });
         cx.inputs[i] = keep(changed);
     }
-    op.reference(cx)
+    op.interpret(cx)
 }
 
 #[test]
@@ -98,23 +98,23 @@ fn cells_of_all_kinds() {
     let broken: [(&'static str, &str, Act); 6] = [
         (
             "ordered_sample",
-            "known cells seen at their turn only",
+            "observed cells conditioned on from their own step only",
             |op, cx| {
                 with_cells(op, cx, |cell| match cell {
-                    Cell::Known(code) => Cell::Given(code),
+                    Cell::Observed(code) => Cell::TeacherForced(code),
                     cell => cell,
                 })
             },
         ),
-        ("ordered_sample", "given cells seen from the start", |op, cx| {
+        ("ordered_sample", "teacher-forced cells conditioned on from the start", |op, cx| {
             with_cells(op, cx, |cell| match cell {
-                Cell::Given(code) => Cell::Known(code),
+                Cell::TeacherForced(code) => Cell::Observed(code),
                 cell => cell,
             })
         }),
         ("ordered_sample", "hidden cells drawn", |op, cx| {
             with_cells(op, cx, |cell| match cell {
-                Cell::Hidden => Cell::Drawn,
+                Cell::Masked => Cell::Sampled,
                 cell => cell,
             })
         }),
@@ -123,11 +123,11 @@ fn cells_of_all_kinds() {
             let mut draws = op.draws.to_vec();
             draws.sort_unstable();
             op.draws = draws.into();
-            op.reference(cx)
+            op.interpret(cx)
         }),
         ("ordered_sample", "logarithms of known cells", |op, cx| {
-            let mut results = op.reference(cx)?;
-            if known::<OrderedSample>(op).reports.log_probs {
+            let mut results = op.interpret(cx)?;
+            if known::<OrderedSample>(op).requested.log_probs {
                 let last = results.len() - 1;
                 results[last] = map(&results[last], |l| if l == 0.0 { -1.0 } else { l });
             }
@@ -135,10 +135,10 @@ fn cells_of_all_kinds() {
         }),
         (
             "ordered_sample",
-            "the last reported probability lost",
+            "the last requested probability lost",
             |op, cx| {
-                let mut results = op.reference(cx)?;
-                if !known::<OrderedSample>(op).reports.probs.is_empty() {
+                let mut results = op.interpret(cx)?;
+                if !known::<OrderedSample>(op).requested.probs.is_empty() {
                     let probs = &mut results[1];
                     (0..probs.rows).for_each(|b| probs.set(b, probs.width - 1, 0.0, 0.0));
                 }
@@ -154,10 +154,10 @@ fn rows_and_folded_models() {
     let broken: [(&'static str, &str, Act); 6] = [
         ("ordered_sample", "rows counted within the batch", |op, cx| {
             cx.run.first_row = 0;
-            op.reference(cx)
+            op.interpret(cx)
         }),
         ("ordered_sample", "the first code in place of a draw", |op, cx| {
-            let mut results = op.reference(cx)?;
+            let mut results = op.interpret(cx)?;
             results[0] = map(&results[0], |_| 0.0);
             Ok(results)
         }),
@@ -166,7 +166,7 @@ fn rows_and_folded_models() {
             if let Some(i) = sample.uniforms_input() {
                 cx.inputs[i] = keep(map(cx.inputs[i], |u| 1.0 - u));
             }
-            op.reference(cx)
+            op.interpret(cx)
         }),
         ("ordered_sample", "start values forgotten", |op, cx| {
             let hidden = known::<OrderedSample>(op).model.hidden;

@@ -3,7 +3,7 @@
 use super::{Act, Results, failures, keep};
 use crate::backend::Run;
 use crate::ir::ops::OP_NAMES;
-use crate::ir::{Op, Reference, Tensor};
+use crate::ir::{Op, InterpreterContext, Tensor};
 
 /// Ops that work row by row, by family.
 const ROW_WISE: [(&str, &[&str]); 7] = [
@@ -92,13 +92,13 @@ fn to_time_major(run: &Run, tensor: &Tensor) -> Tensor {
 }
 
 /// Reads rows in time-major order and writes them in batch-major order; an op without results reads its first input in batch-major order.
-fn swapped(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
+fn swapped(op: &dyn Op, cx: &mut InterpreterContext<'_>) -> Results {
     let run = cx.run;
     if !writes_rows(op) {
         cx.inputs[0] = keep(to_batch_major(&run, cx.inputs[0]));
-        return op.reference(cx);
+        return op.interpret(cx);
     }
-    let results = op.reference(cx)?;
+    let results = op.interpret(cx)?;
     Ok(results.iter().map(|y| to_batch_major(&run, y)).collect())
 }
 
@@ -106,18 +106,18 @@ fn writes_rows(op: &dyn Op) -> bool {
     !op.accesses().iter().any(|access| access.kind.writes())
 }
 
-/// Takes all rows for batch-major ones: only the addresses of random numbers tell.
-fn batch_major(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
+/// Takes all rows for batch-major ones: only the counters of random numbers tell them apart.
+fn batch_major(op: &dyn Op, cx: &mut InterpreterContext<'_>) -> Results {
     let run = cx.run;
     for input in &mut cx.inputs {
         *input = keep(to_time_major(&run, input));
     }
-    let results = op.reference(cx)?;
+    let results = op.interpret(cx)?;
     Ok(results.iter().map(|y| to_batch_major(&run, y)).collect())
 }
 
 /// Knows the first time step alone.
-fn first_step_alone(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
+fn first_step_alone(op: &dyn Op, cx: &mut InterpreterContext<'_>) -> Results {
     let (batch, time) = extent(&cx.run);
     let cut = |tensor: &Tensor| {
         let mut tensor = tensor.clone();
@@ -129,20 +129,20 @@ fn first_step_alone(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
     if !writes_rows(op) {
         let last = cx.inputs.len() - 1;
         cx.inputs[last] = keep(cut(cx.inputs[last]));
-        return op.reference(cx);
+        return op.interpret(cx);
     }
-    Ok(op.reference(cx)?.iter().map(cut).collect())
+    Ok(op.interpret(cx)?.iter().map(cut).collect())
 }
 
 /// Runs the op once for each time step, over slices of its inputs; time step t has the number `number(first, t)`.
-fn step_by_step(op: &dyn Op, cx: &mut Reference<'_>, number: impl Fn(u32, u32) -> u32) -> Results {
+fn step_by_step(op: &dyn Op, cx: &mut InterpreterContext<'_>, number: impl Fn(u32, u32) -> u32) -> Results {
     let (run, inputs) = (cx.run, cx.inputs.clone());
     let (batch, time) = extent(&run);
     // A sum over all rows is none over those of one step.
     if time < 2 || BLIND.contains(&op.name()) || !inputs.iter().any(|x| x.rows == batch * time) {
-        return op.reference(cx);
+        return op.interpret(cx);
     }
-    let mut joined: Vec<Tensor> = Vec::new();
+    let mut concatenated: Vec<Tensor> = Vec::new();
     for t in 0..time {
         cx.run = Run {
             time: 1,
@@ -150,9 +150,9 @@ fn step_by_step(op: &dyn Op, cx: &mut Reference<'_>, number: impl Fn(u32, u32) -
             ..run
         };
         cx.inputs = inputs.iter().map(|x| slice(x, batch, time, t)).collect();
-        for (i, part) in op.reference(cx)?.into_iter().enumerate() {
-            match joined.get_mut(i) {
-                None => joined.push(part),
+        for (i, part) in op.interpret(cx)?.into_iter().enumerate() {
+            match concatenated.get_mut(i) {
+                None => concatenated.push(part),
                 Some(whole) => {
                     whole.rows += part.rows;
                     whole.data.extend(part.data);
@@ -161,7 +161,7 @@ fn step_by_step(op: &dyn Op, cx: &mut Reference<'_>, number: impl Fn(u32, u32) -
             }
         }
     }
-    Ok(joined)
+    Ok(concatenated)
 }
 
 /// One time step of a value with time, which is a contiguous slice; other values as they are.
@@ -178,11 +178,11 @@ fn slice(x: &Tensor, batch: usize, time: usize, t: usize) -> &'static Tensor {
     })
 }
 
-fn every_step_as_the_first(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
+fn every_step_as_the_first(op: &dyn Op, cx: &mut InterpreterContext<'_>) -> Results {
     step_by_step(op, cx, |first, _| first)
 }
 
-fn each_step_by_its_number(op: &dyn Op, cx: &mut Reference<'_>) -> Results {
+fn each_step_by_its_number(op: &dyn Op, cx: &mut InterpreterContext<'_>) -> Results {
     step_by_step(op, cx, |first, t| first + t)
 }
 
@@ -238,7 +238,7 @@ fn time_forgotten_in_addresses() {
     });
 }
 
-/// A sequence that is computed step by step has the numbers of one that is computed at once.
+/// A sequence that is computed step by step has the values of one that is computed at once.
 #[test]
 fn step_by_step_is_the_same_as_at_once() {
     assert_caught("one step at a time", each_step_by_its_number, |_| false);

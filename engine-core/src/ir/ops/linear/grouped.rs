@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Layer;
 use crate::ir::access::Access;
 use crate::ir::autodiff::{GradError, Gradient};
-use crate::ir::interpret::{InterpretError, Reference};
+use crate::ir::interpret::{InterpretError, InterpreterContext};
 use crate::ir::op::{Clipping, Op, ShapeError, expect_inputs, expect_shape, rows_of};
 use crate::ir::params::ParamView;
 use crate::ir::program::{Resource, ResourceId};
@@ -142,8 +142,8 @@ impl Op for GroupedLinear {
         vec![Access::reads_params(self.params, self.groups.params())]
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
-        let (params, x) = (cx.numbers(self.params)?, cx.inputs[0]);
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
+        let (params, x) = (cx.f64(self.params)?, cx.inputs[0]);
         let LinearGroups {
             input,
             output,
@@ -217,8 +217,8 @@ impl Op for GroupedLinearGradInput {
         vec![Access::reads_params(self.params, self.groups.weights())]
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
-        let (params, grad_output) = (cx.numbers(self.params)?, cx.inputs[0]);
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
+        let (params, grad_output) = (cx.f64(self.params)?, cx.inputs[0]);
         let LinearGroups {
             input,
             output,
@@ -276,7 +276,7 @@ impl Op for GroupedLinearGradParams {
         vec![Access::accumulates(self.grads, self.groups.params())]
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let (x, grad_output) = (cx.inputs[0], cx.inputs[1]);
         let LinearGroups { input, output, .. } = &self.groups;
         for b in 0..x.rows {
@@ -324,7 +324,7 @@ impl Op for GroupedLinearSqNorm {
         Ok(vec![Shape::f32(rows, columns)])
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let (x, grad_output) = (cx.inputs[0], cx.inputs[1]);
         let mut y = Tensor::zeros(x.rows, 2 * self.groups.layers_present().count());
         for b in 0..x.rows {

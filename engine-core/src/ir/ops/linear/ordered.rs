@@ -9,7 +9,7 @@ use super::Layer;
 use crate::backend::Run;
 use crate::ir::access::Access;
 use crate::ir::autodiff::{GradError, Gradient};
-use crate::ir::interpret::{InterpretError, Reference};
+use crate::ir::interpret::{InterpretError, InterpreterContext};
 use crate::ir::op::{Clipping, Op, ShapeError, expect_inputs, expect_shape, rows_of};
 use crate::ir::ops::activation::Dropout;
 use crate::ir::params::ParamView;
@@ -158,12 +158,12 @@ impl OrderedSpec {
     fn expect(&self, inputs: &[Shape], with_grad: bool) -> Result<Rows, ShapeError> {
         expect_inputs(inputs, if with_grad { 4 } else { 3 })?;
         let rows = rows_of(inputs, 0);
-        let numbers = |groups: &Groups| Shape::f32(rows, groups.clone());
-        expect_shape(inputs, 0, "column embeddings", &numbers(&self.columns))?;
-        expect_shape(inputs, 1, "sub-column embeddings", &numbers(&self.sub_columns))?;
+        let f32 = |groups: &Groups| Shape::f32(rows, groups.clone());
+        expect_shape(inputs, 0, "column embeddings", &f32(&self.columns))?;
+        expect_shape(inputs, 1, "sub-column embeddings", &f32(&self.sub_columns))?;
         expect_shape(inputs, 2, "ranks", &Shape::ranks(self.columns.len()))?;
         if with_grad {
-            expect_shape(inputs, 3, "grad_output", &numbers(&self.output))?;
+            expect_shape(inputs, 3, "grad_output", &f32(&self.output))?;
         }
         if let Some(dropout) = &self.dropout {
             dropout.check()?;
@@ -204,7 +204,7 @@ impl OrderedSpec {
     }
 }
 
-fn source<'a>(cx: &Reference<'a>, source: BlockSource) -> &'a Tensor {
+fn source<'a>(cx: &InterpreterContext<'a>, source: BlockSource) -> &'a Tensor {
     match source {
         BlockSource::Columns => cx.inputs[0],
         BlockSource::SubColumns => cx.inputs[1],
@@ -276,8 +276,8 @@ impl Op for OrderedLinear {
         vec![Access::reads_params(self.params, self.spec.params())]
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
-        let params = cx.numbers(self.params)?;
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
+        let params = cx.f64(self.params)?;
         let OrderedSpec { output, layers, .. } = &self.spec;
         let rows = cx.inputs[0].rows;
         let mut y = Tensor::zeros(rows, output.total());
@@ -355,8 +355,8 @@ impl Op for OrderedLinearGradInput {
         vec![Access::reads_params(self.params, self.spec.weights())]
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
-        let params = cx.numbers(self.params)?;
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
+        let params = cx.f64(self.params)?;
         let OrderedSpec {
             output,
             layers,
@@ -414,7 +414,7 @@ impl Op for OrderedLinearGradParams {
         vec![Access::accumulates(self.grads, self.spec.params())]
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let OrderedSpec { output, layers, .. } = &self.spec;
         let (run, ranks, grad_output) = (cx.run, cx.inputs[2], cx.inputs[3]);
         let rows = grad_output.rows;
@@ -470,7 +470,7 @@ impl Op for OrderedLinearSqNorm {
         Ok(vec![Shape::f32(rows, Groups::ones(2 * self.spec.output.len()))])
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let output = &self.spec.output;
         let rows = cx.inputs[0].rows;
         let mut u = Tensor::zeros(rows, output.len());

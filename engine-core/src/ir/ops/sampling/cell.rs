@@ -1,46 +1,46 @@
-//! What is given of a cell before its row is drawn, as one word.
+//! The state of a cell before its row is drawn, packed into 32 bits.
 
-/// What is given of one sub-column of one row.
+/// The state of one sub-column of one row in ancestral sampling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Cell {
-    /// Nothing: its code is drawn at its turn, and seen from then on.
+    /// Its code is drawn at its step; later draws are conditioned on it.
     #[default]
-    Drawn,
-    /// Nothing, and nothing is asked: it is neither drawn nor ever seen.
-    Hidden,
-    /// Its code is taken, in place of a draw, at its turn, and seen from then on.
-    Given(u32),
-    /// Its code is known and seen by all other columns from the start, whatever the order. The sub-columns of a column should be
-    /// known together: a sub-column alone would be seen without its siblings.
-    Known(u32),
+    Sampled,
+    /// It is not drawn, and no draw is conditioned on it.
+    Masked,
+    /// Its step takes this code in place of a draw; later draws are conditioned on it.
+    TeacherForced(u32),
+    /// Its code is known: all draws of other columns are conditioned on it, whatever the column order. The sub-columns of a column
+    /// should be observed together: draws would be conditioned on a single one without its siblings.
+    Observed(u32),
 }
 
 impl Cell {
-    const DRAWN: u32 = u32::MAX;
-    const HIDDEN: u32 = u32::MAX - 1;
-    const KNOWN: u32 = 1 << 31;
+    const SAMPLED: u32 = u32::MAX;
+    const MASKED: u32 = u32::MAX - 1;
+    const OBSERVED: u32 = 1 << 31;
     /// Codes lie below this.
     pub const CODES: u32 = (1 << 31) - 2;
 
-    /// The cell as an input of the draw. Codes from [`Self::CODES`] on, which no model has, come out as others.
+    /// The cell as an element of the input `cells`. Codes from [`Self::CODES`] on, which no model has, are clamped.
     #[inline]
-    pub fn word(self) -> u32 {
+    pub fn to_bits(self) -> u32 {
         match self {
-            Self::Drawn => Self::DRAWN,
-            Self::Hidden => Self::HIDDEN,
-            Self::Given(code) => code.min(Self::CODES),
-            Self::Known(code) => Self::KNOWN | code.min(Self::CODES - 1),
+            Self::Sampled => Self::SAMPLED,
+            Self::Masked => Self::MASKED,
+            Self::TeacherForced(code) => code.min(Self::CODES),
+            Self::Observed(code) => Self::OBSERVED | code.min(Self::CODES - 1),
         }
     }
 
-    /// The cell of a word.
+    /// The cell of such an element.
     #[inline]
-    pub fn from_word(word: u32) -> Self {
-        match word {
-            Self::DRAWN => Self::Drawn,
-            Self::HIDDEN => Self::Hidden,
-            word if word >= Self::KNOWN => Self::Known(word & !Self::KNOWN),
-            word => Self::Given(word),
+    pub fn from_bits(bits: u32) -> Self {
+        match bits {
+            Self::SAMPLED => Self::Sampled,
+            Self::MASKED => Self::Masked,
+            bits if bits >= Self::OBSERVED => Self::Observed(bits & !Self::OBSERVED),
+            bits => Self::TeacherForced(bits),
         }
     }
 }
@@ -50,18 +50,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_cells() {
+    fn bits_are_cells() {
         for cell in [
-            Cell::Drawn,
-            Cell::Hidden,
-            Cell::Given(0),
-            Cell::Given(70_000),
-            Cell::Given(Cell::CODES),
-            Cell::Known(0),
-            Cell::Known(70_000),
-            Cell::Known(Cell::CODES - 1),
+            Cell::Sampled,
+            Cell::Masked,
+            Cell::TeacherForced(0),
+            Cell::TeacherForced(70_000),
+            Cell::TeacherForced(Cell::CODES),
+            Cell::Observed(0),
+            Cell::Observed(70_000),
+            Cell::Observed(Cell::CODES - 1),
         ] {
-            assert_eq!(Cell::from_word(cell.word()), cell);
+            assert_eq!(Cell::from_bits(cell.to_bits()), cell);
         }
     }
 }

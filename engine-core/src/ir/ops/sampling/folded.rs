@@ -137,7 +137,7 @@ impl FoldedModel {
     }
 }
 
-/// Every piece begins at a multiple of so many elements: devices load several numbers at once where they are aligned.
+/// Every piece begins at a multiple of so many elements: devices load several elements at once where they are aligned.
 const ALIGNMENT: usize = 4;
 
 fn take(len: &mut usize, count: usize) -> usize {

@@ -8,6 +8,6 @@ pub mod rules;
 
 pub use cell::Cell;
 pub use folded::{Contribution, FoldedModel, FoldedSubColumn};
-pub use ordered_sample::{OrderedSample, Reports, SampleInputs};
-pub use parity::{Knots, Parity, interpolate};
+pub use ordered_sample::{OrderedSample, RequestedOutputs, SampleInputs};
+pub use parity::{Quantiles, Parity, interpolate};
 pub use rules::{FixedProbability, SamplingRules};

@@ -9,7 +9,7 @@ use super::folded::{Contribution, FoldedModel, FoldedSubColumn};
 use super::rules::{SamplingRules, draw};
 use crate::backend::Run;
 use crate::ir::access::Access;
-use crate::ir::interpret::{InterpretError, Reference};
+use crate::ir::interpret::{InterpretError, InterpreterContext};
 use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape, rows_of};
 use crate::ir::program::{Resource, ResourceId, ResourceKind};
 use crate::ir::shape::{Groups, Rows, Shape};
@@ -19,7 +19,7 @@ use crate::random::{Purpose, Stream, uniform_f32};
 /// Which optional inputs an [`OrderedSample`] takes, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SampleInputs {
-    /// `u32[B, S]`: what is given of each cell, as [`Cell::word`]; without them every cell is drawn.
+    /// `u32[B, S]`: the state of each cell, as [`Cell::to_bits`]; without them every cell is drawn.
     pub cells: bool,
     /// `f32[B, S]`: the uniform numbers of the draws; without them they come from Philox.
     pub uniforms: bool,
@@ -27,18 +27,18 @@ pub struct SampleInputs {
 
 /// Which optional results an [`OrderedSample`] has besides the codes, in this order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Reports {
-    /// Sub-columns whose probabilities by the model come out, side by side, `f32[B, sum of their cardinalities]`. Of sub-columns
+pub struct RequestedOutputs {
+    /// Sub-columns whose probabilities by the model are returned, side by side, `f32[B, sum of their cardinalities]`. Of sub-columns
     /// that are not drawn there are none: their columns are zero.
     pub probs: Vec<usize>,
-    /// Sub-columns of which the weights of the draw come out, likewise; not normalised.
+    /// Sub-columns whose weights of the draw are returned, likewise; not normalised.
     pub weights: Vec<usize>,
-    /// `f32[B, S]`: logarithms of the model's probabilities of the codes that are drawn or given at their turn; 0 for all other
+    /// `f32[B, S]`: logarithms of the model's probabilities of the codes that are drawn or teacher-forced; 0 for all other
     /// cells.
     pub log_probs: bool,
 }
 
-impl Reports {
+impl RequestedOutputs {
     /// Probabilities and weights of all of `sub_columns` sub-columns, and the logarithms.
     pub fn all(sub_columns: usize) -> Self {
         Self {
@@ -58,11 +58,11 @@ impl Reports {
     }
 }
 
-/// The codes of known cells are looked up in the folded tables first. Then for each draw, in order: `p = softmax(P relu(hidden) +
-/// q)`, `code ~ rules(p)` or as given, and the code's contribution is added to the hidden units of all later draws. Sub-columns
-/// that are not among the draws are seen where they are known; their other codes are passed through (0 where there is none).
+/// The codes of observed cells are looked up in the folded tables first. Then for each draw, in order: `p = softmax(P relu(hidden) +
+/// q)`, `code ~ rules(p)` or as teacher-forced, and the code's contribution is added to the hidden units of all later draws. Sub-columns
+/// that are not among the draws are conditioned on where they are observed; their other codes are passed through (0 where there is none).
 ///
-/// optional inputs -> codes `u32[B, S]` and the results of [`Reports`]. Sub-columns stand in model order. The uniform number of a
+/// optional inputs -> codes `u32[B, S]` and the results of [`RequestedOutputs`]. Sub-columns are in model order. The uniform number of a
 /// draw is the first word at (seed, draw, row, time step, sub-column), the row counted globally. Without inputs there is one row per
 /// row of the batch.
 #[derive(Debug, Clone)]
@@ -78,11 +78,11 @@ pub struct OrderedSample {
     /// Optional inputs.
     pub inputs: SampleInputs,
     /// Optional results.
-    pub reports: Reports,
+    pub requested: RequestedOutputs,
 }
 
 impl OrderedSample {
-    /// Index of the input with what is given of the cells.
+    /// Index of the input with the states of the cells.
     pub fn cells_input(&self) -> Option<usize> {
         self.inputs.cells.then_some(0)
     }
@@ -157,19 +157,19 @@ impl Op for OrderedSample {
             )?;
         }
         let resource = &resources[self.folded.index()];
-        if resource.kind != ResourceKind::Numbers {
+        if resource.kind != ResourceKind::F32 {
             return Err(ShapeError::Resource {
                 resource: resource.name.clone(),
-                expected: "numbers",
+                expected: "an f32 buffer",
             });
         }
         let mut outputs = vec![Shape::u32(rows, sub_columns)];
-        for reported in [&self.reports.probs, &self.reports.weights] {
-            if !reported.is_empty() {
-                outputs.push(Shape::f32(rows, self.reported(reported)));
+        for columns in [&self.requested.probs, &self.requested.weights] {
+            if !columns.is_empty() {
+                outputs.push(Shape::f32(rows, self.requested_groups(columns)));
             }
         }
-        if self.reports.log_probs {
+        if self.requested.log_probs {
             outputs.push(Shape::f32(rows, Groups::ones(sub_columns)));
         }
         Ok(outputs)
@@ -183,23 +183,23 @@ impl Op for OrderedSample {
         Some(self)
     }
 
-    fn reference(&self, cx: &mut Reference<'_>) -> Result<Vec<Tensor>, InterpretError> {
+    fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
         let count = self.model.cardinalities.len();
         let rows = cx.inputs.first().map_or(Rows::Batch.count(&cx.run), |x| x.rows);
-        let reported = [&self.reports.probs, &self.reports.weights].map(|r| self.reported(r));
+        let groups = [&self.requested.probs, &self.requested.weights].map(|r| self.requested_groups(r));
         let mut out = Results {
             codes: Tensor::zeros(rows, count),
-            probs: Tensor::zeros(rows, reported[0].total()),
-            weights: Tensor::zeros(rows, reported[1].total()),
+            probs: Tensor::zeros(rows, groups[0].total()),
+            weights: Tensor::zeros(rows, groups[1].total()),
             log_probs: Tensor::zeros(rows, count),
         };
         for b in 0..rows {
-            self.reference_row(cx, b, &reported, &mut out)?;
+            self.interpret_row(cx, b, &groups, &mut out)?;
         }
         let mut outputs = vec![out.codes];
-        outputs.extend((!self.reports.probs.is_empty()).then_some(out.probs));
-        outputs.extend((!self.reports.weights.is_empty()).then_some(out.weights));
-        outputs.extend(self.reports.log_probs.then_some(out.log_probs));
+        outputs.extend((!self.requested.probs.is_empty()).then_some(out.probs));
+        outputs.extend((!self.requested.weights.is_empty()).then_some(out.weights));
+        outputs.extend(self.requested.log_probs.then_some(out.log_probs));
         Ok(outputs)
     }
 
@@ -208,7 +208,7 @@ impl Op for OrderedSample {
     }
 }
 
-/// The results of the reference.
+/// The results of the interpreter.
 struct Results {
     codes: Tensor,
     probs: Tensor,
@@ -273,28 +273,28 @@ impl Hidden {
 }
 
 impl OrderedSample {
-    /// Groups of reported sub-columns.
-    pub fn reported(&self, sub_columns: &[usize]) -> Groups {
+    /// Groups of the sub-columns whose probabilities or weights are requested.
+    pub fn requested_groups(&self, sub_columns: &[usize]) -> Groups {
         Groups::from_widths(sub_columns.iter().map(|s| self.model.cardinalities.width(*s)))
     }
 
-    fn reference_row(
+    fn interpret_row(
         &self,
-        cx: &Reference<'_>,
+        cx: &InterpreterContext<'_>,
         b: usize,
-        reported: &[Groups; 2],
+        groups: &[Groups; 2],
         out: &mut Results,
     ) -> Result<(), InterpretError> {
-        let (folded, subs) = (cx.numbers(self.folded)?, &self.model.sub_columns);
+        let (folded, subs) = (cx.f64(self.folded)?, &self.model.sub_columns);
         let units = folded[..self.model.hidden].to_vec();
         let terms = units.iter().map(|h| h.abs()).collect();
         let mut hidden = Hidden { units, terms };
-        let cells = self.reference_cells(cx, b)?;
+        let cells = self.checked_cells(cx, b)?;
         for (s, cell) in cells.iter().enumerate() {
-            if let Cell::Given(code) | Cell::Known(code) = cell {
+            if let Cell::TeacherForced(code) | Cell::Observed(code) = cell {
                 out.codes.set(b, s, f64::from(*code), 0.0);
             }
-            if let Cell::Known(code) = cell {
+            if let Cell::Observed(code) = cell {
                 hidden.contribute(folded, subs[s].contribution, *code as usize);
             }
         }
@@ -304,7 +304,7 @@ impl OrderedSample {
             let mut weights = probs.clone();
             self.rules.balance(s, &mut weights, |s| out.codes.at(b, s) as u32);
             self.rules.apply(s, &mut weights);
-            let results = [(&self.reports.probs, &probs), (&self.reports.weights, &weights)];
+            let results = [(&self.requested.probs, &probs), (&self.requested.weights, &weights)];
             let tensors = [&mut out.probs, &mut out.weights];
             for (i, ((subs, values), tensor)) in results.into_iter().zip(tensors).enumerate() {
                 let Some(place) = subs.iter().position(|r| *r == s) else {
@@ -312,13 +312,13 @@ impl OrderedSample {
                 };
                 for (v, value) in values.iter().enumerate() {
                     let error_terms = f64::from(probs[v]) * terms;
-                    tensor.set(b, reported[i].offset(place) + v, f64::from(*value), error_terms);
+                    tensor.set(b, groups[i].offset(place) + v, f64::from(*value), error_terms);
                 }
             }
             let code = match cells[s] {
-                Cell::Known(_) | Cell::Hidden => continue,
-                Cell::Given(code) => code as usize,
-                Cell::Drawn => {
+                Cell::Observed(_) | Cell::Masked => continue,
+                Cell::TeacherForced(code) => code as usize,
+                Cell::Sampled => {
                     let uniform = match self.uniforms_input() {
                         Some(i) => cx.inputs[i].at(b, s),
                         None => f64::from(Self::uniform_of(&cx.run, b, s)),
@@ -333,14 +333,14 @@ impl OrderedSample {
         Ok(())
     }
 
-    /// What is given of a row, its codes checked.
-    fn reference_cells(&self, cx: &Reference<'_>, b: usize) -> Result<Vec<Cell>, InterpretError> {
+    /// The cells of a row, their codes checked.
+    fn checked_cells(&self, cx: &InterpreterContext<'_>, b: usize) -> Result<Vec<Cell>, InterpretError> {
         let cards = &self.model.cardinalities;
         let Some(input) = self.cells_input() else {
-            return Ok(vec![Cell::Drawn; cards.len()]);
+            return Ok(vec![Cell::Sampled; cards.len()]);
         };
-        let cell = |s: usize| match Cell::from_word(cx.inputs[input].at(b, s) as u32) {
-            Cell::Given(code) | Cell::Known(code) if code as usize >= cards.width(s) => {
+        let cell = |s: usize| match Cell::from_bits(cx.inputs[input].at(b, s) as u32) {
+            Cell::TeacherForced(code) | Cell::Observed(code) if code as usize >= cards.width(s) => {
                 Err(InterpretError::CodeOutOfRange {
                     op: "ordered_sample",
                     sub_column: s,

@@ -1,4 +1,5 @@
-//! Statistical parity: the probabilities of a target are matched, quantile by quantile, to those of all rows, group by group.
+//! Statistical parity by quantile mapping: in each group, the distribution of the probability of a target code is mapped, quantile by
+//! quantile, to that of all rows.
 
 /// Quantiles between the knots 0 and 1 that are added at both ends.
 const QUANTILES: usize = 101;
@@ -7,26 +8,27 @@ const APART: f64 = 1e-3;
 /// Added to the denominator of slopes.
 const SLOPE_FLOOR: f64 = 1e-10;
 
-/// Quantiles of the probability of one code over rows, from 0 to 1 in steps of a hundredth, between the knots 0 and 1.
+/// Quantiles of the probability of one code over rows, from 0 to 1 in steps of a hundredth, between 0 and 1: the knots of a piecewise
+/// linear quantile map.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Knots(Vec<f64>);
+pub struct Quantiles(Vec<f64>);
 
-impl Knots {
-    /// The knots of probabilities, in any order; at least one.
+impl Quantiles {
+    /// The quantiles of probabilities, in any order; at least one.
     pub fn of(mut probs: Vec<f64>) -> Self {
         probs.sort_by(f64::total_cmp);
         let last = probs.len().saturating_sub(1);
         let quantile = |q: usize| {
-            let place = q as f64 / (QUANTILES - 1) as f64 * last as f64;
-            let (below, share) = (place.floor() as usize, place.fract());
+            let rank = q as f64 / (QUANTILES - 1) as f64 * last as f64;
+            let (below, fraction) = (rank.floor() as usize, rank.fract());
             let at = |i: usize| probs.get(i.min(last)).copied().unwrap_or(0.0);
-            at(below) + (at(below + 1) - at(below)) * share
+            at(below) + (at(below + 1) - at(below)) * fraction
         };
         let inner = (0..QUANTILES).map(quantile);
         Self([0.0].into_iter().chain(inner).chain([1.0]).collect())
     }
 
-    /// The knots of each of `cardinality` codes from probabilities `[rows, codes]`.
+    /// The quantiles of each of `cardinality` codes from probabilities `[rows, codes]`.
     pub fn of_codes(probs: &[f32], cardinality: usize) -> Vec<Self> {
         let of_code = |code: usize| {
             probs
@@ -40,7 +42,7 @@ impl Knots {
             .collect()
     }
 
-    /// The knots that `image` must be matched with so that the interpolation makes about `scale` times what it makes of these ones, but
+    /// The quantiles to which `image` must be mapped so that the map makes about `scale` times what it makes of these ones, but
     /// at most 1. Between the ends of `image` it is a continuous function of the scale, even where knots are equal.
     #[must_use]
     pub fn scaled(&self, image: &Self, scale: f64) -> Self {
@@ -54,14 +56,14 @@ impl Knots {
         Self([0.0].into_iter().chain(inner).chain([1.0]).collect())
     }
 
-    /// Nearly the same knots, no two of which are equal.
+    /// Nearly the same quantiles, no two of which are equal.
     fn drawn_apart(&self) -> Vec<f64> {
         let last = (self.0.len() - 1) as f64;
         let knots = self.0.iter().enumerate();
         knots.map(|(j, x)| x + APART * (j as f64 / last - x)).collect()
     }
 
-    /// The knots, 103 numbers in ascending order.
+    /// The quantiles with both ends, 103 values in ascending order.
     pub fn values(&self) -> &[f64] {
         &self.0
     }
@@ -85,14 +87,14 @@ pub struct Parity {
     pub sensitive: Vec<usize>,
     /// Codes of the sensitive sub-columns of each group, in ascending order of the lists.
     pub groups: Vec<Vec<u32>>,
-    /// Knots of each code of the target over all rows.
-    pub marginal: Vec<Knots>,
-    /// Knots of each code of the target by group.
-    pub by_group: Vec<Vec<Knots>>,
+    /// Quantiles of each code of the target over all rows.
+    pub marginal: Vec<Quantiles>,
+    /// Quantiles of each code of the target by group.
+    pub by_group: Vec<Vec<Quantiles>>,
 }
 
 impl Parity {
-    /// Changes the probabilities of the target in one row; `code_of` tells the row's codes. Rows in no group are normalised only.
+    /// Changes the probabilities of the target in one row; `code_of` returns the row's codes. Rows in no group are normalised only.
     pub fn apply(&self, probs: &mut [f32], code_of: impl Fn(usize) -> u32) {
         let compare = |group: &Vec<u32>| {
             group
@@ -127,7 +129,7 @@ mod tests {
 
     #[test]
     fn knots_are_quantiles_between_zero_and_one() {
-        let knots = Knots::of(vec![0.4, 0.2, 0.6]);
+        let knots = Quantiles::of(vec![0.4, 0.2, 0.6]);
         let values = knots.values();
         assert_eq!(values.len(), 103);
         assert_eq!(
@@ -140,7 +142,7 @@ mod tests {
     #[test]
     fn scaled_knots_make_multiples() {
         let knots = |from: f64, width: f64| {
-            Knots::of((0..=100).map(|i| from + width * f64::from(i) / 100.0).collect())
+            Quantiles::of((0..=100).map(|i| from + width * f64::from(i) / 100.0).collect())
         };
         let (x, y) = (knots(0.5, 0.3), knots(0.1, 0.4));
         for scale in [0.6, 1.0, 1.5] {
@@ -156,7 +158,7 @@ mod tests {
             }
         }
         // A step has no slope, and still every factor makes a difference.
-        let step = Knots::of(vec![0.5; 9]);
+        let step = Quantiles::of(vec![0.5; 9]);
         let made = |scale| interpolate(0.5, step.scaled(&y, scale).values(), y.values());
         let made: Vec<f64> = (1..20).map(|i| made(f64::from(i) / 5.0)).collect();
         assert!(made.is_sorted() && made[0] < 0.1 && made[18] > 0.45, "{made:?}");
@@ -165,7 +167,7 @@ mod tests {
 
     #[test]
     fn groups_get_the_distribution_of_all_rows() {
-        let knots = |shift: f64| Knots::of((0..=100).map(|i| shift + f64::from(i) / 400.0).collect());
+        let knots = |shift: f64| Quantiles::of((0..=100).map(|i| shift + f64::from(i) / 400.0).collect());
         let parity = Parity {
             target: 1,
             sensitive: vec![0],

@@ -46,7 +46,7 @@ impl SamplingRules {
             && self.fixed_of(s).iter().all(|f| f.probability == 0.0)
     }
 
-    /// Applies parity to the probabilities of sub-column `s` in one row, if it is its target; `code_of` tells the row's codes so
+    /// Applies parity to the probabilities of sub-column `s` in one row, if it is its target; `code_of` returns the row's codes so
     /// far. [`Self::apply`] comes next.
     pub fn balance(&self, s: usize, probs: &mut [f32], code_of: impl Fn(usize) -> u32) {
         if let Some(parity) = self.parity.as_ref().filter(|p| p.target == s) {

@@ -1,31 +1,31 @@
-//! A backend that is the reference interpreter: slow, exact, on every machine. Tests of training and generation run on it,
-//! and it shows in one page what a backend must do.
+//! A backend that is the interpreter: slow, in double precision, on every machine. Tests of training and generation run on it, and it
+//! shows on one page what a backend must do.
 
 use std::any::Any;
 
 use crate::backend::{Backend, BackendError, Buffer, DeviceInfo, Executable, HostData, Run};
-use crate::ir::{DType, InterpretError, Interpreter, Program, RefBuffer, Resource, ResourceKind, Tensor};
+use crate::ir::{DType, InterpretError, Interpreter, Program, InterpreterBuffer, Resource, ResourceKind, Tensor};
 
-const NAME: &str = "reference";
+const NAME: &str = "interpreter";
 
 /// Runs programs in double precision with plain loops. Buffers are kept in single precision between steps, as on a device,
 /// so that results do not depend on how many steps one run has.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct ReferenceBackend;
+pub struct InterpreterBackend;
 
 #[derive(Debug)]
-struct ReferenceBuffer {
+struct OwnBuffer {
     data: HostData,
 }
 
 #[derive(Debug)]
-struct ReferenceExecutable {
+struct InterpreterProgram {
     program: Program,
     max_rows: usize,
     results: Vec<(String, HostData)>,
 }
 
-impl Backend for ReferenceBackend {
+impl Backend for InterpreterBackend {
     fn device(&self) -> DeviceInfo {
         DeviceInfo {
             backend: NAME,
@@ -37,7 +37,7 @@ impl Backend for ReferenceBackend {
     }
 
     fn compile(&self, program: &Program, max_rows: usize) -> Result<Box<dyn Executable>, BackendError> {
-        Ok(Box::new(ReferenceExecutable {
+        Ok(Box::new(InterpreterProgram {
             program: program.clone(),
             max_rows,
             results: Vec::new(),
@@ -45,14 +45,14 @@ impl Backend for ReferenceBackend {
     }
 
     fn upload(&self, data: HostData) -> Result<Box<dyn Buffer>, BackendError> {
-        Ok(Box::new(ReferenceBuffer { data }))
+        Ok(Box::new(OwnBuffer { data }))
     }
 }
 
 fn describe(data: &HostData) -> String {
     match data {
-        HostData::F32(values) => format!("{} numbers", values.len()),
-        HostData::U32(values) => format!("{} codes", values.len()),
+        HostData::F32(values) => format!("{} f32 values", values.len()),
+        HostData::U32(values) => format!("{} u32 values", values.len()),
         HostData::Codes(table) => {
             format!(
                 "a table of {} rows and {} sub-columns",
@@ -63,7 +63,7 @@ fn describe(data: &HostData) -> String {
     }
 }
 
-impl Buffer for ReferenceBuffer {
+impl Buffer for OwnBuffer {
     fn read(&self) -> Result<HostData, BackendError> {
         Ok(self.data.clone())
     }
@@ -86,7 +86,7 @@ impl Buffer for ReferenceBuffer {
     }
 }
 
-impl Executable for ReferenceExecutable {
+impl Executable for InterpreterProgram {
     fn run(
         &mut self,
         run: &Run,
@@ -146,7 +146,7 @@ fn mismatch(program: &str, binding: &str, expected: String, got: String) -> Back
 }
 
 fn read_own<'a>(buffer: &'a dyn Buffer, program: &str, binding: &str) -> Result<&'a HostData, BackendError> {
-    let own = buffer.as_any().downcast_ref::<ReferenceBuffer>();
+    let own = buffer.as_any().downcast_ref::<OwnBuffer>();
     own.map(|b| &b.data).ok_or_else(|| {
         let (expected, got) = ("a buffer of this backend", "a buffer of another one");
         mismatch(program, binding, expected.to_owned(), got.to_owned())
@@ -161,18 +161,18 @@ fn widen(data: &HostData) -> Vec<f64> {
     }
 }
 
-fn bind(program: &str, resource: &Resource, data: &HostData) -> Result<RefBuffer, BackendError> {
+fn bind(program: &str, resource: &Resource, data: &HostData) -> Result<InterpreterBuffer, BackendError> {
     match (&resource.kind, data) {
-        (ResourceKind::Codes { .. }, HostData::Codes(table)) => Ok(RefBuffer::Codes(table.clone())),
-        (ResourceKind::Arena(_) | ResourceKind::Numbers, HostData::F32(_)) => {
-            Ok(RefBuffer::numbers(widen(data)))
+        (ResourceKind::Codes { .. }, HostData::Codes(table)) => Ok(InterpreterBuffer::Codes(table.clone())),
+        (ResourceKind::Arena(_) | ResourceKind::F32, HostData::F32(_)) => {
+            Ok(InterpreterBuffer::from_f64(widen(data)))
         }
-        (ResourceKind::U32, HostData::U32(integers)) => Ok(RefBuffer::U32(integers.clone())),
+        (ResourceKind::U32, HostData::U32(integers)) => Ok(InterpreterBuffer::U32(integers.clone())),
         (kind, data) => {
             let expected = match kind {
                 ResourceKind::Codes { .. } => "a table",
-                ResourceKind::Arena(_) | ResourceKind::Numbers => "numbers",
-                ResourceKind::U32 => "unsigned integers",
+                ResourceKind::Arena(_) | ResourceKind::F32 => "an f32 buffer",
+                ResourceKind::U32 => "a u32 buffer",
             };
             Err(mismatch(
                 program,
@@ -198,15 +198,15 @@ fn tensor(data: &HostData, (rows, width): (usize, usize)) -> Tensor {
     }
 }
 
-fn round(buffer: &mut RefBuffer) {
-    if let RefBuffer::Numbers { data, .. } = buffer {
+fn round(buffer: &mut InterpreterBuffer) {
+    if let InterpreterBuffer::F64 { data, .. } = buffer {
         data.iter_mut().for_each(|v| *v = f64::from(*v as f32));
     }
 }
 
-fn store(buffer: &mut dyn Buffer, bound: RefBuffer) {
-    if let (Some(own), RefBuffer::Numbers { data, .. }) =
-        (buffer.as_any_mut().downcast_mut::<ReferenceBuffer>(), bound)
+fn store(buffer: &mut dyn Buffer, bound: InterpreterBuffer) {
+    if let (Some(own), InterpreterBuffer::F64 { data, .. }) =
+        (buffer.as_any_mut().downcast_mut::<OwnBuffer>(), bound)
     {
         own.data = HostData::F32(data.into_iter().map(|v| v as f32).collect());
     }
@@ -250,9 +250,9 @@ mod tests {
     fn it_refuses_what_does_not_fit() {
         let model = pair_model().with_order(ColumnOrderKind::Fixed);
         let program = model.train_programs(1).unwrap().validation().unwrap();
-        let mut executable = ReferenceBackend.compile(&program, 8).unwrap();
+        let mut executable = InterpreterBackend.compile(&program, 8).unwrap();
         let run = |executable: &mut Box<dyn Executable>, rows, params: usize| {
-            let upload = |data| ReferenceBackend.upload(data).unwrap();
+            let upload = |data| InterpreterBackend.upload(data).unwrap();
             let mut table = upload(HostData::Codes(related_table(9, 1)));
             let mut params = upload(HostData::F32(vec![0.0; params]));
             let mut trace = upload(HostData::F32(vec![0.0]));
@@ -263,10 +263,10 @@ mod tests {
         let error = run(&mut executable, 9, pair_model().layout().len()).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "a batch of program \"validation\" needs 9, the reference backend allows 8; use a smaller batch or another device"
+            "a batch of program \"validation\" needs 9, the interpreter backend allows 8; use a smaller batch or another device"
         );
         let HostData::F32(trace) = run(&mut executable, 8, pair_model().layout().len()).unwrap() else {
-            panic!("a trace holds numbers");
+            panic!("a trace is an f32 buffer");
         };
         // Without weights every code is equally likely.
         assert_eq!(trace, [(8.0 * 2.0 * 4f64.ln()) as f32]);
@@ -276,14 +276,14 @@ mod tests {
             "program \"validation\" has no result \"loses\""
         );
         let HostData::F32(losses) = executable.output("loss").unwrap() else {
-            panic!("losses are numbers");
+            panic!("losses are f32");
         };
         assert_eq!(losses.len(), 8);
     }
 
     #[test]
     fn buffers_keep_kind_and_length() {
-        let mut buffer = ReferenceBackend.upload(HostData::F32(vec![1.0, 2.0])).unwrap();
+        let mut buffer = InterpreterBackend.upload(HostData::F32(vec![1.0, 2.0])).unwrap();
         buffer.write(&HostData::F32(vec![3.0, 4.0])).unwrap();
         assert_eq!(buffer.read().unwrap(), HostData::F32(vec![3.0, 4.0]));
         for wrong in [HostData::F32(vec![1.0]), HostData::U32(vec![1, 2])] {

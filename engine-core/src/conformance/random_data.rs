@@ -1,4 +1,4 @@
-//! Seeded test data: numbers, codes, permutations, ragged widths. A seed and the order of the calls decide everything.
+//! Seeded random test data: values, codes, permutations, ragged widths. A seed and the order of the calls decide everything.
 
 use super::case::{CaseRows, Setup};
 use crate::backend::Run;
@@ -7,14 +7,14 @@ use crate::random::{Purpose, Stream, uniform_f32};
 
 /// A seeded source of test data.
 #[derive(Debug)]
-pub(super) struct Dice {
+pub(super) struct RandomData {
     stream: Stream,
     next: u32,
     /// The seed, for the name of a case.
     pub(super) seed: u64,
 }
 
-impl Dice {
+impl RandomData {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             stream: Stream::new(seed, Purpose::Test, 0),
@@ -39,18 +39,18 @@ impl Dice {
     }
 
     /// A number in [0, 1).
-    pub(super) fn uniform(&mut self) -> f32 {
+    pub(super) fn unit(&mut self) -> f32 {
         uniform_f32(self.word())
     }
 
     /// A number in [-1, 1).
-    pub(super) fn number(&mut self) -> f32 {
-        2.0 * self.uniform() - 1.0
+    pub(super) fn symmetric(&mut self) -> f32 {
+        2.0 * self.unit() - 1.0
     }
 
-    /// `len` numbers in `[-scale, scale)`.
-    pub(super) fn numbers(&mut self, len: usize, scale: f32) -> Vec<f32> {
-        (0..len).map(|_| scale * self.number()).collect()
+    /// `len` uniform values in `[-scale, scale)`.
+    pub(super) fn uniform(&mut self, len: usize, scale: f32) -> Vec<f32> {
+        (0..len).map(|_| scale * self.symmetric()).collect()
     }
 
     /// `rows` rows of codes below the cardinalities, row-major.
@@ -70,9 +70,9 @@ impl Dice {
         items
     }
 
-    /// Between 1 and `most` widths, each between 1 and `widest`.
-    pub(super) fn widths(&mut self, most: usize, widest: usize) -> Vec<usize> {
-        (0..self.between(1, most))
+    /// Between 1 and `max_count` widths, each between 1 and `widest`.
+    pub(super) fn widths(&mut self, max_count: usize, widest: usize) -> Vec<usize> {
+        (0..self.between(1, max_count))
             .map(|_| self.between(1, widest))
             .collect()
     }
@@ -120,7 +120,7 @@ impl Ragged {
 
 /// The shapes that every op meets, without time and with it: no row and one row, one group, width one, a very wide group among narrow ones, offsets and rows
 /// that are no multiple of a vector width or a block, and some random ones.
-pub(super) fn ragged(dice: &mut Dice) -> Vec<Ragged> {
+pub(super) fn ragged(random: &mut RandomData) -> Vec<Ragged> {
     let named: [(&str, &[usize], usize); 9] = [
         ("no rows", &[3, 1, 7], 0),
         ("one row", &[3, 1, 7], 1),
@@ -141,8 +141,8 @@ pub(super) fn ragged(dice: &mut Dice) -> Vec<Ragged> {
         })
         .collect();
     for i in 0..4 {
-        let widths = dice.widths(12, 40);
-        let rows = dice.between(2, 70);
+        let widths = random.widths(12, 40);
+        let rows = random.between(2, 70);
         shapes.push(Ragged {
             label: format!("random {i}"),
             widths,

@@ -1,4 +1,4 @@
-//! Programs and buffers that stay on a device, bound to each other by name.
+//! Compiled programs and buffers on a device, bound to each other by name.
 
 use crate::backend::{Backend, BackendError, Buffer, Executable, HostData, Run};
 use crate::ir::Program;
@@ -13,7 +13,7 @@ pub(crate) struct Compiled {
 
 /// Buffers on a device by name.
 #[derive(Debug, Default)]
-pub(crate) struct Resident {
+pub(crate) struct DeviceBuffers {
     buffers: Vec<(String, Box<dyn Buffer>)>,
 }
 
@@ -43,11 +43,11 @@ impl Compiled {
     pub(crate) fn run(
         &mut self,
         run: &Run,
-        resident: &mut Resident,
+        device_buffers: &mut DeviceBuffers,
         inputs: &[&dyn Buffer],
     ) -> Result<(), BackendError> {
         let mut slots: Vec<Option<&mut dyn Buffer>> = self.resources.iter().map(|_| None).collect();
-        for (name, buffer) in &mut resident.buffers {
+        for (name, buffer) in &mut device_buffers.buffers {
             if let Some(slot) = self.resources.iter().position(|r| r == name) {
                 slots[slot] = Some(buffer.as_mut());
             }
@@ -60,24 +60,24 @@ impl Compiled {
     }
 
     /// A result of the last step in single precision.
-    pub(crate) fn numbers(&self, name: &str) -> Result<Vec<f32>, BackendError> {
+    pub(crate) fn read_f32(&self, name: &str) -> Result<Vec<f32>, BackendError> {
         match self.executable.output(name)? {
             HostData::F32(values) => Ok(values),
-            _ => Err(mismatch(&self.program, name, "numbers", "codes")),
+            _ => Err(mismatch(&self.program, name, "an f32 buffer", "a u32 buffer")),
         }
     }
 
     /// A result of the last step that holds codes.
-    pub(crate) fn codes(&self, name: &str) -> Result<Vec<u32>, BackendError> {
+    pub(crate) fn read_u32(&self, name: &str) -> Result<Vec<u32>, BackendError> {
         match self.executable.output(name)? {
             HostData::U32(values) => Ok(values),
-            _ => Err(mismatch(&self.program, name, "codes", "numbers")),
+            _ => Err(mismatch(&self.program, name, "a u32 buffer", "an f32 buffer")),
         }
     }
 }
 
-impl Resident {
-    /// Puts a buffer on the device.
+impl DeviceBuffers {
+    /// Uploads a buffer.
     pub(crate) fn upload(
         &mut self,
         backend: &dyn Backend,
@@ -88,12 +88,12 @@ impl Resident {
         Ok(())
     }
 
-    /// Copies numbers to the host.
-    pub(crate) fn numbers(&self, name: &str) -> Result<Vec<f32>, BackendError> {
+    /// Copies an f32 buffer to the host.
+    pub(crate) fn read_f32(&self, name: &str) -> Result<Vec<f32>, BackendError> {
         let buffer = self.buffers.iter().find(|(n, _)| *n == name);
         match buffer.map(|(_, b)| b.read()).transpose()? {
             Some(HostData::F32(values)) => Ok(values),
-            Some(_) => Err(mismatch("", name, "numbers", "codes")),
+            Some(_) => Err(mismatch("", name, "an f32 buffer", "a u32 buffer")),
             None => Err(mismatch("", name, "a buffer", "nothing")),
         }
     }
