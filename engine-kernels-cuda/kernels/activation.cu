@@ -50,7 +50,7 @@ struct DropoutArgs {
 };
 LAYOUT(DropoutArgs, 56);
 
-// A thread finds the random words of its 16 positions alone: that costs less than numbers that do not lie side by side.
+// A thread finds the random words of its 16 positions alone: that costs less than loads that are not contiguous.
 KERNEL(dropout, DropoutArgs, 256) {
     const u32 i = blockIdx.x * 256 + threadIdx.x;
     if (i >= a.rows * a.width) return;

@@ -5,11 +5,11 @@ const u32 GATHER_ROWS = 16;
 const u32 SEQUENTIAL = 0;
 
 // Where a sub-column's code lies in a packed row.
-struct Place {
+struct PackedCode {
     u32 byte;
     u32 bytes;  // 1, 2 or 4
 };
-LAYOUT(Place, 8);
+LAYOUT(PackedCode, 8);
 
 // Which rows of a table make the batch of a step.
 struct Source {
@@ -28,7 +28,7 @@ LAYOUT(Source, 48);
 struct GatherRows {
     Source source;
     const u8* ring;       // [ring_steps, rows, stride]
-    const Place* places;  // [columns]
+    const PackedCode* packed_codes;  // [columns]
     u32* codes;           // [rows, columns]
     u32 columns;
     u32 reserved;
@@ -52,7 +52,7 @@ DEVICE u64 permuted(u64 seed, u32 epoch, u64 len, u32 half_bits, u64 i) {
     return x;
 }
 
-// The row of the table at position `b` of this device's part of the batch.
+// The row of the table at position `b` of this device's shard of the batch.
 DEVICE u64 row_of_table(const Source& source, const Step& step, u32 b) {
     if (source.steps_per_epoch == SEQUENTIAL) return step.first_row + b;
     const u32 epoch = step.step / source.steps_per_epoch, within = step.step % source.steps_per_epoch;
@@ -78,11 +78,11 @@ KERNEL(gather_rows, GatherRows, 256) {
     const u32 rows = min(GATHER_ROWS, source.rows - first);
     for (u32 i = threadIdx.x; i < rows * a.columns; i += blockDim.x) {
         const u32 b = i / a.columns, c = i % a.columns;
-        const Place place = a.places[c];
-        const u8* from = at[b] + place.byte;
+        const PackedCode packed = a.packed_codes[c];
+        const u8* from = at[b] + packed.byte;
         u32 code = *from;
-        if (place.bytes == 2) code = *(const u16*)from;
-        if (place.bytes == 4) code = *(const u32*)from;
+        if (packed.bytes == 2) code = *(const u16*)from;
+        if (packed.bytes == 4) code = *(const u32*)from;
         a.codes[(u64)(first + b) * a.columns + c] = code;
     }
 }

@@ -54,12 +54,12 @@ struct EmbeddingGrad {
     const EmbeddingTable* tables;  // [tables]
     const EmbeddingPart* parts;    // one per block of embedding_grad
     const u32* large;              // tables, one per blockIdx.y of embedding_grad_sparse
-    float* room;                   // [shares, blocks, PART]
+    float* partial_sums;           // [splits, blocks, PART]
     Fault* fault;
     u32 rows;
     u32 width;
     u32 count;
-    u32 shares;  // blocks that share the rows
+    u32 splits;  // of the rows
 };
 LAYOUT(EmbeddingGrad, 80);
 
@@ -67,8 +67,8 @@ const u32 PART = 64;
 const u32 SLICES = 8;
 const u32 CODE_ROWS = 512;
 
-// Small tables: a thread sums one entry over a slice of the rows, as a product with one-hot codes; several blocks share the rows
-// and leave their sums in `room`. Every sum has one order.
+// Small tables: a thread sums one entry over a slice of the rows, as a product with one-hot codes; the rows are
+// split over several blocks, which leave their sums in `partial_sums`. Every sum has one order.
 KERNEL(embedding_grad, EmbeddingGrad, 512) {
     SHARED u32 codes[CODE_ROWS];
     SHARED float sums[SLICES][PART];
@@ -103,7 +103,7 @@ KERNEL(embedding_grad, EmbeddingGrad, 512) {
     if (gridDim.y == 1) {
         if (live) a.grads[table.offset + entry] += total;
     } else {
-        a.room[((u64)blockIdx.y * gridDim.x + blockIdx.x) * PART + lane] = total;
+        a.partial_sums[((u64)blockIdx.y * gridDim.x + blockIdx.x) * PART + lane] = total;
     }
 }
 
@@ -114,7 +114,7 @@ KERNEL(embedding_grad_join, EmbeddingGrad, 64) {
     const u32 entry = part.first + threadIdx.x;
     if (entry >= table.cardinality * table.width) return;
     float total = 0.0f;
-    for (u32 i = 0; i < a.shares; ++i) total += a.room[((u64)i * gridDim.x + blockIdx.x) * PART + threadIdx.x];
+    for (u32 i = 0; i < a.splits; ++i) total += a.partial_sums[((u64)i * gridDim.x + blockIdx.x) * PART + threadIdx.x];
     a.grads[table.offset + entry] += total;
 }
 

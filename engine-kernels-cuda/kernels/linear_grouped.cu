@@ -113,7 +113,7 @@ KERNEL(grouped_linear_grad_input, GroupedLinear, 128) {
         store_half(next_d, ds);
         store_tile(next_w, ws);
         __syncthreads();
-        // The next step's numbers come while this one's are multiplied.
+        // The next step's values are loaded while this one's are multiplied.
         fetch_half(next_d, d + n1, a.input_width, a.rows - row0, group.outputs - n1);
         fetch_tile(next_w, weight + (u64)n1 * group.inputs, group.inputs, group.outputs - n1, columns);
         product_of_rows_and_columns(tile, ds, ws, (depth + 3) / 4 * 4);
@@ -151,10 +151,10 @@ KERNEL(grouped_linear_grad_params, GroupedLinearGradParams, 128) {
     float *ds = &d_raw[0].x, *xs = &x_raw[0].x;
     const LinearJob job = a.jobs[blockIdx.x];
     const LinearGroup group = a.groups[job.group];
-    const u32 part = blockIdx.y, parts = gridDim.y;
+    const u32 own_split = blockIdx.y, split_count = gridDim.y;
     const u32 columns = min(TILE_COLS, group.inputs - job.first);
     const u32 outputs = min(TILE_ROWS, group.outputs - job.second);
-    const u32 end = split_start(a.rows, part + 1, parts);
+    const u32 end = split_start(a.rows, own_split + 1, split_count);
     Tile tile;
     clear(tile);
     float bias = 0.0f;
@@ -162,14 +162,14 @@ KERNEL(grouped_linear_grad_params, GroupedLinearGradParams, 128) {
     const float* x = a.x + group.input + job.first;
     FetchedHalf next_d;
     FetchedTile next_x;
-    u32 row0 = split_start(a.rows, part, parts);
+    u32 row0 = split_start(a.rows, own_split, split_count);
     fetch_half(next_d, d + (u64)row0 * a.output_width, a.output_width, end - row0, outputs);
     fetch_tile(next_x, x + (u64)row0 * a.input_width, a.input_width, end - row0, columns);
     while (row0 < end) {
         store_half(next_d, ds);
         store_tile(next_x, xs);
         __syncthreads();
-        // The next step's numbers come while this one's are multiplied.
+        // The next step's values are loaded while this one's are multiplied.
         row0 += TILE_ROWS;
         const u32 rows = row0 < end ? end - row0 : 0;
         fetch_half(next_d, d + (u64)row0 * a.output_width, a.output_width, rows, outputs);
@@ -180,7 +180,7 @@ KERNEL(grouped_linear_grad_params, GroupedLinearGradParams, 128) {
         }
         __syncthreads();
     }
-    if (!join_splits(a.split, blockIdx.x, part, parts, tile, bias)) return;
+    if (!reduce_splits(a.split, blockIdx.x, own_split, split_count, tile, bias)) return;
     if (job.first == 0 && threadIdx.x < outputs) a.grads[group.bias + job.second + threadIdx.x] += bias;
 #pragma unroll
     for (u32 i = 0; i < 4; ++i) {

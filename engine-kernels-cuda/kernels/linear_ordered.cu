@@ -208,7 +208,7 @@ KERNEL(ordered_linear, OrderedLinear, 128) {
         FetchedWeights next_w;
         fetch_visible(a.o, next_x, visible, sub, row0, a.o.rows - row0);
         fetch_weights(next_w, visible, weight, sub.inputs, columns);
-        // Random numbers are found while the numbers come.
+        // Random numbers are found while the values are loaded.
         mask_visible(a.o, visible, job.sub, first, row0);
         __syncthreads();
         store_visible(a.o, next_x, visible);
@@ -287,10 +287,10 @@ KERNEL(ordered_linear_grad_input, OrderedLinearGradInput, 128) {
     float *ds = &d_raw[0].x, *ws = &w_raw[0].x;
     u8* masks = reinterpret_cast<u8*>(mask_raw);
     const OrderedInputJob job = a.jobs[blockIdx.x];
-    const u32 row0 = blockIdx.y * TILE_ROWS, parts = gridDim.z;
+    const u32 row0 = blockIdx.y * TILE_ROWS, split_count = gridDim.z;
     Tile total;
     clear(total);
-    for (u32 s = blockIdx.z; s < a.o.sub_count; s += parts) {
+    for (u32 s = blockIdx.z; s < a.o.sub_count; s += split_count) {
         const OrderedSubColumn sub = a.o.subs[s];
         u32 lowest;
         if (!sees(a, job, sub, lowest)) continue;
@@ -319,7 +319,7 @@ KERNEL(ordered_linear_grad_input, OrderedLinearGradInput, 128) {
             store_half(next_d, ds);
             store_tile(next_w, ws);
             __syncthreads();
-            // The next step's numbers come while this one's are multiplied.
+            // The next step's values are loaded while this one's are multiplied.
             fetch_half(next_d, d + n1, a.o.output_width, rows, sub.outputs - n1);
             fetch_tile(next_w, weight + (u64)n1 * sub.inputs, sub.inputs, sub.outputs - n1, seen_columns);
             product_of_rows_and_columns(tile, ds, ws, (depth + 3) / 4 * 4);
@@ -341,7 +341,7 @@ KERNEL(ordered_linear_grad_input, OrderedLinearGradInput, 128) {
     }
     float unused = 0.0f;
     const u32 number = blockIdx.x * gridDim.y + blockIdx.y;
-    if (!join_splits(a.split, number, blockIdx.z, parts, total, unused)) return;
+    if (!reduce_splits(a.split, number, blockIdx.z, split_count, total, unused)) return;
     float* grad = job.of_siblings ? a.grad_sub_columns : a.grad_columns;
     const u32 width = job.of_siblings ? a.o.sub_column_width : a.o.column_width;
 #pragma unroll
@@ -371,11 +371,11 @@ KERNEL(ordered_linear_grad_params, OrderedLinearGradParams, 128) {
     float* ds = &d_raw[0].x;
     const OrderedJob job = a.jobs[blockIdx.x];
     const OrderedSubColumn sub = a.o.subs[job.sub];
-    const u32 part = blockIdx.y, parts = gridDim.y;
+    const u32 own_split = blockIdx.y, split_count = gridDim.y;
     const u32 count = visible_inputs(a.o, sub);
     if (job.second != 0 && job.second >= count) return;
     const u32 outputs = min(TILE_ROWS, sub.outputs - job.first);
-    const u32 end = split_start(a.o.rows, part + 1, parts);
+    const u32 end = split_start(a.o.rows, own_split + 1, split_count);
     Tile tile;
     clear(tile);
     float bias = 0.0f;
@@ -384,7 +384,7 @@ KERNEL(ordered_linear_grad_params, OrderedLinearGradParams, 128) {
     const float* d = a.grad_output + sub.output + job.first;
     FetchedHalf next_d;
     FetchedTile next_x;
-    u32 row0 = split_start(a.o.rows, part, parts);
+    u32 row0 = split_start(a.o.rows, own_split, split_count);
     fetch_half(next_d, d + (u64)row0 * a.o.output_width, a.o.output_width, end - row0, outputs);
     fetch_visible(a.o, next_x, visible, sub, row0, end - row0);
     mask_visible(a.o, visible, job.sub, job.second, row0);
@@ -393,7 +393,7 @@ KERNEL(ordered_linear_grad_params, OrderedLinearGradParams, 128) {
         store_half(next_d, ds);
         store_visible(a.o, next_x, visible);
         __syncthreads();
-        // The next step's numbers come while this one's are multiplied.
+        // The next step's values are loaded while this one's are multiplied.
         row0 += TILE_ROWS;
         const u32 rows = row0 < end ? end - row0 : 0;
         fetch_half(next_d, d + (u64)row0 * a.o.output_width, a.o.output_width, rows, outputs);
@@ -405,7 +405,7 @@ KERNEL(ordered_linear_grad_params, OrderedLinearGradParams, 128) {
         }
         __syncthreads();
     }
-    if (!join_splits(a.split, blockIdx.x, part, parts, tile, bias)) return;
+    if (!reduce_splits(a.split, blockIdx.x, own_split, split_count, tile, bias)) return;
     if (job.second == 0 && threadIdx.x < outputs) a.grads[sub.bias + job.first + threadIdx.x] += bias;
 #pragma unroll
     for (u32 j = 0; j < 4; ++j) {

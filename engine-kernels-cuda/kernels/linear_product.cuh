@@ -155,56 +155,56 @@ DEVICE void product_of_columns(Tile& tile, const float* d, const float* x, u32 d
 
 #endif
 
-// Sums that several blocks share: each leaves its part in `parts`, the last one to come adds them in their order.
+// A reduction that is split over several blocks (split-K): each leaves its sums in `partial_sums`, the last one adds them in their order.
 struct Split {
-    float* parts;
+    float* partial_sums;
     u32* counters;  // zero between launches
 };
 LAYOUT(Split, 16);
 
-// Numbers that a thread brings to a shared sum.
-const u32 SPLIT_NUMBERS = 17;
+// Partial sums of a thread.
+const u32 SPLIT_VALUES = 17;
 
 // True in the one block that holds the whole sum afterwards, in `tile` and `extra`.
-DEVICE bool join_splits(const Split& split, u32 job, u32 part, u32 parts, Tile& tile, float& extra) {
-    if (parts == 1) return true;
+DEVICE bool reduce_splits(const Split& split, u32 job, u32 own_split, u32 split_count, Tile& tile, float& extra) {
+    if (split_count == 1) return true;
     SHARED u32 ticket;
-    float* own = split.parts + ((u64)job * parts + part) * SPLIT_NUMBERS * TILE_THREADS + threadIdx.x;
+    float* to = split.partial_sums + ((u64)job * split_count + own_split) * SPLIT_VALUES * TILE_THREADS + threadIdx.x;
 #pragma unroll
-    for (u32 e = 0; e < 16; ++e) own[e * TILE_THREADS] = tile.sums[e / 4][e % 4];
-    own[16 * TILE_THREADS] = extra;
+    for (u32 e = 0; e < 16; ++e) to[e * TILE_THREADS] = tile.sums[e / 4][e % 4];
+    to[16 * TILE_THREADS] = extra;
     __threadfence();
     __syncthreads();
     if (threadIdx.x == 0) ticket = atomicAdd(&split.counters[job], 1u);
     __syncthreads();
-    if (ticket != parts - 1) return false;
+    if (ticket != split_count - 1) return false;
     __threadfence();
     clear(tile);
     extra = 0.0f;
-    const volatile float* from = split.parts + (u64)job * parts * SPLIT_NUMBERS * TILE_THREADS + threadIdx.x;
-    for (u32 p = 0; p < parts; ++p) {
+    const volatile float* from = split.partial_sums + (u64)job * split_count * SPLIT_VALUES * TILE_THREADS + threadIdx.x;
+    for (u32 p = 0; p < split_count; ++p) {
 #pragma unroll
         for (u32 e = 0; e < 16; ++e) tile.sums[e / 4][e % 4] += from[e * TILE_THREADS];
         extra += from[16 * TILE_THREADS];
-        from += SPLIT_NUMBERS * TILE_THREADS;
+        from += SPLIT_VALUES * TILE_THREADS;
     }
     if (threadIdx.x == 0) split.counters[job] = 0;
     return true;
 }
 
-// Rows of part `part` of `parts`: whole tiles.
-DEVICE u32 split_start(u32 rows, u32 part, u32 parts) {
+// First row of split `own_split` of `split_count`: whole tiles.
+DEVICE u32 split_start(u32 rows, u32 own_split, u32 split_count) {
     const u32 tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
-    return min(rows, tiles * part / parts * TILE_ROWS);
+    return min(rows, tiles * own_split / split_count * TILE_ROWS);
 }
 
-// Numbers on their way from global to shared memory: loads are started together, other work can be done before they are stored.
+// Values on their way from global to shared memory: loads are started together, other work can be done before they are stored.
 template <u32 count>
 struct Fetched {
     float values[count];
 };
 
-// Starts to load numbers that lie `step` apart; those from `valid` on are zeros.
+// Starts to load values that lie `step` apart; those from `valid` on are zeros.
 template <u32 count>
 DEVICE void fetch(Fetched<count>& fetched, const float* from, u64 step, u32 valid) {
 #pragma unroll
@@ -217,7 +217,7 @@ DEVICE void store(const Fetched<count>& fetched, float* to, u32 step) {
     for (u32 j = 0; j < count; ++j) to[j * step] = fetched.values[j];
 }
 
-// How many of the numbers start, start + step, .. lie below `end`.
+// How many of the elements start, start + step, .. lie below `end`.
 DEVICE u32 steps_below(u32 start, u32 step, u32 end) { return start < end ? (end - start + step - 1) / step : 0; }
 
 // A block [TILE_ROWS, 32] of a matrix, to lie in rows `HALF_STRIDE` apart.

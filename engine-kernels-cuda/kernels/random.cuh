@@ -44,7 +44,7 @@ DEVICE Words random_words_at(u64 seed, u32 purpose, u32 site, u32 step, u32 row,
 // A uniform number in [0, 1) with 24 random bits.
 DEVICE float uniform_f32(u32 word) { return (float)(word >> 8) * (1.0f / 16777216.0f); }
 
-// A place where units are dropped: a unit is zeroed when its byte is below the threshold. Threshold 0 drops nothing.
+// A site where units are dropped: a unit is zeroed when its byte is below the threshold. Threshold 0 drops nothing.
 struct Dropout {
     u32 threshold;
     u32 site;

@@ -5,12 +5,12 @@
 const u32 SAMPLE_ROWS = 32;
 const u32 SAMPLE_THREADS = 512;
 const u32 SAMPLE_WARPS = SAMPLE_THREADS / WARP;
-const u32 NOT_REPORTED = 0xffffffffu;
+const u32 NOT_REQUESTED = 0xffffffffu;
 
-// What is given of a cell: engine-core/src/ir/ops/sampling/cell.rs.
-const u32 CELL_DRAWN = 0xffffffffu;
-const u32 CELL_HIDDEN = 0xfffffffeu;
-const u32 CELL_KNOWN = 0x80000000u;
+// States of a cell: engine-core/src/ir/ops/sampling/cell.rs.
+const u32 CELL_SAMPLED = 0xffffffffu;
+const u32 CELL_MASKED = 0xfffffffeu;
+const u32 CELL_OBSERVED = 0x80000000u;
 
 struct SampleSubColumn {
     u32 cardinality;
@@ -22,11 +22,11 @@ struct SampleSubColumn {
     u32 width;         // of the embedding
     u32 head_weight;   // [cardinality, units]
     u32 head_bias;     // [cardinality]
-    u32 probs;         // column of its probabilities, or NOT_REPORTED
-    u32 weights;       // column of its weights, or NOT_REPORTED
+    u32 probs;         // column of its probabilities, or NOT_REQUESTED
+    u32 weights;       // column of its weights, or NOT_REQUESTED
     u32 fixed;         // its first fixed probability
     u32 fixed_count;
-    u32 plain;         // 1: narrow, not reported, and all its rules do is to forbid codes: draw_narrow serves it
+    u32 plain;         // 1: narrow, not requested, and all its rules do is to forbid codes: draw_narrow serves it
 };
 LAYOUT(SampleSubColumn, 56);
 
@@ -43,15 +43,15 @@ struct OrderedSample {
     const float* folded;
     const SampleSubColumn* subs;
     const SampleDraw* draws;
-    const u32* cells;       // [rows, count]; null: everything is drawn
+    const u32* cells;       // [rows, count]; null: everything is sampled
     const float* uniforms;  // [rows, count]; null: from Philox
     const Steps* steps;
     u32* codes;             // [rows, count]
     float* probs;           // [rows, probs_width]
     float* weights;         // [rows, weights_width]
-    float* log_probs;       // [rows, count]; null when not asked for
-    float* hidden_room;     // hidden units of each block in global memory; null: in shared memory
-    float* probs_room;      // likewise the probabilities
+    float* log_probs;       // [rows, count]; null when not requested
+    float* hidden_scratch;     // hidden units of each block in global memory; null: in shared memory
+    float* probs_scratch;      // likewise the probabilities
     Fault* fault;
     Rules rules;
     u32 rows;
@@ -79,10 +79,10 @@ struct Drawing {
 };
 
 DEVICE u32 cell_of(const OrderedSample& a, u32 b, u32 s) {
-    return a.cells != 0 ? a.cells[(u64)b * a.count + s] : CELL_DRAWN;
+    return a.cells != 0 ? a.cells[(u64)b * a.count + s] : CELL_SAMPLED;
 }
 
-DEVICE bool is_known(u32 cell) { return cell >= CELL_KNOWN && cell < CELL_HIDDEN; }
+DEVICE bool is_observed(u32 cell) { return cell >= CELL_OBSERVED && cell < CELL_MASKED; }
 
 // Adds what a code contributes to the hidden units first .. end of one row; by a warp.
 DEVICE void contribute(const OrderedSample& a, const Drawing& d, const SampleSubColumn& sub, u32 row, u32 code, u32 first,
@@ -116,7 +116,7 @@ DEVICE void contribute(const OrderedSample& a, const Drawing& d, const SampleSub
     }
 }
 
-// Start values of the hidden units, codes that are passed through, and what known ones contribute.
+// Initial values of the hidden units, codes that are passed through, and what observed ones contribute.
 DEVICE void begin_rows(const OrderedSample& a, const Drawing& d) {
     for (u32 row = d.warp; row < SAMPLE_ROWS; row += SAMPLE_WARPS) {
         for (u32 i = a.first + d.lane; i < a.end; i += WARP) d.hidden[row * d.stride + i] = a.folded[i];
@@ -125,8 +125,8 @@ DEVICE void begin_rows(const OrderedSample& a, const Drawing& d) {
         for (u32 i = d.lane; i < a.probs_width; i += WARP) a.probs[(u64)b * a.probs_width + i] = 0.0f;
         for (u32 i = d.lane; i < a.weights_width; i += WARP) a.weights[(u64)b * a.weights_width + i] = 0.0f;
         for (u32 s = d.lane; s < a.count; s += WARP) {
-            u32 cell = cell_of(a, b, s), code = cell & ~CELL_KNOWN;
-            if (cell >= CELL_HIDDEN) code = 0;
+            u32 cell = cell_of(a, b, s), code = cell & ~CELL_OBSERVED;
+            if (cell >= CELL_MASKED) code = 0;
             if (code >= a.subs[s].cardinality) {
                 report_fault(a.fault, s, code);
                 code = 0;
@@ -137,7 +137,7 @@ DEVICE void begin_rows(const OrderedSample& a, const Drawing& d) {
         __syncwarp();
         if (a.cells == 0) continue;
         for (u32 s = 0; s < a.count; ++s) {
-            if (!is_known(cell_of(a, b, s))) continue;
+            if (!is_observed(cell_of(a, b, s))) continue;
             contribute(a, d, a.subs[s], row, a.codes[(u64)b * a.count + s], a.first, a.end);
         }
     }
@@ -145,7 +145,7 @@ DEVICE void begin_rows(const OrderedSample& a, const Drawing& d) {
 
 DEVICE float rectified(float x) { return x < 0.0f ? 0.0f : x; }
 
-// sums[i] += unit . weights[i], one number of a row at a time.
+// sums[i] += unit . weights[i], one element of a row at a time.
 template <u32 codes>
 DEVICE void add_products(float (&sums)[codes], const float* const (&weights)[codes], const float* units, u32 count) {
 #pragma unroll 4
@@ -156,7 +156,7 @@ DEVICE void add_products(float (&sums)[codes], const float* const (&weights)[cod
     }
 }
 
-// As add_products, four numbers at a time: weights are aligned and `count` is a multiple of four.
+// As add_products, four elements at a time: weights are aligned and `count` is a multiple of four.
 template <u32 codes>
 DEVICE void add_products_by_four(float (&sums)[codes], const float* const (&weights)[codes], const float* units, u32 count) {
 #pragma unroll 2
@@ -224,7 +224,7 @@ DEVICE float normalise(float* p, u32 cardinality, u32 lane) {
     return largest + logf(sum);
 }
 
-DEVICE void report(float* to, const float* p, u32 cardinality, u32 lane) {
+DEVICE void store_output(float* to, const float* p, u32 cardinality, u32 lane) {
     for (u32 v = lane; v < cardinality; v += WARP) to[v] = p[v * COLUMN];
 }
 
@@ -246,7 +246,7 @@ DEVICE void apply_rules(const OrderedSample& a, const SampleSubColumn& sub, u32 
     __syncwarp();
 }
 
-// The model's logit of one code, anew: the weights have taken the logits' place.
+// The model's logit of one code, anew: the logits were overwritten by the weights.
 DEVICE float logit_of(const OrderedSample& a, const Drawing& d, const SampleSubColumn& sub, u32 row, u32 code) {
     const float* units = d.hidden + row * d.stride + sub.hidden;
     const float* weight = a.folded + sub.head_weight + (u64)code * sub.units;
@@ -321,32 +321,32 @@ DEVICE u32 draw_narrow(const OrderedSample& a, const SampleSubColumn& sub, const
     return last;
 }
 
-// Draws one sub-column of one row, or takes its given code; by a warp.
+// Draws one sub-column of one row, or takes its teacher-forced code; by a warp.
 DEVICE void choose(const OrderedSample& a, const Drawing& d, const SampleDraw& draw_, u32 row) {
     const u32 s = draw_.sub, b = d.row0 + row;
     const SampleSubColumn& sub = a.subs[s];
     const u32 cell = cell_of(a, b, s);
-    const bool needed = cell < CELL_KNOWN || cell == CELL_DRAWN;
-    const bool reported = sub.probs != NOT_REPORTED || sub.weights != NOT_REPORTED;
-    if (!needed && !reported) return;
+    const bool needed = cell < CELL_OBSERVED || cell == CELL_SAMPLED;
+    const bool requested = sub.probs != NOT_REQUESTED || sub.weights != NOT_REQUESTED;
+    if (!needed && !requested) return;
     float* p = d.probs + row;
     float log_sum;
     u32 code = NO_CODE;
-    if (sub.plain) code = draw_narrow(a, sub, p, cell == CELL_DRAWN ? uniform_of(a, b, s) : 0.0f, d.lane, log_sum);
+    if (sub.plain) code = draw_narrow(a, sub, p, cell == CELL_SAMPLED ? uniform_of(a, b, s) : 0.0f, d.lane, log_sum);
     if (code == NO_CODE) {
         log_sum = normalise(p, sub.cardinality, d.lane);
         __syncwarp();
-        if (sub.probs != NOT_REPORTED) {
-            report(a.probs + (u64)b * a.probs_width + sub.probs, p, sub.cardinality, d.lane);
+        if (sub.probs != NOT_REQUESTED) {
+            store_output(a.probs + (u64)b * a.probs_width + sub.probs, p, sub.cardinality, d.lane);
         }
         apply_rules(a, sub, s, b, p, d.lane);
-        if (sub.weights != NOT_REPORTED) {
-            report(a.weights + (u64)b * a.weights_width + sub.weights, p, sub.cardinality, d.lane);
+        if (sub.weights != NOT_REQUESTED) {
+            store_output(a.weights + (u64)b * a.weights_width + sub.weights, p, sub.cardinality, d.lane);
         }
         if (!needed) return;
-        if (cell == CELL_DRAWN) code = draw(p, sub.cardinality, uniform_of(a, b, s), d.lane);
+        if (cell == CELL_SAMPLED) code = draw(p, sub.cardinality, uniform_of(a, b, s), d.lane);
     }
-    if (cell != CELL_DRAWN) code = a.codes[(u64)b * a.count + s];
+    if (cell != CELL_SAMPLED) code = a.codes[(u64)b * a.count + s];
     if (a.log_probs != 0) {
         const float logit = logit_of(a, d, sub, row, code);
         if (d.lane == 0) a.log_probs[(u64)b * a.count + s] = logit - log_sum;
@@ -357,14 +357,14 @@ DEVICE void choose(const OrderedSample& a, const Drawing& d, const SampleDraw& d
 }
 
 KERNEL(ordered_sample, OrderedSample, 512) {
-    DYNAMIC_SHARED(room);
+    DYNAMIC_SHARED(scratch);
     Drawing d;
     d.lane = threadIdx.x % WARP;
     d.warp = threadIdx.x / WARP;
     d.stride = a.hidden | 1;
     const u64 hidden_len = (u64)SAMPLE_ROWS * d.stride, probs_len = (u64)a.widest * COLUMN * (a.with_odds ? 2 : 1);
-    d.hidden = a.hidden_room != 0 ? a.hidden_room + blockIdx.x * hidden_len : room;
-    d.probs = a.probs_room != 0 ? a.probs_room + blockIdx.x * probs_len : room + (a.hidden_room != 0 ? 0 : hidden_len);
+    d.hidden = a.hidden_scratch != 0 ? a.hidden_scratch + blockIdx.x * hidden_len : scratch;
+    d.probs = a.probs_scratch != 0 ? a.probs_scratch + blockIdx.x * probs_len : scratch + (a.hidden_scratch != 0 ? 0 : hidden_len);
     for (d.row0 = blockIdx.x * SAMPLE_ROWS; d.row0 < a.rows; d.row0 += gridDim.x * SAMPLE_ROWS) {
         d.rows = min(SAMPLE_ROWS, a.rows - d.row0);
         begin_rows(a, d);

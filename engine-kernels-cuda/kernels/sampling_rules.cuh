@@ -1,5 +1,5 @@
 // From the probabilities of one row to a drawn code: parity, temperature, top-p, fixed probabilities, repair, draw. A warp works
-// on one row; its codes lie COLUMN numbers apart.
+// on one row; its codes are COLUMN elements apart.
 #pragma once
 #include "common.cuh"
 
@@ -105,7 +105,7 @@ DEVICE float mass_above(const float* p, u32 cardinality, float value, u32 lane) 
 }
 
 // Keeps the most probable codes until their mass strictly exceeds top_p (at least one), and renormalises. The smallest kept
-// value is found by bisection over the bits of non-negative numbers, which are ordered as the numbers are.
+// value is found by bisection over the bits of non-negative floats, which are ordered as the floats are.
 DEVICE void apply_top_p(float top_p, float* p, u32 cardinality, u32 lane) {
     if (top_p >= 1.0f || isnan(top_p)) return;
     u32 low = 0, high = 0x7f800000u;

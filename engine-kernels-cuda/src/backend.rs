@@ -12,7 +12,7 @@ use crate::error::CudaError;
 use crate::executable::CudaExecutable;
 use crate::options::CudaOptions;
 
-/// Bytes of the largest buffer of numbers: kernels count its elements in 32 bits.
+/// Bytes of the largest f32 buffer: kernels count its elements in 32 bits.
 pub const LARGEST_BUFFER: u64 = 4 << 32;
 
 /// Runs programs on an NVIDIA GPU.
@@ -84,7 +84,7 @@ pub struct LaunchTime {
     pub blocks: u64,
     /// Threads of a block.
     pub threads: u32,
-    /// Time from one launch to the next in a recording of many.
+    /// Time from one launch to the next in a graph of many.
     pub time: Duration,
 }
 

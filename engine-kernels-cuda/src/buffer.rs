@@ -64,8 +64,8 @@ impl CudaBuffer {
         }
     }
 
-    /// Address and length of single precision numbers.
-    pub(crate) fn numbers(&self) -> Option<(DevicePtr, usize)> {
+    /// Address and length of an f32 buffer.
+    pub(crate) fn f32(&self) -> Option<(DevicePtr, usize)> {
         match &self.contents {
             Contents::F32 { memory, len } => Some((memory.address(), *len)),
             _ => None,
@@ -80,8 +80,8 @@ impl CudaBuffer {
         }
     }
 
-    /// Address and length of words.
-    pub(crate) fn words(&self) -> Option<(DevicePtr, usize)> {
+    /// Address and length of a u32 buffer.
+    pub(crate) fn u32(&self) -> Option<(DevicePtr, usize)> {
         match &self.contents {
             Contents::U32 { memory, len } => Some((memory.address(), *len)),
             _ => None,
@@ -99,8 +99,8 @@ impl CudaBuffer {
     /// What the buffer holds, for errors.
     pub(crate) fn describe(&self) -> String {
         match &self.contents {
-            Contents::F32 { len, .. } => format!("{len} numbers"),
-            Contents::U32 { len, .. } => format!("{len} words"),
+            Contents::F32 { len, .. } => format!("{len} f32 values"),
+            Contents::U32 { len, .. } => format!("{len} u32 values"),
             Contents::Codes(table) => describe_table(&table.codes),
         }
     }
@@ -112,8 +112,8 @@ fn describe_table(codes: &CodeTable) -> String {
 
 fn describe_data(data: &HostData) -> String {
     match data {
-        HostData::F32(v) => format!("{} numbers", v.len()),
-        HostData::U32(v) => format!("{} words", v.len()),
+        HostData::F32(v) => format!("{} f32 values", v.len()),
+        HostData::U32(v) => format!("{} u32 values", v.len()),
         HostData::Codes(codes) => describe_table(codes),
     }
 }

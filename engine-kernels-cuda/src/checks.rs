@@ -6,7 +6,7 @@ use engine_core::ir::{DType, Program, ResourceKind, Rows};
 use crate::buffer::CudaBuffer;
 use crate::driver::DevicePtr;
 use crate::executable::CudaExecutable;
-use crate::share::Share;
+use crate::shard::Shard;
 
 /// The error of a binding that does not fit.
 pub(crate) fn mismatch(program: &Program, binding: &str, expected: String, got: String) -> BackendError {
@@ -94,21 +94,21 @@ impl CudaExecutable {
     pub(crate) fn bind(
         &self,
         run: &Run,
-        share: Share,
+        shard: Shard,
         resources: &[&mut CudaBuffer],
         inputs: &[&CudaBuffer],
     ) -> Result<Vec<DevicePtr>, BackendError> {
         check_counts(&self.program, resources.len(), inputs.len())?;
         let own = Run {
-            rows: share.rows,
+            rows: shard.rows,
             ..*run
         };
         self.program.check_rows("cuda", &own, self.max_rows)?;
         for (resource, buffer) in self.program.resources().iter().zip(resources) {
             let (fits, expected) = match &resource.kind {
                 ResourceKind::Arena(layout) => (
-                    buffer.numbers().is_some_and(|(_, len)| len == layout.len()),
-                    format!("{} numbers", layout.len()),
+                    buffer.f32().is_some_and(|(_, len)| len == layout.len()),
+                    format!("{} f32 values", layout.len()),
                 ),
                 ResourceKind::Codes { columns } => (
                     buffer
@@ -116,8 +116,8 @@ impl CudaExecutable {
                         .is_some_and(|t| t.codes.columns().len() == *columns),
                     format!("codes of {columns} sub-columns"),
                 ),
-                ResourceKind::F32 => (buffer.numbers().is_some(), "numbers".to_owned()),
-                ResourceKind::U32 => (buffer.words().is_some(), "unsigned integers".to_owned()),
+                ResourceKind::F32 => (buffer.f32().is_some(), "an f32 buffer".to_owned()),
+                ResourceKind::U32 => (buffer.u32().is_some(), "a u32 buffer".to_owned()),
             };
             if !fits {
                 return Err(mismatch(
@@ -132,7 +132,7 @@ impl CudaExecutable {
             .check_reading(run, |id| resources[id.index()].rows())?;
         let addresses = inputs.iter().enumerate();
         addresses
-            .map(|(i, buffer)| self.input(i, run, share, buffer))
+            .map(|(i, buffer)| self.input(i, run, shard, buffer))
             .collect()
     }
 
@@ -141,20 +141,20 @@ impl CudaExecutable {
         &self,
         index: usize,
         run: &Run,
-        share: Share,
+        shard: Shard,
         buffer: &CudaBuffer,
     ) -> Result<DevicePtr, BackendError> {
         let input = &self.program.inputs()[index];
         let shape = self.program.shape(input.value);
         let width = shape.groups.total();
         let found = match shape.dtype {
-            DType::F32 => buffer.numbers(),
-            DType::U32 => buffer.words(),
+            DType::F32 => buffer.f32(),
+            DType::U32 => buffer.u32(),
         };
         match found {
             Some((address, len)) if len == shape.rows.count(run) * width => Ok(match shape.rows {
                 Rows::One => address,
-                _ => address + (share.offset as usize * width * size_of::<u32>()) as DevicePtr,
+                _ => address + (shard.offset as usize * width * size_of::<u32>()) as DevicePtr,
             }),
             _ => Err(mismatch(
                 &self.program,

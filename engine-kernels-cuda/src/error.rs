@@ -61,7 +61,7 @@ pub enum CudaError {
         log: String,
     },
     /// Memory does not suffice.
-    #[error("{device} has no room for {bytes} bytes more")]
+    #[error("{device} cannot allocate {bytes} bytes more")]
     OutOfMemory {
         /// The device.
         device: String,

@@ -1,4 +1,4 @@
-//! A compiled program: kernels, addresses of values, recordings of its steps.
+//! A compiled program: kernels, addresses of values, CUDA graphs of its steps.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use crate::buffer::CudaBuffer;
 use crate::checks;
 use crate::driver::{DevicePtr, Driver, Queue};
 use crate::error::CudaError;
-use crate::kernels::Room;
+use crate::kernels::CompileContext;
 use crate::memory::Memory;
-use crate::recorded::Recorded;
+use crate::step_graphs::StepGraphs;
 use crate::running::Context;
-use crate::schedule::{Touched, Turn, schedule};
-use crate::share::Share;
-use crate::stages::{Stage, stages};
+use crate::schedule::{Touched, StreamSlot, schedule};
+use crate::shard::Shard;
+use crate::fused_nodes::{FusedNode, fused_nodes};
 use crate::steps;
 use crate::streaming::Rings;
 use crate::values::memory_plan;
@@ -27,10 +27,10 @@ use crate::values::memory_plan;
 /// A sub-column's code in a fault, above it the number of the sub-column plus one.
 const FAULT_SHIFT: u32 = 32;
 
-/// Stages of a step that follow each other on the device, and what is summed over several devices behind them.
+/// Consecutive nodes of a step, and the resources that are summed over several devices (all-reduce) after them.
 #[derive(Debug)]
-pub(crate) struct Part {
-    pub(crate) stages: Range<usize>,
+pub(crate) struct StepSegment {
+    pub(crate) nodes: Range<usize>,
     pub(crate) sums: Vec<ResourceId>,
 }
 
@@ -41,20 +41,20 @@ pub(crate) struct CudaExecutable {
     pub(crate) queue: Box<dyn Queue>,
     pub(crate) program: Program,
     pub(crate) max_rows: usize,
-    pub(crate) stages: Vec<Stage>,
-    pub(crate) turns: Vec<Turn>,
-    pub(crate) parts: Vec<Part>,
-    /// Numbers of each step that are summed over several devices after the run.
+    pub(crate) nodes: Vec<FusedNode>,
+    pub(crate) stream_slots: Vec<StreamSlot>,
+    pub(crate) segments: Vec<StepSegment>,
+    /// Resources with an element for each step, which are summed over several devices after the run.
     pub(crate) traces: Vec<ResourceId>,
     pub(crate) optimizer: Option<AdamW>,
-    /// Memory of the values, and what the kernels keep.
+    /// Memory of the values.
     slots: Vec<Memory>,
     slot_of: Vec<usize>,
     _kept: Vec<Memory>,
     pub(crate) steps: Memory,
-    pub(crate) most_steps: usize,
+    pub(crate) max_steps: usize,
     pub(crate) fault: Memory,
-    pub(crate) recorded: Option<Recorded>,
+    pub(crate) graphs: Option<StepGraphs>,
     pub(crate) fetch_ahead: bool,
     pub(crate) rings: Rings,
     /// The last run, with the rows of this device, and where its values lie.
@@ -72,10 +72,10 @@ impl CudaExecutable {
         let driver = &backend.driver;
         checks::check_size(program, max_rows)?;
         let mut kept = Vec::new();
-        let mut room = Room::new(driver, &backend.info, max_rows, &mut kept);
+        let mut context = CompileContext::new(driver, &backend.info, max_rows, &mut kept);
         let (plan, has_own) = memory_plan(program, max_rows);
-        let stages = stages(program, has_own, &mut room)?;
-        let touched: Vec<Touched> = stages.iter().map(|s| s.touched(&plan.slot_of)).collect();
+        let nodes = fused_nodes(program, has_own, &mut context)?;
+        let touched: Vec<Touched> = nodes.iter().map(|s| s.touched(&plan.slot_of)).collect();
         let slot = |slot: &Slot| {
             let rows = if slot.rows == Rows::One { 1 } else { max_rows };
             Memory::new(driver, rows * slot.width * size_of::<u32>())
@@ -83,24 +83,24 @@ impl CudaExecutable {
         let slots = plan.slots.iter().map(slot).collect::<Result<_, CudaError>>()?;
         Ok(Self {
             queue: driver.queue()?,
-            optimizer: stages.iter().find_map(|s| s.kernel.optimizer()).cloned(),
+            optimizer: nodes.iter().find_map(|s| s.kernel.optimizer()).cloned(),
             steps: Memory::new(driver, steps::table_bytes(1))?,
-            most_steps: 1,
+            max_steps: 1,
             fault: Memory::of(driver, &[0; 8])?,
             driver: Arc::clone(driver),
             program: program.clone(),
             max_rows,
-            turns: schedule(&touched),
-            parts: vec![Part {
-                stages: 0..stages.len(),
+            stream_slots: schedule(&touched),
+            segments: vec![StepSegment {
+                nodes: 0..nodes.len(),
                 sums: Vec::new(),
             }],
             traces: Vec::new(),
-            stages,
+            nodes,
             slots,
             slot_of: plan.slot_of,
             _kept: kept,
-            recorded: None,
+            graphs: None,
             fetch_ahead: backend.options.fetch_ahead,
             rings: Rings::default(),
             last: None,
@@ -108,32 +108,32 @@ impl CudaExecutable {
         })
     }
 
-    /// The same program on one of several devices, each of which computes its share of the rows: resources that are the sum of what the
-    /// devices hold, by their numbers, are summed before an op reads them, and those that are `recorded` after the run.
-    pub(crate) fn shared(mut self, is_summed: &[bool], recorded: &[ResourceId]) -> Self {
-        let read_sums = |stage: &Stage| -> Vec<ResourceId> {
-            let reads = stage.accesses.iter().filter(|a| a.kind == AccessKind::Read);
+    /// The same program on one of several devices, each of which computes a shard of the rows: resources that are sums over the devices are
+    /// reduced before an op reads them, and `traces` after the run.
+    pub(crate) fn sharded(mut self, is_summed: &[bool], traces: &[ResourceId]) -> Self {
+        let read_sums = |node: &FusedNode| -> Vec<ResourceId> {
+            let reads = node.accesses.iter().filter(|a| a.kind == AccessKind::Read);
             let summed = reads.filter(|a| is_summed[a.resource.index()]);
             summed.map(|a| a.resource).collect()
         };
-        let mut parts = Vec::new();
+        let mut segments = Vec::new();
         let mut first = 0;
-        for (at, stage) in self.stages.iter().enumerate() {
-            let sums = read_sums(stage);
+        for (at, node) in self.nodes.iter().enumerate() {
+            let sums = read_sums(node);
             if !sums.is_empty() {
-                parts.push(Part {
-                    stages: first..at,
+                segments.push(StepSegment {
+                    nodes: first..at,
                     sums,
                 });
                 first = at;
             }
         }
-        parts.push(Part {
-            stages: first..self.stages.len(),
+        segments.push(StepSegment {
+            nodes: first..self.nodes.len(),
             sums: Vec::new(),
         });
-        self.traces = recorded.to_vec();
-        self.parts = parts;
+        self.traces = traces.to_vec();
+        self.segments = segments;
         self
     }
 
@@ -146,29 +146,29 @@ impl CudaExecutable {
         values
     }
 
-    /// Runs all steps over this device's share of each batch, and waits.
-    pub(crate) fn run_share(
+    /// Runs all steps over this device's shard of each batch, and waits.
+    pub(crate) fn run_shard(
         &mut self,
         run: &Run,
-        share: Share,
+        shard: Shard,
         buffers: &mut [&mut CudaBuffer],
         inputs: &[&CudaBuffer],
     ) -> Result<(), BackendError> {
-        let inputs = self.bind(run, share, buffers, inputs)?;
+        let inputs = self.bind(run, shard, buffers, inputs)?;
         let values = self.values(&inputs);
-        self.begin(run, share)?;
+        self.begin(run, shard)?;
         let resources: Vec<&CudaBuffer> = buffers.iter().map(|b| &**b).collect();
-        self.make_rings(share, &resources)?;
-        let bindings = Bindings::new(share, &resources, &inputs, &self.rings);
+        self.make_rings(shard, &resources)?;
+        let bindings = Bindings::new(shard, &resources, &inputs, &self.rings);
         let cx = Context {
             run,
-            share,
+            shard,
             values: &values,
             resources: &resources,
         };
         self.run_launches(&cx, bindings)?;
         let own = Run {
-            rows: share.rows,
+            rows: shard.rows,
             ..*run
         };
         self.last = Some((own, values));
@@ -201,9 +201,9 @@ impl CudaExecutable {
 
     /// Cardinality of a sub-column, as the ops of the program know it.
     fn cardinality(&self, sub_column: usize) -> usize {
-        self.stages
+        self.nodes
             .iter()
-            .find_map(|stage| stage.kernel.cardinality(sub_column))
+            .find_map(|node| node.kernel.cardinality(sub_column))
             .unwrap_or(0)
     }
 }
@@ -218,7 +218,7 @@ impl Executable for CudaExecutable {
         checks::check_counts(&self.program, resources.len(), inputs.len())?;
         let mut buffers = checks::buffers(&self.program, resources)?;
         let inputs = checks::inputs(&self.program, inputs)?;
-        self.run_share(run, Share::whole(run), &mut buffers, &inputs)
+        self.run_shard(run, Shard::whole(run), &mut buffers, &inputs)
     }
 
     fn output(&self, name: &str) -> Result<HostData, BackendError> {

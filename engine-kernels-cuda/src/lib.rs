@@ -1,6 +1,12 @@
-//! The CUDA backend: hand-written kernels, compiled at run time for the device that is found.
-//!
-//! The kernels in `kernels/` include no header of CUDA. NVRTC compiles them, the tests compile the same files as C++ for the host.
+//! The CUDA backend: runs programs of the core on NVIDIA GPUs with hand-written kernels. The kernels in `kernels/` include no header of
+//! CUDA: NVRTC compiles them at run time for the device that is found (compiled kernels are cached on disk), and the tests compile the
+//! same files as C++ and run them on the host. Compiling a program fuses nodes that one kernel can compute together, gives every value an
+//! address, and assigns the launches to streams so that independent ones run concurrently. The first run captures the launches of a few
+//! steps in CUDA graphs; from then on a run launches graphs, and the scalars of each step (seed, step number, learning rate) are read from
+//! a table in device memory, so the host sends nothing between steps. Tables that do not fit into the device's memory stay in pinned
+//! memory of the host, and the rows of the next steps are fetched while the current ones run. [`CudaRanks`] runs a program data-parallel on
+//! several GPUs: each computes a shard of every batch, and NCCL sums gradients and losses. No sum depends on the order in which threads
+//! finish, so that the same seed gives the same bits on the same device.
 
 #![deny(missing_docs)]
 
@@ -16,12 +22,12 @@ mod memory;
 mod options;
 mod profile;
 mod ranks;
-mod recorded;
+mod step_graphs;
 mod running;
 mod schedule;
-mod share;
+mod shard;
 pub mod source;
-mod stages;
+
 mod steps;
 mod streaming;
 mod table;

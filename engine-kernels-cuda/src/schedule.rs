@@ -1,61 +1,61 @@
-//! Which launches of a recorded step may run beside each other: stages that touch the same memory keep their order, the others
-//! are spread over lanes.
+//! Which launches of a captured step may run concurrently: nodes that access the same memory keep their order, the others are assigned to
+//! several streams.
 
 use std::collections::BTreeMap;
 
-/// Lanes of a recording.
-pub(crate) const LANES: usize = 4;
+/// Streams of a captured graph.
+pub(crate) const STREAMS: usize = 4;
 
-/// A piece of memory that a stage touches.
+/// A region of memory that a node accesses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Place {
+pub(crate) enum MemoryRegion {
     /// A slot of values.
     Slot(usize),
     /// A whole resource.
     Resource(usize),
     /// Elements of a resource, from the first to the one behind the last.
     Elements(usize, usize, usize),
-    /// What the kernels of a program keep between each other.
+    /// Scratch memory that several kernels of a program use.
     Kept(u64),
 }
 
-/// What a stage touches.
+/// The memory that a node accesses.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Touched {
-    pub(crate) reads: Vec<Place>,
-    pub(crate) writes: Vec<Place>,
+    pub(crate) reads: Vec<MemoryRegion>,
+    pub(crate) writes: Vec<MemoryRegion>,
 }
 
-/// Lane of a stage, and the lanes whose earlier launches it waits for.
+/// The stream of a node, and the streams whose earlier launches it waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Turn {
-    pub(crate) lane: usize,
+pub(crate) struct StreamSlot {
+    pub(crate) stream: usize,
     pub(crate) after: Vec<usize>,
 }
 
-/// Earlier stages that a new one has to wait for.
+/// Earlier nodes that a new one has to wait for.
 #[derive(Default)]
 struct History {
-    writers: BTreeMap<Place, usize>,
-    readers: BTreeMap<Place, Vec<usize>>,
+    writers: BTreeMap<MemoryRegion, usize>,
+    readers: BTreeMap<MemoryRegion, Vec<usize>>,
 }
 
 impl History {
-    /// The stages that a stage depends on; it becomes part of the history.
-    fn depend(&mut self, stage: usize, touched: &Touched) -> Vec<usize> {
+    /// The nodes that a node depends on; it becomes part of the history.
+    fn depend(&mut self, node: usize, touched: &Touched) -> Vec<usize> {
         let mut earlier = Vec::new();
-        for place in touched.reads.iter().chain(&touched.writes) {
-            earlier.extend(place.overlapping(&self.writers).copied());
+        for region in touched.reads.iter().chain(&touched.writes) {
+            earlier.extend(region.overlapping(&self.writers).copied());
         }
-        for place in &touched.writes {
-            earlier.extend(place.overlapping(&self.readers).flatten().copied());
+        for region in &touched.writes {
+            earlier.extend(region.overlapping(&self.readers).flatten().copied());
         }
-        for place in &touched.reads {
-            self.readers.entry(*place).or_default().push(stage);
+        for region in &touched.reads {
+            self.readers.entry(*region).or_default().push(node);
         }
-        for place in &touched.writes {
-            self.writers.insert(*place, stage);
-            self.readers.retain(|other, _| other != place);
+        for region in &touched.writes {
+            self.writers.insert(*region, node);
+            self.readers.retain(|other, _| other != region);
         }
         earlier.sort_unstable();
         earlier.dedup();
@@ -63,8 +63,8 @@ impl History {
     }
 }
 
-impl Place {
-    /// What is known of the places that have memory in common with this one.
+impl MemoryRegion {
+    /// The entries of regions that overlap this one.
     fn overlapping<T>(self, known: &BTreeMap<Self, T>) -> impl Iterator<Item = &T> {
         let (whole, from, to) = match self {
             Self::Resource(resource) => (self, (resource, 0), (resource, usize::MAX)),
@@ -85,43 +85,43 @@ impl Place {
     }
 }
 
-/// Lanes for all stages. A stage goes on in the lane of the last stage that it waits for if nothing came there since, else into
-/// an idle lane.
-pub(crate) fn schedule(stages: &[Touched]) -> Vec<Turn> {
+/// Streams for all nodes. A node continues the stream of the last node that it waits for if nothing was enqueued there since, else it gets
+/// an idle stream.
+pub(crate) fn schedule(nodes: &[Touched]) -> Vec<StreamSlot> {
     let mut history = History::default();
-    // The last stage of each lane, and for each lane the stages of the others that it has waited for.
-    let mut last: [Option<usize>; LANES] = [None; LANES];
-    let mut seen = [[None::<usize>; LANES]; LANES];
-    let mut turns: Vec<Turn> = Vec::with_capacity(stages.len());
-    for (stage, touched) in stages.iter().enumerate() {
-        let earlier = history.depend(stage, touched);
-        let follows = earlier.iter().rev().find(|e| last[turns[**e].lane] == Some(**e));
-        let idle = || (0..LANES).find(|lane| last[*lane].is_none());
-        let lane = match follows {
-            Some(e) => turns[*e].lane,
-            None => idle().unwrap_or_else(|| (0..LANES).min_by_key(|lane| last[*lane]).unwrap_or(0)),
+    // The last node of each stream, and for each stream the nodes of the others that it has waited for.
+    let mut last: [Option<usize>; STREAMS] = [None; STREAMS];
+    let mut seen = [[None::<usize>; STREAMS]; STREAMS];
+    let mut stream_slots: Vec<StreamSlot> = Vec::with_capacity(nodes.len());
+    for (node, touched) in nodes.iter().enumerate() {
+        let earlier = history.depend(node, touched);
+        let follows = earlier.iter().rev().find(|e| last[stream_slots[**e].stream] == Some(**e));
+        let idle = || (0..STREAMS).find(|stream| last[*stream].is_none());
+        let stream = match follows {
+            Some(e) => stream_slots[*e].stream,
+            None => idle().unwrap_or_else(|| (0..STREAMS).min_by_key(|stream| last[*stream]).unwrap_or(0)),
         };
         let mut after = Vec::new();
         for e in earlier {
-            let other = turns[e].lane;
-            if other != lane && seen[lane][other].is_none_or(|s| s < e) {
-                seen[lane][other] = last[other];
+            let other = stream_slots[e].stream;
+            if other != stream && seen[stream][other].is_none_or(|s| s < e) {
+                seen[stream][other] = last[other];
                 after.push(other);
             }
         }
         after.sort_unstable();
         after.dedup();
-        last[lane] = Some(stage);
-        turns.push(Turn { lane, after });
+        last[stream] = Some(node);
+        stream_slots.push(StreamSlot { stream, after });
     }
-    turns
+    stream_slots
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn touched(reads: &[Place], writes: &[Place]) -> Touched {
+    fn touched(reads: &[MemoryRegion], writes: &[MemoryRegion]) -> Touched {
         Touched {
             reads: reads.to_vec(),
             writes: writes.to_vec(),
@@ -130,46 +130,46 @@ mod tests {
 
     #[test]
     fn a_chain_stays_in_one_lane_and_a_branch_leaves_it() {
-        use Place::{Elements, Resource, Slot};
-        let turns = schedule(&[
+        use MemoryRegion::{Elements, Resource, Slot};
+        let stream_slots = schedule(&[
             touched(&[], &[Slot(0)]),
             touched(&[Slot(0)], &[Slot(1)]),
             touched(&[Slot(0)], &[Elements(0, 5, 9)]),
             touched(&[Slot(1)], &[Elements(0, 9, 12)]),
             touched(&[Resource(0)], &[Resource(1)]),
         ]);
-        let turn = |lane, after: &[usize]| Turn {
-            lane,
+        let slot = |stream, after: &[usize]| StreamSlot {
+            stream,
             after: after.to_vec(),
         };
         assert_eq!(
-            turns,
+            stream_slots,
             [
-                turn(0, &[]),
-                turn(0, &[]),
-                turn(1, &[0]),
-                turn(0, &[]),
-                turn(0, &[1])
+                slot(0, &[]),
+                slot(0, &[]),
+                slot(1, &[0]),
+                slot(0, &[]),
+                slot(0, &[1])
             ]
         );
     }
 
     #[test]
     fn memory_is_not_written_while_it_is_read() {
-        use Place::Slot;
-        let turns = schedule(&[
+        use MemoryRegion::Slot;
+        let stream_slots = schedule(&[
             touched(&[], &[Slot(0)]),
             touched(&[Slot(0)], &[Slot(1)]),
             touched(&[], &[Slot(2)]),
             touched(&[Slot(2)], &[Slot(0)]),
         ]);
-        assert_eq!(turns[3].lane, turns[2].lane);
-        assert_eq!(turns[3].after, [0], "slot 0 is still read by stage 1");
+        assert_eq!(stream_slots[3].stream, stream_slots[2].stream);
+        assert_eq!(stream_slots[3].after, [0], "slot 0 is still read by node 1");
     }
     #[test]
     fn elements_wait_for_those_that_they_share() {
-        use Place::{Elements, Resource};
-        let stages = [
+        use MemoryRegion::{Elements, Resource};
+        let nodes = [
             touched(&[], &[Elements(1, 0, 8)]),
             touched(&[], &[Elements(1, 8, 10)]),
             touched(&[], &[Elements(2, 0, 8)]),
@@ -179,10 +179,10 @@ mod tests {
             touched(&[], &[Resource(2)]),
         ];
         let mut history = History::default();
-        let earlier: Vec<Vec<usize>> = stages
+        let earlier: Vec<Vec<usize>> = nodes
             .iter()
             .enumerate()
-            .map(|(stage, touched)| history.depend(stage, touched))
+            .map(|(node, touched)| history.depend(node, touched))
             .collect();
         let expected = [vec![], vec![], vec![], vec![0, 1], vec![], vec![2], vec![2, 4, 5]];
         assert_eq!(earlier, expected);

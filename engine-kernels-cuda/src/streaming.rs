@@ -1,5 +1,5 @@
-//! Batches of tables that lie in main memory. The rows of the next few steps are fetched into one half of a ring of device memory,
-//! over the bus and in a lane of their own, while the steps that run read the other half.
+//! Batches of tables that are in main memory. The rows of the next few steps are fetched into one half of a ring buffer on the device, in a
+//! stream of their own, while the steps that run read the other half.
 
 use std::sync::Arc;
 
@@ -7,11 +7,11 @@ use crate::driver::{DevicePtr, Driver};
 use crate::error::CudaError;
 use crate::memory::Memory;
 
-/// The lane in which rows are fetched; recordings use those below.
-pub(crate) const FETCH_LANE: usize = crate::schedule::LANES;
+/// The stream in which rows are fetched; captured graphs use those below.
+pub(crate) const FETCH_STREAM: usize = crate::schedule::STREAMS;
 
 /// Bytes of a ring at most, as long as a half holds a step.
-const MOST_BYTES: usize = 256 << 20;
+const MAX_BYTES: usize = 256 << 20;
 
 /// A ring as kernels see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,10 +21,10 @@ pub(crate) struct RingView {
     pub(crate) steps: u32,
 }
 
-/// The ring in front of the table that a stage reads.
+/// The ring in front of the table that a node reads.
 #[derive(Debug)]
 struct Ring {
-    stage: usize,
+    node: usize,
     memory: Memory,
     bytes: usize,
 }
@@ -38,29 +38,29 @@ pub(crate) struct Rings {
 }
 
 impl Rings {
-    /// Makes rings for the stages that read tables in main memory, each with the bytes of a step. Where the device has no room for them
+    /// Makes rings for the nodes that read tables in main memory, each with the bytes of a step. Where they do not fit into its memory
     /// there are none, and rows are read where they lie.
     pub(crate) fn fit(
         &mut self,
         driver: &Arc<dyn Driver>,
-        stages: &[(usize, usize)],
-        most_steps: u32,
+        nodes: &[(usize, usize)],
+        max_steps: u32,
     ) -> Result<(), CudaError> {
-        let largest = stages.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0).max(1);
+        let largest = nodes.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0).max(1);
         self.half =
-            u32::try_from(MOST_BYTES / 2 / largest).map_or(most_steps, |steps| steps.clamp(1, most_steps));
-        let is_fitting = |(ring, (stage, bytes)): (&Ring, &(usize, usize))| {
-            ring.stage == *stage && self.bytes(*bytes) <= ring.bytes
+            u32::try_from(MAX_BYTES / 2 / largest).map_or(max_steps, |steps| steps.clamp(1, max_steps));
+        let is_fitting = |(ring, (node, bytes)): (&Ring, &(usize, usize))| {
+            ring.node == *node && self.bytes(*bytes) <= ring.bytes
         };
-        if self.rings.len() == stages.len() && self.rings.iter().zip(stages).all(is_fitting) {
+        if self.rings.len() == nodes.len() && self.rings.iter().zip(nodes).all(is_fitting) {
             return Ok(());
         }
         self.rings.clear();
-        for (stage, bytes) in stages {
+        for (node, bytes) in nodes {
             let bytes = self.bytes(*bytes);
             match Memory::new(driver, bytes) {
                 Ok(memory) => self.rings.push(Ring {
-                    stage: *stage,
+                    node: *node,
                     memory,
                     bytes,
                 }),
@@ -84,19 +84,19 @@ impl Rings {
         (!self.rings.is_empty()).then_some(self.half)
     }
 
-    /// The ring of a stage.
-    pub(crate) fn of(&self, stage: usize) -> Option<RingView> {
-        let ring = self.rings.iter().find(|ring| ring.stage == stage)?;
+    /// The ring of a node.
+    pub(crate) fn of(&self, node: usize) -> Option<RingView> {
+        let ring = self.rings.iter().find(|ring| ring.node == node)?;
         Some(RingView {
             address: ring.memory.address(),
             steps: 2 * self.half,
         })
     }
 
-    /// Stages with a ring, and their rings.
+    /// Nodes with a ring, and their rings.
     pub(crate) fn all(&self) -> impl Iterator<Item = (usize, RingView)> + '_ {
         self.rings
             .iter()
-            .filter_map(|ring| Some((ring.stage, self.of(ring.stage)?)))
+            .filter_map(|ring| Some((ring.node, self.of(ring.node)?)))
     }
 }

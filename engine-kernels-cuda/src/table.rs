@@ -14,10 +14,10 @@ use crate::options::CudaOptions;
 /// Bytes of a table that are packed at a time: a processor's cache holds them while column after column is written into them.
 const CHUNK: usize = 1 << 20;
 
-/// Where a sub-column's code lies in a packed row; `Place` of `batch.cu`.
+/// Where a sub-column's code is in a packed row; `PackedCode` of `batch.cu`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
-struct Place {
+struct PackedCode {
     byte: u32,
     bytes: u32,
 }
@@ -28,7 +28,7 @@ pub(crate) struct PackedTable {
     /// What is in it.
     pub(crate) codes: Arc<CodeTable>,
     rows: Arc<Memory>,
-    places: Memory,
+    packed_codes: Memory,
     /// Bytes of a row, a multiple of 4.
     pub(crate) stride: u32,
 }
@@ -39,17 +39,17 @@ impl PackedTable {
         options: &CudaOptions,
         codes: Arc<CodeTable>,
     ) -> Result<Self, CudaError> {
-        let (places, stride) = places(&codes);
+        let (packed_codes, stride) = packed_codes(&codes);
         let mut rows = reserve(driver, options, stride * codes.rows())?;
         let rows_of_chunk = (CHUNK / stride.max(1)).max(1);
         let mut packed = Vec::new();
         for first in (0..codes.rows()).step_by(rows_of_chunk) {
             let chunk = first..codes.rows().min(first + rows_of_chunk);
-            pack(&codes, &places, stride, chunk, &mut packed);
+            pack(&codes, &packed_codes, stride, chunk, &mut packed);
             rows.write_at(first * stride, &packed)?;
         }
         Ok(Self {
-            places: Memory::of(driver, bytemuck::cast_slice(&places))?,
+            packed_codes: Memory::of(driver, bytemuck::cast_slice(&packed_codes))?,
             rows: Arc::new(rows),
             stride: stride as u32,
             codes,
@@ -61,11 +61,11 @@ impl PackedTable {
         if !self.is_streamed() {
             return Ok(None);
         }
-        let (places, _) = places(&self.codes);
+        let (packed_codes, _) = packed_codes(&self.codes);
         Ok(Some(Self {
             codes: Arc::clone(&self.codes),
             rows: Arc::clone(&self.rows),
-            places: Memory::of(driver, bytemuck::cast_slice(&places))?,
+            packed_codes: Memory::of(driver, bytemuck::cast_slice(&packed_codes))?,
             stride: self.stride,
         }))
     }
@@ -80,9 +80,9 @@ impl PackedTable {
         self.rows.is_pinned()
     }
 
-    /// Address of the places of the sub-columns.
-    pub(crate) fn places(&self) -> DevicePtr {
-        self.places.address()
+    /// Address of the positions of the sub-columns in a packed row.
+    pub(crate) fn packed_codes(&self) -> DevicePtr {
+        self.packed_codes.address()
     }
 }
 
@@ -103,32 +103,32 @@ fn reserve(driver: &Arc<dyn Driver>, options: &CudaOptions, bytes: usize) -> Res
     Memory::pinned(driver, bytes)
 }
 
-/// Places of the sub-columns, wide ones first so that each is aligned, and the bytes of a row.
-fn places(codes: &CodeTable) -> (Vec<Place>, usize) {
+/// Positions of the sub-columns in a packed row, wide ones first so that each is aligned, and the bytes of a row.
+fn packed_codes(codes: &CodeTable) -> (Vec<PackedCode>, usize) {
     let width = |column: &CodeColumn| match column {
         CodeColumn::U8(_) => 1,
         CodeColumn::U16(_) => 2,
         CodeColumn::U32(_) => 4,
     };
-    let mut places = vec![Place { byte: 0, bytes: 1 }; codes.columns().len()];
+    let mut packed_codes = vec![PackedCode { byte: 0, bytes: 1 }; codes.columns().len()];
     let mut byte = 0;
     for bytes in [4, 2, 1] {
-        for (place, column) in places.iter_mut().zip(codes.columns()) {
+        for (packed_code, column) in packed_codes.iter_mut().zip(codes.columns()) {
             if width(column) == bytes {
-                *place = Place { byte, bytes };
+                *packed_code = PackedCode { byte, bytes };
                 byte += bytes;
             }
         }
     }
-    (places, (byte as usize).next_multiple_of(4))
+    (packed_codes, (byte as usize).next_multiple_of(4))
 }
 
 /// Packs some rows.
-fn pack(codes: &CodeTable, places: &[Place], stride: usize, rows: Range<usize>, packed: &mut Vec<u8>) {
+fn pack(codes: &CodeTable, packed_codes: &[PackedCode], stride: usize, rows: Range<usize>, packed: &mut Vec<u8>) {
     packed.clear();
     packed.resize(stride * rows.len(), 0);
-    for (place, column) in places.iter().zip(codes.columns()) {
-        let at = place.byte as usize;
+    for (packed_code, column) in packed_codes.iter().zip(codes.columns()) {
+        let at = packed_code.byte as usize;
         let packed = packed.chunks_exact_mut(stride.max(1));
         match column {
             CodeColumn::U8(codes) => {

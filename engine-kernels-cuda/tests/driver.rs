@@ -1,4 +1,4 @@
-//! The NVIDIA driver's side without a GPU: what a machine lacks is told in one sentence, and memory, launches, recordings and the
+//! The NVIDIA driver's side without a GPU: what a machine lacks is said in one sentence, and memory, launches, captured graphs and the
 //! cache work against a driver and a compiler that stand for the real ones.
 //!
 //! Each case runs in a process of its own, which finds the libraries of the case and no others.
@@ -307,7 +307,7 @@ struct Args {
 }
 
 /// Launches `to = 31 * to + value`.
-fn launch(queue: &mut dyn Queue, lane: usize, to: DevicePtr, value: u32) -> Result<(), CudaError> {
+fn launch(queue: &mut dyn Queue, stream: usize, to: DevicePtr, value: u32) -> Result<(), CudaError> {
     let args = Args {
         to,
         value,
@@ -321,7 +321,7 @@ fn launch(queue: &mut dyn Queue, lane: usize, to: DevicePtr, value: u32) -> Resu
         args: bytemuck::bytes_of(&args),
     };
     // SAFETY: this is what the kernels of the driver that stands for the real one take; the memory lives.
-    unsafe { queue.launch(lane, &launch) }
+    unsafe { queue.launch(stream, &launch) }
 }
 
 fn read(driver: &NvidiaDriver, from: DevicePtr) -> u32 {
@@ -340,7 +340,7 @@ fn use_in_process() {
     let driver = NvidiaDriver::open(0, &options()).unwrap();
     memory(&driver);
     // A context is current in the thread that makes it current: another one has to do so as well.
-    std::thread::scope(|scope| scope.spawn(|| recordings(&driver)).join().unwrap());
+    std::thread::scope(|scope| scope.spawn(|| graphs(&driver)).join().unwrap());
     refusals(&driver);
     drop(driver);
     // SAFETY: the library is the one that is loaded already, and the function has this type.
@@ -379,7 +379,7 @@ fn memory(driver: &NvidiaDriver) {
     assert_eq!(driver.free_memory().unwrap(), all);
 }
 
-fn recordings(driver: &NvidiaDriver) {
+fn graphs(driver: &NvidiaDriver) {
     let at = driver.allocate(4).unwrap();
     let mut queue = driver.queue().unwrap();
     // SAFETY: the memory is live, and nothing else uses it.
@@ -388,21 +388,21 @@ fn recordings(driver: &NvidiaDriver) {
     queue.synchronize().unwrap();
     assert_eq!(read(driver, at), 33, "launched at once");
     let record = |queue: &mut dyn Queue, values: [u32; 2]| {
-        queue.begin_recording().unwrap();
+        queue.begin_capture().unwrap();
         queue.order(0, 1).unwrap();
         launch(queue, 1, at, values[0]).unwrap();
         queue.order(1, 0).unwrap();
         launch(queue, 0, at, values[1]).unwrap();
-        queue.end_recording().unwrap()
+        queue.end_capture().unwrap()
     };
     let first = record(&mut *queue, [3, 4]);
     let second = record(&mut *queue, [5, 6]);
-    assert_eq!(read(driver, at), 33, "recorded and not run");
+    assert_eq!(read(driver, at), 33, "captured and not run");
     // SAFETY: as above.
     unsafe {
-        for (recording, [one, two]) in [(second, [5, 6]), (first, [3, 4]), (first, [3, 4])] {
+        for (graph, [one, two]) in [(second, [5, 6]), (first, [3, 4]), (first, [3, 4])] {
             let before = read(driver, at);
-            queue.replay(recording).unwrap();
+            queue.launch_graph(graph).unwrap();
             queue.synchronize().unwrap();
             assert_eq!(
                 read(driver, at),
@@ -413,8 +413,8 @@ fn recordings(driver: &NvidiaDriver) {
                     .wrapping_add(two)
             );
         }
-        queue.clear_recordings();
-        assert!(queue.replay(first).is_err(), "forgotten");
+        queue.clear_graphs();
+        assert!(queue.launch_graph(first).is_err(), "forgotten");
         drop(queue);
         driver.free(at);
     }
@@ -422,12 +422,12 @@ fn recordings(driver: &NvidiaDriver) {
 
 fn refusals(driver: &NvidiaDriver) {
     let mut queue = driver.queue().unwrap();
-    queue.begin_recording().unwrap();
+    queue.begin_capture().unwrap();
     for refused in [
         // SAFETY: nothing is copied.
         unsafe { queue.upload(0, &[1]) },
         queue.synchronize(),
-        queue.begin_recording(),
+        queue.begin_capture(),
         driver.allocate(1).map(|_| ()),
     ] {
         assert!(matches!(refused, Err(CudaError::Driver { .. })), "{refused:?}");
@@ -453,11 +453,11 @@ fn refusals(driver: &NvidiaDriver) {
         refused,
         Err(CudaError::UnknownKernel { kernel: "nothing" })
     ));
-    // The recording is not ended: the queue has to leave it.
+    // The capture is not ended: the queue has to leave it.
 }
 
 #[test]
-fn memory_launches_and_recordings_work_and_nothing_is_left() {
+fn memory_launches_and_graphs_work_and_nothing_is_left() {
     assert_eq!(
         Machine::new("use", &[]).run("use_in_process"),
         "0 objects are left"
@@ -474,26 +474,26 @@ fn ranks_in_process() {
         Ok(drivers) => drivers,
         Err(error) => return tell(&with_remedies(&error.to_string(), &error.remedies())),
     };
-    let numbers = |driver: &NvidiaDriver, values: [f32; 3]| {
+    let buffer = |driver: &NvidiaDriver, values: [f32; 3]| {
         let at = driver.allocate(12).unwrap();
         // SAFETY: it has just been allocated.
         unsafe { driver.upload(at, bytemuck::cast_slice(&values)) }.unwrap();
         at
     };
-    let places = [
-        numbers(&drivers[0], [1.0, 2.0, 3.0]),
-        numbers(&drivers[1], [10.0, 20.0, 30.0]),
+    let buffers = [
+        buffer(&drivers[0], [1.0, 2.0, 3.0]),
+        buffer(&drivers[1], [10.0, 20.0, 30.0]),
     ];
     let sum = |rank: usize, len| {
         let mut queue = drivers[rank].queue().unwrap();
         // SAFETY: the memory is live, and nothing else uses it.
-        unsafe { queue.sum_over_ranks(places[rank], len) }.and_then(|()| queue.synchronize())
+        unsafe { queue.sum_over_ranks(buffers[rank], len) }.and_then(|()| queue.synchronize())
     };
     std::thread::scope(|scope| {
         scope.spawn(|| sum(1, 2).unwrap());
         sum(0, 2).unwrap();
     });
-    for (driver, at, third) in [(&drivers[0], places[0], 3.0), (&drivers[1], places[1], 30.0)] {
+    for (driver, at, third) in [(&drivers[0], buffers[0], 3.0), (&drivers[1], buffers[1], 30.0)] {
         let mut values = [0.0f32; 3];
         // SAFETY: as above.
         unsafe { driver.download(at, bytemuck::cast_slice_mut(&mut values)) }.unwrap();
@@ -514,7 +514,7 @@ fn ranks_in_process() {
         matches!(sum(0, 1), Err(CudaError::GivenUp)),
         "there is no sum after that"
     );
-    for (driver, at) in drivers.iter().zip(places) {
+    for (driver, at) in drivers.iter().zip(buffers) {
         // SAFETY: nothing runs.
         unsafe { driver.free(at) };
     }

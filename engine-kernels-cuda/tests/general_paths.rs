@@ -39,7 +39,7 @@ fn table(cardinalities: &[usize], rows: usize) -> Arc<CodeTable> {
     Arc::new(CodeTable::new(columns, rows).expect("columns of equal length"))
 }
 
-/// The numbers of all resources of a training step after a step, by name.
+/// The f32 resources of a training step after a step, by name.
 fn trained(
     backend: &dyn Backend,
     program: &Program,
@@ -67,11 +67,11 @@ fn trained(
     let mut executable = backend.compile(program, rows as usize).expect("a compiled step");
     executable.run(&run, &mut bound, &[]).expect("a run");
     let read = buffers.iter().map(|buffer| buffer.read().expect("its contents"));
-    let numbers = |(resource, data): (&engine_core::ir::Resource, HostData)| match data {
+    let f32 = |(resource, data): (&engine_core::ir::Resource, HostData)| match data {
         HostData::F32(values) => Some((resource.name.clone(), values)),
         _ => None,
     };
-    resources.iter().zip(read).filter_map(numbers).collect()
+    resources.iter().zip(read).filter_map(f32).collect()
 }
 
 /// Largest difference relative to the norm of what is expected.

@@ -9,10 +9,10 @@ use engine_kernels_cuda::error::CudaError;
 use engine_kernels_cuda::source::{FILES, kernel_names};
 use host::HostDriver;
 
-/// As `Numbers` in selftest.cu.
+/// As `Values` in selftest.cu.
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Numbers {
+struct Values {
     from: DevicePtr,
     to: DevicePtr,
     len: u32,
@@ -32,7 +32,7 @@ impl Check {
         Self { driver, queue }
     }
 
-    fn numbers(&self, values: &[f32]) -> DevicePtr {
+    fn f32_buffer(&self, values: &[f32]) -> DevicePtr {
         let at = self.unwritten(values.len());
         // SAFETY: it has just been allocated.
         unsafe { self.driver.upload(at, bytemuck::cast_slice(values)) }.unwrap();
@@ -53,14 +53,14 @@ impl Check {
     /// A launch with shared memory of 16 bytes.
     fn launch_in(
         &mut self,
-        lane: usize,
+        stream: usize,
         kernel: &'static str,
         grid: u32,
         block: u32,
-        numbers: (DevicePtr, DevicePtr, usize),
+        buffers: (DevicePtr, DevicePtr, usize),
     ) {
-        let (from, to, len) = numbers;
-        let numbers = Numbers {
+        let (from, to, len) = buffers;
+        let args = Values {
             from,
             to,
             len: len as u32,
@@ -71,10 +71,10 @@ impl Check {
             grid: [grid, 1, 1],
             block,
             shared: if kernel == "add_one" { block * 4 } else { 16 },
-            args: bytemuck::bytes_of(&numbers),
+            args: bytemuck::bytes_of(&args),
         };
         // SAFETY: the struct is that of all kernels here; what it points to lives until the end of the test.
-        unsafe { self.queue.launch(lane, &launch) }.unwrap();
+        unsafe { self.queue.launch(stream, &launch) }.unwrap();
     }
 
     fn launch(
@@ -82,16 +82,16 @@ impl Check {
         kernel: &'static str,
         grid: u32,
         block: u32,
-        numbers: (DevicePtr, DevicePtr, usize),
+        buffers: (DevicePtr, DevicePtr, usize),
     ) {
-        self.launch_in(0, kernel, grid, block, numbers);
+        self.launch_in(0, kernel, grid, block, buffers);
     }
 }
 
-/// Launches a kernel with four numbers on one block.
+/// Launches a kernel with four values on one block.
 fn fault(kernel: &'static str, block: u32) -> f32 {
     let mut check = Check::new();
-    let (from, to) = (check.numbers(&[1.0; 4]), check.numbers(&[0.0; 4]));
+    let (from, to) = (check.f32_buffer(&[1.0; 4]), check.f32_buffer(&[0.0; 4]));
     check.launch(kernel, 1, block, (from, to, 4));
     check.queue.synchronize().unwrap();
     check.read(to, 1)[0]
@@ -105,7 +105,7 @@ fn count(len: usize) -> Vec<f32> {
 fn a_reduction_sums() {
     let mut check = Check::new();
     let values = count(1000);
-    let (from, to) = (check.numbers(&values), check.unwritten(4));
+    let (from, to) = (check.f32_buffer(&values), check.unwritten(4));
     check.launch("sum_blocks", 4, 256, (from, to, 1000));
     let sums: Vec<f32> = values.chunks(256).map(|block| block.iter().sum()).collect();
     assert_eq!(check.read(to, 4), sums);
@@ -114,7 +114,7 @@ fn a_reduction_sums() {
 #[test]
 fn a_missing_barrier_shows_as_nan_in_some_order() {
     let mut check = Check::new();
-    let (from, to) = (check.numbers(&count(256)), check.unwritten(1));
+    let (from, to) = (check.f32_buffer(&count(256)), check.unwritten(1));
     let wrong = (0..50).filter(|_| {
         check.launch("sum_blocks_without_barrier", 1, 256, (from, to, 256));
         check.read(to, 1)[0].is_nan()
@@ -126,7 +126,7 @@ fn a_missing_barrier_shows_as_nan_in_some_order() {
 fn dynamic_shared_memory_and_ragged_blocks() {
     let mut check = Check::new();
     for (len, block) in [(1, 1), (77, 33), (4000, 1024), (50, 7)] {
-        let (from, to) = (check.numbers(&count(len)), check.unwritten(len));
+        let (from, to) = (check.f32_buffer(&count(len)), check.unwritten(len));
         check.launch(
             "add_one",
             len.div_ceil(block as usize) as u32,
@@ -156,7 +156,7 @@ fn warp_operations_follow_their_definition() {
 #[test]
 fn blocks_run_in_random_order() {
     let mut check = Check::new();
-    let to = check.numbers(&[0.0; 2]);
+    let to = check.f32_buffer(&[0.0; 2]);
     let mut last = std::collections::BTreeSet::new();
     for _ in 0..20 {
         check.launch("depends_on_order", 50, 1, (0, to, 0));
@@ -306,16 +306,16 @@ fn memory_is_counted_and_given_back() {
     assert_eq!(check.driver.used_memory(), 0);
 }
 
-/// Records `add_one` twice in a second lane and a sum in the main one; `ordered` says whether the lanes are.
-fn recorded(ordered: bool) -> f32 {
+/// Captures `add_one` twice in a second stream and a sum in the main one; `ordered` says whether the streams are.
+fn captured(ordered: bool) -> f32 {
     let mut check = Check::new();
     let (from, once, twice) = (
-        check.numbers(&[1.0; 8]),
+        check.f32_buffer(&[1.0; 8]),
         check.unwritten(8),
-        check.numbers(&[0.0; 8]),
+        check.f32_buffer(&[0.0; 8]),
     );
     let sum = check.unwritten(1);
-    check.queue.begin_recording().unwrap();
+    check.queue.begin_capture().unwrap();
     check.queue.order(0, 1).unwrap();
     check.launch_in(1, "add_one", 1, 8, (from, once, 8));
     check.launch_in(1, "add_one", 1, 8, (once, twice, 8));
@@ -324,14 +324,14 @@ fn recorded(ordered: bool) -> f32 {
     }
     check.launch_in(0, "sum_blocks", 1, 256, (twice, sum, 8));
     check.queue.order(1, 0).unwrap();
-    let recording = check.queue.end_recording().unwrap();
+    let graph = check.queue.end_capture().unwrap();
     assert_eq!(check.driver.launches(), 0);
     let mut least = f32::INFINITY;
     for _ in 0..20 {
         // SAFETY: all of it lives until the end of the function.
         unsafe {
             check.driver.upload(twice, &[0; 32]).unwrap();
-            check.queue.replay(recording).unwrap();
+            check.queue.launch_graph(graph).unwrap();
         }
         least = least.min(check.read(sum, 1)[0]);
     }
@@ -340,39 +340,39 @@ fn recorded(ordered: bool) -> f32 {
 }
 
 #[test]
-fn recordings_are_replayed_in_any_allowed_order() {
-    assert_eq!(recorded(true), 24.0);
+fn captured_graphs_run_in_any_allowed_order() {
+    assert_eq!(captured(true), 24.0);
     assert_eq!(
-        recorded(false),
+        captured(false),
         0.0,
-        "lanes that are not ordered run in any order"
+        "streams that are not ordered run in any order"
     );
 }
 
 #[test]
-#[should_panic(expected = "lane 1 is used without being ordered behind lane 0")]
+#[should_panic(expected = "stream 1 is used without being ordered behind stream 0")]
 fn a_lane_that_is_not_begun_is_found() {
     let mut check = Check::new();
-    check.queue.begin_recording().unwrap();
+    check.queue.begin_capture().unwrap();
     check.launch_in(1, "overrun", 1, 1, (0, 0, 0));
 }
 
 #[test]
-#[should_panic(expected = "lane 0 is not ordered behind launch 1 (underrun)")]
+#[should_panic(expected = "stream 0 is not ordered behind launch 1 (underrun)")]
 fn a_lane_that_is_not_joined_is_found() {
     let mut check = Check::new();
-    check.queue.begin_recording().unwrap();
+    check.queue.begin_capture().unwrap();
     check.queue.order(0, 1).unwrap();
     check.launch_in(0, "overrun", 1, 1, (0, 0, 0));
     check.launch_in(1, "underrun", 1, 1, (0, 0, 0));
-    check.queue.end_recording().unwrap();
+    check.queue.end_capture().unwrap();
 }
 
 #[test]
-#[should_panic(expected = "an allocation while a recording is being made")]
-fn an_allocation_within_a_recording_is_found() {
+#[should_panic(expected = "an allocation while a graph is being captured")]
+fn an_allocation_within_a_capture_is_found() {
     let mut check = Check::new();
-    check.queue.begin_recording().unwrap();
+    check.queue.begin_capture().unwrap();
     check.unwritten(1);
 }
 

@@ -154,7 +154,7 @@ fn the_same_number_of_devices_gives_the_same_bytes_and_resumes() {
 }
 
 #[test]
-fn streamed_tables_are_spread_as_well() {
+fn streamed_tables_are_sharded_as_well() {
     let options = CudaOptions {
         table_memory: Some(0),
         ..CudaOptions::default()

@@ -1,5 +1,5 @@
-//! A table beyond the device's memory: its batches are fetched ahead in a lane of their own, and a training ends with the same bytes as
-//! over a table on the device. The lanes run in random order, so that rows which are overwritten or read too early show.
+//! A table beyond the device's memory: its batches are fetched ahead in a stream of their own, and a training ends with the same bytes as
+//! over a table on the device. The streams run in random order, so that rows which are overwritten or read too early show.
 
 mod host;
 
@@ -54,25 +54,25 @@ fn buffers(backend: &dyn Backend, program: &Program, table: &Arc<CodeTable>) -> 
     resources.map(|r| upload(data(&r.kind, &r.name))).collect()
 }
 
-/// All numbers after some runs, one after another.
-fn numbers(backend: &dyn Backend, program: &Program, table: &Arc<CodeTable>, runs: &[Run]) -> Vec<Vec<u32>> {
+/// The bits of all f32 buffers after some runs, one after another.
+fn bits(backend: &dyn Backend, program: &Program, table: &Arc<CodeTable>, runs: &[Run]) -> Vec<Vec<u32>> {
     let mut buffers = buffers(backend, program, table);
-    let most = runs.iter().map(|run| run.rows).max().unwrap_or(0);
-    let mut executable = backend.compile(program, most as usize).expect("a program");
+    let max_rows = runs.iter().map(|run| run.rows).max().unwrap_or(0);
+    let mut executable = backend.compile(program, max_rows as usize).expect("a program");
     let mut all = Vec::new();
     for run in runs {
         let mut bound: Vec<&mut dyn Buffer> = buffers.iter_mut().map(AsMut::as_mut).collect();
         executable.run(run, &mut bound, &[]).expect("a run");
         for buffer in &buffers {
-            if let HostData::F32(numbers) = buffer.read().expect("its contents") {
-                all.push(numbers.into_iter().map(f32::to_bits).collect());
+            if let HostData::F32(values) = buffer.read().expect("its contents") {
+                all.push(values.into_iter().map(f32::to_bits).collect());
             }
         }
     }
     all
 }
 
-/// Steps in numbers that do and do not fill the ring, batches of two sizes.
+/// Numbers of steps that do and do not fill the ring, batches of two sizes.
 fn runs() -> Vec<Run> {
     let run = |(first_step, steps, rows)| Run {
         seed: 7,
@@ -99,11 +99,11 @@ fn a_training_over_a_streamed_table_ends_with_the_same_bytes() {
         .training_step()
         .expect("a training step");
     let table = table(&cardinalities);
-    let want = numbers(&resident(), &program, &table, &runs());
+    let want = bits(&resident(), &program, &table, &runs());
     for fetch_ahead in [true, true, true, false] {
         let (backend, _) = streamed(fetch_ahead);
         assert!(
-            numbers(&backend, &program, &table, &runs()) == want,
+            bits(&backend, &program, &table, &runs()) == want,
             "fetch ahead: {fetch_ahead}"
         );
     }
@@ -176,7 +176,7 @@ fn a_table_that_would_fill_the_device_leaves_room() {
 }
 
 #[test]
-fn a_recording_does_not_serve_another_table_at_the_same_place() {
+fn a_captured_graph_does_not_serve_another_table_at_the_same_place() {
     let backend = resident();
     let program = reading(Reading::Sequential, 2);
     let mut executable = backend.compile(&program, 5).expect("a program");

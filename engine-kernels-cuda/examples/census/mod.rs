@@ -38,12 +38,12 @@ pub(crate) fn table(rows: usize) -> Arc<CodeTable> {
     Arc::new(CodeTable::new(columns, rows).expect("columns of equal length"))
 }
 
-/// Buffers for the resources of a program: parameters initialised, other numbers zero.
+/// Buffers for the resources of a program: parameters initialised, other buffers zero.
 pub(crate) fn upload(
     backend: &dyn Backend,
     program: &Program,
     table: &Arc<CodeTable>,
-    numbers: usize,
+    len: usize,
 ) -> Result<Vec<Box<dyn Buffer>>> {
     let mut buffers = Vec::new();
     for resource in program.resources() {
@@ -51,7 +51,7 @@ pub(crate) fn upload(
             ResourceKind::Arena(layout) if resource.name == "params" => HostData::F32(initialise(layout, 1)),
             ResourceKind::Arena(layout) => HostData::F32(vec![0.0; layout.len()]),
             ResourceKind::Codes { .. } => HostData::Codes(Arc::clone(table)),
-            _ => HostData::F32(vec![0.0; numbers]),
+            _ => HostData::F32(vec![0.0; len]),
         })?);
     }
     Ok(buffers)

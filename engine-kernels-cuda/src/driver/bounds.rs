@@ -5,10 +5,10 @@ use crate::driver::Launch;
 use crate::error::CudaError;
 
 /// Most blocks along y and z; along x there may be 2³¹ - 1.
-const MOST_BLOCKS_YZ: u32 = 65_535;
+const MAX_BLOCKS_YZ: u32 = 65_535;
 
 /// Bytes of an argument struct that all supported devices and drivers take.
-const MOST_ARGUMENT_BYTES: usize = 4096;
+const MAX_ARGUMENT_BYTES: usize = 4096;
 
 /// Bounds of a kernel on a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Bounds {
                 "a grid of {x} x {y} x {z} blocks of {} threads is empty",
                 launch.block
             )
-        } else if x > i32::MAX as u32 || y > MOST_BLOCKS_YZ || z > MOST_BLOCKS_YZ {
+        } else if x > i32::MAX as u32 || y > MAX_BLOCKS_YZ || z > MAX_BLOCKS_YZ {
             format!("a grid of {x} x {y} x {z} blocks is too large")
         } else if launch.block > self.threads {
             format!(
@@ -43,7 +43,7 @@ impl Bounds {
                 "a block with {} bytes of shared memory; there are {}",
                 launch.shared, self.shared
             )
-        } else if launch.args.len() > MOST_ARGUMENT_BYTES {
+        } else if launch.args.len() > MAX_ARGUMENT_BYTES {
             format!("{} bytes of arguments", launch.args.len())
         } else {
             return Ok(());
@@ -101,7 +101,7 @@ mod tests {
             threads: 1,
             shared: 0,
         };
-        let args = vec![0; MOST_ARGUMENT_BYTES + 1];
+        let args = vec![0; MAX_ARGUMENT_BYTES + 1];
         let launch = |args| Launch {
             kernel: "relu",
             grid: [1; 3],

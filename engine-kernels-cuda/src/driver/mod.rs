@@ -1,5 +1,5 @@
-//! What the kernels need of a device: memory, launches, a recording that is replayed. The NVIDIA driver is one
-//! implementation; the tests bring another that runs the same `.cu` files on the host.
+//! What the kernels need of a device: memory, streams of launches, graphs that are captured from them. The NVIDIA driver is one
+//! implementation; the tests have another that runs the same `.cu` files on the host.
 
 mod bounds;
 mod cache;
@@ -87,7 +87,7 @@ pub trait Driver: fmt::Debug + Send + Sync {
     /// Copies from the host to the device and waits for it.
     ///
     /// # Safety
-    /// `to` lies in a live allocation with room for `from`, and nothing that runs uses it.
+    /// `to` lies in a live allocation at least as long as `from`, and nothing that runs uses it.
     ///
     /// # Errors
     /// [`CudaError`] when the driver fails.
@@ -113,67 +113,67 @@ pub trait Driver: fmt::Debug + Send + Sync {
     fn give_up_sums(&self) {}
 }
 
-/// Launches that run one after another, in one lane or several that run beside each other.
+/// Streams of launches: those of one stream run one after another, several streams run concurrently.
 pub trait Queue: fmt::Debug + Send {
-    /// Puts a launch into a lane; lane 0 is the main one. Returns before it has run.
+    /// Enqueues a launch in a stream; stream 0 is the main one. Returns before it has run.
     ///
     /// # Safety
-    /// The argument struct is the kernel's, and all addresses in it stay valid until the launch has run (for a recorded launch:
-    /// whenever the recording is replayed).
+    /// The argument struct is the kernel's, and all addresses in it stay valid until the launch has run (for a captured launch:
+    /// whenever the graph is launched).
     ///
     /// # Errors
     /// [`CudaError`] when the kernel is unknown or the driver refuses.
-    unsafe fn launch(&mut self, lane: usize, launch: &Launch<'_>) -> Result<(), CudaError>;
+    unsafe fn launch(&mut self, stream: usize, launch: &Launch<'_>) -> Result<(), CudaError>;
 
-    /// Copies to the device behind what lane 0 holds; `from` is read before the call returns.
+    /// Copies to the device behind what stream 0 holds; `from` is read before the call returns.
     ///
     /// # Safety
-    /// `to` is a live allocation with room for `from`.
+    /// `to` is a live allocation at least as long as `from`.
     ///
     /// # Errors
     /// [`CudaError`] when the driver refuses.
     unsafe fn upload(&mut self, to: DevicePtr, from: &[u8]) -> Result<(), CudaError>;
 
-    /// Later launches in lane `to` wait for the earlier ones in lane `from`.
+    /// Later launches in stream `to` wait for the earlier ones in stream `from`.
     ///
     /// # Errors
     /// [`CudaError`] when the driver refuses.
     fn order(&mut self, from: usize, to: usize) -> Result<(), CudaError>;
 
-    /// From here on launches are recorded instead of run. Every lane that gets launches must be ordered behind lane 0 first, and
-    /// lane 0 behind it at the end.
+    /// From here on launches are captured instead of run. Every stream that gets launches must be ordered behind stream 0 first, and
+    /// stream 0 behind it at the end.
     ///
     /// # Errors
     /// [`CudaError`] when the driver refuses.
-    fn begin_recording(&mut self) -> Result<(), CudaError>;
+    fn begin_capture(&mut self) -> Result<(), CudaError>;
 
-    /// Ends the recording; it can be replayed by its number.
+    /// Ends the capture; the graph can be launched by its number.
     ///
     /// # Errors
-    /// [`CudaError`] when the driver refuses what was recorded.
-    fn end_recording(&mut self) -> Result<usize, CudaError>;
+    /// [`CudaError`] when the driver refuses what was captured.
+    fn end_capture(&mut self) -> Result<usize, CudaError>;
 
-    /// Runs a recording, behind what lane 0 holds.
+    /// Launches a captured graph, behind what stream 0 holds.
     ///
     /// # Safety
-    /// All addresses in the recorded launches are still valid.
+    /// All addresses in the captured launches are still valid.
     ///
     /// # Errors
     /// [`CudaError`] when the driver refuses.
-    unsafe fn replay(&mut self, recording: usize) -> Result<(), CudaError>;
+    unsafe fn launch_graph(&mut self, graph: usize) -> Result<(), CudaError>;
 
-    /// Forgets all recordings.
-    fn clear_recordings(&mut self);
+    /// Forgets all captured graphs.
+    fn clear_graphs(&mut self);
 
-    /// Adds up `len` numbers over all devices that belong together, behind what lane 0 holds: each of them then holds the sums, the same
+    /// Adds up `len` elements over all devices that belong together (all-reduce), behind what stream 0 holds: each of them then holds the sums, the same
     /// bits on all. Every device must ask for the same sums in the same order.
     ///
     /// # Safety
-    /// `numbers` is a live allocation of single precision numbers, at least `len`.
+    /// `values` is a live f32 buffer of at least `len` elements.
     ///
     /// # Errors
     /// [`CudaError`] when the device belongs to no others, or a sum was given up.
-    unsafe fn sum_over_ranks(&mut self, numbers: DevicePtr, len: usize) -> Result<(), CudaError>;
+    unsafe fn sum_over_ranks(&mut self, values: DevicePtr, len: usize) -> Result<(), CudaError>;
 
     /// Waits until everything has run.
     ///

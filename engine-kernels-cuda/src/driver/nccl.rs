@@ -1,4 +1,4 @@
-//! NCCL, which sums numbers over the GPUs of a machine. Bound here, as its functions are few and the same in all versions: the crate
+//! NCCL, which sums buffers over the GPUs of a machine. Bound here, as its functions are few and the same in all versions: the crate
 //! that binds the driver looks for `libnccl.so` alone, which only development packages install, and panics without it.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -177,7 +177,7 @@ pub(crate) fn probe() -> Result<(), CudaError> {
 }
 
 impl Communicators {
-    /// Connects devices, by their numbers, with each other.
+    /// Connects devices, by their indices, with each other.
     ///
     /// # Errors
     /// [`CudaError::NoNccl`], [`CudaError::Nccl`].
@@ -258,20 +258,20 @@ impl Rank {
         Ok(())
     }
 
-    /// Sums numbers over all devices, in a stream.
+    /// Sums a buffer over all devices, in a stream.
     ///
     /// # Safety
-    /// `numbers` is live memory of this device with `len` numbers, the stream is one of this device, and its context is current.
+    /// `values` is a live f32 buffer of this device with `len` elements, the stream is one of this device, and its context is current.
     pub(crate) unsafe fn sum(
         &self,
-        numbers: DevicePtr,
+        values: DevicePtr,
         len: usize,
         stream: *mut c_void,
     ) -> Result<(), CudaError> {
         let (handle, calls) = &self.all.handles[self.rank];
         let _calls = calls.lock().unwrap_or_else(PoisonError::into_inner);
         self.check()?;
-        let at = numbers as *mut c_void;
+        let at = values as *mut c_void;
         // SAFETY: the caller's; the communicator lives, as it has not been given up and calls are locked.
         let status = unsafe {
             (self.all.nccl.functions.all_reduce)(at.cast_const(), at, len, FLOAT32, SUM, handle.0, stream)

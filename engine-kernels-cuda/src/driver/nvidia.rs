@@ -72,7 +72,7 @@ unsafe impl Sync for Context {}
 pub struct NvidiaDriver {
     /// For copies, beside the queues. Declared first, so that it goes before the context.
     transfers: Mutex<Stream>,
-    /// Its place among several devices.
+    /// Its rank among several devices.
     rank: Option<Rank>,
     context: Arc<Context>,
 }
@@ -114,7 +114,7 @@ fn attribute(device: sys::CUdevice, attribute: CUdevice_attribute) -> Result<u32
         .map_err(failed("cuDeviceGetAttribute"))
 }
 
-/// The handle of a device and what is told of it.
+/// The handle of a device and its properties.
 fn describe(index: usize, version: i32) -> Result<(sys::CUdevice, Device), CudaError> {
     let device = result::device::get(index as c_int).map_err(failed("cuDeviceGet"))?;
     let name = result::device::get_name(device).map_err(failed("cuDeviceGetName"))?;
@@ -237,7 +237,7 @@ impl NvidiaDriver {
 }
 
 impl Context {
-    /// Retains the primary context, which all libraries of a process share.
+    /// Retains the primary context, which all libraries of a process shard.
     fn retain(device: sys::CUdevice, described: Device, version: i32) -> Result<Self, CudaError> {
         let info = DriverInfo {
             name: described.name,
@@ -269,7 +269,7 @@ impl Context {
         unsafe { result::ctx::set_current(self.context) }.map_err(failed("cuCtxSetCurrent"))
     }
 
-    /// Loads compiled kernels. All functions are looked up and given their shared memory now: while launches are recorded the
+    /// Loads compiled kernels. All functions are looked up and given their shared memory now: while launches are captured the
     /// driver allows less.
     fn load(&mut self, image: &[u8]) -> Result<(), CudaError> {
         self.bind()?;
@@ -308,9 +308,9 @@ impl Context {
         let threads = get(CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK)?;
         let fixed = get(CUfunction_attribute::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES)?;
         let shared = self.info.shared_per_block.saturating_sub(fixed);
-        let most = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+        let attribute = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
         // SAFETY: as above.
-        unsafe { result::function::set_function_attribute(handle, most, shared as c_int) }
+        unsafe { result::function::set_function_attribute(handle, attribute, shared as c_int) }
             .map_err(failed("cuFuncSetAttribute"))?;
         Ok(Function {
             handle,
@@ -372,7 +372,7 @@ impl Driver for NvidiaDriver {
     fn allocate(&self, bytes: usize) -> Result<DevicePtr, CudaError> {
         self.context.bind()?;
         let rounded = bytes.max(1).next_multiple_of(GRANULARITY);
-        // SAFETY: what is in it is told to be unspecified.
+        // SAFETY: what is in it is documented as unspecified.
         let memory = unsafe { result::malloc_sync(rounded) };
         memory.map_err(|error| self.context.info.failed_allocation("cuMemAlloc", bytes)(error))
     }
@@ -380,7 +380,7 @@ impl Driver for NvidiaDriver {
     fn allocate_pinned(&self, bytes: usize) -> Result<DevicePtr, CudaError> {
         self.context.bind()?;
         let flags = sys::CU_MEMHOSTALLOC_PORTABLE | sys::CU_MEMHOSTALLOC_DEVICEMAP;
-        // SAFETY: what is in it is told to be unspecified. With unified addressing, which all 64-bit systems have, the device
+        // SAFETY: what is in it is documented as unspecified. With unified addressing, which all 64-bit systems have, the device
         // reads it at the same address.
         let memory = unsafe { result::malloc_host(bytes.max(1).next_multiple_of(GRANULARITY), flags) };
         let memory =

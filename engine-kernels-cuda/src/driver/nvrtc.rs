@@ -235,7 +235,7 @@ impl Nvrtc {
         let status = unsafe { (functions.architecture_count)(&raw mut count) };
         this.check("nvrtcGetNumSupportedArchs", status)?;
         let mut architectures = vec![0; count.max(0) as usize];
-        // SAFETY: there is room for as many numbers as were counted.
+        // SAFETY: the buffer is as long as the counts say.
         let status = unsafe { (functions.architectures)(architectures.as_mut_ptr()) };
         this.check("nvrtcGetSupportedArchs", status)?;
         this.version = (major.unsigned_abs(), minor.unsigned_abs());

@@ -12,10 +12,10 @@ use crate::driver::nvidia::{Context, failed};
 use crate::driver::{DevicePtr, Launch, Queue};
 use crate::error::CudaError;
 
-/// How launches are recorded: other threads may use the driver meanwhile.
+/// How launches are captured: other threads may use the driver meanwhile.
 const CAPTURE_MODE: CUstreamCaptureMode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
 
-/// Makes something in a thread that may be recording, which the driver would otherwise refuse.
+/// Makes something in a thread that may be capturing, which the driver would otherwise refuse.
 fn relaxed<T>(make: impl FnOnce() -> Result<T, DriverError>) -> Result<T, DriverError> {
     let mut mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
     // SAFETY: the pointer is valid; the call swaps this thread's mode with the given one.
@@ -65,7 +65,7 @@ impl Stream {
 
     /// What comes later waits for what another stream holds now.
     fn wait_for(&self, other: &Self) -> Result<(), CudaError> {
-        // SAFETY: both streams and the event live; an event may be recorded again once its waiters have been told.
+        // SAFETY: both streams and the event live; an event may be recorded again once its waiters are enqueued.
         unsafe {
             result::event::record(other.event, other.stream).map_err(failed("cuEventRecord"))?;
             result::stream::wait_event(
@@ -136,15 +136,15 @@ impl Drop for Graph {
     }
 }
 
-/// Streams that run beside each other, and recorded graphs. Lanes are made when they are first used.
+/// Streams that run concurrently, and captured graphs. Streams are made when they are first used.
 #[derive(Debug)]
 pub(crate) struct NvidiaQueue {
     context: Arc<Context>,
-    recordings: BTreeMap<usize, Graph>,
-    recorded: usize,
-    is_recording: bool,
-    lanes: Vec<Stream>,
-    /// The device's place among several.
+    graphs: BTreeMap<usize, Graph>,
+    captured: usize,
+    is_capturing: bool,
+    streams: Vec<Stream>,
+    /// The device's rank among several.
     rank: Option<Rank>,
 }
 
@@ -152,44 +152,44 @@ impl NvidiaQueue {
     pub(crate) fn new(context: &Arc<Context>, rank: Option<Rank>) -> Result<Self, CudaError> {
         Ok(Self {
             context: Arc::clone(context),
-            recordings: BTreeMap::new(),
-            recorded: 0,
-            is_recording: false,
-            lanes: vec![Stream::new(context)?],
+            graphs: BTreeMap::new(),
+            captured: 0,
+            is_capturing: false,
+            streams: vec![Stream::new(context)?],
             rank,
         })
     }
 
-    /// Makes lanes up to the given one.
-    fn make_lanes(&mut self, last: usize) -> Result<(), CudaError> {
-        while self.lanes.len() <= last {
-            self.lanes.push(Stream::new(&self.context)?);
+    /// Makes streams up to the given one.
+    fn make_streams(&mut self, last: usize) -> Result<(), CudaError> {
+        while self.streams.len() <= last {
+            self.streams.push(Stream::new(&self.context)?);
         }
         Ok(())
     }
 
-    fn refuse_while_recording(&self, call: &'static str) -> Result<(), CudaError> {
-        if self.is_recording {
-            let reason = "launches are being recorded".to_owned();
+    fn refuse_while_capturing(&self, call: &'static str) -> Result<(), CudaError> {
+        if self.is_capturing {
+            let reason = "launches are being captured".to_owned();
             return Err(CudaError::Driver { call, reason });
         }
         Ok(())
     }
 
     /// Leaves the capture; the graph is null when something in it was refused.
-    fn end_capture(&mut self) -> Result<sys::CUgraph, CudaError> {
-        self.is_recording = false;
+    fn leave_capture(&mut self) -> Result<sys::CUgraph, CudaError> {
+        self.is_capturing = false;
         self.context.bind()?;
-        // SAFETY: lane 0 is captured.
-        let graph = unsafe { result::stream::end_capture(self.lanes[0].stream) };
+        // SAFETY: stream 0 is captured.
+        let graph = unsafe { result::stream::end_capture(self.streams[0].stream) };
         graph.map_err(failed("cuStreamEndCapture"))
     }
 }
 
 impl Queue for NvidiaQueue {
-    unsafe fn launch(&mut self, lane: usize, launch: &Launch<'_>) -> Result<(), CudaError> {
+    unsafe fn launch(&mut self, stream: usize, launch: &Launch<'_>) -> Result<(), CudaError> {
         self.context.bind()?;
-        self.make_lanes(lane)?;
+        self.make_streams(stream)?;
         let function = self.context.kernel(launch.kernel)?;
         if cfg!(debug_assertions) {
             function.bounds.check(launch)?;
@@ -203,7 +203,7 @@ impl Queue for NvidiaQueue {
                 (x, y, z),
                 (launch.block, 1, 1),
                 launch.shared,
-                self.lanes[lane].stream,
+                self.streams[stream].stream,
                 &mut parameters,
             )
         };
@@ -220,13 +220,13 @@ impl Queue for NvidiaQueue {
     }
 
     unsafe fn upload(&mut self, to: DevicePtr, from: &[u8]) -> Result<(), CudaError> {
-        self.refuse_while_recording("cuMemcpyHtoDAsync")?;
+        self.refuse_while_capturing("cuMemcpyHtoDAsync")?;
         if from.is_empty() {
             return Ok(());
         }
         self.context.bind()?;
         // SAFETY: the caller's; the driver has read memory that is not page-locked before it returns.
-        unsafe { result::memcpy_htod_async(to, from, self.lanes[0].stream) }
+        unsafe { result::memcpy_htod_async(to, from, self.streams[0].stream) }
             .map_err(failed("cuMemcpyHtoDAsync"))
     }
 
@@ -235,58 +235,58 @@ impl Queue for NvidiaQueue {
             return Ok(());
         }
         self.context.bind()?;
-        self.make_lanes(from.max(to))?;
-        self.lanes[to].wait_for(&self.lanes[from])
+        self.make_streams(from.max(to))?;
+        self.streams[to].wait_for(&self.streams[from])
     }
 
-    fn begin_recording(&mut self) -> Result<(), CudaError> {
-        self.refuse_while_recording("cuStreamBeginCapture")?;
+    fn begin_capture(&mut self) -> Result<(), CudaError> {
+        self.refuse_while_capturing("cuStreamBeginCapture")?;
         self.context.bind()?;
         // SAFETY: the stream lives as long as `self`.
-        unsafe { result::stream::begin_capture(self.lanes[0].stream, CAPTURE_MODE) }
+        unsafe { result::stream::begin_capture(self.streams[0].stream, CAPTURE_MODE) }
             .map_err(failed("cuStreamBeginCapture"))?;
-        self.is_recording = true;
+        self.is_capturing = true;
         Ok(())
     }
 
-    fn end_recording(&mut self) -> Result<usize, CudaError> {
-        let captured = self.end_capture()?;
+    fn end_capture(&mut self) -> Result<usize, CudaError> {
+        let captured = self.leave_capture()?;
         let graph = Graph::new(&self.context, captured)?;
-        let number = self.recorded;
-        self.recordings.insert(number, graph);
-        self.recorded += 1;
+        let number = self.captured;
+        self.graphs.insert(number, graph);
+        self.captured += 1;
         Ok(number)
     }
 
-    unsafe fn replay(&mut self, recording: usize) -> Result<(), CudaError> {
+    unsafe fn launch_graph(&mut self, graph: usize) -> Result<(), CudaError> {
         self.context.bind()?;
-        let graph = self.recordings.get(&recording).ok_or_else(|| CudaError::Driver {
+        let graph = self.graphs.get(&graph).ok_or_else(|| CudaError::Driver {
             call: "cuGraphLaunch",
-            reason: format!("there is no recording {recording}"),
+            reason: format!("there is no graph {graph}"),
         })?;
         // SAFETY: the caller's; graph and stream live.
-        unsafe { result::graph::launch(graph.executable, self.lanes[0].stream) }
+        unsafe { result::graph::launch(graph.executable, self.streams[0].stream) }
             .map_err(failed("cuGraphLaunch"))
     }
 
-    fn clear_recordings(&mut self) {
-        self.recordings.clear();
+    fn clear_graphs(&mut self) {
+        self.graphs.clear();
     }
 
-    unsafe fn sum_over_ranks(&mut self, numbers: DevicePtr, len: usize) -> Result<(), CudaError> {
-        self.refuse_while_recording("ncclAllReduce")?;
+    unsafe fn sum_over_ranks(&mut self, values: DevicePtr, len: usize) -> Result<(), CudaError> {
+        self.refuse_while_capturing("ncclAllReduce")?;
         let rank = self.rank.as_ref().ok_or_else(|| CudaError::Nccl {
             call: "ncclAllReduce",
             reason: "the device was opened alone".to_owned(),
         })?;
         self.context.bind()?;
         // SAFETY: the caller's; the stream is one of this device, whose context is current.
-        unsafe { rank.sum(numbers, len, self.lanes[0].stream.cast()) }
+        unsafe { rank.sum(values, len, self.streams[0].stream.cast()) }
     }
 
     fn synchronize(&mut self) -> Result<(), CudaError> {
-        self.refuse_while_recording("cuStreamSynchronize")?;
-        self.lanes.iter().try_for_each(Stream::wait)?;
+        self.refuse_while_capturing("cuStreamSynchronize")?;
+        self.streams.iter().try_for_each(Stream::wait)?;
         // A sum that was given up ends as if it had been made.
         self.rank.as_ref().map_or(Ok(()), Rank::check)
     }
@@ -294,16 +294,16 @@ impl Queue for NvidiaQueue {
 
 impl Drop for NvidiaQueue {
     fn drop(&mut self) {
-        if !self.is_recording {
+        if !self.is_capturing {
             return;
         }
-        match self.end_capture() {
+        match self.leave_capture() {
             // SAFETY: the graph came from the capture and is used nowhere.
             Ok(graph) => match unsafe { result::graph::destroy(graph) } {
                 Ok(()) | Err(DriverError(CUresult::CUDA_ERROR_INVALID_VALUE)) => {}
                 Err(error) => tracing::warn!(?error, "a graph is not destroyed"),
             },
-            Err(error) => tracing::debug!(%error, "an unfinished recording"),
+            Err(error) => tracing::debug!(%error, "an unfinished capture"),
         }
     }
 }

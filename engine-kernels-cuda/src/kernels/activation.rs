@@ -4,11 +4,11 @@ use bytemuck::{Pod, Zeroable};
 use engine_core::ir::Op;
 use engine_core::ir::ops::activation::{Dropout, DropoutOp, Relu, ReluGrad};
 
-use super::{Bound, CudaKernel, Fusion, Launches, Room, as_op, layout};
+use super::{Bound, CudaKernel, Fusion, Launches, CompileContext, as_op, layout};
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 
-/// A place where units are dropped; `Dropout` of `random.cuh`.
+/// A site where units are dropped; `Dropout` of `random.cuh`.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct DropoutSite {
@@ -81,12 +81,12 @@ struct DropoutKernel {
 pub(super) fn make(
     op: &dyn Op,
     _: &Fusion,
-    room: &mut Room<'_>,
+    context: &mut CompileContext<'_>,
 ) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     if let Some(op) = as_op::<DropoutOp>(op) {
         return Ok(Some(Box::new(DropoutKernel {
             dropout: DropoutSite::new(Some(op.dropout)),
-            places: room.constants(&places(&op))?,
+            places: context.constants(&places(&op))?,
         })));
     }
     if let Some(op) = as_op::<Relu>(op) {

@@ -7,7 +7,7 @@ use engine_core::ir::Op;
 use engine_core::ir::ops::batch::{ColumnOrder, GatherRows, MaskRows, OrderDraw, Reading};
 use engine_core::random::Purpose;
 
-use super::{Bound, CudaKernel, Fusion, Launches, Room, THREADS, as_op, layout};
+use super::{Bound, CudaKernel, Fusion, Launches, CompileContext, THREADS, as_op, layout};
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 
@@ -35,7 +35,7 @@ layout!(SourceArgs, 48);
 struct GatherRowsArgs {
     source: SourceArgs,
     ring: u64,
-    places: u64,
+    packed_codes: u64,
     codes: u64,
     columns: u32,
     reserved: u32,
@@ -76,7 +76,7 @@ layout!(ColumnOrderArgs, 24);
 pub(super) fn make(
     op: &dyn Op,
     _: &Fusion,
-    _: &mut Room<'_>,
+    _: &mut CompileContext<'_>,
 ) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     if let Some(op) = as_op::<GatherRows>(op) {
         return Ok(Some(Box::new(op)));
@@ -105,8 +105,8 @@ fn rows_read(reading: Reading, (address, len): (DevicePtr, usize), cx: &Bound<'_
         steps: cx.steps,
         len,
         stride: size_of::<u32>() as u32,
-        rows: cx.share.rows,
-        batch_rows: cx.share.batch_rows,
+        rows: cx.shard.rows,
+        batch_rows: cx.shard.batch_rows,
         steps_per_epoch: match reading {
             Reading::Shuffled { steps_per_epoch } => steps_per_epoch.max(1),
             Reading::Sequential => 0,
@@ -121,7 +121,7 @@ impl CudaKernel for GatherRows {
         let args = GatherRowsArgs {
             source: source(self, cx),
             ring: cx.ring.map_or(0, |ring| ring.address),
-            places: cx.table(self.table).places(),
+            packed_codes: cx.table(self.table).packed_codes(),
             codes: cx.output(0),
             columns: self.columns as u32,
             reserved: 0,
@@ -151,7 +151,7 @@ pub(crate) fn fetch_rows(op: &GatherRows, cx: &Bound<'_>, steps: Range<u32>, lau
 impl CudaKernel for MaskRows {
     fn launch(&self, cx: &Bound<'_>, launches: &mut Launches) {
         let args = MaskRowsArgs {
-            source: rows_read(self.reading, cx.integers(self.lengths), cx),
+            source: rows_read(self.reading, cx.u32(self.lengths), cx),
             x: cx.input(0),
             y: cx.output(0),
             rows: cx.rows(),

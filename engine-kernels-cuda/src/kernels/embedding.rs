@@ -6,16 +6,16 @@ use bytemuck::{Pod, Zeroable};
 use engine_core::ir::ops::embedding::{Embedding, EmbeddingGrad, EmbeddingSqNorm, embedding_groups};
 use engine_core::ir::{Op, ParamView, ResourceId};
 
-use super::{Bound, CudaKernel, Fusion, Launches, Room, THREADS, WARP, as_op, layout};
+use super::{Bound, CudaKernel, Fusion, Launches, CompileContext, THREADS, WARP, as_op, layout};
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 
 /// Entries of a gradient that a block of `embedding_grad` sums.
 const PART: usize = 64;
-/// Rows that such a block takes at once, its threads, and most blocks that share the rows.
+/// Rows that such a block takes at once, its threads, and the largest number of splits of the rows.
 const CODE_ROWS: u32 = 512;
 const PART_THREADS: u32 = 512;
-const MOST_SHARES: u32 = 16;
+const MAX_SPLITS: u32 = 16;
 /// Tables with more codes go through `embedding_grad_sparse`.
 const DENSE_CARDINALITY: usize = 1024;
 
@@ -62,12 +62,12 @@ struct EmbeddingGradArgs {
     tables: u64,
     parts: u64,
     large: u64,
-    room: u64,
+    partial_sums: u64,
     fault: u64,
     rows: u32,
     width: u32,
     count: u32,
-    shares: u32,
+    splits: u32,
 }
 layout!(EmbeddingGradArgs, 80);
 
@@ -100,7 +100,7 @@ struct Gradient {
     tables: DevicePtr,
     parts: DevicePtr,
     part_count: u32,
-    room: DevicePtr,
+    partial_sums: DevicePtr,
     large: DevicePtr,
     large_count: u32,
     count: u32,
@@ -115,14 +115,14 @@ struct SqNorm {
 pub(super) fn make(
     op: &dyn Op,
     _: &Fusion,
-    room: &mut Room<'_>,
+    context: &mut CompileContext<'_>,
 ) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     if let Some(op) = as_op::<Embedding>(op) {
         return Ok(Some(Box::new(Lookup {
             params: op.params,
             views: Arc::clone(&op.tables),
-            tables: tables(&op.tables, room)?,
-            owner: room.owners(&embedding_groups(&op.tables))?,
+            tables: tables(&op.tables, context)?,
+            owner: context.owners(&embedding_groups(&op.tables))?,
             count: op.tables.len() as u32,
         })));
     }
@@ -133,12 +133,12 @@ pub(super) fn make(
         return Ok(Some(Box::new(Gradient {
             grads: op.grads,
             views: Arc::clone(&op.tables),
-            tables: tables(&op.tables, room)?,
-            parts: room.constants(&parts)?,
+            tables: tables(&op.tables, context)?,
+            parts: context.constants(&parts)?,
             part_count: parts.len() as u32,
-            room: room
-                .scratch(shares(room.max_rows as u32) as usize * parts.len() * PART * size_of::<f32>())?,
-            large: room.constants(&large)?,
+            partial_sums: context
+                .scratch(splits(context.max_rows as u32) as usize * parts.len() * PART * size_of::<f32>())?,
+            large: context.constants(&large)?,
             large_count: large.len() as u32,
             count: op.tables.len() as u32,
         })));
@@ -147,12 +147,12 @@ pub(super) fn make(
         return Ok(None);
     };
     Ok(Some(Box::new(SqNorm {
-        tables: tables(&op.tables, room)?,
+        tables: tables(&op.tables, context)?,
         count: op.tables.len() as u32,
     })))
 }
 
-fn tables(views: &Arc<[ParamView]>, room: &mut Room<'_>) -> Result<DevicePtr, CudaError> {
+fn tables(views: &Arc<[ParamView]>, context: &mut CompileContext<'_>) -> Result<DevicePtr, CudaError> {
     let groups = embedding_groups(views);
     let tables: Vec<EmbeddingTable> = views
         .iter()
@@ -164,12 +164,12 @@ fn tables(views: &Arc<[ParamView]>, room: &mut Room<'_>) -> Result<DevicePtr, Cu
             feature: groups.offset(s) as u32,
         })
         .collect();
-    room.constants(&tables)
+    context.constants(&tables)
 }
 
-/// Blocks that share the rows of a batch.
-fn shares(rows: u32) -> u32 {
-    rows.div_ceil(CODE_ROWS).clamp(1, MOST_SHARES)
+/// Splits of the rows of a batch.
+fn splits(rows: u32) -> u32 {
+    rows.div_ceil(CODE_ROWS).clamp(1, MAX_SPLITS)
 }
 
 /// Parts of the gradients of small tables.
@@ -191,7 +191,7 @@ fn parts(views: &[ParamView]) -> Vec<EmbeddingPart> {
 impl CudaKernel for Lookup {
     fn launch(&self, cx: &Bound<'_>, launches: &mut Launches) {
         let args = EmbeddingArgs {
-            params: cx.numbers(self.params),
+            params: cx.f32(self.params),
             codes: cx.input(0),
             tables: self.tables,
             owner: self.owner,
@@ -216,22 +216,22 @@ impl CudaKernel for Gradient {
             return;
         }
         let args = EmbeddingGradArgs {
-            grads: cx.numbers(self.grads),
+            grads: cx.f32(self.grads),
             codes: cx.input(0),
             grad_output: cx.input(1),
             tables: self.tables,
             parts: self.parts,
             large: self.large,
-            room: self.room,
+            partial_sums: self.partial_sums,
             fault: cx.fault,
             rows: cx.rows(),
             width: cx.input_width(1),
             count: self.count,
-            shares: shares(cx.rows()),
+            splits: splits(cx.rows()),
         };
-        let grid = [self.part_count, args.shares, 1];
+        let grid = [self.part_count, args.splits, 1];
         launches.push("embedding_grad", grid, PART_THREADS, &args);
-        if args.shares > 1 {
+        if args.splits > 1 {
             launches.push("embedding_grad_join", [self.part_count, 1, 1], PART as u32, &args);
         }
         let blocks = cx.rows().div_ceil(THREADS / WARP);

@@ -15,7 +15,7 @@ use super::as_op;
 pub(crate) struct Fusion {
     /// Rectifies its result.
     pub(crate) relu: bool,
-    /// Zeroes its result where this value, the last input of the stage, is not above zero.
+    /// Zeroes its result where this value, the last input of the fused node, is not above zero.
     pub(crate) gate: Option<ValueId>,
     /// Gives the gradient of the cross-entropy instead of probabilities, under this weight of each loss.
     pub(crate) loss_weight: Option<FillRows>,

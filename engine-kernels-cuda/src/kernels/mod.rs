@@ -24,7 +24,7 @@ use crate::buffer::CudaBuffer;
 use crate::driver::{DevicePtr, Driver, DriverInfo};
 use crate::error::CudaError;
 use crate::memory::Memory;
-use crate::share::Share;
+use crate::shard::Shard;
 use crate::streaming::RingView;
 use crate::table::PackedTable;
 
@@ -32,7 +32,7 @@ pub(crate) use batch::{fetch_rows, next_step};
 pub(crate) use fusion::{Fusion, Uses, fused};
 
 /// Makes the kernel of an op, or nothing when the op is of another type.
-type Make = fn(&dyn Op, &Fusion, &mut Room<'_>) -> Result<Option<Box<dyn CudaKernel>>, CudaError>;
+type Make = fn(&dyn Op, &Fusion, &mut CompileContext<'_>) -> Result<Option<Box<dyn CudaKernel>>, CudaError>;
 
 const MAKERS: &[Make] = &[
     batch::make,
@@ -50,10 +50,10 @@ const MAKERS: &[Make] = &[
 pub(crate) fn kernel(
     op: &dyn Op,
     fusion: &Fusion,
-    room: &mut Room<'_>,
+    context: &mut CompileContext<'_>,
 ) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     for make in MAKERS {
-        if let Some(kernel) = make(op, fusion, room)? {
+        if let Some(kernel) = make(op, fusion, context)? {
             return Ok(Some(kernel));
         }
     }
@@ -75,8 +75,8 @@ pub(crate) trait CudaKernel: Send + fmt::Debug {
         None
     }
 
-    /// Memory that kernels of this program share beside values and resources, and whether this one writes it.
-    fn shares(&self) -> Option<(DevicePtr, bool)> {
+    /// Scratch memory that several kernels of this program use, and whether this one writes it.
+    fn shared_scratch(&self) -> Option<(DevicePtr, bool)> {
         None
     }
 
@@ -91,7 +91,7 @@ pub(crate) trait CudaKernel: Send + fmt::Debug {
     }
 }
 
-/// Where it stands what each column sees in the column order of the step.
+/// Addresses of the lists of visible features of each column in the column order of the step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Views {
     /// Visible features before each column.
@@ -101,21 +101,21 @@ pub(crate) struct Views {
 }
 
 /// Visible features are listed where all views together have no more than these; else they are searched for.
-const MOST_FEATURES: usize = 16 << 20;
+const MAX_FEATURES: usize = 16 << 20;
 
-/// Where an op puts what its launches need for as long as the program lives.
-pub(crate) struct Room<'a> {
+/// What a kernel is made with: the device, and memory for constants and scratch that lives as long as the program.
+pub(crate) struct CompileContext<'a> {
     pub(crate) driver: &'a Arc<dyn Driver>,
     pub(crate) info: &'a DriverInfo,
     pub(crate) max_rows: usize,
     /// Inputs of the op whose kernel is made.
     pub(crate) inputs: Vec<ValueId>,
     kept: &'a mut Vec<Memory>,
-    /// What each column sees in a column order: found once, for all ops with the same ranks.
+    /// The visible features of each column in a column order: listed once, for all ops with the same ranks.
     views: Vec<(ValueId, Groups, Views)>,
 }
 
-impl<'a> Room<'a> {
+impl<'a> CompileContext<'a> {
     pub(crate) fn new(
         driver: &'a Arc<dyn Driver>,
         info: &'a DriverInfo,
@@ -132,7 +132,8 @@ impl<'a> Room<'a> {
         }
     }
 
-    /// Room for what each of `columns` sees in the order of the ranks `ranks`, and whether nobody has asked for it before.
+    /// Scratch memory for the visible features of each of `columns` in the order of the ranks `ranks`, and whether it is new: the first
+    /// op that needs it fills it.
     fn views(&mut self, ranks: ValueId, columns: &Groups) -> Result<(Views, bool), CudaError> {
         let same = |(value, groups, _): &&(ValueId, Groups, Views)| *value == ranks && groups == columns;
         if let Some((_, _, views)) = self.views.iter().find(same) {
@@ -141,7 +142,7 @@ impl<'a> Room<'a> {
         let (count, features) = (columns.len(), columns.len() * columns.total());
         let views = Views {
             starts: self.scratch(count * (count + 1) * size_of::<u32>())?,
-            features: if features <= MOST_FEATURES {
+            features: if features <= MAX_FEATURES {
                 self.scratch(features * size_of::<u32>())?
             } else {
                 0
@@ -185,7 +186,7 @@ impl<'a> Room<'a> {
 /// Addresses of everything that one op touches in a run.
 pub(crate) struct Bound<'a> {
     pub(crate) program: &'a Program,
-    pub(crate) share: Share,
+    pub(crate) shard: Shard,
     /// Address of each value.
     pub(crate) values: &'a [DevicePtr],
     pub(crate) resources: &'a [&'a CudaBuffer],
@@ -204,7 +205,7 @@ impl Bound<'_> {
         let values = self.inputs.iter().chain(self.outputs);
         let mut rows = values.map(|v| self.program.shape(*v).rows);
         let rows = rows.find(|rows| *rows != Rows::One).unwrap_or(Rows::Batch);
-        self.share.own_rows(rows)
+        self.shard.own_rows(rows)
     }
 
     fn input(&self, i: usize) -> DevicePtr {
@@ -230,26 +231,26 @@ impl Bound<'_> {
         self.program.shape(self.outputs[i]).groups.total() as u32
     }
 
-    /// Address of the numbers of a resource.
-    fn numbers(&self, id: ResourceId) -> DevicePtr {
-        match self.resources[id.index()].numbers() {
+    /// Address of an f32 resource.
+    fn f32(&self, id: ResourceId) -> DevicePtr {
+        match self.resources[id.index()].f32() {
             Some((address, _)) => address,
-            None => unreachable!("bindings were checked: resource {} holds numbers", id.index()),
+            None => unreachable!("bindings were checked: resource {} holds f32 values", id.index()),
         }
     }
 
-    /// Length of the numbers of a resource.
+    /// Length of an f32 resource.
     fn len(&self, id: ResourceId) -> u32 {
         self.resources[id.index()]
-            .numbers()
+            .f32()
             .map_or(0, |(_, len)| len as u32)
     }
 
-    /// Address and number of the unsigned integers of a resource.
-    fn integers(&self, id: ResourceId) -> (DevicePtr, usize) {
-        match self.resources[id.index()].words() {
+    /// Address and length of a u32 resource.
+    fn u32(&self, id: ResourceId) -> (DevicePtr, usize) {
+        match self.resources[id.index()].u32() {
             Some(found) => found,
-            None => unreachable!("bindings were checked: resource {} holds integers", id.index()),
+            None => unreachable!("bindings were checked: resource {} holds u32 values", id.index()),
         }
     }
 

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use engine_core::ir::Op;
 use engine_core::ir::ops::optimizer::AdamW;
 
-use super::{Bound, CudaKernel, Fusion, Launches, Room, as_op, layout};
+use super::{Bound, CudaKernel, Fusion, Launches, CompileContext, as_op, layout};
 use crate::error::CudaError;
 
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -27,7 +27,7 @@ layout!(AdamWArgs, 64);
 pub(super) fn make(
     op: &dyn Op,
     _: &Fusion,
-    _: &mut Room<'_>,
+    _: &mut CompileContext<'_>,
 ) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     Ok(as_op::<AdamW>(op).map(|op| Box::new(op) as Box<dyn CudaKernel>))
 }
@@ -36,10 +36,10 @@ impl CudaKernel for AdamW {
     fn launch(&self, cx: &Bound<'_>, launches: &mut Launches) {
         let len = cx.len(self.params);
         let args = AdamWArgs {
-            params: cx.numbers(self.params),
-            grads: cx.numbers(self.grads),
-            first_moments: cx.numbers(self.first_moments),
-            second_moments: cx.numbers(self.second_moments),
+            params: cx.f32(self.params),
+            grads: cx.f32(self.grads),
+            first_moments: cx.f32(self.first_moments),
+            second_moments: cx.f32(self.second_moments),
             steps: cx.steps,
             len,
             beta1_complement: (1.0 - self.beta1) as f32,

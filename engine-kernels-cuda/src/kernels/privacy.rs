@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use engine_core::ir::Op;
 use engine_core::ir::ops::privacy::{CLIP_EPS, ClipFactor};
 
-use super::{Bound, CudaKernel, Fusion, Launches, Room, as_op, layout};
+use super::{Bound, CudaKernel, Fusion, Launches, CompileContext, as_op, layout};
 use crate::error::CudaError;
 
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -22,7 +22,7 @@ layout!(ClipFactorArgs, 32);
 pub(super) fn make(
     op: &dyn Op,
     _: &Fusion,
-    _: &mut Room<'_>,
+    _: &mut CompileContext<'_>,
 ) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     Ok(as_op::<ClipFactor>(op).map(|op| Box::new(op) as Box<dyn CudaKernel>))
 }

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use engine_core::ir::Op;
 use engine_core::ir::ops::reduce::{Add, BroadcastGroups, FillRows, RecordSum, ScaleRows, SumGroups};
 
-use super::{Bound, CudaKernel, Fusion, Launches, Room, as_op, layout};
+use super::{Bound, CudaKernel, Fusion, Launches, CompileContext, as_op, layout};
 use crate::error::CudaError;
 
 /// Threads of the block that sums a whole batch.
@@ -64,7 +64,7 @@ macro_rules! plain {
 pub(super) fn make(
     op: &dyn Op,
     _: &Fusion,
-    _: &mut Room<'_>,
+    _: &mut CompileContext<'_>,
 ) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     plain!(
         op,
@@ -136,7 +136,7 @@ impl CudaKernel for FillRows {
         let args = FillRowsArgs {
             y: cx.output(0),
             rows: cx.rows(),
-            value: self.value(cx.share.all_rows(self.rows)) as f32,
+            value: self.value(cx.shard.all_rows(self.rows)) as f32,
         };
         launches.per_thread("fill_rows", cx.rows(), &args);
     }
@@ -146,7 +146,7 @@ impl CudaKernel for RecordSum {
     fn launch(&self, cx: &Bound<'_>, launches: &mut Launches) {
         let args = RecordSumArgs {
             x: cx.input(0),
-            trace: cx.numbers(self.trace),
+            trace: cx.f32(self.trace),
             steps: cx.steps,
             rows: cx.rows(),
             width: cx.input_width(0),

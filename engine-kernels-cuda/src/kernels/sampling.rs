@@ -6,7 +6,7 @@ use bytemuck::{Pod, Zeroable};
 use engine_core::ir::ops::sampling::{Contribution, OrderedSample, SamplingRules};
 use engine_core::ir::{Groups, Op};
 
-use super::{Bound, CudaKernel, Fusion, Launches, Room, as_op, layout};
+use super::{Bound, CudaKernel, Fusion, Launches, CompileContext, as_op, layout};
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 
@@ -18,7 +18,7 @@ const COLUMN: usize = 33;
 const NARROW: usize = 128;
 /// Threads of a block.
 const SAMPLE_THREADS: u32 = 512;
-/// A sub-column without a report, a draw without parity.
+/// A sub-column that is not requested, a draw without parity.
 const NONE: u32 = u32::MAX;
 /// Blocks of a launch on each multiprocessor; they go on to further rows.
 const BLOCKS: usize = 4;
@@ -91,8 +91,8 @@ struct OrderedSampleArgs {
     probs: u64,
     weights: u64,
     log_probs: u64,
-    hidden_room: u64,
-    probs_room: u64,
+    hidden_scratch: u64,
+    probs_scratch: u64,
     fault: u64,
     rules: Rules,
     rows: u32,
@@ -108,13 +108,13 @@ struct OrderedSampleArgs {
 }
 layout!(OrderedSampleArgs, 208);
 
-/// Where a block keeps its hidden units and probabilities: 0 in an address stands for shared memory.
+/// Where a block keeps its hidden units and probabilities: in global memory, or in shared memory where the address is 0.
 #[derive(Debug, Clone, Copy)]
-struct Workplace {
-    hidden_room: DevicePtr,
-    probs_room: DevicePtr,
+struct BlockScratch {
+    hidden_scratch: DevicePtr,
+    probs_scratch: DevicePtr,
     shared: u32,
-    most_blocks: u32,
+    max_blocks: u32,
 }
 
 #[derive(Debug)]
@@ -124,25 +124,25 @@ struct Draws {
     draws: DevicePtr,
     rules: Rules,
     span: Range<usize>,
-    workplace: Workplace,
+    block_scratch: BlockScratch,
     with_odds: bool,
 }
 
 pub(super) fn make(
     op: &dyn Op,
     _: &Fusion,
-    room: &mut Room<'_>,
+    context: &mut CompileContext<'_>,
 ) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     let Some(op) = as_op::<OrderedSample>(op) else {
         return Ok(None);
     };
-    let rules = rules(&op.rules, room)?;
+    let rules = rules(&op.rules, context)?;
     let with_odds = op.rules.fixed.iter().any(|f| !f.is_empty());
     let (draws, span) = draws(&op);
     Ok(Some(Box::new(Draws {
-        subs: room.constants(&sub_columns(&op))?,
-        draws: room.constants(&draws)?,
-        workplace: workplace(&op, with_odds, room)?,
+        subs: context.constants(&sub_columns(&op))?,
+        draws: context.constants(&draws)?,
+        block_scratch: block_scratch(&op, with_odds, context)?,
         op,
         rules,
         span,
@@ -172,10 +172,10 @@ fn draws(op: &OrderedSample) -> (Vec<SampleDraw>, Range<usize>) {
     (draws, later)
 }
 
-/// Column of each sub-column in a report.
-fn columns_of(reported: &[usize], groups: &Groups, sub_columns: usize) -> Vec<u32> {
+/// Column of each sub-column in a requested output.
+fn columns_of(requested: &[usize], groups: &Groups, sub_columns: usize) -> Vec<u32> {
     let mut columns = vec![NONE; sub_columns];
-    for (i, s) in reported.iter().enumerate() {
+    for (i, s) in requested.iter().enumerate() {
         columns[*s] = groups.offset(i) as u32;
     }
     columns
@@ -183,7 +183,7 @@ fn columns_of(reported: &[usize], groups: &Groups, sub_columns: usize) -> Vec<u3
 
 fn sub_columns(op: &OrderedSample) -> Vec<SampleSubColumn> {
     let count = op.model.sub_columns.len();
-    let column = |reported: &[usize]| columns_of(reported, &op.requested_groups(reported), count);
+    let column = |requested: &[usize]| columns_of(requested, &op.requested_groups(requested), count);
     let (probs, weights) = (column(&op.requested.probs), column(&op.requested.weights));
     let mut fixed = 0;
     let mut sub_column = |s: usize| {
@@ -224,7 +224,7 @@ fn sub_columns(op: &OrderedSample) -> Vec<SampleSubColumn> {
     (0..count).map(&mut sub_column).collect()
 }
 
-fn rules(rules: &SamplingRules, room: &mut Room<'_>) -> Result<Rules, CudaError> {
+fn rules(rules: &SamplingRules, context: &mut CompileContext<'_>) -> Result<Rules, CudaError> {
     let fixed: Vec<FixedProbability> = rules
         .fixed
         .iter()
@@ -245,64 +245,64 @@ fn rules(rules: &SamplingRules, room: &mut Room<'_>) -> Result<Rules, CudaError>
         groups: 0,
         marginal: 0,
         by_group: 0,
-        fixed: room.constants(&fixed)?,
+        fixed: context.constants(&fixed)?,
     };
     let Some(parity) = &rules.parity else {
         return Ok(packed);
     };
     let sensitive: Vec<u32> = parity.sensitive.iter().map(|s| *s as u32).collect();
     let groups: Vec<u32> = parity.groups.iter().flatten().copied().collect();
-    let knots = |of: &mut dyn Iterator<Item = &engine_core::ir::ops::sampling::Quantiles>| {
+    let quantiles = |of: &mut dyn Iterator<Item = &engine_core::ir::ops::sampling::Quantiles>| {
         of.flat_map(|k| k.values().to_vec()).collect::<Vec<f64>>()
     };
     packed.parity_target = parity.target as u32;
     packed.group_count = parity.groups.len() as u32;
     packed.sensitive_count = sensitive.len() as u32;
-    packed.sensitive = room.constants(&sensitive)?;
-    packed.groups = room.constants(&groups)?;
-    packed.marginal = room.constants(&knots(&mut parity.marginal.iter()))?;
-    packed.by_group = room.constants(&knots(&mut parity.by_group.iter().flatten()))?;
+    packed.sensitive = context.constants(&sensitive)?;
+    packed.groups = context.constants(&groups)?;
+    packed.marginal = context.constants(&quantiles(&mut parity.marginal.iter()))?;
+    packed.by_group = context.constants(&quantiles(&mut parity.by_group.iter().flatten()))?;
     Ok(packed)
 }
 
 /// Hidden units and probabilities lie in shared memory where they fit, else in global memory.
-fn workplace(op: &OrderedSample, with_odds: bool, room: &mut Room<'_>) -> Result<Workplace, CudaError> {
-    let number = size_of::<f32>();
-    let hidden = SAMPLE_ROWS * (op.model.hidden | 1) * number;
-    let probs = op.model.cardinalities.max_width() * COLUMN * number * if with_odds { 2 } else { 1 };
-    let limit = room.info.shared_per_block as usize;
+fn block_scratch(op: &OrderedSample, with_odds: bool, context: &mut CompileContext<'_>) -> Result<BlockScratch, CudaError> {
+    let element = size_of::<f32>();
+    let hidden = SAMPLE_ROWS * (op.model.hidden | 1) * element;
+    let probs = op.model.cardinalities.max_width() * COLUMN * element * if with_odds { 2 } else { 1 };
+    let limit = context.info.shared_per_block as usize;
     let (hidden_shared, probs_shared) = (hidden + probs <= limit || hidden <= limit / 2, true);
     let left = limit - if hidden_shared { hidden } else { 0 };
     let probs_shared = probs_shared && probs <= left;
-    let blocks = room.max_rows.div_ceil(SAMPLE_ROWS);
-    let most_blocks = blocks.min(BLOCKS * room.info.multiprocessors as usize).max(1);
+    let blocks = context.max_rows.div_ceil(SAMPLE_ROWS);
+    let max_blocks = blocks.min(BLOCKS * context.info.multiprocessors as usize).max(1);
     let mut outside = |inside: bool, bytes: usize| {
         if inside {
             Ok(0)
         } else {
-            room.scratch(most_blocks * bytes)
+            context.scratch(max_blocks * bytes)
         }
     };
-    Ok(Workplace {
-        hidden_room: outside(hidden_shared, hidden)?,
-        probs_room: outside(probs_shared, probs)?,
+    Ok(BlockScratch {
+        hidden_scratch: outside(hidden_shared, hidden)?,
+        probs_scratch: outside(probs_shared, probs)?,
         shared: (if hidden_shared { hidden } else { 0 } + if probs_shared { probs } else { 0 }) as u32,
-        most_blocks: most_blocks as u32,
+        max_blocks: max_blocks as u32,
     })
 }
 
 impl CudaKernel for Draws {
     fn launch(&self, cx: &Bound<'_>, launches: &mut Launches) {
-        let (op, place) = (&self.op, &self.workplace);
+        let (op, scratch) = (&self.op, &self.block_scratch);
         let input = |i: Option<usize>| i.map_or(0, |i| cx.input(i));
         let names = op.requested.names();
-        let report = |name: &str| {
+        let output = |name: &str| {
             let at = names.iter().position(|n| *n == name);
             at.map_or((0, 0), |i| (cx.output(i), cx.width(i)))
         };
-        let ((probs, probs_width), (weights, weights_width)) = (report("probs"), report("weights"));
+        let ((probs, probs_width), (weights, weights_width)) = (output("probs"), output("weights"));
         let args = OrderedSampleArgs {
-            folded: cx.numbers(op.folded),
+            folded: cx.f32(op.folded),
             subs: self.subs,
             draws: self.draws,
             cells: input(op.cells_input()),
@@ -311,9 +311,9 @@ impl CudaKernel for Draws {
             codes: cx.output(0),
             probs,
             weights,
-            log_probs: report("log_probs").0,
-            hidden_room: place.hidden_room,
-            probs_room: place.probs_room,
+            log_probs: output("log_probs").0,
+            hidden_scratch: scratch.hidden_scratch,
+            probs_scratch: scratch.probs_scratch,
             fault: cx.fault,
             rules: self.rules,
             rows: cx.rows(),
@@ -327,12 +327,12 @@ impl CudaKernel for Draws {
             widest: op.model.cardinalities.max_width() as u32,
             with_odds: u32::from(self.with_odds),
         };
-        let blocks = cx.rows().div_ceil(SAMPLE_ROWS as u32).min(place.most_blocks);
+        let blocks = cx.rows().div_ceil(SAMPLE_ROWS as u32).min(scratch.max_blocks);
         launches.push_with_shared(
             "ordered_sample",
             [blocks, 1, 1],
             SAMPLE_THREADS,
-            place.shared,
+            scratch.shared,
             &args,
         );
     }

@@ -5,7 +5,7 @@ use engine_core::ir::ops::reduce::FillRows;
 use engine_core::ir::ops::softmax::{Softmax, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 use engine_core::ir::{Groups, Op};
 
-use super::{Bound, CudaKernel, Fusion, Launches, Room, as_op, layout};
+use super::{Bound, CudaKernel, Fusion, Launches, CompileContext, as_op, layout};
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 
@@ -48,7 +48,7 @@ struct Forward {
     offsets: DevicePtr,
     groups: u32,
     with_losses: bool,
-    /// Weight of each loss where the gradient is asked for in place of probabilities.
+    /// Weight of each loss where the gradient is computed in place of probabilities.
     weight: Option<FillRows>,
 }
 
@@ -63,12 +63,12 @@ struct Gradient {
 pub(super) fn make(
     op: &dyn Op,
     fusion: &Fusion,
-    room: &mut Room<'_>,
+    context: &mut CompileContext<'_>,
 ) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     if let Some(op) = as_op::<Softmax>(op) {
         return Ok(Some(Box::new(Forward {
             of: op.groups.clone(),
-            offsets: room.offsets(&op.groups)?,
+            offsets: context.offsets(&op.groups)?,
             groups: op.groups.len() as u32,
             with_losses: false,
             weight: None,
@@ -77,7 +77,7 @@ pub(super) fn make(
     if let Some(op) = as_op::<SoftmaxCrossEntropy>(op) {
         return Ok(Some(Box::new(Forward {
             of: op.groups.clone(),
-            offsets: room.offsets(&op.groups)?,
+            offsets: context.offsets(&op.groups)?,
             groups: op.groups.len() as u32,
             with_losses: true,
             weight: fusion.loss_weight.clone(),
@@ -88,8 +88,8 @@ pub(super) fn make(
     };
     Ok(Some(Box::new(Gradient {
         of: op.groups.clone(),
-        offsets: room.offsets(&op.groups)?,
-        owner: room.owners(&op.groups)?,
+        offsets: context.offsets(&op.groups)?,
+        owner: context.owners(&op.groups)?,
         groups: op.groups.len() as u32,
     })))
 }
@@ -110,7 +110,7 @@ impl CudaKernel for Forward {
             weight: self
                 .weight
                 .as_ref()
-                .map_or(0.0, |w| w.value(cx.share.all_rows(w.rows)) as f32),
+                .map_or(0.0, |w| w.value(cx.shard.all_rows(w.rows)) as f32),
         };
         let kernel = match (with, &self.weight) {
             (false, _) => "softmax",

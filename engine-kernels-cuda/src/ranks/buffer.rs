@@ -14,8 +14,8 @@ use crate::error::CudaError;
 enum Held {
     /// Each that has it has all of it.
     Same,
-    /// Each has numbers whose sum it is.
-    Parts,
+    /// Each has a partial sum of it.
+    PartialSums,
 }
 
 /// A buffer on the first device, and on the others once they need it.
@@ -43,18 +43,18 @@ impl RanksBuffer {
 
     /// Gives every device all of the buffer.
     pub(super) fn make_same(&mut self) -> Result<(), BackendError> {
-        if self.held == Held::Parts {
+        if self.held == Held::PartialSums {
             let whole = self.read()?;
             self.write(&whole)?;
         }
         self.copy_to_others()
     }
 
-    /// A copy that is whole on the first device, where this one is in parts.
+    /// A copy that is whole on the first device, where this one is in partial sums.
     pub(super) fn whole(&self) -> Result<Option<Self>, BackendError> {
         match self.held {
             Held::Same => Ok(None),
-            Held::Parts => Ok(Some(Self::new(&self.ranks, &self.read()?)?)),
+            Held::PartialSums => Ok(Some(Self::new(&self.ranks, &self.read()?)?)),
         }
     }
 
@@ -69,12 +69,12 @@ impl RanksBuffer {
         Ok(())
     }
 
-    /// Makes the buffer the sum of what the devices hold: the first one has its numbers, the others zeros.
-    pub(super) fn make_parts(&mut self) -> Result<(), BackendError> {
-        if self.held == Held::Parts {
+    /// Makes the buffer a sum over the devices: the first one keeps its values, the others get zeros.
+    pub(super) fn make_partial_sums(&mut self) -> Result<(), BackendError> {
+        if self.held == Held::PartialSums {
             return Ok(());
         }
-        let len = self.first.numbers().map_or(0, |(_, len)| len);
+        let len = self.first.f32().map_or(0, |(_, len)| len);
         let zeros = HostData::F32(vec![0.0; len]);
         for (rank, other) in self.ranks[1..].iter().zip(&mut self.others) {
             match other.get_mut() {
@@ -82,13 +82,13 @@ impl RanksBuffer {
                 None => *other = OnceLock::from(upload(rank, &zeros)?),
             }
         }
-        self.held = Held::Parts;
+        self.held = Held::PartialSums;
         Ok(())
     }
 
     /// The buffer on the first device alone; the others forget theirs where it `will_change`.
     pub(super) fn on_first(&mut self, will_change: bool) -> Result<&mut CudaBuffer, BackendError> {
-        if self.held == Held::Parts {
+        if self.held == Held::PartialSums {
             let whole = self.read()?;
             self.write(&whole)?;
         }

@@ -11,16 +11,16 @@ use crate::checks::{check_counts, foreign};
 use crate::driver::Driver;
 use crate::executable::CudaExecutable;
 use crate::ranks::buffer::RanksBuffer;
-use crate::ranks::spread::{Spread, spread, written};
-use crate::share::Share;
+use crate::ranks::data_parallel::{DataParallel, data_parallel, written};
+use crate::shard::Shard;
 
 /// A program compiled for each of the devices that compute it.
 #[derive(Debug)]
 pub(super) struct RanksExecutable {
     program: Program,
     max_rows: usize,
-    /// How it is spread over all devices; without it the first one computes all.
-    spread: Option<Spread>,
+    /// How it runs data-parallel on all devices; without it the first one computes all.
+    data_parallel: Option<DataParallel>,
     written: Vec<bool>,
     ranks: Vec<CudaExecutable>,
 }
@@ -31,13 +31,13 @@ impl RanksExecutable {
         program: &Program,
         max_rows: usize,
     ) -> Result<Self, BackendError> {
-        let spread = spread(program);
-        let ranks = if spread.is_some() { ranks } else { &ranks[..1] };
+        let data_parallel = data_parallel(program);
+        let ranks = if data_parallel.is_some() { ranks } else { &ranks[..1] };
         let rows = max_rows.div_ceil(ranks.len());
         let compiled = ranks.iter().map(|rank| {
             let executable = CudaExecutable::new(rank, program, rows)?;
-            Ok(match &spread {
-                Some(spread) => executable.shared(&spread.is_summed, &spread.recorded),
+            Ok(match &data_parallel {
+                Some(data_parallel) => executable.sharded(&data_parallel.is_summed, &data_parallel.traces),
                 None => executable,
             })
         });
@@ -46,7 +46,7 @@ impl RanksExecutable {
             program: program.clone(),
             max_rows,
             written: written(program),
-            spread,
+            data_parallel,
         })
     }
 
@@ -61,10 +61,10 @@ impl RanksExecutable {
         let buffers = buffers.map(|(buffer, written)| buffer.on_first(*written));
         let mut buffers = buffers.collect::<Result<Vec<_>, BackendError>>()?;
         let inputs: Vec<&CudaBuffer> = inputs.iter().filter_map(|input| input.all().next()).collect();
-        self.ranks[0].run_share(run, Share::whole(run), &mut buffers, &inputs)
+        self.ranks[0].run_shard(run, Shard::whole(run), &mut buffers, &inputs)
     }
 
-    /// Runs a share of the rows on each device, in a thread of its own.
+    /// Runs a shard of the rows on each device, in a thread of its own.
     fn run_on_all(
         &mut self,
         run: &Run,
@@ -81,19 +81,19 @@ impl RanksExecutable {
         let mut jobs = Vec::with_capacity(count);
         for (rank, (executable, buffers)) in self.ranks.iter_mut().zip(buffers).enumerate() {
             let inputs: Vec<&CudaBuffer> = inputs.iter().filter_map(|i| i.all().nth(rank)).collect();
-            let share = Share::of(run, rank, count);
+            let shard = Shard::of(run, rank, count);
             // What does not fit is found before any device begins: none of them would wait for one that does not.
-            executable.bind(run, share, &buffers, &inputs)?;
-            jobs.push((executable, share, buffers, inputs));
+            executable.bind(run, shard, &buffers, &inputs)?;
+            jobs.push((executable, shard, buffers, inputs));
         }
         let failure = Failure::default();
         std::thread::scope(|scope| {
             let mut first = None;
-            for (executable, share, mut buffers, inputs) in jobs {
+            for (executable, shard, mut buffers, inputs) in jobs {
                 let failure = &failure;
                 let job = move || {
                     let guard = Guard::new(&executable.driver);
-                    let ended = executable.run_share(run, share, &mut buffers, &inputs);
+                    let ended = executable.run_shard(run, shard, &mut buffers, &inputs);
                     let has_sums = has_made_its_sums(&ended);
                     failure.note(ended);
                     guard.end(has_sums);
@@ -190,12 +190,12 @@ impl Executable for RanksExecutable {
             .zip(&whole)
             .map(|(input, whole)| whole.as_ref().unwrap_or(input));
         let given: Vec<&RanksBuffer> = given.collect();
-        let Some(spread) = &self.spread else {
+        let Some(data_parallel) = &self.data_parallel else {
             return self.run_on_first(run, buffers, &given);
         };
-        for (buffer, is_summed) in buffers.iter_mut().zip(&spread.is_summed) {
+        for (buffer, is_summed) in buffers.iter_mut().zip(&data_parallel.is_summed) {
             if *is_summed {
-                buffer.make_parts()?;
+                buffer.make_partial_sums()?;
             } else {
                 buffer.make_same()?;
             }

@@ -1,9 +1,9 @@
-//! Several GPUs of one machine as one device. Each computes its share of the rows of a batch, gradients and losses are summed over all
-//! of them, and each makes the same step with the same sums.
+//! Several GPUs of one machine as one device. Each computes a shard of the rows of a batch (data parallelism), gradients and
+//! losses are summed over all of them, and each makes the same step with the same sums.
 
 mod buffer;
 mod executable;
-mod spread;
+mod data_parallel;
 
 use std::sync::Arc;
 

@@ -15,10 +15,10 @@ use crate::without_compiler;
 const ARCHITECTURES: &[u32] = &[75, 80, 90];
 
 /// Bytes that a thread of a kernel may spill to local memory, stores and loads together: two values around a loop, none in it.
-const MOST_SPILLED: u32 = 16;
+const MAX_SPILLED: u32 = 16;
 
 /// Static shared memory that every device gives without being asked.
-const MOST_SHARED: u32 = 48 << 10;
+const MAX_SHARED: u32 = 48 << 10;
 
 /// What the assembler says of a kernel.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -142,7 +142,7 @@ fn every_kernel_compiles_and_keeps_its_registers(nvrtc: &Nvrtc) {
                 usage.registers, usage.shared, usage.stack, usage.spilled
             );
             assert!((1..=255).contains(&usage.registers), "{kernel}: {usage:?}");
-            if usage.spilled > MOST_SPILLED || usage.shared > MOST_SHARED {
+            if usage.spilled > MAX_SPILLED || usage.shared > MAX_SHARED {
                 complaints.push(format!("sm_{architecture} {definitions:?} {kernel}: {usage:?}"));
             }
         }

@@ -30,9 +30,9 @@ struct Meeting {
 
 impl Meeting {
     /// The sum of what all devices bring, in their order.
-    fn sum(&self, rank: usize, numbers: Vec<f32>) -> Result<Vec<f32>, CudaError> {
+    fn sum(&self, rank: usize, values: Vec<f32>) -> Result<Vec<f32>, CudaError> {
         let mut exchange = self.exchange.lock().unwrap();
-        exchange.brought[rank] = Some(numbers);
+        exchange.brought[rank] = Some(values);
         if exchange.brought.iter().all(Option::is_some) {
             let parts: Vec<Vec<f32>> = exchange.brought.iter_mut().filter_map(Option::take).collect();
             let add = |at: usize| parts.iter().map(|part| part[at]).sum();
@@ -55,13 +55,13 @@ impl Meeting {
 }
 
 #[derive(Debug)]
-struct Part {
+struct RankDriver {
     driver: Arc<NvidiaDriver>,
     meeting: Arc<Meeting>,
     rank: usize,
 }
 
-impl Driver for Part {
+impl Driver for RankDriver {
     fn info(&self) -> DriverInfo {
         self.driver.info()
     }
@@ -122,9 +122,9 @@ struct PartQueue {
 }
 
 impl Queue for PartQueue {
-    unsafe fn launch(&mut self, lane: usize, launch: &Launch<'_>) -> Result<(), CudaError> {
+    unsafe fn launch(&mut self, stream: usize, launch: &Launch<'_>) -> Result<(), CudaError> {
         // SAFETY: the caller's, as in all functions below.
-        unsafe { self.queue.launch(lane, launch) }
+        unsafe { self.queue.launch(stream, launch) }
     }
 
     unsafe fn upload(&mut self, to: DevicePtr, from: &[u8]) -> Result<(), CudaError> {
@@ -136,34 +136,34 @@ impl Queue for PartQueue {
         self.queue.order(from, to)
     }
 
-    fn begin_recording(&mut self) -> Result<(), CudaError> {
-        self.queue.begin_recording()
+    fn begin_capture(&mut self) -> Result<(), CudaError> {
+        self.queue.begin_capture()
     }
 
-    fn end_recording(&mut self) -> Result<usize, CudaError> {
-        self.queue.end_recording()
+    fn end_capture(&mut self) -> Result<usize, CudaError> {
+        self.queue.end_capture()
     }
 
-    unsafe fn replay(&mut self, recording: usize) -> Result<(), CudaError> {
+    unsafe fn launch_graph(&mut self, graph: usize) -> Result<(), CudaError> {
         // SAFETY: as above.
-        unsafe { self.queue.replay(recording) }
+        unsafe { self.queue.launch_graph(graph) }
     }
 
-    fn clear_recordings(&mut self) {
-        self.queue.clear_recordings();
+    fn clear_graphs(&mut self) {
+        self.queue.clear_graphs();
     }
 
-    unsafe fn sum_over_ranks(&mut self, numbers: DevicePtr, len: usize) -> Result<(), CudaError> {
+    unsafe fn sum_over_ranks(&mut self, buffer: DevicePtr, len: usize) -> Result<(), CudaError> {
         self.queue.synchronize()?;
         let mut values = vec![0.0f32; len];
         // SAFETY: as above; what was launched has ended.
         unsafe {
             self.driver
-                .download(numbers, bytemuck::cast_slice_mut(&mut values))?
+                .download(buffer, bytemuck::cast_slice_mut(&mut values))?
         };
         let sum = self.meeting.sum(self.rank, values)?;
         // SAFETY: as above.
-        unsafe { self.driver.upload(numbers, bytemuck::cast_slice(&sum)) }
+        unsafe { self.driver.upload(buffer, bytemuck::cast_slice(&sum)) }
     }
 
     fn synchronize(&mut self) -> Result<(), CudaError> {
@@ -189,7 +189,7 @@ fn two_devices_on_one_gpu_conform() -> Outcome {
         sums: vec![None; 2],
         is_given_up: false,
     };
-    let part = |rank| Part {
+    let part = |rank| RankDriver {
         driver: Arc::clone(&driver),
         meeting: Arc::clone(&meeting),
         rank,

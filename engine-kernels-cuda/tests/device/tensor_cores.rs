@@ -15,7 +15,7 @@ use crate::{Outcome, trial, without_gpu};
 const CARDINALITIES: [usize; 8] = [71, 10, 103, 17, 3, 65, 200, 42];
 const ROWS: u32 = 777;
 
-/// Share of their norm by which gradients may be off. It is measured, not derived: the first guess, 4 / 2048 (a factor is off by 1 / 2048 of itself
+/// Fraction of their norm by which gradients may be off. It is measured, not derived: the first guess, 4 / 2048 (a factor is off by 1 / 2048 of itself
 /// at most), was not met by an H100, which is off by 0.005 (small) to 0.015 (large). What rows bring to a gradient cancels for the most
 /// part and their errors do not, which may be why. A factor in the wrong place is off by 1.
 const MOST: f64 = 32.0 / 2048.0;
@@ -64,7 +64,7 @@ fn gradients(backend: &CudaBackend, program: &Program) -> Vec<f32> {
     let at = program.resource("params.grads").expect("gradients").index();
     match buffers[at].read().expect("its contents") {
         HostData::F32(gradients) => gradients,
-        other => panic!("gradients are numbers, not {other:?}"),
+        other => panic!("gradients are f32, not {other:?}"),
     }
 }
 

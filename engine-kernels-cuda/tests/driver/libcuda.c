@@ -69,8 +69,8 @@ int cuDeviceGet(int* device, int index) {
     *device = index;
     return index < number("FAKE_DEVICES", 2) ? 0 : INVALID_VALUE;
 }
-int cuDeviceGetName(char* name, int room, int device) {
-    snprintf(name, room, "Fake GPU %d", device);
+int cuDeviceGetName(char* name, int size, int device) {
+    snprintf(name, size, "Fake GPU %d", device);
     return 0;
 }
 int cuDeviceTotalMem_v2(size_t* bytes, int device) {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 enum { SUCCESS = 0, INVALID_ARGUMENT = 4, INVALID_USAGE = 5, REMOTE_ERROR = 6 };
-enum { FLOAT32 = 7, SUM = 0, MOST = 8 };
+enum { FLOAT32 = 7, SUM = 0, MAX_RANKS = 8 };
 
 struct Comm {
     int rank;
@@ -13,10 +13,10 @@ struct Comm {
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static struct Comm* comms[MOST];
+static struct Comm* comms[MAX_RANKS];
 static int ranks = 0, come = 0, live = 0, aborted = 0;
 static long made = 0;
-static float* numbers[MOST];
+static float* buffers[MAX_RANKS];
 
 // Communicators that were made and not destroyed.
 int fake_live_communicators(void) { return live; }
@@ -31,7 +31,7 @@ int ncclGetVersion(int* version) {
 int ncclCommInitAll(struct Comm** made_comms, int count, const int* devices) {
     (void)devices;
     if (getenv("FAKE_NCCL")) return INVALID_USAGE;
-    if (count < 1 || count > MOST) return INVALID_ARGUMENT;
+    if (count < 1 || count > MAX_RANKS) return INVALID_ARGUMENT;
     ranks = count;
     for (int rank = 0; rank < count; ++rank) {
         comms[rank] = malloc(sizeof(struct Comm));
@@ -46,12 +46,12 @@ int ncclAllReduce(const void* from, void* to, size_t len, int type, int op, stru
     if (from != to || type != FLOAT32 || op != SUM || !stream) return INVALID_ARGUMENT;
     pthread_mutex_lock(&mutex);
     const long number = made;
-    numbers[comm->rank] = to;
+    buffers[comm->rank] = to;
     if (++come == ranks) {
         for (size_t i = 0; i < len; ++i) {
             float sum = 0;
-            for (int rank = 0; rank < ranks; ++rank) sum += numbers[rank][i];
-            for (int rank = 0; rank < ranks; ++rank) numbers[rank][i] = sum;
+            for (int rank = 0; rank < ranks; ++rank) sum += buffers[rank][i];
+            for (int rank = 0; rank < ranks; ++rank) buffers[rank][i] = sum;
         }
         come = 0;
         ++made;

@@ -109,11 +109,11 @@ host_switch:
 namespace host {
 
 const u32 LANES = 32;
-const u32 MOST_THREADS = 1024;
+const u32 MAX_THREADS = 1024;
 const size_t STACK_BYTES = 256 << 10;
 const size_t STACK_GUARD = 128 << 10;
 const size_t PAGE = 4096;
-const size_t MOST_SHARED = 256 << 10;
+const size_t MAX_SHARED = 256 << 10;
 
 enum class Collective : u8 { Sync, Shuffle, Ballot, Match };
 
@@ -140,8 +140,8 @@ struct Warp {
 };
 
 struct State {
-    Thread threads[MOST_THREADS];
-    Warp warps[MOST_THREADS / LANES];
+    Thread threads[MAX_THREADS];
+    Warp warps[MAX_THREADS / LANES];
     u32 current;
     u32 warp_count;
     u32 left_after_barrier;  // threads that ended after a barrier, in this block
@@ -173,11 +173,11 @@ static void explain(const char* format, va_list values, bool in_thread) {
     if (state->failed) return;
     state->failed = true;
     char* to = state->launch->message;
-    size_t room = sizeof(state->launch->message);
-    int n = snprintf(to, room, "kernel %s, block (%u, %u, %u)", state->launch->name, blockIdx.x, blockIdx.y, blockIdx.z);
-    if (in_thread) n += snprintf(to + n, room - n, ", thread %u", state->current);
-    n += snprintf(to + n, room - n, ": ");
-    vsnprintf(to + n, room - n, format, values);
+    size_t size = sizeof(state->launch->message);
+    int n = snprintf(to, size, "kernel %s, block (%u, %u, %u)", state->launch->name, blockIdx.x, blockIdx.y, blockIdx.z);
+    if (in_thread) n += snprintf(to + n, size - n, ", thread %u", state->current);
+    n += snprintf(to + n, size - n, ": ");
+    vsnprintf(to + n, size - n, format, values);
 }
 
 __attribute__((format(printf, 1, 2))) static void report(const char* format, ...) {
@@ -389,7 +389,7 @@ static bool is_finished() {
 }
 
 static void run_block(u32 threads) {
-    u32 order[MOST_THREADS / LANES];
+    u32 order[MAX_THREADS / LANES];
     state->warp_count = (threads + LANES - 1) / LANES;
     state->left_after_barrier = state->arrived_predicates = 0;
     for (u32 i = 0; i < state->warp_count; ++i) {

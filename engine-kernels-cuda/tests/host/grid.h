@@ -79,10 +79,10 @@ static void on_fault(int signal, siginfo_t* info, void* context) {
 static void prepare() {
     if (state != nullptr) return;
     state = new State();
-    char* dynamic = (char*)mmap(nullptr, MOST_SHARED + 2 * PAGE, PROT_READ | PROT_WRITE,
+    char* dynamic = (char*)mmap(nullptr, MAX_SHARED + 2 * PAGE, PROT_READ | PROT_WRITE,
                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (dynamic == MAP_FAILED) abort();
-    state->dynamic_end = dynamic + PAGE + MOST_SHARED;
+    state->dynamic_end = dynamic + PAGE + MAX_SHARED;
     mprotect(state->dynamic_end, PAGE, PROT_NONE);
     struct sigaction action = {};
     action.sa_sigaction = on_fault;
@@ -92,18 +92,18 @@ static void prepare() {
     sigaction(SIGFPE, &action, &previous_fpe);
 }
 
-static const char* refusal(const HostLaunch* launch, u32 most_threads, size_t args_bytes) {
+static const char* refusal(const HostLaunch* launch, u32 max_threads, size_t args_bytes) {
     if (launch->args_bytes != args_bytes) return "the size of its argument struct differs from that in Rust";
-    if (launch->block == 0 || launch->block > MOST_THREADS) return "a block has 1 to 1,024 threads";
-    if (launch->block > most_threads) return "a block has more threads than its declaration allows";
+    if (launch->block == 0 || launch->block > MAX_THREADS) return "a block has 1 to 1,024 threads";
+    if (launch->block > max_threads) return "a block has more threads than its declaration allows";
     if (launch->grid[0] == 0 || launch->grid[1] == 0 || launch->grid[2] == 0) return "a grid needs a block";
     if (launch->grid[0] > 0x7fffffffu || launch->grid[1] > 65535 || launch->grid[2] > 65535) return "the grid is too large";
-    if (launch->shared > MOST_SHARED) return "a block asks for too much shared memory";
+    if (launch->shared > MAX_SHARED) return "a block asks for too much shared memory";
     return nullptr;
 }
 
 // Runs a launch; 1 and a message in it when it has failed.
-static int run(HostLaunch* launch, u32 most_threads, size_t args_bytes, void (*body)(const void*)) {
+static int run(HostLaunch* launch, u32 max_threads, size_t args_bytes, void (*body)(const void*)) {
     prepare();
     std::vector<float> aligned((args_bytes + 63) / 16 * 4);
     char* args = (char*)(((uintptr_t)aligned.data() + 15) / 16 * 16);
@@ -112,8 +112,8 @@ static int run(HostLaunch* launch, u32 most_threads, size_t args_bytes, void (*b
     state->random = launch->seed;
     state->body = body;
     state->args = args;
-    if (const char* reason = refusal(launch, most_threads, args_bytes)) {
-        report("%s (%u threads, at most %u; %llu bytes of arguments, expected %zu)", reason, launch->block, most_threads,
+    if (const char* reason = refusal(launch, max_threads, args_bytes)) {
+        report("%s (%u threads, at most %u; %llu bytes of arguments, expected %zu)", reason, launch->block, max_threads,
                launch->args_bytes, args_bytes);
         return 1;
     }

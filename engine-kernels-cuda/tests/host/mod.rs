@@ -2,7 +2,7 @@
 //!
 //! What a GPU forgives is found here: reads of unwritten memory (it is full of NaN), writes out of bounds (memory ends at a page
 //! that cannot be touched, or at a pattern that is checked), barriers that not all threads reach, misaligned vectors,
-//! dependence on the order of blocks, warps and lanes (it is random), lanes of a recording that are not ordered.
+//! dependence on the order of blocks, warps and lanes (it is random), streams of a capture that are not ordered.
 //! Faults panic. `ENGINE_HOST_SEED` sets the seed of the orders.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
@@ -11,7 +11,7 @@
 mod compiler;
 mod queue;
 pub(crate) mod ranks;
-mod recording;
+mod capture;
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
@@ -32,7 +32,7 @@ use ranks::{Rank, Ranks};
 const SHARED_PER_BLOCK: u32 = 64 << 10;
 
 /// Bytes of arguments that a launch may have.
-const MOST_ARGUMENTS: usize = 4096;
+const MAX_ARGUMENTS: usize = 4096;
 
 /// One launch, as `fibers.h` declares it.
 #[repr(C)]
@@ -73,8 +73,8 @@ struct Shared {
     capacity: u64,
     seed: AtomicU64,
     launches: AtomicU64,
-    /// Threads in which a recording is being made.
-    recording: Mutex<Vec<ThreadId>>,
+    /// Threads in which a graph is being captured.
+    capturing: Mutex<Vec<ThreadId>>,
 }
 
 /// One launch at a time: the libraries keep the state of it in global variables.
@@ -133,7 +133,7 @@ impl HostDriver {
             capacity,
             seed: AtomicU64::new(seed.map_or(1, |seed| seed.parse().unwrap())),
             launches: AtomicU64::new(0),
-            recording: Mutex::default(),
+            capturing: Mutex::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -181,7 +181,7 @@ impl Shared {
 
     fn allocate(&self, bytes: usize, pinned: bool) -> Result<DevicePtr, CudaError> {
         assert!(bytes > 0, "an allocation of no bytes");
-        self.refuse_while_recording("an allocation");
+        self.refuse_while_capturing("an allocation");
         let mut memory = lock(&self.memory);
         let out_of_memory = || CudaError::OutOfMemory {
             device: "the host".to_owned(),
@@ -203,7 +203,7 @@ impl Shared {
     }
 
     fn free(&self, at: DevicePtr, pinned: bool) {
-        self.refuse_while_recording("giving memory back");
+        self.refuse_while_capturing("giving memory back");
         self.check_guards("a copy");
         let mut memory = lock(&self.memory);
         let (bytes, was_pinned) = memory
@@ -246,11 +246,11 @@ impl Shared {
     }
 
     /// CUDA forbids some calls in a thread that captures.
-    fn refuse_while_recording(&self, what: &str) {
-        let recording = lock(&self.recording);
+    fn refuse_while_capturing(&self, what: &str) {
+        let capturing = lock(&self.capturing);
         assert!(
-            !recording.contains(&std::thread::current().id()),
-            "{what} while a recording is being made"
+            !capturing.contains(&std::thread::current().id()),
+            "{what} while a graph is being captured"
         );
     }
 
@@ -262,7 +262,7 @@ impl Shared {
             "{kernel} asks for {shared} bytes of shared memory"
         );
         assert!(
-            launch.args.len() <= MOST_ARGUMENTS,
+            launch.args.len() <= MAX_ARGUMENTS,
             "{kernel} has too many arguments"
         );
         let name = format!("engine_host_{kernel}");
@@ -335,15 +335,15 @@ impl Driver for HostDriver {
     }
 
     unsafe fn upload(&self, to: DevicePtr, from: &[u8]) -> Result<(), CudaError> {
-        self.shared.refuse_while_recording("a copy");
+        self.shared.refuse_while_capturing("a copy");
         self.shared.check_live(to, from.len());
-        // SAFETY: `to` is live memory with room, and of no allocation of Rust.
+        // SAFETY: `to` is live memory and long enough, and of no allocation of Rust.
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to as *mut u8, from.len()) };
         Ok(())
     }
 
     unsafe fn download(&self, from: DevicePtr, to: &mut [u8]) -> Result<(), CudaError> {
-        self.shared.refuse_while_recording("a copy");
+        self.shared.refuse_while_capturing("a copy");
         self.shared.check_live(from, to.len());
         // SAFETY: `from` is live memory of so many bytes, and of no allocation of Rust.
         unsafe { std::ptr::copy_nonoverlapping(from as *const u8, to.as_mut_ptr(), to.len()) };

@@ -1,5 +1,5 @@
-//! Launches that run when they are put in, or when the recording that they are in is replayed. Once a second lane is used, what was put
-//! in waits for the end and then runs in some order that the lanes allow.
+//! Launches that run when they are enqueued, or when the captured graph that they are in is launched. Once a second stream is used, what was
+//! enqueued waits for the end and then runs in some order that the streams allow.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,27 +10,27 @@ use engine_kernels_cuda::driver::{DevicePtr, Launch, Queue};
 use engine_kernels_cuda::error::CudaError;
 
 use super::ranks::Rank;
-use super::recording::{Recorder, Recording};
+use super::capture::{Capture, Graph};
 use super::{OwnedLaunch, Shared, lock};
 
-/// What a lane holds outside recordings.
+/// What a stream holds outside captures.
 #[derive(Debug)]
 enum Work {
     Launch(OwnedLaunch),
     Upload(DevicePtr, Vec<u8>),
-    Replay(usize),
+    Graph(usize),
 }
 
-/// The lanes of a device.
+/// The streams of a device.
 #[derive(Debug)]
 pub(crate) struct HostQueue {
     shared: Arc<Shared>,
     rank: Option<Rank>,
-    recorder: Option<(Recorder<OwnedLaunch>, ThreadId)>,
-    recordings: BTreeMap<usize, Recording<OwnedLaunch>>,
+    capture: Option<(Capture<OwnedLaunch>, ThreadId)>,
+    graphs: BTreeMap<usize, Graph<OwnedLaunch>>,
     made: usize,
-    /// What several lanes hold.
-    waiting: Option<Recorder<Work>>,
+    /// What several streams hold.
+    waiting: Option<Capture<Work>>,
 }
 
 impl HostQueue {
@@ -38,26 +38,26 @@ impl HostQueue {
         Self {
             shared: Arc::clone(shared),
             rank,
-            recorder: None,
-            recordings: BTreeMap::new(),
+            capture: None,
+            graphs: BTreeMap::new(),
             made: 0,
             waiting: None,
         }
     }
 
-    fn leave_recording(&mut self) -> Option<Recorder<OwnedLaunch>> {
-        let (recorder, thread) = self.recorder.take()?;
-        let mut threads = lock(&self.shared.recording);
+    fn leave_capture(&mut self) -> Option<Capture<OwnedLaunch>> {
+        let (capture, thread) = self.capture.take()?;
+        let mut threads = lock(&self.shared.capturing);
         let place = threads.iter().position(|other| *other == thread)?;
         threads.remove(place);
-        Some(recorder)
+        Some(capture)
     }
 
-    fn put(&mut self, lane: usize, work: Work) {
+    fn put(&mut self, stream: usize, work: Work) {
         match &mut self.waiting {
-            Some(waiting) => waiting.push(lane, work),
+            Some(waiting) => waiting.push(stream, work),
             None => {
-                assert_eq!(lane, 0, "a lane is used that was not ordered behind lane 0");
+                assert_eq!(stream, 0, "a stream is used that was not ordered behind stream 0");
                 self.run(&work);
             }
         }
@@ -69,16 +69,16 @@ impl HostQueue {
             Work::Launch(launch) => unsafe { self.shared.run(launch) },
             Work::Upload(to, from) => {
                 self.shared.check_live(*to, from.len());
-                // SAFETY: `to` is live memory with room, and of no allocation of Rust.
+                // SAFETY: `to` is live memory and long enough, and of no allocation of Rust.
                 unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), *to as *mut u8, from.len()) };
             }
-            Work::Replay(recording) => {
-                let recording = self
-                    .recordings
-                    .get(recording)
-                    .expect("there is no such recording");
+            Work::Graph(graph) => {
+                let graph = self
+                    .graphs
+                    .get(graph)
+                    .expect("there is no such graph");
                 let seed = self.shared.seed.fetch_add(1, Ordering::Relaxed);
-                for launch in recording.some_order(seed) {
+                for launch in graph.some_order(seed) {
                     // SAFETY: as above.
                     unsafe { self.shared.run(launch) };
                 }
@@ -98,7 +98,7 @@ impl HostQueue {
 }
 
 impl Queue for HostQueue {
-    unsafe fn launch(&mut self, lane: usize, launch: &Launch<'_>) -> Result<(), CudaError> {
+    unsafe fn launch(&mut self, stream: usize, launch: &Launch<'_>) -> Result<(), CudaError> {
         self.shared.check_launch(launch)?;
         let owned = OwnedLaunch {
             kernel: launch.kernel,
@@ -107,69 +107,69 @@ impl Queue for HostQueue {
             shared: launch.shared,
             args: launch.args.to_vec(),
         };
-        match &mut self.recorder {
-            Some((recorder, _)) => recorder.push(lane, owned),
-            None => self.put(lane, Work::Launch(owned)),
+        match &mut self.capture {
+            Some((capture, _)) => capture.push(stream, owned),
+            None => self.put(stream, Work::Launch(owned)),
         }
         Ok(())
     }
 
     unsafe fn upload(&mut self, to: DevicePtr, from: &[u8]) -> Result<(), CudaError> {
-        assert!(self.recorder.is_none(), "a copy from the host cannot be recorded");
+        assert!(self.capture.is_none(), "a copy from the host cannot be captured");
         self.put(0, Work::Upload(to, from.to_vec()));
         Ok(())
     }
 
     fn order(&mut self, from: usize, to: usize) -> Result<(), CudaError> {
-        match &mut self.recorder {
-            Some((recorder, _)) => recorder.order(from, to),
+        match &mut self.capture {
+            Some((capture, _)) => capture.order(from, to),
             None => self.waiting.get_or_insert_default().order(from, to),
         }
         Ok(())
     }
 
-    fn begin_recording(&mut self) -> Result<(), CudaError> {
-        assert!(self.recorder.is_none(), "a recording within a recording");
+    fn begin_capture(&mut self) -> Result<(), CudaError> {
+        assert!(self.capture.is_none(), "a capture within a capture");
         let thread = std::thread::current().id();
-        lock(&self.shared.recording).push(thread);
-        self.recorder = Some((Recorder::default(), thread));
+        lock(&self.shared.capturing).push(thread);
+        self.capture = Some((Capture::default(), thread));
         Ok(())
     }
 
-    fn end_recording(&mut self) -> Result<usize, CudaError> {
-        let recorder = self
-            .leave_recording()
-            .expect("a recording ends that was not begun");
-        let recording = recorder.finish(|launch| launch.kernel.to_owned());
-        self.recordings.insert(self.made, recording);
+    fn end_capture(&mut self) -> Result<usize, CudaError> {
+        let capture = self
+            .leave_capture()
+            .expect("a capture ends that was not begun");
+        let graph = capture.finish(|launch| launch.kernel.to_owned());
+        self.graphs.insert(self.made, graph);
         self.made += 1;
         Ok(self.made - 1)
     }
 
-    unsafe fn replay(&mut self, recording: usize) -> Result<(), CudaError> {
+    unsafe fn launch_graph(&mut self, graph: usize) -> Result<(), CudaError> {
         assert!(
-            self.recorder.is_none(),
-            "a recording is replayed while another is made"
+            self.capture.is_none(),
+            "a graph is launched while another is captured"
         );
-        self.put(0, Work::Replay(recording));
+        self.put(0, Work::Graph(graph));
         Ok(())
     }
 
-    fn clear_recordings(&mut self) {
+    fn clear_graphs(&mut self) {
         self.flush();
-        self.recordings.clear();
+        self.graphs.clear();
     }
 
-    unsafe fn sum_over_ranks(&mut self, numbers: DevicePtr, len: usize) -> Result<(), CudaError> {
-        assert!(self.recorder.is_none(), "a sum over devices in a recording");
+    unsafe fn sum_over_ranks(&mut self, values: DevicePtr, len: usize) -> Result<(), CudaError> {
+        assert!(self.capture.is_none(), "a sum over devices in a capture");
         self.flush();
-        self.shared.check_live(numbers, len * size_of::<f32>());
+        self.shared.check_live(values, len * size_of::<f32>());
         let rank = self.rank.as_ref().expect("the device belongs to others");
-        rank.sum(numbers, len)
+        rank.sum(values, len)
     }
 
     fn synchronize(&mut self) -> Result<(), CudaError> {
-        assert!(self.recorder.is_none(), "waiting while a recording is made");
+        assert!(self.capture.is_none(), "waiting while a graph is captured");
         self.flush();
         self.shared.check_guards("a copy");
         self.rank.as_ref().map_or(Ok(()), Rank::check)
@@ -178,6 +178,6 @@ impl Queue for HostQueue {
 
 impl Drop for HostQueue {
     fn drop(&mut self) {
-        self.leave_recording();
+        self.leave_capture();
     }
 }

@@ -67,7 +67,7 @@ impl Rank {
     }
 
     /// Sums over all devices; waits for the others.
-    pub(crate) fn sum(&self, numbers: DevicePtr, len: usize) -> Result<(), CudaError> {
+    pub(crate) fn sum(&self, buffer: DevicePtr, len: usize) -> Result<(), CudaError> {
         let mut state = lock(&self.all.state);
         if state.is_given_up {
             return Err(CudaError::GivenUp);
@@ -79,7 +79,7 @@ impl Rank {
                 reason: "it was made to fail".to_owned(),
             });
         }
-        let before = state.brought[self.rank].replace((numbers, len));
+        let before = state.brought[self.rank].replace((buffer, len));
         assert!(before.is_none(), "a device brings two summands to one sum");
         let brought: Option<Vec<_>> = state.brought.iter().copied().collect();
         if let Some(brought) = brought {
@@ -112,14 +112,14 @@ fn add(brought: &[(DevicePtr, usize)]) {
         "summands differ in length: {brought:?}"
     );
     for i in 0..len {
-        let at = |numbers: DevicePtr| (numbers as *mut f32).wrapping_add(i);
-        // SAFETY: each device has checked that its memory is live, and waits while its numbers are read and written.
+        let at = |buffer: DevicePtr| (buffer as *mut f32).wrapping_add(i);
+        // SAFETY: each device has checked that its memory is live, and waits while its buffer are read and written.
         unsafe {
             let sum = brought
                 .iter()
-                .map(|(numbers, _)| at(*numbers).read())
+                .map(|(buffer, _)| at(*buffer).read())
                 .sum::<f32>();
-            brought.iter().for_each(|(numbers, _)| at(*numbers).write(sum));
+            brought.iter().for_each(|(buffer, _)| at(*buffer).write(sum));
         }
     }
 }

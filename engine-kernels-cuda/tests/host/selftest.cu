@@ -1,16 +1,16 @@
 // Kernels that show what the host check can do, and what it finds.
 #include "common.cuh"
 
-struct Numbers {
+struct Values {
     const float* from;
     float* to;
     u32 len;
     u32 reserved;
 };
-LAYOUT(Numbers, 24);
+LAYOUT(Values, 24);
 
-// to[block] = sum of the block's 256 numbers, by shuffles within warps and a barrier between them.
-KERNEL(sum_blocks, Numbers, 256) {
+// to[block] = sum of the block's 256 values, by shuffles within warps and a barrier between them.
+KERNEL(sum_blocks, Values, 256) {
     SHARED float warps[8];
     const u32 i = blockIdx.x * blockDim.x + threadIdx.x;
     float sum = i < a.len ? a.from[i] : 0.0f;
@@ -25,7 +25,7 @@ KERNEL(sum_blocks, Numbers, 256) {
 }
 
 // The same without the barrier.
-KERNEL(sum_blocks_without_barrier, Numbers, 256) {
+KERNEL(sum_blocks_without_barrier, Values, 256) {
     SHARED float warps[8];
     const u32 i = blockIdx.x * blockDim.x + threadIdx.x;
     float sum = i < a.len ? a.from[i] : 0.0f;
@@ -38,7 +38,7 @@ KERNEL(sum_blocks_without_barrier, Numbers, 256) {
 }
 
 // to[i] = from[i] + 1, in the order of the blocks, through dynamic shared memory.
-KERNEL(add_one, Numbers, 1024) {
+KERNEL(add_one, Values, 1024) {
     DYNAMIC_SHARED(values);
     const u32 i = blockIdx.x * blockDim.x + threadIdx.x;
     values[threadIdx.x] = i < a.len ? a.from[i] : 0.0f;
@@ -47,8 +47,8 @@ KERNEL(add_one, Numbers, 1024) {
     if (at < a.len) a.to[at] = values[other] + 1.0f;
 }
 
-// Warp operations of all kinds; to has 8 numbers a lane.
-KERNEL(warp_operations, Numbers, 32) {
+// Warp operations of all kinds; to has 8 values a lane.
+KERNEL(warp_operations, Values, 32) {
     const u32 lane = threadIdx.x;
     float* to = a.to + lane * 8;
     to[0] = (float)__shfl_sync(ALL_LANES, lane, 5);
@@ -64,18 +64,18 @@ KERNEL(warp_operations, Numbers, 32) {
 }
 
 // to[0] counts blocks by an atomic sum, to[1] becomes the number of the block that ran last.
-KERNEL(depends_on_order, Numbers, 1) {
+KERNEL(depends_on_order, Values, 1) {
     atomicAdd(a.to, 1.0f);
     a.to[1] = (float)blockIdx.x;
 }
 
-KERNEL(barrier_in_a_branch, Numbers, 64) {
+KERNEL(barrier_in_a_branch, Values, 64) {
     if (threadIdx.x < 32) __syncthreads();
     __syncwarp();
     __syncthreads();
 }
 
-KERNEL(barrier_against_warp, Numbers, 32) {
+KERNEL(barrier_against_warp, Values, 32) {
     if (threadIdx.x == 3) {
         __syncthreads();
     } else {
@@ -83,50 +83,50 @@ KERNEL(barrier_against_warp, Numbers, 32) {
     }
 }
 
-KERNEL(uneven_loop, Numbers, 32) {
+KERNEL(uneven_loop, Values, 32) {
     for (u32 i = 0; i < 2 + threadIdx.x % 2; ++i) __syncthreads();
 }
 
 // Threads may leave before the first barrier.
-KERNEL(early_return, Numbers, 64) {
+KERNEL(early_return, Values, 64) {
     if (threadIdx.x >= a.len) return;
     __syncthreads();
     a.to[threadIdx.x] = 1.0f;
 }
 
-KERNEL(shuffle_from_outside, Numbers, 32) {
+KERNEL(shuffle_from_outside, Values, 32) {
     if (threadIdx.x < 16) a.to[threadIdx.x] = __shfl_sync(0x0000ffffu, 1.0f, 20);
 }
 
-KERNEL(overrun, Numbers, 1) { a.to[a.len] = 1.0f; }
+KERNEL(overrun, Values, 1) { a.to[a.len] = 1.0f; }
 
-KERNEL(underrun, Numbers, 1) { (a.to - 1)[0] = 1.0f; }
+KERNEL(underrun, Values, 1) { (a.to - 1)[0] = 1.0f; }
 
-KERNEL(far_overrun, Numbers, 1) { a.to[a.len + 4096] = 1.0f; }
+KERNEL(far_overrun, Values, 1) { a.to[a.len + 4096] = 1.0f; }
 
-KERNEL(shared_overrun, Numbers, 1) {
+KERNEL(shared_overrun, Values, 1) {
     SHARED float values[4];
     values[a.len] = 1.0f;
     a.to[0] = values[0];
 }
 
-KERNEL(dynamic_overrun, Numbers, 1) {
+KERNEL(dynamic_overrun, Values, 1) {
     DYNAMIC_SHARED(values);
     values[a.len] = 1.0f;
 }
 
-KERNEL(unwritten_shared, Numbers, 1) {
+KERNEL(unwritten_shared, Values, 1) {
     SHARED float values[4];
     DYNAMIC_SHARED(others);
     a.to[0] = values[0] + others[0];
     values[0] = others[0] = 1.0f;
 }
 
-KERNEL(misaligned, Numbers, 1) { a.to[0] = reinterpret_cast<const float4*>(a.from + 1)->x; }
+KERNEL(misaligned, Values, 1) { a.to[0] = reinterpret_cast<const float4*>(a.from + 1)->x; }
 
-KERNEL(divides_by_zero, Numbers, 1) { a.to[0] = (float)(7 / a.len); }
+KERNEL(divides_by_zero, Values, 1) { a.to[0] = (float)(7 / a.len); }
 
-KERNEL(deep_stack, Numbers, 1) {
+KERNEL(deep_stack, Values, 1) {
     volatile float large[1 << 15];
     large[a.len] = 1.0f;
     a.to[0] = large[0];

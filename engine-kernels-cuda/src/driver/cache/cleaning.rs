@@ -11,7 +11,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const LONGEST_UNUSED: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// Bytes of all entries together; beyond them, those that were not used for longest are removed.
-const MOST_BYTES: u64 = 256 << 20;
+const MAX_BYTES: u64 = 256 << 20;
 
 /// A file of the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +101,7 @@ fn unneeded(mut entries: Vec<Entry>, newest: &Path, now: SystemTime) -> Vec<Path
             unused >= DAY
         } else {
             bytes += entry.bytes;
-            entry.path != newest && (unused >= LONGEST_UNUSED || bytes > MOST_BYTES)
+            entry.path != newest && (unused >= LONGEST_UNUSED || bytes > MAX_BYTES)
         };
         if goes {
             unneeded.push(entry.path);
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn beyond_the_limit_the_longest_unused_go() {
-        let third = MOST_BYTES / 3;
+        let third = MAX_BYTES / 3;
         let entries = [
             entry(1, 3, third),
             entry(2, 1, third),
@@ -161,7 +161,7 @@ mod tests {
         ];
         assert_eq!(removed(&entries, 2), [4]);
         assert_eq!(removed(&entries, 4), [1], "what was just written counts first");
-        let large = [entry(1, 0, 2 * MOST_BYTES), entry(2, 1, 1)];
+        let large = [entry(1, 0, 2 * MAX_BYTES), entry(2, 1, 1)];
         assert_eq!(removed(&large, 1), [2]);
     }
 

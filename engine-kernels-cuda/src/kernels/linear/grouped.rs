@@ -7,7 +7,7 @@ use engine_core::ir::ops::linear::{
 use engine_core::ir::{Groups, Op, ResourceId};
 
 use super::{
-    Bound, CudaError, CudaKernel, DevicePtr, Fusion, Launches, Room, Split, Splits, TILE_COLS, TILE_ROWS,
+    Bound, CudaError, CudaKernel, DevicePtr, Fusion, Launches, CompileContext, Split, Splits, TILE_COLS, TILE_ROWS,
     TILE_THREADS, as_op, layout, row_tiles, tiles,
 };
 
@@ -114,41 +114,41 @@ struct SqNorm {
 pub(super) fn make(
     op: &dyn Op,
     fusion: &Fusion,
-    room: &mut Room<'_>,
+    context: &mut CompileContext<'_>,
 ) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     if let Some(op) = as_op::<GroupedLinear>(op) {
-        let mut product = product("grouped_linear", op.params, &op.groups, &op.groups.output, room)?;
+        let mut product = product("grouped_linear", op.params, &op.groups, &op.groups.output, context)?;
         product.relu = fusion.relu;
         return Ok(Some(Box::new(product)));
     }
     if let Some(op) = as_op::<GroupedLinearGradInput>(op) {
         let kernel = "grouped_linear_grad_input";
-        let mut product = product(kernel, op.params, &op.groups, &op.groups.input, room)?;
+        let mut product = product(kernel, op.params, &op.groups, &op.groups.input, context)?;
         product.gated = fusion.gate.is_some();
         return Ok(Some(Box::new(product)));
     }
     if let Some(op) = as_op::<GroupedLinearGradParams>(op) {
         let jobs = gradient_jobs(&op.groups);
-        let longest = room.max_rows.div_ceil(TILE_ROWS);
+        let longest = context.max_rows.div_ceil(TILE_ROWS);
         return Ok(Some(Box::new(GradParams {
             grads: op.grads,
-            groups: groups(&op.groups, room)?,
-            jobs: room.constants(&jobs)?,
+            groups: groups(&op.groups, context)?,
+            jobs: context.constants(&jobs)?,
             job_count: jobs.len() as u32,
-            splits: Splits::new(jobs.len(), longest, room)?,
+            splits: Splits::new(jobs.len(), longest, context)?,
         })));
     }
     let Some(op) = as_op::<GroupedLinearSqNorm>(op) else {
         return Ok(None);
     };
     Ok(Some(Box::new(SqNorm {
-        groups: groups(&op.groups, room)?,
+        groups: groups(&op.groups, context)?,
         count: op.groups.layers.len() as u32,
         layers: op.groups.layers_present().count() as u32,
     })))
 }
 
-fn groups(linear: &LinearGroups, room: &mut Room<'_>) -> Result<DevicePtr, CudaError> {
+fn groups(linear: &LinearGroups, context: &mut CompileContext<'_>) -> Result<DevicePtr, CudaError> {
     let mut layer_number = 0;
     let mut group = |g: usize| {
         let layer = linear.layers[g];
@@ -166,7 +166,7 @@ fn groups(linear: &LinearGroups, room: &mut Room<'_>) -> Result<DevicePtr, CudaE
         group
     };
     let groups: Vec<LinearGroup> = (0..linear.layers.len()).map(&mut group).collect();
-    room.constants(&groups)
+    context.constants(&groups)
 }
 
 /// The tiles of the results `results`.
@@ -175,7 +175,7 @@ fn product(
     params: ResourceId,
     linear: &LinearGroups,
     results: &Groups,
-    room: &mut Room<'_>,
+    context: &mut CompileContext<'_>,
 ) -> Result<Product, CudaError> {
     let of_group = |g: usize| {
         tiles(results.width(g), TILE_COLS, false).map(move |first| LinearJob {
@@ -189,8 +189,8 @@ fn product(
     Ok(Product {
         kernel,
         params,
-        groups: groups(linear, room)?,
-        jobs: room.constants(&jobs)?,
+        groups: groups(linear, context)?,
+        jobs: context.constants(&jobs)?,
         job_count: jobs.len() as u32,
         relu: false,
         gated: false,
@@ -218,7 +218,7 @@ fn gradient_jobs(linear: &LinearGroups) -> Vec<LinearJob> {
 impl CudaKernel for Product {
     fn launch(&self, cx: &Bound<'_>, launches: &mut Launches) {
         let args = GroupedLinearArgs {
-            params: cx.numbers(self.params),
+            params: cx.f32(self.params),
             x: cx.input(0),
             y: cx.output(0),
             gate: if self.gated { cx.last_input() } else { 0 },
@@ -244,21 +244,21 @@ impl CudaKernel for GradParams {
             return;
         }
         let args = GradParamsArgs {
-            grads: cx.numbers(self.grads),
+            grads: cx.f32(self.grads),
             x: cx.input(0),
             grad_output: cx.input(1),
             groups: self.groups,
             jobs: self.jobs,
-            split: self.splits.room,
+            split: self.splits.sums,
             rows: cx.rows(),
             input_width: cx.input_width(0),
             output_width: cx.input_width(1),
             reserved: 0,
         };
-        let parts = self.splits.parts.min(row_tiles(cx.rows()));
+        let splits = self.splits.count.min(row_tiles(cx.rows()));
         launches.push(
             "grouped_linear_grad_params",
-            [self.job_count, parts, 1],
+            [self.job_count, splits, 1],
             TILE_THREADS as u32,
             &args,
         );

@@ -6,7 +6,7 @@ mod ordered;
 use bytemuck::{Pod, Zeroable};
 use engine_core::ir::Op;
 
-use super::{Bound, CudaKernel, Fusion, Launches, Room, as_op, layout};
+use super::{Bound, CudaKernel, Fusion, Launches, CompileContext, as_op, layout};
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 
@@ -14,60 +14,60 @@ use crate::error::CudaError;
 const TILE_ROWS: usize = 32;
 const TILE_COLS: usize = 64;
 const TILE_THREADS: usize = 128;
-/// Numbers that a thread brings to a shared sum.
-const SPLIT_NUMBERS: usize = 17;
-/// Most blocks that share a sum.
-const MOST_PARTS: usize = 32;
+/// Partial sums of a thread.
+const SPLIT_VALUES: usize = 17;
+/// Largest number of splits of a sum.
+const MAX_SPLITS: usize = 32;
 
 pub(super) fn make(
     op: &dyn Op,
     fusion: &Fusion,
-    room: &mut Room<'_>,
+    context: &mut CompileContext<'_>,
 ) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
-    match grouped::make(op, fusion, room)? {
+    match grouped::make(op, fusion, context)? {
         Some(kernel) => Ok(Some(kernel)),
-        None => ordered::make(op, fusion, room),
+        None => ordered::make(op, fusion, context),
     }
 }
 
-/// Sums that several blocks share; `Split` of `linear_product.cuh`.
+/// A reduction that is split over several blocks; `Split` of `linear_product.cuh`.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 struct Split {
-    parts: u64,
+    partial_sums: u64,
     counters: u64,
 }
 layout!(Split, 16);
 
-/// Room for shared sums, and into how many parts each is cut.
+/// Partial sums of split reductions (split-K), and into how many splits each is cut.
 #[derive(Debug, Clone, Copy)]
 struct Splits {
-    room: Split,
-    parts: u32,
+    sums: Split,
+    count: u32,
 }
 
 impl Splits {
-    /// Cuts each of `jobs` sums into at most `longest` parts, so that about four blocks come to a multiprocessor.
-    fn new(jobs: usize, longest: usize, room: &mut Room<'_>) -> Result<Self, CudaError> {
-        let wanted = 4 * room.info.multiprocessors as usize;
-        let parts = wanted
+    /// Cuts each of `jobs` sums into at most `longest` splits, so that a multiprocessor gets about four blocks.
+    fn new(jobs: usize, longest: usize, context: &mut CompileContext<'_>) -> Result<Self, CudaError> {
+        let wanted = 4 * context.info.multiprocessors as usize;
+        let count = wanted
             .div_ceil(jobs.max(1))
-            .clamp(1, longest.clamp(1, MOST_PARTS));
-        if parts == 1 {
-            let room = Split {
-                parts: 0,
+            .clamp(1, longest.clamp(1, MAX_SPLITS));
+        if count == 1 {
+            let sums = Split {
+                partial_sums: 0,
                 counters: 0,
             };
-            return Ok(Self { room, parts: 1 });
+            return Ok(Self { sums, count: 1 });
         }
-        let numbers = jobs * parts * SPLIT_NUMBERS * TILE_THREADS;
-        let room = Split {
-            parts: room.scratch(numbers * size_of::<f32>())?,
-            counters: room.constants(&vec![0u32; jobs])?,
+        let values = jobs * count * SPLIT_VALUES * TILE_THREADS;
+        let sums = Split {
+            partial_sums: context.scratch(values * size_of::<f32>())?,
+            counters: context.constants(&vec![0u32; jobs])?,
         };
         Ok(Self {
-            room,
-            parts: parts as u32,
+            sums,
+            count: count as u32,
         })
     }
 }

@@ -7,7 +7,7 @@ use engine_core::ir::ops::linear::{
 use engine_core::ir::{Op, ResourceId};
 
 use super::{
-    Bound, CudaError, CudaKernel, DevicePtr, Fusion, Launches, Room, Split, Splits, TILE_COLS, TILE_ROWS,
+    Bound, CudaError, CudaKernel, DevicePtr, Fusion, Launches, CompileContext, Split, Splits, TILE_COLS, TILE_ROWS,
     TILE_THREADS, as_op, layout, row_tiles, tiles,
 };
 use crate::kernels::Views;
@@ -128,7 +128,7 @@ struct SqNormArgs {
 }
 layout!(SqNormArgs, 120);
 
-/// What all ordered kernels share.
+/// What all ordered kernels shard.
 #[derive(Debug)]
 struct Common {
     spec: OrderedSpec,
@@ -139,13 +139,13 @@ struct Common {
 }
 
 impl Common {
-    fn new(spec: &OrderedSpec, room: &mut Room<'_>) -> Result<Self, CudaError> {
-        let ranks = room.inputs[2];
+    fn new(spec: &OrderedSpec, context: &mut CompileContext<'_>) -> Result<Self, CudaError> {
+        let ranks = context.inputs[2];
         Ok(Self {
             spec: spec.clone(),
-            offsets: room.offsets(&spec.columns)?,
-            views: room.views(ranks, &spec.columns)?,
-            subs: room.constants(&sub_columns(spec))?,
+            offsets: context.offsets(&spec.columns)?,
+            views: context.views(ranks, &spec.columns)?,
+            subs: context.constants(&sub_columns(spec))?,
         })
     }
 
@@ -236,44 +236,44 @@ struct SqNorm(Common);
 pub(super) fn make(
     op: &dyn Op,
     fusion: &Fusion,
-    room: &mut Room<'_>,
+    context: &mut CompileContext<'_>,
 ) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     if let Some(op) = as_op::<OrderedLinear>(op) {
         let jobs = output_jobs(&op.spec, TILE_COLS, |_| 1);
         return Ok(Some(Box::new(Forward {
-            common: Common::new(&op.spec, room)?,
+            common: Common::new(&op.spec, context)?,
             params: op.params,
-            jobs: room.constants(&jobs)?,
+            jobs: context.constants(&jobs)?,
             job_count: jobs.len() as u32,
             relu: fusion.relu,
         })));
     }
     if let Some(op) = as_op::<OrderedLinearGradInput>(op) {
         let jobs = input_jobs(&op.spec);
-        let blocks = jobs.len() * room.max_rows.div_ceil(TILE_ROWS);
+        let blocks = jobs.len() * context.max_rows.div_ceil(TILE_ROWS);
         return Ok(Some(Box::new(GradInput {
-            common: Common::new(&op.spec, room)?,
+            common: Common::new(&op.spec, context)?,
             params: op.params,
-            column_of: room.owners(&op.spec.columns)?,
-            jobs: room.constants(&jobs)?,
+            column_of: context.owners(&op.spec.columns)?,
+            jobs: context.constants(&jobs)?,
             job_count: jobs.len() as u32,
-            splits: Splits::new(blocks, op.spec.output.len(), room)?,
+            splits: Splits::new(blocks, op.spec.output.len(), context)?,
         })));
     }
     if let Some(op) = as_op::<OrderedLinearGradParams>(op) {
         let jobs = output_jobs(&op.spec, TILE_ROWS, |s| op.spec.input_width(s).max(1));
         return Ok(Some(Box::new(GradParams {
-            common: Common::new(&op.spec, room)?,
+            common: Common::new(&op.spec, context)?,
             grads: op.grads,
-            jobs: room.constants(&jobs)?,
+            jobs: context.constants(&jobs)?,
             job_count: jobs.len() as u32,
-            splits: Splits::new(jobs.len(), room.max_rows.div_ceil(TILE_ROWS), room)?,
+            splits: Splits::new(jobs.len(), context.max_rows.div_ceil(TILE_ROWS), context)?,
         })));
     }
     let Some(op) = as_op::<OrderedLinearSqNorm>(op) else {
         return Ok(None);
     };
-    Ok(Some(Box::new(SqNorm(Common::new(&op.spec, room)?))))
+    Ok(Some(Box::new(SqNorm(Common::new(&op.spec, context)?))))
 }
 
 /// Tiles of `outputs` outputs by 64 of a sub-column's positions.
@@ -334,7 +334,7 @@ impl CudaKernel for Forward {
     fn launch(&self, cx: &Bound<'_>, launches: &mut Launches) {
         let args = OrderedLinearArgs {
             o: self.common.prepare(cx, launches),
-            params: cx.numbers(self.params),
+            params: cx.f32(self.params),
             y: cx.output(0),
             jobs: self.jobs,
             relu: u32::from(self.relu),
@@ -344,7 +344,7 @@ impl CudaKernel for Forward {
         launches.push("ordered_linear", grid, TILE_THREADS as u32, &args);
     }
 
-    fn shares(&self) -> Option<(DevicePtr, bool)> {
+    fn shared_scratch(&self) -> Option<(DevicePtr, bool)> {
         Some((self.common.views.0.starts, self.common.views.1))
     }
 }
@@ -353,19 +353,19 @@ impl CudaKernel for GradInput {
     fn launch(&self, cx: &Bound<'_>, launches: &mut Launches) {
         let args = GradInputArgs {
             o: self.common.prepare(cx, launches),
-            params: cx.numbers(self.params),
+            params: cx.f32(self.params),
             grad_output: cx.input(3),
             grad_columns: cx.output(0),
             grad_sub_columns: if cx.outputs.len() > 1 { cx.output(1) } else { 0 },
             column_of: self.column_of,
             jobs: self.jobs,
-            split: self.splits.room,
+            split: self.splits.sums,
         };
-        let grid = [self.job_count, row_tiles(cx.rows()), self.splits.parts];
+        let grid = [self.job_count, row_tiles(cx.rows()), self.splits.count];
         launches.push("ordered_linear_grad_input", grid, TILE_THREADS as u32, &args);
     }
 
-    fn shares(&self) -> Option<(DevicePtr, bool)> {
+    fn shared_scratch(&self) -> Option<(DevicePtr, bool)> {
         Some((self.common.views.0.starts, self.common.views.1))
     }
 }
@@ -377,17 +377,17 @@ impl CudaKernel for GradParams {
         }
         let args = GradParamsArgs {
             o: self.common.prepare(cx, launches),
-            grads: cx.numbers(self.grads),
+            grads: cx.f32(self.grads),
             grad_output: cx.input(3),
             jobs: self.jobs,
-            split: self.splits.room,
+            split: self.splits.sums,
         };
-        let parts = self.splits.parts.min(row_tiles(cx.rows()));
-        let grid = [self.job_count, parts, 1];
+        let splits = self.splits.count.min(row_tiles(cx.rows()));
+        let grid = [self.job_count, splits, 1];
         launches.push("ordered_linear_grad_params", grid, TILE_THREADS as u32, &args);
     }
 
-    fn shares(&self) -> Option<(DevicePtr, bool)> {
+    fn shared_scratch(&self) -> Option<(DevicePtr, bool)> {
         Some((self.common.views.0.starts, self.common.views.1))
     }
 }
@@ -402,7 +402,7 @@ impl CudaKernel for SqNorm {
         launches.per_warp("ordered_linear_sq_norm", cx.rows() * args.o.sub_count, &args);
     }
 
-    fn shares(&self) -> Option<(DevicePtr, bool)> {
+    fn shared_scratch(&self) -> Option<(DevicePtr, bool)> {
         Some((self.0.views.0.starts, self.0.views.1))
     }
 }

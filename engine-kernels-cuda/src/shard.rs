@@ -1,4 +1,4 @@
-//! Which rows of each batch a device computes.
+//! The shard of each batch that a device computes.
 
 use engine_core::backend::Run;
 use engine_core::ir::Rows;
@@ -6,7 +6,7 @@ use engine_core::ir::Rows;
 /// The rows of each batch that one of several devices computes: those after `offset`. Random numbers go by the row of the batch, so
 /// they do not depend on how many devices there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Share {
+pub(crate) struct Shard {
     /// Rows that devices before this one compute.
     pub(crate) offset: u32,
     /// Rows of this device.
@@ -17,13 +17,13 @@ pub(crate) struct Share {
     pub(crate) time: u32,
 }
 
-impl Share {
-    /// The share of the only device.
+impl Shard {
+    /// The shard of the only device: all rows.
     pub(crate) fn whole(run: &Run) -> Self {
         Self::of(run, 0, 1)
     }
 
-    /// The share of device `rank` of `ranks`: as equal as whole rows allow.
+    /// The shard of device `rank` of `ranks`: as equal as whole rows allow.
     pub(crate) fn of(run: &Run, rank: usize, ranks: usize) -> Self {
         let batch_rows = run.rows;
         let border = |rank: usize| (u64::from(batch_rows) * rank as u64 / ranks as u64) as u32;
@@ -57,19 +57,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_follow_each_other_and_differ_by_a_row_at_most() {
+    fn shards_follow_each_other_and_differ_by_a_row_at_most() {
         for batch_rows in [0, 1, 2, 7, 4096, u32::MAX] {
             for ranks in 1..=9 {
-                let shares: Vec<Share> = (0..ranks)
-                    .map(|rank| Share::of(&Run::evaluate(batch_rows), rank, ranks))
+                let shards: Vec<Shard> = (0..ranks)
+                    .map(|rank| Shard::of(&Run::evaluate(batch_rows), rank, ranks))
                     .collect();
                 let mut next = 0;
-                for share in &shares {
-                    assert_eq!(share.offset, next);
-                    next += share.rows;
+                for shard in &shards {
+                    assert_eq!(shard.offset, next);
+                    next += shard.rows;
                 }
                 assert_eq!(next, batch_rows);
-                let rows = || shares.iter().map(|s| s.rows);
+                let rows = || shards.iter().map(|s| s.rows);
                 assert!(rows().max().unwrap_or(0) - rows().min().unwrap_or(0) <= 1);
             }
         }
@@ -77,13 +77,13 @@ mod tests {
             time: 3,
             ..Run::evaluate(5)
         };
-        let share = Share::of(&run, 1, 2);
+        let shard = Shard::of(&run, 1, 2);
         assert_eq!(
-            (share.own_rows(Rows::Batch), share.own_rows(Rows::BatchTime)),
+            (shard.own_rows(Rows::Batch), shard.own_rows(Rows::BatchTime)),
             (3, 9)
         );
         assert_eq!(
-            (share.all_rows(Rows::Batch), share.all_rows(Rows::BatchTime)),
+            (shard.all_rows(Rows::Batch), shard.all_rows(Rows::BatchTime)),
             (5, 15)
         );
     }

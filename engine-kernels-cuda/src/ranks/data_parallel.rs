@@ -1,38 +1,38 @@
-//! Which programs can be computed in shares of their rows, by what their ops do to resources.
+//! Which programs can run data-parallel, each device on a shard of the rows, by what their ops do to resources.
 
 use engine_core::ir::{Access, AccessKind, Extent, Node, Program, ResourceId, Rows, ValueId};
 
-/// What several devices make of the resources of a program.
+/// How the resources of a program are reduced over several devices.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Spread {
-    /// For each resource, whether its numbers are the sum of what the devices hold: rows are added to what is there, or such sums are
-    /// used up. They are summed before an op reads them.
+pub(super) struct DataParallel {
+    /// For each resource, whether the devices hold partial sums of it: ops add the rows of a device to it, or read and clear such sums. They
+    /// are reduced before an op reads them.
     pub(super) is_summed: Vec<bool>,
-    /// Resources that get a number of each step, of the rows of each device; they are summed after the run.
-    pub(super) recorded: Vec<ResourceId>,
+    /// Resources that get an element for each step, a partial sum over the rows of each device; they are reduced after the run.
+    pub(super) traces: Vec<ResourceId>,
 }
 
-/// Whether rows of a program can be computed on different devices: no value joins rows, what is written of rows are sums over them, and
-/// everything else is the same on all devices.
-pub(super) fn spread(program: &Program) -> Option<Spread> {
-    let mut spread = Spread {
+/// How a program runs data-parallel, if it can: no value combines rows, ops write nothing but sums over rows, and everything else is the same
+/// on all devices.
+pub(super) fn data_parallel(program: &Program) -> Option<DataParallel> {
+    let mut data_parallel = DataParallel {
         is_summed: vec![false; program.resources().len()],
-        recorded: Vec::new(),
+        traces: Vec::new(),
     };
     for node in program.nodes() {
         if joins_rows(program, node) {
             return None;
         }
-        add(program, node, &mut spread)?;
+        add(program, node, &mut data_parallel)?;
     }
-    // A number that is recorded twice is summed once.
-    spread.recorded.sort_unstable_by_key(|trace| trace.index());
-    spread.recorded.dedup();
+    // An element that is written twice is summed once.
+    data_parallel.traces.sort_unstable_by_key(|trace| trace.index());
+    data_parallel.traces.dedup();
     program
         .nodes()
         .iter()
-        .all(|node| suits(node, &spread))
-        .then_some(spread)
+        .all(|node| suits(node, &data_parallel))
+        .then_some(data_parallel)
 }
 
 fn joins_rows(program: &Program, node: &Node) -> bool {
@@ -47,8 +47,8 @@ fn has_rows(program: &Program, node: &Node) -> bool {
     node.inputs.iter().any(|v| program.shape(*v).rows != Rows::One)
 }
 
-/// Notes what a node writes; `None` where it cannot be computed in shares.
-fn add(program: &Program, node: &Node, spread: &mut Spread) -> Option<()> {
+/// Notes what a node writes; `None` where it cannot be computed in shards.
+fn add(program: &Program, node: &Node, data_parallel: &mut DataParallel) -> Option<()> {
     let (accesses, has_rows) = (node.op.accesses(), has_rows(program, node));
     for access in &accesses {
         let does = |kind| {
@@ -60,15 +60,15 @@ fn add(program: &Program, node: &Node, spread: &mut Spread) -> Option<()> {
             // Each device would add the same again.
             AccessKind::Accumulate if !has_rows => return None,
             AccessKind::Accumulate if does(AccessKind::Clear) => match access.extent {
-                Extent::StepInRun => spread.recorded.push(access.resource),
+                Extent::StepInRun => data_parallel.traces.push(access.resource),
                 Extent::Whole | Extent::Elements(_) => return None,
             },
-            AccessKind::Accumulate => spread.is_summed[access.resource.index()] = true,
+            AccessKind::Accumulate => data_parallel.is_summed[access.resource.index()] = true,
             AccessKind::Clear if does(AccessKind::Accumulate) => {}
             AccessKind::Clear if does(AccessKind::Read) && !has_rows => {
-                spread.is_summed[access.resource.index()] = true;
+                data_parallel.is_summed[access.resource.index()] = true;
             }
-            // What is made of some of the rows is not what is made of all.
+            // What is computed from some of the rows differs from what is computed from all.
             AccessKind::Clear | AccessKind::Overwrite if has_rows => return None,
             AccessKind::Clear | AccessKind::Overwrite => {}
         }
@@ -76,21 +76,21 @@ fn add(program: &Program, node: &Node, spread: &mut Spread) -> Option<()> {
     Some(())
 }
 
-/// Whether nobody sees a part of a sum as if it were all of it.
-fn suits(node: &Node, spread: &Spread) -> bool {
+/// Whether no op reads a partial sum as if it were the whole.
+fn suits(node: &Node, data_parallel: &DataParallel) -> bool {
     let accesses = node.op.accesses();
     let clears = |resource| {
         let all = Access::new(resource, AccessKind::Clear, Extent::Whole);
         accesses.contains(&all)
     };
     accesses.iter().all(|access| {
-        let is_summed = spread.is_summed[access.resource.index()];
-        let is_recorded = spread.recorded.contains(&access.resource);
+        let is_summed = data_parallel.is_summed[access.resource.index()];
+        let is_trace = data_parallel.traces.contains(&access.resource);
         match access.kind {
             // Zeros are left behind everywhere, so that nothing is summed twice.
-            AccessKind::Read => !is_recorded && (!is_summed || clears(access.resource)),
-            AccessKind::Overwrite => !is_summed && !is_recorded,
-            AccessKind::Clear | AccessKind::Accumulate => !(is_summed && is_recorded),
+            AccessKind::Read => !is_trace && (!is_summed || clears(access.resource)),
+            AccessKind::Overwrite => !is_summed && !is_trace,
+            AccessKind::Clear | AccessKind::Accumulate => !(is_summed && is_trace),
         }
     })
 }
@@ -148,20 +148,20 @@ mod tests {
     #[test]
     fn sums_over_rows_are_known_by_accesses() {
         let program = program(|_, _, _| {});
-        let summed = spread(&program).expect("a program in shares");
+        let summed = data_parallel(&program).expect("a data-parallel program");
         assert_eq!(summed.is_summed, [false, false, true, false, false]);
-        assert_eq!(summed.recorded, [program.resource("trace").expect("a trace")]);
+        assert_eq!(summed.traces, [program.resource("trace").expect("a trace")]);
         assert_eq!(written(&program), [true; 5]);
     }
 
     #[test]
-    fn a_number_that_is_recorded_twice_is_summed_once() {
+    fn an_element_that_is_written_twice_is_summed_once() {
         let program = program(|builder, trace, sums| push(builder, RecordSum { trace }, &[sums]));
-        assert_eq!(spread(&program).expect("a program in shares").recorded.len(), 1);
+        assert_eq!(data_parallel(&program).expect("a data-parallel program").traces.len(), 1);
     }
 
     #[test]
-    fn what_needs_all_rows_is_not_spread() {
+    fn what_needs_all_rows_is_not_sharded() {
         let program = program(|builder, _, _| {
             let [params, first, second] = ["params", "first", "second"].map(|name| {
                 let kind = ResourceKind::Arena(Arc::new(ParamLayout::default()));
@@ -180,6 +180,6 @@ mod tests {
             };
             push(builder, step, &[]);
         });
-        assert_eq!(spread(&program), None);
+        assert_eq!(data_parallel(&program), None);
     }
 }

@@ -1,16 +1,16 @@
-//! From the nodes of a program to stages: a node, or several that one kernel does together.
+//! From the nodes of a program to fused nodes: a node, or several that one kernel computes.
 
 use std::ops::Range;
 
 use engine_core::backend::BackendError;
 use engine_core::ir::{Access, Extent, Program, ValueId};
 
-use crate::kernels::{CudaKernel, Fusion, Room, Uses, fused, kernel};
-use crate::schedule::{Place, Touched};
+use crate::kernels::{CudaKernel, Fusion, CompileContext, Uses, fused, kernel};
+use crate::schedule::{MemoryRegion, Touched};
 
 /// A kernel with the values that it takes and defines.
 #[derive(Debug)]
-pub(crate) struct Stage {
+pub(crate) struct FusedNode {
     pub(crate) kernel: Box<dyn CudaKernel>,
     pub(crate) inputs: Vec<ValueId>,
     pub(crate) outputs: Vec<ValueId>,
@@ -18,11 +18,11 @@ pub(crate) struct Stage {
     pub(crate) accesses: Vec<Access>,
 }
 
-/// The stages of a program, one per node, or fewer when `fuse`.
-pub(crate) fn stages(program: &Program, fuse: bool, room: &mut Room<'_>) -> Result<Vec<Stage>, BackendError> {
+/// The fused nodes of a program: one for each of its nodes, or fewer when `fuse`.
+pub(crate) fn fused_nodes(program: &Program, fuse: bool, context: &mut CompileContext<'_>) -> Result<Vec<FusedNode>, BackendError> {
     let uses = Uses::new(program);
     let mut done = vec![false; program.nodes().len()];
-    let mut stages = Vec::with_capacity(program.nodes().len());
+    let mut nodes = Vec::with_capacity(program.nodes().len());
     for at in 0..program.nodes().len() {
         if done[at] {
             continue;
@@ -40,9 +40,9 @@ pub(crate) fn stages(program: &Program, fuse: bool, room: &mut Room<'_>) -> Resu
         let mut inputs = node.inputs.clone();
         inputs.extend(fusion.gate);
         let op = node.op.as_ref();
-        room.inputs.clone_from(&inputs);
-        let made = kernel(op, &fusion, room)?;
-        stages.push(Stage {
+        context.inputs.clone_from(&inputs);
+        let made = kernel(op, &fusion, context)?;
+        nodes.push(FusedNode {
             kernel: made.ok_or_else(|| BackendError::UnsupportedOp {
                 backend: "cuda",
                 op: op.name().to_owned(),
@@ -53,39 +53,39 @@ pub(crate) fn stages(program: &Program, fuse: bool, room: &mut Room<'_>) -> Resu
             accesses,
         });
     }
-    Ok(stages)
+    Ok(nodes)
 }
 
-impl Stage {
-    /// The memory that the stage touches; values lie in `slot_of`.
+impl FusedNode {
+    /// The memory that the node accesses; values are in `slot_of`.
     pub(crate) fn touched(&self, slot_of: &[usize]) -> Touched {
-        let slots = |values: &[ValueId]| values.iter().map(|v| Place::Slot(slot_of[v.index()])).collect();
+        let slots = |values: &[ValueId]| values.iter().map(|v| MemoryRegion::Slot(slot_of[v.index()])).collect();
         let mut touched = Touched {
             reads: slots(&self.inputs),
             writes: slots(&self.outputs),
         };
         for access in &self.accesses {
             let resource = access.resource.index();
-            let places = if access.kind.writes() {
+            let regions = if access.kind.writes() {
                 &mut touched.writes
             } else {
                 &mut touched.reads
             };
             match &access.extent {
                 Extent::Elements(ranges) => {
-                    let elements = |range: &Range<usize>| Place::Elements(resource, range.start, range.end);
-                    places.extend(ranges.iter().map(elements));
+                    let elements = |range: &Range<usize>| MemoryRegion::Elements(resource, range.start, range.end);
+                    regions.extend(ranges.iter().map(elements));
                 }
-                Extent::Whole | Extent::StepInRun => places.push(Place::Resource(resource)),
+                Extent::Whole | Extent::StepInRun => regions.push(MemoryRegion::Resource(resource)),
             }
         }
-        if let Some((address, writes)) = self.kernel.shares() {
-            let places = if writes {
+        if let Some((address, writes)) = self.kernel.shared_scratch() {
+            let regions = if writes {
                 &mut touched.writes
             } else {
                 &mut touched.reads
             };
-            places.push(Place::Kept(address));
+            regions.push(MemoryRegion::Kept(address));
         }
         touched
     }
