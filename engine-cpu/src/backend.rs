@@ -27,7 +27,7 @@ pub enum CpuError {
     /// The processor lacks the instruction set.
     #[error("this processor has no {}; leave the choice open or take one of: {}", wanted.name(), available.join(", "))]
     NoInstructionSet {
-        /// The set that was asked for.
+        /// The requested set.
         wanted: InstructionSet,
         /// Sets that the processor has.
         available: Vec<&'static str>,
@@ -35,7 +35,7 @@ pub enum CpuError {
     /// The threads cannot be started.
     #[error("{threads} threads cannot be started: {source}; ask for fewer")]
     Threads {
-        /// Number asked for, 0 when left open.
+        /// Requested number, 0 when left open.
         threads: usize,
         /// Why.
         source: rayon::ThreadPoolBuildError,

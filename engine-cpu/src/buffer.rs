@@ -35,8 +35,8 @@ impl CpuBuffer {
     /// What the buffer holds, for errors.
     pub(crate) fn describe(&self) -> String {
         match self {
-            Self::F32(v) => format!("{} numbers", v.len()),
-            Self::U32(v) => format!("{} words", v.len()),
+            Self::F32(v) => format!("{} f32 values", v.len()),
+            Self::U32(v) => format!("{} u32 values", v.len()),
             Self::Codes(t) => format!("{} rows of {} sub-columns", t.rows(), t.columns().len()),
         }
     }

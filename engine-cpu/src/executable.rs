@@ -103,10 +103,10 @@ impl CpuExecutable {
             };
             if !fits {
                 let expected = match &resource.kind {
-                    ResourceKind::Arena(layout) => format!("{} numbers", layout.len()),
+                    ResourceKind::Arena(layout) => format!("{} f32 values", layout.len()),
                     ResourceKind::Codes { columns } => format!("codes of {columns} sub-columns"),
-                    ResourceKind::F32 => "numbers".to_owned(),
-                    ResourceKind::U32 => "unsigned integers".to_owned(),
+                    ResourceKind::F32 => "an f32 buffer".to_owned(),
+                    ResourceKind::U32 => "a u32 buffer".to_owned(),
                 };
                 return Err(self.mismatch(&resource.name, expected, buffer.describe()));
             }
@@ -120,13 +120,13 @@ impl CpuExecutable {
         let dim = (shape.rows.count(run), shape.groups.total());
         let slot = &mut self.slots[self.plan.slot_of[input.value.index()]];
         let fits = match (slot, buffer) {
-            (Value::Numbers(to), CpuBuffer::F32(from)) => ArrayView2::from_shape(dim, from)
+            (Value::F32(to), CpuBuffer::F32(from)) => ArrayView2::from_shape(dim, from)
                 .map(|view| pack(view, to))
                 .is_ok_and(|()| from.len() == dim.0 * dim.1),
             (Value::Codes(to), CpuBuffer::U32(from)) => ArrayView2::from_shape(dim, from)
                 .map(|view| pack_codes(view, to))
                 .is_ok_and(|()| from.len() == dim.0 * dim.1),
-            (Value::Words(to), CpuBuffer::U32(from)) if from.len() == dim.1 => {
+            (Value::U32(to), CpuBuffer::U32(from)) if from.len() == dim.1 => {
                 to[..dim.1].copy_from_slice(from);
                 true
             }
@@ -177,9 +177,9 @@ impl CpuExecutable {
 
 fn empty(slot: &Slot, max_rows: usize) -> Value {
     match (slot.rows, slot.dtype) {
-        (Rows::One, DType::U32) => Value::Words(vec![0; slot.width]),
-        (Rows::One, DType::F32) => Value::Numbers(vec![Lanes::ZERO; slot.width]),
-        (_, DType::F32) => Value::Numbers(vec![Lanes::ZERO; blocks(max_rows) * slot.width]),
+        (Rows::One, DType::U32) => Value::U32(vec![0; slot.width]),
+        (Rows::One, DType::F32) => Value::F32(vec![Lanes::ZERO; slot.width]),
+        (_, DType::F32) => Value::F32(vec![Lanes::ZERO; blocks(max_rows) * slot.width]),
         (_, DType::U32) => Value::Codes(vec![CodeLanes::ZERO; blocks(max_rows) * slot.width]),
     }
 }
@@ -234,8 +234,8 @@ impl Executable for CpuExecutable {
         let dim = (shape.rows.count(run), shape.groups.total());
         let len = dim.0 * dim.1;
         Ok(match &self.slots[self.plan.slot_of[value.index()]] {
-            Value::Words(words) => HostData::U32(words[..dim.1].to_vec()),
-            Value::Numbers(lanes) => {
+            Value::U32(words) => HostData::U32(words[..dim.1].to_vec()),
+            Value::F32(lanes) => {
                 let mut out = vec![0.0; len];
                 if let Ok(view) = ArrayViewMut2::from_shape(dim, &mut out) {
                     unpack(lanes, view);

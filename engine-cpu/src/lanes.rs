@@ -1,4 +1,4 @@
-//! The layout of values: feature-major in blocks of rows, and the way in and out of it.
+//! The layout of values: feature-major in blocks of rows, and conversion from and to row-major matrices.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 

@@ -4,23 +4,23 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::lanes::Lanes;
 
-/// What kernels ask for, the largest of each.
+/// Sizes that kernels need, the largest of each.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ScratchSize {
     /// Feature-major lanes.
     pub lanes: usize,
-    /// Plain numbers.
-    pub numbers: usize,
-    /// Places in an arena.
-    pub places: usize,
+    /// Row-major values.
+    pub floats: usize,
+    /// Offsets in an arena.
+    pub offsets: usize,
 }
 
 impl ScratchSize {
     pub(crate) fn max(self, other: Self) -> Self {
         Self {
             lanes: self.lanes.max(other.lanes),
-            numbers: self.numbers.max(other.numbers),
-            places: self.places.max(other.places),
+            floats: self.floats.max(other.floats),
+            offsets: self.offsets.max(other.offsets),
         }
     }
 }
@@ -29,8 +29,8 @@ impl ScratchSize {
 #[derive(Debug)]
 pub(crate) struct Scratch {
     pub lanes: Vec<Lanes>,
-    pub numbers: Vec<f32>,
-    pub places: Vec<u64>,
+    pub floats: Vec<f32>,
+    pub offsets: Vec<u64>,
 }
 
 /// Buffers of all threads.
@@ -43,8 +43,8 @@ impl ScratchPool {
     pub(crate) fn new(threads: usize, size: ScratchSize) -> Self {
         let one = || Scratch {
             lanes: vec![Lanes::ZERO; size.lanes],
-            numbers: vec![0.0; size.numbers],
-            places: vec![0; size.places],
+            floats: vec![0.0; size.floats],
+            offsets: vec![0; size.offsets],
         };
         Self {
             threads: (0..threads.max(1)).map(|_| Mutex::new(one())).collect(),

@@ -114,6 +114,6 @@ fn lengths_are_unsigned_integers_of_all_rows_that_are_read() {
     let error = mask(&backend(), HostData::F32(vec![3.0, 1.0]), 0, 6).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "program \"p\": binding \"lengths\" must hold unsigned integers, holds 2 numbers"
+        "program \"p\": binding \"lengths\" must hold a u32 buffer, holds 2 f32 values"
     );
 }

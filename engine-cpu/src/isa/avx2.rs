@@ -80,7 +80,7 @@ fn split_exponent8(x: __m256) -> (__m256, __m256) {
     }
 }
 
-/// Transposes eight by eight numbers.
+/// Transposes eight by eight floats.
 #[inline(always)]
 fn transpose8(rows: [__m256; 8]) -> [__m256; 8] {
     // SAFETY: see the module.
@@ -119,7 +119,7 @@ impl Isa for Avx2 {
     }
     #[inline(always)]
     fn load(from: &[f32; WIDTH]) -> Self::V {
-        // SAFETY: see the module; the array holds 16 numbers.
+        // SAFETY: see the module; the array holds 16 floats.
         unsafe {
             [
                 _mm256_loadu_ps(from.as_ptr()),
@@ -129,7 +129,7 @@ impl Isa for Avx2 {
     }
     #[inline(always)]
     fn store(v: Self::V, to: &mut [f32; WIDTH]) {
-        // SAFETY: see the module; the array holds 16 numbers.
+        // SAFETY: see the module; the array holds 16 floats.
         unsafe {
             _mm256_storeu_ps(to.as_mut_ptr(), v[0]);
             _mm256_storeu_ps(to.as_mut_ptr().add(8), v[1]);

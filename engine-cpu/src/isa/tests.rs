@@ -97,8 +97,8 @@ impl Kernel for Transposed {
     fn run<I: Isa>(self) -> Self::Output {
         let mut rows = [I::splat(0.0); WIDTH];
         for (i, row) in rows.iter_mut().enumerate() {
-            let numbers: [f32; WIDTH] = std::array::from_fn(|j| (i * WIDTH + j) as f32);
-            *row = I::load(&numbers);
+            let values: [f32; WIDTH] = std::array::from_fn(|j| (i * WIDTH + j) as f32);
+            *row = I::load(&values);
         }
         I::transpose(&mut rows);
         let mut out = [[0.0; WIDTH]; WIDTH];

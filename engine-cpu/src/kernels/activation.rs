@@ -4,8 +4,8 @@ use engine_core::backend::BackendError;
 use engine_core::ir::Op;
 use engine_core::ir::ops::activation::{DropoutOp, Relu, ReluGrad};
 
-use super::linear::Mask;
-use super::{Context, CpuKernel, Value, as_op, block_of};
+use super::dropout::DropoutMask;
+use super::{Context, CpuKernel, as_op, block_of};
 use crate::isa::{Isa, Kernel, half, half_mut};
 use crate::lanes::Lanes;
 use crate::shared::Shared;
@@ -57,25 +57,25 @@ impl Kernel for Rectify<'_> {
 
 fn rectify(cx: &mut Context<'_, '_>, mask: Option<&[Lanes]>, x: &[Lanes]) {
     let (set, len) = (cx.set, x.len());
-    let mut out = cx.take_numbers(0);
-    let shared = Shared::new(&mut out[..len]);
-    cx.parallel(len.div_ceil(CHUNK), |task| {
-        let range = task * CHUNK..((task + 1) * CHUNK).min(len);
-        // SAFETY: each task writes its own range.
-        let out = unsafe { shared.part(range.clone()) };
-        let mask = mask.map(|m| &m[range.clone()]);
-        set.dispatch(Rectify {
-            mask,
-            x: &x[range],
-            out,
+    cx.with_outputs([Some(0)], |cx, [out]| {
+        let shared = Shared::new(&mut out[..len]);
+        cx.parallel(len.div_ceil(CHUNK), |task| {
+            let range = task * CHUNK..((task + 1) * CHUNK).min(len);
+            // SAFETY: each task writes its own range.
+            let out = unsafe { shared.part(range.clone()) };
+            let mask = mask.map(|m| &m[range.clone()]);
+            set.dispatch(Rectify {
+                mask,
+                x: &x[range],
+                out,
+            });
         });
     });
-    cx.put(0, Value::Numbers(out));
 }
 
 impl CpuKernel for ReluKernel {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
-        let x = cx.numbers(0, cx.width);
+        let x = cx.f32_input(0, cx.width);
         rectify(cx, None, x);
         Ok(())
     }
@@ -83,7 +83,7 @@ impl CpuKernel for ReluKernel {
 
 impl CpuKernel for ReluGradKernel {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
-        let (y, grad) = (cx.numbers(0, cx.width), cx.numbers(1, cx.width));
+        let (y, grad) = (cx.f32_input(0, cx.width), cx.f32_input(1, cx.width));
         rectify(cx, Some(y), grad);
         Ok(())
     }
@@ -91,7 +91,7 @@ impl CpuKernel for ReluGradKernel {
 
 struct DropoutTask<'a> {
     op: &'a DropoutOp,
-    mask: Mask,
+    mask: DropoutMask,
     x: &'a [Lanes],
     out: &'a mut [Lanes],
 }
@@ -121,9 +121,9 @@ impl Kernel for DropoutTask<'_> {
 impl CpuKernel for DropoutOp {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
         let width = self.groups.total();
-        let (x, set, run) = (cx.numbers(0, width), cx.set, cx.run);
+        let (x, set, run) = (cx.f32_input(0, width), cx.set, cx.run);
         cx.fill_blocks(0, width, |block, out| {
-            let mask = Mask::new(self.dropout, &run, block);
+            let mask = DropoutMask::new(self.dropout, &run, block);
             set.dispatch(DropoutTask {
                 op: self,
                 mask,

@@ -7,7 +7,7 @@ use engine_core::ir::Op;
 use engine_core::ir::ops::batch::{ColumnOrder, GatherRows, MaskRows};
 use engine_core::schema::CodeColumn;
 
-use super::{Context, CpuKernel, Value, as_op, block_of};
+use super::{Context, CpuKernel, as_op, block_of};
 use crate::lanes::{CodeLanes, LANES, Lanes, valid};
 use crate::shared::Shared;
 
@@ -26,23 +26,22 @@ pub(super) fn make(op: &dyn Op) -> Option<Box<dyn CpuKernel>> {
 impl CpuKernel for GatherRows {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
         let (run, all_rows, width) = (cx.run, cx.rows(), self.columns);
-        let mut out = cx.take_codes(0);
-        let table = cx.table(self.table);
-        let to = Shared::new(&mut out);
-        cx.parallel(cx.blocks(), |block| {
-            // SAFETY: each task writes its own block.
-            let to = unsafe { to.part(block * width..(block + 1) * width) };
-            let rows = valid(all_rows, block);
-            let from: [usize; LANES] = std::array::from_fn(|lane| {
-                let b = (block * LANES + lane.min(rows - 1)) as u32;
-                self.reading.row(&run, b, table.rows())
+        cx.with_codes(|cx, out| {
+            let (table, to) = (cx.table(self.table), Shared::new(out));
+            cx.parallel(cx.blocks(), |block| {
+                // SAFETY: each task writes its own block.
+                let to = unsafe { to.part(block * width..(block + 1) * width) };
+                let rows = valid(all_rows, block);
+                let from: [usize; LANES] = std::array::from_fn(|lane| {
+                    let b = (block * LANES + lane.min(rows - 1)) as u32;
+                    self.reading.row(&run, b, table.rows())
+                });
+                for (column, lanes) in table.columns().iter().zip(to) {
+                    gather(column, &from, lanes);
+                    lanes.0[rows..].fill(0);
+                }
             });
-            for (column, lanes) in table.columns().iter().zip(to) {
-                gather(column, &from, lanes);
-                lanes.0[rows..].fill(0);
-            }
         });
-        cx.put(0, Value::Codes(out));
         Ok(())
     }
 }
@@ -58,26 +57,25 @@ fn gather(column: &CodeColumn, from: &[usize; LANES], lanes: &mut CodeLanes) {
 impl CpuKernel for MaskRows {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
         let (run, all_rows, width) = (cx.run, cx.rows(), cx.width);
-        let (x, blocks) = (cx.numbers(0, width), cx.blocks());
-        let mut out = cx.take_numbers(0);
-        let lengths = cx.integers(self.lengths);
-        let to = Shared::new(&mut out);
-        cx.parallel(blocks, |block| {
-            // SAFETY: each task writes its own block.
-            let to = unsafe { to.part(block * width..(block + 1) * width) };
-            let keeps: [bool; LANES] = std::array::from_fn(|lane| {
-                lane < valid(all_rows, block) && self.keeps(&run, block * LANES + lane, lengths)
+        let (x, blocks) = (cx.f32_input(0, width), cx.blocks());
+        cx.with_outputs([Some(0)], |cx, [out]| {
+            let (lengths, to) = (cx.u32_resource(self.lengths), Shared::new(out));
+            cx.parallel(blocks, |block| {
+                // SAFETY: each task writes its own block.
+                let to = unsafe { to.part(block * width..(block + 1) * width) };
+                let keeps: [bool; LANES] = std::array::from_fn(|lane| {
+                    lane < valid(all_rows, block) && self.keeps(&run, block * LANES + lane, lengths)
+                });
+                for (x, to) in block_of(x, block, width).iter().zip(to) {
+                    *to = Lanes(std::array::from_fn(|l| if keeps[l] { x.0[l] } else { 0.0 }));
+                }
             });
-            for (x, to) in block_of(x, block, width).iter().zip(to) {
-                *to = Lanes(std::array::from_fn(|l| if keeps[l] { x.0[l] } else { 0.0 }));
-            }
         });
-        cx.put(0, Value::Numbers(out));
         Ok(())
     }
 }
 
-/// A column order with room for its keys.
+/// A column order with scratch memory for its keys.
 #[derive(Debug)]
 struct Ordering {
     op: ColumnOrder,
@@ -86,11 +84,10 @@ struct Ordering {
 
 impl CpuKernel for Ordering {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
-        let mut out = cx.take_words(0);
         let (seed, step, columns) = (cx.run.seed, cx.run.first_step, self.op.columns);
+        let ranks = &mut cx.u32_output()[..columns];
         self.op
-            .fill_ranks(seed, step, &mut self.keys.borrow_mut(), &mut out[..columns]);
-        cx.put(0, Value::Words(out));
+            .fill_ranks(seed, step, &mut self.keys.borrow_mut(), ranks);
         Ok(())
     }
 }

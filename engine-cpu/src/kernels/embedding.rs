@@ -69,28 +69,28 @@ impl CodeCheck {
 impl CpuKernel for Grouped<Embedding> {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
         let (Self { op, groups }, rows) = (self, cx.rows());
-        let codes = cx.codes(0, op.tables.len());
-        let params = cx.take_arena(op.params);
+        let codes = cx.code_input(0, op.tables.len());
         let check = CodeCheck::new();
-        cx.fill_blocks(0, groups.total(), |block, out| {
-            let codes = block_of(codes, block, op.tables.len());
-            for (s, table) in op.tables.iter().enumerate() {
-                let (width, params) = (table.columns, &params[table.range()]);
-                let out = &mut out[groups.range(s)];
-                for lane in 0..LANES {
-                    let code = if lane < valid(rows, block) {
-                        check.checked(codes[s].0[lane], s, table.rows)
-                    } else {
-                        0
-                    };
-                    let row = &params[code * width..(code + 1) * width];
-                    for (to, from) in out.iter_mut().zip(row) {
-                        to.0[lane] = *from;
+        cx.with_arenas([op.params], |cx, [params]| {
+            cx.fill_blocks(0, groups.total(), |block, out| {
+                let codes = block_of(codes, block, op.tables.len());
+                for (s, table) in op.tables.iter().enumerate() {
+                    let (width, params) = (table.columns, &params[table.range()]);
+                    let out = &mut out[groups.range(s)];
+                    for lane in 0..LANES {
+                        let code = if lane < valid(rows, block) {
+                            check.checked(codes[s].0[lane], s, table.rows)
+                        } else {
+                            0
+                        };
+                        let row = &params[code * width..(code + 1) * width];
+                        for (to, from) in out.iter_mut().zip(row) {
+                            to.0[lane] = *from;
+                        }
                     }
                 }
-            }
+            });
         });
-        cx.put_arena(op.params, params);
         check.finish(|s| op.tables[s].rows)
     }
 }
@@ -98,28 +98,28 @@ impl CpuKernel for Grouped<Embedding> {
 impl CpuKernel for Grouped<EmbeddingGrad> {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
         let Self { op, groups } = self;
-        let (codes, grad) = (cx.codes(0, op.tables.len()), cx.numbers(1, groups.total()));
+        let (codes, grad) = (cx.code_input(0, op.tables.len()), cx.f32_input(1, groups.total()));
         let (rows, count) = (cx.rows(), cx.blocks());
-        let mut grads = cx.take_arena(op.grads);
-        let shared = Shared::new(&mut grads);
         let check = CodeCheck::new();
-        cx.parallel(op.tables.len(), |s| {
-            let table = &op.tables[s];
-            // SAFETY: tables do not overlap in the arena, and each is one task.
-            let to = unsafe { shared.part(table.range()) };
-            for block in 0..count {
-                let codes = &block_of(codes, block, op.tables.len())[s];
-                let grad = &block_of(grad, block, groups.total())[groups.range(s)];
-                for lane in 0..valid(rows, block) {
-                    let code = check.checked(codes.0[lane], s, table.rows);
-                    let row = &mut to[code * table.columns..(code + 1) * table.columns];
-                    for (to, from) in row.iter_mut().zip(grad) {
-                        *to += from.0[lane];
+        cx.with_arenas([op.grads], |cx, [grads]| {
+            let shared = Shared::new(grads);
+            cx.parallel(op.tables.len(), |s| {
+                let table = &op.tables[s];
+                // SAFETY: tables do not overlap in the arena, and each is one task.
+                let to = unsafe { shared.part(table.range()) };
+                for block in 0..count {
+                    let codes = &block_of(codes, block, op.tables.len())[s];
+                    let grad = &block_of(grad, block, groups.total())[groups.range(s)];
+                    for lane in 0..valid(rows, block) {
+                        let code = check.checked(codes.0[lane], s, table.rows);
+                        let row = &mut to[code * table.columns..(code + 1) * table.columns];
+                        for (to, from) in row.iter_mut().zip(grad) {
+                            *to += from.0[lane];
+                        }
                     }
                 }
-            }
+            });
         });
-        cx.put_arena(op.grads, grads);
         check.finish(|s| op.tables[s].rows)
     }
 }
@@ -127,7 +127,7 @@ impl CpuKernel for Grouped<EmbeddingGrad> {
 impl CpuKernel for Grouped<EmbeddingSqNorm> {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
         let groups = &self.groups;
-        let grad = cx.numbers(1, groups.total());
+        let grad = cx.f32_input(1, groups.total());
         cx.fill_blocks(0, groups.len(), |block, out| {
             let grad = block_of(grad, block, groups.total());
             for (s, out) in out.iter_mut().enumerate() {

@@ -2,6 +2,7 @@
 
 mod activation;
 mod batch;
+mod dropout;
 mod embedding;
 mod linear;
 mod optimizer;
@@ -61,17 +62,17 @@ pub(crate) trait CpuKernel: Send + fmt::Debug {
 /// A value in its slot; a slot may be larger than the value.
 #[derive(Debug)]
 pub(crate) enum Value {
-    /// Numbers, feature-major in blocks of rows.
-    Numbers(Vec<Lanes>),
+    /// Single precision values, feature-major in blocks of rows.
+    F32(Vec<Lanes>),
     /// Codes, likewise.
     Codes(Vec<CodeLanes>),
-    /// A single row of words.
-    Words(Vec<u32>),
+    /// A single row of 32-bit integers.
+    U32(Vec<u32>),
 }
 
 impl Default for Value {
     fn default() -> Self {
-        Self::Words(Vec::new())
+        Self::U32(Vec::new())
     }
 }
 
@@ -107,46 +108,52 @@ impl<'a> Context<'a, '_> {
     }
 
     /// Input `i`, `width` features.
-    pub(crate) fn numbers(&self, i: usize, width: usize) -> &'a [Lanes] {
+    pub(crate) fn f32_input(&self, i: usize, width: usize) -> &'a [Lanes] {
         match self.inputs[i] {
-            Value::Numbers(v) => &v[..self.blocks() * width],
-            _ => unreachable!("the program was checked: input {i} holds numbers"),
+            Value::F32(v) => &v[..self.blocks() * width],
+            _ => unreachable!("the program was checked: input {i} holds f32 values"),
         }
     }
 
     /// Input `i`, `width` columns of codes.
-    pub(crate) fn codes(&self, i: usize, width: usize) -> &'a [CodeLanes] {
+    pub(crate) fn code_input(&self, i: usize, width: usize) -> &'a [CodeLanes] {
         match self.inputs[i] {
             Value::Codes(v) => &v[..self.blocks() * width],
             _ => unreachable!("the program was checked: input {i} holds codes"),
         }
     }
 
-    /// Input `i`, one row of `width` words.
-    pub(crate) fn words(&self, i: usize, width: usize) -> &'a [u32] {
+    /// Input `i`, one row of `width` 32-bit integers.
+    pub(crate) fn u32_input(&self, i: usize, width: usize) -> &'a [u32] {
         match self.inputs[i] {
-            Value::Words(v) => &v[..width],
-            _ => unreachable!("the program was checked: input {i} holds a row of words"),
+            Value::U32(v) => &v[..width],
+            _ => unreachable!("the program was checked: input {i} holds a row of 32-bit integers"),
         }
     }
 
-    /// Takes the numbers of a resource out, so that several can be borrowed at once; [`Self::put_arena`] brings them back.
-    pub(crate) fn take_arena(&mut self, id: ResourceId) -> Vec<f32> {
-        match &mut *self.resources[id.index()] {
+    /// Calls `f` with the f32 resources `ids`, which are moved out of the context for the call: so several can be borrowed at once,
+    /// beside the context.
+    pub(crate) fn with_arenas<const N: usize, R>(
+        &mut self,
+        ids: [ResourceId; N],
+        f: impl FnOnce(&mut Self, [&mut [f32]; N]) -> R,
+    ) -> R {
+        let mut arenas = ids.map(|id| match &mut *self.resources[id.index()] {
             CpuBuffer::F32(v) => std::mem::take(v),
-            _ => unreachable!("bindings were checked: resource {} holds numbers", id.index()),
+            _ => unreachable!("bindings were checked: resource {} holds f32 values", id.index()),
+        });
+        let result = f(self, arenas.each_mut().map(Vec::as_mut_slice));
+        for (id, arena) in ids.into_iter().zip(arenas) {
+            *self.resources[id.index()] = CpuBuffer::F32(arena);
         }
+        result
     }
 
-    pub(crate) fn put_arena(&mut self, id: ResourceId, numbers: Vec<f32>) {
-        *self.resources[id.index()] = CpuBuffer::F32(numbers);
-    }
-
-    /// The unsigned integers of a resource.
-    pub(crate) fn integers(&self, id: ResourceId) -> &[u32] {
+    /// The elements of a u32 resource.
+    pub(crate) fn u32_resource(&self, id: ResourceId) -> &[u32] {
         match &*self.resources[id.index()] {
             CpuBuffer::U32(v) => v,
-            _ => unreachable!("bindings were checked: resource {} holds integers", id.index()),
+            _ => unreachable!("bindings were checked: resource {} holds 32-bit integers", id.index()),
         }
     }
 
@@ -158,33 +165,43 @@ impl<'a> Context<'a, '_> {
         }
     }
 
-    /// Takes output `i` out of its slot; [`Self::put`] brings it back.
-    pub(crate) fn take_numbers(&mut self, i: usize) -> Vec<Lanes> {
-        match std::mem::take(&mut self.outputs[i]) {
-            Value::Numbers(v) => v,
-            _ => unreachable!("the program was checked: output {i} holds numbers"),
+    /// Calls `f` with f32 outputs, which are moved out of the context for the call; an output that the op does not have is `None`, and
+    /// empty in the call.
+    pub(crate) fn with_outputs<const N: usize, R>(
+        &mut self,
+        outputs: [Option<usize>; N],
+        f: impl FnOnce(&mut Self, [&mut [Lanes]; N]) -> R,
+    ) -> R {
+        let mut values = outputs.map(|i| match i.map(|i| std::mem::take(&mut self.outputs[i])) {
+            Some(Value::F32(v)) => v,
+            Some(_) => unreachable!("the program was checked: outputs {outputs:?} hold f32 values"),
+            None => Vec::new(),
+        });
+        let result = f(self, values.each_mut().map(Vec::as_mut_slice));
+        for (i, value) in outputs.into_iter().zip(values) {
+            if let Some(i) = i {
+                self.outputs[i] = Value::F32(value);
+            }
         }
+        result
     }
 
-    /// Takes output `i` out of its slot; [`Self::put`] brings it back.
-    pub(crate) fn take_codes(&mut self, i: usize) -> Vec<CodeLanes> {
-        match std::mem::take(&mut self.outputs[i]) {
-            Value::Codes(v) => v,
-            _ => unreachable!("the program was checked: output {i} holds codes"),
-        }
+    /// Calls `f` with output 0, which holds codes and is moved out of the context for the call.
+    pub(crate) fn with_codes<R>(&mut self, f: impl FnOnce(&mut Self, &mut [CodeLanes]) -> R) -> R {
+        let Value::Codes(mut codes) = std::mem::take(&mut self.outputs[0]) else {
+            unreachable!("the program was checked: output 0 holds codes")
+        };
+        let result = f(self, &mut codes);
+        self.outputs[0] = Value::Codes(codes);
+        result
     }
 
-    /// Takes output `i` out of its slot; [`Self::put`] brings it back.
-    pub(crate) fn take_words(&mut self, i: usize) -> Vec<u32> {
-        match std::mem::take(&mut self.outputs[i]) {
-            Value::Words(v) => v,
-            _ => unreachable!("the program was checked: output {i} holds a row of words"),
+    /// Output 0, a row of 32-bit integers.
+    pub(crate) fn u32_output(&mut self) -> &mut [u32] {
+        match &mut self.outputs[0] {
+            Value::U32(v) => v,
+            _ => unreachable!("the program was checked: output 0 holds a row of 32-bit integers"),
         }
-    }
-
-    /// Brings output `i` back.
-    pub(crate) fn put(&mut self, i: usize, value: Value) {
-        self.outputs[i] = value;
     }
 
     /// Runs `tasks` independent tasks on the backend's threads. What a task does may not depend on the others, so the
@@ -204,10 +221,12 @@ impl<'a> Context<'a, '_> {
         width: usize,
         fill: impl Fn(usize, &mut [Lanes]) + Sync + Send,
     ) {
-        let mut out = self.take_numbers(i);
-        if width > 0 {
-            let used = &mut out[..self.blocks() * width];
-            if self.threads == 1 || used.len() <= width {
+        self.with_outputs([Some(i)], |cx, [out]| {
+            if width == 0 {
+                return;
+            }
+            let used = &mut out[..cx.blocks() * width];
+            if cx.threads == 1 || used.len() <= width {
                 used.chunks_exact_mut(width)
                     .enumerate()
                     .for_each(|(block, lanes)| fill(block, lanes));
@@ -216,8 +235,7 @@ impl<'a> Context<'a, '_> {
                     .enumerate()
                     .for_each(|(block, lanes)| fill(block, lanes));
             }
-        }
-        self.put(i, Value::Numbers(out));
+        });
     }
 }
 

@@ -90,26 +90,24 @@ impl CpuKernel for AdamW {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
         let (set, step) = (cx.set, self.step(cx.run.first_step, cx.run.learning_rate));
         let ids = [self.params, self.grads, self.first_moments, self.second_moments];
-        let mut arenas = ids.map(|id| cx.take_arena(id));
-        let len = arenas[0].len();
-        let shared = arenas.each_mut().map(|arena| Shared::new(arena));
-        cx.parallel(len.div_ceil(CHUNK), |task| {
-            let range = task * CHUNK..((task + 1) * CHUNK).min(len);
-            // SAFETY: each task writes its own range of each arena.
-            let [params, grads, first, second] =
-                unsafe { [0, 1, 2, 3].map(|i| shared[i].part(range.clone())) };
-            set.dispatch(Pass {
-                op: self,
-                step,
-                params,
-                grads,
-                first,
-                second,
+        cx.with_arenas(ids, |cx, arenas| {
+            let len = arenas[0].len();
+            let shared = arenas.map(Shared::new);
+            cx.parallel(len.div_ceil(CHUNK), |task| {
+                let range = task * CHUNK..((task + 1) * CHUNK).min(len);
+                // SAFETY: each task writes its own range of each arena.
+                let [params, grads, first, second] =
+                    unsafe { [0, 1, 2, 3].map(|i| shared[i].part(range.clone())) };
+                set.dispatch(Pass {
+                    op: self,
+                    step,
+                    params,
+                    grads,
+                    first,
+                    second,
+                });
             });
         });
-        for (id, arena) in ids.into_iter().zip(arenas) {
-            cx.put_arena(id, arena);
-        }
         Ok(())
     }
 }

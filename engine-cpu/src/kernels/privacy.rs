@@ -13,7 +13,7 @@ pub(super) fn make(op: &dyn Op) -> Option<Box<dyn CpuKernel>> {
 
 impl CpuKernel for ClipFactor {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
-        let (norms, bound) = (cx.numbers(0, 1), self.max_grad_norm as f32);
+        let (norms, bound) = (cx.f32_input(0, 1), self.max_grad_norm as f32);
         cx.fill_blocks(0, 1, |block, out| {
             out[0] = Lanes(
                 norms[block]

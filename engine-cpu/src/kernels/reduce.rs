@@ -29,7 +29,7 @@ pub(super) fn make(op: &dyn Op) -> Option<Box<dyn CpuKernel>> {
 impl CpuKernel for Add {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
         let width = cx.width;
-        let (a, b) = (cx.numbers(0, width), cx.numbers(1, width));
+        let (a, b) = (cx.f32_input(0, width), cx.f32_input(1, width));
         cx.fill_blocks(0, width, |block, out| {
             let pairs = block_of(a, block, width).iter().zip(block_of(b, block, width));
             for (out, (a, b)) in out.iter_mut().zip(pairs) {
@@ -43,7 +43,7 @@ impl CpuKernel for Add {
 impl CpuKernel for SumGroups {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
         let width = cx.input_width;
-        let x = cx.numbers(0, width);
+        let x = cx.f32_input(0, width);
         cx.fill_blocks(0, 1, |block, out| {
             let mut sums = [0.0; LANES];
             for x in block_of(x, block, width) {
@@ -57,7 +57,7 @@ impl CpuKernel for SumGroups {
 
 impl CpuKernel for BroadcastGroups {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
-        let x = cx.numbers(0, 1);
+        let x = cx.f32_input(0, 1);
         cx.fill_blocks(0, self.groups.total(), |block, out| out.fill(x[block]));
         Ok(())
     }
@@ -78,7 +78,7 @@ impl CpuKernel for FillRows {
 impl CpuKernel for ScaleRows {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
         let width = cx.width;
-        let (x, factor) = (cx.numbers(0, width), cx.numbers(1, 1));
+        let (x, factor) = (cx.f32_input(0, width), cx.f32_input(1, 1));
         cx.fill_blocks(0, width, |block, out| {
             let factor = &factor[block];
             for (out, x) in out.iter_mut().zip(block_of(x, block, width)) {
@@ -91,7 +91,7 @@ impl CpuKernel for ScaleRows {
 
 impl CpuKernel for RecordSum {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
-        let (x, rows) = (cx.numbers(0, 1), cx.rows());
+        let (x, rows) = (cx.f32_input(0, 1), cx.rows());
         let lanes = |(block, x): (usize, &Lanes)| {
             x.0[..valid(rows, block)]
                 .iter()
@@ -100,9 +100,7 @@ impl CpuKernel for RecordSum {
         };
         let sum: f64 = x.iter().enumerate().map(lanes).sum();
         let step = cx.step_in_run;
-        let mut trace = cx.take_arena(self.trace);
-        trace[step] = sum as f32;
-        cx.put_arena(self.trace, trace);
+        cx.with_arenas([self.trace], |_, [trace]| trace[step] = sum as f32);
         Ok(())
     }
 }

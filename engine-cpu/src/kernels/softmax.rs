@@ -5,7 +5,7 @@ use engine_core::ir::ops::softmax::{Softmax, SoftmaxCrossEntropy, SoftmaxCrossEn
 use engine_core::ir::{Groups, Op};
 
 use super::embedding::CodeCheck;
-use super::{Context, CpuKernel, Value, as_op, block_of};
+use super::{Context, CpuKernel, as_op, block_of};
 use crate::isa::{Isa, Kernel, exp, half, half_mut, ln};
 use crate::lanes::{CodeLanes, LANES, Lanes, valid};
 use crate::shared::Shared;
@@ -86,7 +86,7 @@ impl Kernel for SoftmaxTask<'_> {
 impl CpuKernel for Softmax {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
         let width = self.groups.total();
-        let (logits, set) = (cx.numbers(0, width), cx.set);
+        let (logits, set) = (cx.f32_input(0, width), cx.set);
         cx.fill_blocks(0, width, |block, probs| {
             let logits = block_of(logits, block, width);
             set.dispatch(SoftmaxTask {
@@ -128,30 +128,29 @@ impl Kernel for CrossEntropyTask<'_> {
 impl CpuKernel for SoftmaxCrossEntropy {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
         let (width, count) = (self.groups.total(), self.groups.len());
-        let (logits, codes, set) = (cx.numbers(0, width), cx.codes(1, count), cx.set);
-        let (mut losses, mut probs) = (cx.take_numbers(0), cx.take_numbers(1));
-        let (to_losses, to_probs) = (Shared::new(&mut losses), Shared::new(&mut probs));
+        let (logits, codes, set) = (cx.f32_input(0, width), cx.code_input(1, count), cx.set);
         let check = CodeCheck::new();
-        cx.parallel(cx.blocks(), |block| {
-            // SAFETY: each task writes its own block.
-            let (losses, probs) = unsafe {
-                (
-                    to_losses.part(block * count..(block + 1) * count),
-                    to_probs.part(block * width..(block + 1) * width),
-                )
-            };
-            let (logits, codes) = (block_of(logits, block, width), block_of(codes, block, count));
-            set.dispatch(CrossEntropyTask {
-                groups: &self.groups,
-                logits,
-                codes,
-                check: &check,
-                losses,
-                probs,
+        cx.with_outputs([Some(0), Some(1)], |cx, outputs| {
+            let [to_losses, to_probs] = outputs.map(Shared::new);
+            cx.parallel(cx.blocks(), |block| {
+                // SAFETY: each task writes its own block.
+                let (losses, probs) = unsafe {
+                    (
+                        to_losses.part(block * count..(block + 1) * count),
+                        to_probs.part(block * width..(block + 1) * width),
+                    )
+                };
+                let (logits, codes) = (block_of(logits, block, width), block_of(codes, block, count));
+                set.dispatch(CrossEntropyTask {
+                    groups: &self.groups,
+                    logits,
+                    codes,
+                    check: &check,
+                    losses,
+                    probs,
+                });
             });
         });
-        cx.put(0, Value::Numbers(losses));
-        cx.put(1, Value::Numbers(probs));
         check.finish(|s| self.groups.width(s))
     }
 }
@@ -192,7 +191,7 @@ impl Kernel for GradTask<'_> {
 impl CpuKernel for SoftmaxCrossEntropyGrad {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
         let (width, count) = (self.groups.total(), self.groups.len());
-        let (probs, codes, grads) = (cx.numbers(0, width), cx.codes(1, count), cx.numbers(2, count));
+        let (probs, codes, grads) = (cx.f32_input(0, width), cx.code_input(1, count), cx.f32_input(2, count));
         let (set, all_rows) = (cx.set, cx.rows());
         let check = CodeCheck::new();
         cx.fill_blocks(0, width, |block, out| {

@@ -62,18 +62,18 @@ impl Kernel for Forward<'_> {
 impl CpuKernel for GroupedLinear {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
         let (inputs, outputs) = (self.groups.input.total(), self.groups.output.total());
-        let (x, set) = (cx.numbers(0, inputs), cx.set);
-        let params = cx.take_arena(self.params);
-        cx.fill_blocks(0, outputs, |block, out| {
-            let x = block_of(x, block, inputs);
-            set.dispatch(Forward {
-                groups: &self.groups,
-                params: &params,
-                x,
-                out,
+        let (x, set) = (cx.f32_input(0, inputs), cx.set);
+        cx.with_arenas([self.params], |cx, [params]| {
+            cx.fill_blocks(0, outputs, |block, out| {
+                let x = block_of(x, block, inputs);
+                set.dispatch(Forward {
+                    groups: &self.groups,
+                    params,
+                    x,
+                    out,
+                });
             });
         });
-        cx.put_arena(self.params, params);
         Ok(())
     }
 }
@@ -110,18 +110,18 @@ impl Kernel for Backward<'_> {
 impl CpuKernel for GroupedLinearGradInput {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
         let (inputs, outputs) = (self.groups.input.total(), self.groups.output.total());
-        let (grad, set) = (cx.numbers(0, outputs), cx.set);
-        let params = cx.take_arena(self.params);
-        cx.fill_blocks(0, inputs, |block, out| {
-            let grad = block_of(grad, block, outputs);
-            set.dispatch(Backward {
-                groups: &self.groups,
-                params: &params,
-                grad,
-                out,
+        let (grad, set) = (cx.f32_input(0, outputs), cx.set);
+        cx.with_arenas([self.params], |cx, [params]| {
+            cx.fill_blocks(0, inputs, |block, out| {
+                let grad = block_of(grad, block, outputs);
+                set.dispatch(Backward {
+                    groups: &self.groups,
+                    params,
+                    grad,
+                    out,
+                });
             });
         });
-        cx.put_arena(self.params, params);
         Ok(())
     }
 }
@@ -136,7 +136,7 @@ struct Weights<'a> {
     grad: &'a [Lanes],
     weight: &'a mut [f32],
     bias: &'a mut [f32],
-    numbers: &'a mut [f32],
+    floats: &'a mut [f32],
 }
 
 impl Kernel for Weights<'_> {
@@ -147,7 +147,7 @@ impl Kernel for Weights<'_> {
         let LinearGroups { input, output, .. } = self.groups;
         let (g, inputs, outputs) = (self.group, input.width(self.group), output.width(self.group));
         let stride = product::padded(inputs);
-        let (across, sums) = self.numbers.split_at_mut(LANES * stride);
+        let (across, sums) = self.floats.split_at_mut(LANES * stride);
         let sums = &mut sums[..outputs * stride];
         sums.fill(0.0);
         for block in 0..crate::lanes::blocks(self.rows) {
@@ -172,12 +172,12 @@ impl Kernel for Weights<'_> {
 
 impl CpuKernel for GroupedLinearGradParams {
     fn scratch(&self) -> ScratchSize {
-        let numbers = |(g, _): (usize, Layer)| {
+        let floats = |(g, _): (usize, Layer)| {
             let stride = product::padded(self.groups.input.width(g));
             (LANES + self.groups.output.width(g)) * stride
         };
         ScratchSize {
-            numbers: self.groups.layers_present().map(numbers).max().unwrap_or(0),
+            floats: self.groups.layers_present().map(floats).max().unwrap_or(0),
             lanes: 0,
             ..ScratchSize::default()
         }
@@ -185,31 +185,31 @@ impl CpuKernel for GroupedLinearGradParams {
 
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
         let (inputs, outputs) = (self.groups.input.total(), self.groups.output.total());
-        let (x, grad) = (cx.numbers(0, inputs), cx.numbers(1, outputs));
+        let (x, grad) = (cx.f32_input(0, inputs), cx.f32_input(1, outputs));
         let (set, rows, scratch) = (cx.set, cx.rows(), cx.scratch);
-        let mut grads = cx.take_arena(self.grads);
-        let shared = Shared::new(&mut grads);
-        cx.parallel(self.groups.layers.len(), |group| {
-            let Some(Layer { weight, bias }) = self.groups.layers[group] else {
-                return;
-            };
-            // SAFETY: parameters do not overlap in the arena, and each layer is one task.
-            let (weight, bias) = unsafe { (shared.part(weight.range()), shared.part(bias.range())) };
-            scratch.with(|s| {
-                let (groups, numbers) = (&self.groups, &mut s.numbers[..]);
-                set.dispatch(Weights {
-                    groups,
-                    group,
-                    rows,
-                    x,
-                    grad,
-                    weight,
-                    bias,
-                    numbers,
+        cx.with_arenas([self.grads], |cx, [grads]| {
+            let shared = Shared::new(grads);
+            cx.parallel(self.groups.layers.len(), |group| {
+                let Some(Layer { weight, bias }) = self.groups.layers[group] else {
+                    return;
+                };
+                // SAFETY: parameters do not overlap in the arena, and each layer is one task.
+                let (weight, bias) = unsafe { (shared.part(weight.range()), shared.part(bias.range())) };
+                scratch.with(|s| {
+                    let (groups, floats) = (&self.groups, &mut s.floats[..]);
+                    set.dispatch(Weights {
+                        groups,
+                        group,
+                        rows,
+                        x,
+                        grad,
+                        weight,
+                        bias,
+                        floats,
+                    });
                 });
             });
         });
-        cx.put_arena(self.grads, grads);
         Ok(())
     }
 }
@@ -239,7 +239,7 @@ impl Kernel for SqNorm<'_> {
 impl CpuKernel for GroupedLinearSqNorm {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
         let (inputs, outputs) = (self.groups.input.total(), self.groups.output.total());
-        let (x, grad, set) = (cx.numbers(0, inputs), cx.numbers(1, outputs), cx.set);
+        let (x, grad, set) = (cx.f32_input(0, inputs), cx.f32_input(1, outputs), cx.set);
         let width = 2 * self.groups.layers_present().count();
         cx.fill_blocks(0, width, |block, out| {
             let (x, grad) = (block_of(x, block, inputs), block_of(grad, block, outputs));

@@ -4,7 +4,6 @@ mod grouped;
 mod ordered;
 mod product;
 
-pub(crate) use ordered::Mask;
 pub(super) use product::{Span, forward};
 
 use engine_core::ir::Op;

@@ -1,7 +1,7 @@
 //! Ancestral sampling: one task draws all sub-columns of a block of rows without leaving its scratch memory.
 
 mod rules;
-mod seen;
+mod context;
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use super::embedding::CodeCheck;
 use super::linear::{Span, forward};
 use super::softmax::{log_sum_lanes, softmax_lanes};
 use rules::{draw_by_rules, draw_lanes, forbid};
-use seen::{Seen, rectified_units};
+use context::{ContextAccumulator, rectified_units};
 
 use super::{Context, CpuKernel, Value, as_op, block_of};
 use crate::isa::{Isa, Kernel, WIDTH, uniform_lanes};
@@ -31,7 +31,7 @@ pub(super) fn make(op: &dyn Op) -> Option<Box<dyn CpuKernel>> {
 enum Uniforms<'a> {
     Given(&'a [Lanes]),
     /// Of rows that follow each other within one time step.
-    Drawn {
+    Philox {
         stream: Stream,
         first_row: u64,
         time: u32,
@@ -52,7 +52,7 @@ impl Uniforms<'_> {
         if from.time != to.time {
             return Self::Timed { run: *run, first };
         }
-        Self::Drawn {
+        Self::Philox {
             stream: OrderedSample::stream(run),
             first_row: run.global_row(from.batch_row),
             time: from.time,
@@ -63,7 +63,7 @@ impl Uniforms<'_> {
     fn of<I: Isa>(&self, sub_column: usize) -> Lanes {
         match self {
             Self::Given(lanes) => lanes[sub_column],
-            Self::Drawn {
+            Self::Philox {
                 stream,
                 first_row,
                 time,
@@ -75,7 +75,7 @@ impl Uniforms<'_> {
     }
 }
 
-/// Where the results of one block go; what is not asked for is empty.
+/// Where the results of one block go; what is not requested is empty.
 struct Results<'a> {
     codes: &'a mut [CodeLanes],
     probs: &'a mut [Lanes],
@@ -86,15 +86,15 @@ struct Results<'a> {
 /// All draws of one block.
 struct Draws<'a> {
     op: &'a OrderedSample,
-    places: &'a Places,
+    output_columns: &'a OutputColumns,
     folded: &'a [f32],
     rows: usize,
     cells: Option<&'a [CodeLanes]>,
     uniforms: Uniforms<'a>,
     check: &'a CodeCheck,
     results: Results<'a>,
-    /// What the known and drawn codes of each row add to hidden units.
-    seen: Seen<'a>,
+    /// What the observed and drawn codes of each row add to hidden units.
+    context: ContextAccumulator<'a>,
     /// Hidden units of one draw, row by row.
     hidden: &'a mut [f32],
     /// The same rectified, feature-major.
@@ -105,21 +105,21 @@ struct Draws<'a> {
     row: &'a mut [f32],
 }
 
-/// Where the results of each sub-column are reported.
-struct Places {
+/// Columns of each sub-column in the requested outputs.
+struct OutputColumns {
     probs: Vec<Option<Range<usize>>>,
     weights: Vec<Option<Range<usize>>>,
 }
 
-impl Places {
+impl OutputColumns {
     fn new(op: &OrderedSample) -> Self {
-        let of = |reported: &[usize]| {
-            let groups = op.requested_groups(reported);
-            let mut places = vec![None; op.model.sub_columns.len()];
-            for (i, s) in reported.iter().enumerate() {
-                places[*s] = Some(groups.range(i));
+        let of = |requested: &[usize]| {
+            let groups = op.requested_groups(requested);
+            let mut columns = vec![None; op.model.sub_columns.len()];
+            for (i, s) in requested.iter().enumerate() {
+                columns[*s] = Some(groups.range(i));
             }
-            places
+            columns
         };
         Self {
             probs: of(&op.requested.probs),
@@ -137,11 +137,11 @@ impl Kernel for Draws<'_> {
         self.results.probs.fill(Lanes::ZERO);
         self.results.weights.fill(Lanes::ZERO);
         self.results.log_probs.fill(Lanes::ZERO);
-        self.seen.counts.fill([0; 2]);
-        self.look_up_known();
+        self.context.counts.fill([0; 2]);
+        self.look_up_observed();
         for s in self.op.draws.iter().copied() {
-            let reported = self.places.probs[s].is_some() || self.places.weights[s].is_some();
-            let (mut needed, mut drawn) = (reported, reported);
+            let requested = self.output_columns.probs[s].is_some() || self.output_columns.weights[s].is_some();
+            let (mut needed, mut drawn) = (requested, requested);
             for lane in 0..self.rows {
                 let cell = self.cell(s, lane);
                 drawn |= cell == Cell::Sampled;
@@ -151,14 +151,14 @@ impl Kernel for Draws<'_> {
                 continue;
             }
             let sub = &self.op.model.sub_columns[s];
-            self.logits::<I>(s, reported);
+            self.logits::<I>(s, requested);
             let (logits, probs) = self.probs.split_at_mut(sub.cardinality);
             if drawn {
                 let log_sums = softmax_lanes::<I>(logits, &mut probs[..sub.cardinality]);
                 let codes = self.choose::<I>(s);
                 self.take(s, &codes, &log_sums);
             } else {
-                // Given codes ask for no draw.
+                // Teacher-forced codes need no draw.
                 let log_sums = log_sum_lanes::<I>(logits);
                 self.take(s, &CodeLanes::ZERO, &log_sums);
             }
@@ -182,9 +182,9 @@ impl Draws<'_> {
         }
     }
 
-    /// Passes codes through; all draws see the known ones.
+    /// Passes codes through; all draws are conditioned on the observed ones.
     #[inline(always)]
-    fn look_up_known(&mut self) {
+    fn look_up_observed(&mut self) {
         if self.cells.is_none() {
             return;
         }
@@ -197,7 +197,7 @@ impl Draws<'_> {
                 let code = self.check.checked(code, s, sub.cardinality);
                 self.results.codes[s].0[lane] = code as u32;
                 if matches!(cell, Cell::Observed(_)) {
-                    self.seen.add(self.op, lane, s, code);
+                    self.context.add(self.op, lane, s, code);
                 }
             }
         }
@@ -213,7 +213,7 @@ impl Draws<'_> {
         for lane in 0..self.rows {
             if of_all || self.is_needed(s, lane) {
                 let to = &mut self.hidden[lane * stride..(lane + 1) * stride];
-                self.seen
+                self.context
                     .sum::<I>(self.op, self.folded, lane, sub.hidden.start, to);
             }
         }
@@ -232,20 +232,20 @@ impl Draws<'_> {
         );
     }
 
-    /// Draws a code for every row, needed or not, and reports what it is drawn from.
+    /// Draws a code for every row, needed or not, and stores the requested probabilities and weights.
     #[inline(always)]
     fn choose<I: Isa>(&mut self, s: usize) -> CodeLanes {
         let rules = &self.op.rules;
         let cardinality = self.op.model.sub_columns[s].cardinality;
         let probs = &mut self.probs[cardinality..2 * cardinality];
-        if let Some(range) = &self.places.probs[s] {
+        if let Some(range) = &self.output_columns.probs[s] {
             self.results.probs[range.clone()].copy_from_slice(probs);
         }
         let uniforms = self.uniforms.of::<I>(s);
-        // Draws do not need normalised weights, reports do.
+        // Draws do not need normalised weights, requested outputs do.
         let forbids = !rules.fixed_of(s).is_empty();
-        let reported = self.places.weights[s].clone();
-        let codes = if rules.only_forbids(s) && !(forbids && reported.is_some()) {
+        let requested = self.output_columns.weights[s].clone();
+        let codes = if rules.only_forbids(s) && !(forbids && requested.is_some()) {
             if forbids {
                 forbid(probs, rules, s, self.row);
             }
@@ -253,13 +253,13 @@ impl Draws<'_> {
         } else {
             draw_by_rules(probs, rules, (s, self.results.codes), &uniforms, self.row)
         };
-        if let Some(range) = reported {
+        if let Some(range) = requested {
             self.results.weights[range].copy_from_slice(probs);
         }
         codes
     }
 
-    /// Takes the drawn or given codes of the rows that need one; later draws see them.
+    /// Takes the drawn or teacher-forced codes of the rows that need one; later draws are conditioned on them.
     #[inline(always)]
     fn take(&mut self, s: usize, drawn: &CodeLanes, log_sums: &Lanes) {
         for lane in 0..self.rows {
@@ -272,7 +272,7 @@ impl Draws<'_> {
             if self.op.requested.log_probs {
                 self.results.log_probs[s].0[lane] = self.probs[code].0[lane] - log_sums.0[lane];
             }
-            self.seen.add(self.op, lane, s, code);
+            self.context.add(self.op, lane, s, code);
         }
     }
 }
@@ -282,86 +282,78 @@ impl CpuKernel for OrderedSample {
         let cardinality = self.model.cardinalities.max_width();
         ScratchSize {
             lanes: self.widest() + 2 * cardinality,
-            numbers: LANES * self.widest() + cardinality,
-            places: LANES * self.model.sub_columns.len(),
+            floats: LANES * self.widest() + cardinality,
+            offsets: LANES * self.model.sub_columns.len(),
         }
     }
 
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
         let (set, all_rows, scratch, run) = (cx.set, cx.rows(), cx.scratch, cx.run);
         let count = self.model.cardinalities.len();
-        let cells = self.cells_input().map(|i| cx.codes(i, count));
-        let uniforms = self.uniforms_input().map(|i| cx.numbers(i, count));
-        let folded = cx.take_arena(self.folded);
-        let mut codes = cx.take_codes(0);
-        // What is not reported has no slot: an empty vector stands for it.
-        let widths = self.report_widths();
-        let names = self.requested.names();
-        let slot = |i: usize| names.iter().position(|n| *n == REPORTS[i]);
-        let mut reports = [0, 1, 2].map(|i| slot(i).map_or_else(Vec::new, |slot| cx.take_numbers(slot)));
-        let to_codes = Shared::new(&mut codes);
-        let to_reports = reports.each_mut().map(|r| Shared::new(r));
-        let (check, reported, widest) = (CodeCheck::new(), Places::new(self), self.widest());
-        cx.parallel(cx.blocks(), |block| {
-            // SAFETY: each task writes its own block.
-            let part = |i: usize| unsafe { to_reports[i].part(block * widths[i]..(block + 1) * widths[i]) };
-            let results = Results {
-                // SAFETY: as above.
-                codes: unsafe { to_codes.part(block * count..(block + 1) * count) },
-                probs: part(0),
-                weights: part(1),
-                log_probs: part(2),
-            };
-            let uniforms = match uniforms {
-                Some(lanes) => Uniforms::Given(block_of(lanes, block, count)),
-                None => Uniforms::drawn(&run, block, all_rows),
-            };
-            let cells = cells.map(|c| block_of(c, block, count));
-            scratch.with(|s| {
-                let (units, probs) = s.lanes.split_at_mut(widest);
-                let (hidden, row) = s.numbers.split_at_mut(LANES * widest);
-                let (places, counts) = (&mut s.places[..LANES * count], &mut [[0; 2]; LANES]);
-                let seen = Seen { places, counts };
-                let (folded, rows, check) = (&folded, valid(all_rows, block), &check);
-                let (op, places) = (self, &reported);
-                set.dispatch(Draws {
-                    op,
-                    places,
-                    folded,
-                    rows,
-                    cells,
-                    uniforms,
-                    check,
-                    results,
-                    seen,
-                    hidden,
-                    units,
-                    probs,
-                    row,
+        let cells = self.cells_input().map(|i| cx.code_input(i, count));
+        let uniforms = self.uniforms_input().map(|i| cx.f32_input(i, count));
+        let (widths, names) = (self.requested_widths(), self.requested.names());
+        let requested = REQUESTED.map(|name| names.iter().position(|n| *n == name));
+        let (check, output_columns, widest) = (CodeCheck::new(), OutputColumns::new(self), self.widest());
+        cx.with_arenas([self.folded], |cx, [folded]| {
+            cx.with_codes(|cx, codes| {
+                cx.with_outputs(requested, |cx, outputs| {
+                    let (to_codes, to_outputs) = (Shared::new(codes), outputs.map(Shared::new));
+                    cx.parallel(cx.blocks(), |block| {
+                        // SAFETY: each task writes its own block.
+                        let part =
+                            |i: usize| unsafe { to_outputs[i].part(block * widths[i]..(block + 1) * widths[i]) };
+                        let results = Results {
+                            // SAFETY: as above.
+                            codes: unsafe { to_codes.part(block * count..(block + 1) * count) },
+                            probs: part(0),
+                            weights: part(1),
+                            log_probs: part(2),
+                        };
+                        let uniforms = match uniforms {
+                            Some(lanes) => Uniforms::Given(block_of(lanes, block, count)),
+                            None => Uniforms::drawn(&run, block, all_rows),
+                        };
+                        let cells = cells.map(|c| block_of(c, block, count));
+                        let rows = valid(all_rows, block);
+                        scratch.with(|s| {
+                            let (units, probs) = s.lanes.split_at_mut(widest);
+                            let (hidden, row) = s.floats.split_at_mut(LANES * widest);
+                            let (offsets, counts) = (&mut s.offsets[..LANES * count], &mut [[0; 2]; LANES]);
+                            set.dispatch(Draws {
+                                op: self,
+                                output_columns: &output_columns,
+                                folded,
+                                rows,
+                                cells,
+                                uniforms,
+                                check: &check,
+                                results,
+                                context: ContextAccumulator { offsets, counts },
+                                hidden,
+                                units,
+                                probs,
+                                row,
+                            });
+                        });
+                    });
                 });
             });
         });
-        cx.put_arena(self.folded, folded);
-        cx.put(0, Value::Codes(codes));
-        for (i, report) in reports.into_iter().enumerate() {
-            if let Some(slot) = slot(i) {
-                cx.put(slot, Value::Numbers(report));
-            }
-        }
         check.finish(|s| self.model.cardinalities.width(s))
     }
 }
 
-/// Reported numbers under the names of their results.
-const REPORTS: [&str; 3] = ["probs", "weights", "log_probs"];
+/// Requested outputs beside the codes, by name.
+const REQUESTED: [&str; 3] = ["probs", "weights", "log_probs"];
 
-/// What the kernel asks of its op.
+/// Sizes that the kernel derives from its op.
 trait Extent {
     /// Most hidden units of a sub-column, in whole registers.
     fn widest(&self) -> usize;
 
-    /// Columns of each of [`REPORTS`].
-    fn report_widths(&self) -> [usize; 3];
+    /// Width of each of [`REQUESTED`].
+    fn requested_widths(&self) -> [usize; 3];
 }
 
 impl Extent for OrderedSample {
@@ -370,8 +362,8 @@ impl Extent for OrderedSample {
         widths.max().unwrap_or(0).next_multiple_of(WIDTH)
     }
 
-    fn report_widths(&self) -> [usize; 3] {
-        let width = |reported: &[usize]| self.requested_groups(reported).total();
+    fn requested_widths(&self) -> [usize; 3] {
+        let width = |requested: &[usize]| self.requested_groups(requested).total();
         let log_probs = usize::from(self.requested.log_probs) * self.model.cardinalities.len();
         [
             width(&self.requested.probs),

@@ -1,4 +1,4 @@
-//! Answers do not depend on threads, nor on which rows are asked together.
+//! Answers do not depend on threads, nor on which rows are queried together.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -92,13 +92,13 @@ fn answers_do_not_depend_on_which_rows_are_asked_together() {
 }
 
 #[test]
-fn the_reference_gives_the_same_answers_but_for_rounding() {
+fn the_interpreter_gives_the_same_answers_but_for_rounding() {
     let (model, params) = (model(), initialise(model().layout(), 3));
     let params: Vec<f32> = params.iter().map(|p| 2.0 * p).collect();
-    let reference = Arc::new(engine_core::interpreter::InterpreterBackend);
-    let reference = LoadedModel::new(reference, &model, &params).expect("a loaded model");
+    let interpreter = Arc::new(engine_core::interpreter::InterpreterBackend);
+    let interpreter = LoadedModel::new(interpreter, &model, &params).expect("a loaded model");
     let cells = cells(0..40);
-    let (_, want, want_likelihoods) = answers(&reference, &cells, 0);
+    let (_, want, want_likelihoods) = answers(&interpreter, &cells, 0);
     let (_, got, likelihoods) = answers(&loaded(2), &cells, 0);
     let close = |got: &[f64], want: &[f64]| {
         got.iter()

@@ -1,15 +1,15 @@
-//! What known and drawn codes add to the hidden units of a draw.
+//! The context of a draw: what observed and drawn codes add to its hidden units.
 
 use engine_core::ir::ops::sampling::{Contribution, OrderedSample};
 
 use crate::isa::{Isa, WIDTH, half_mut};
 use crate::lanes::{LANES, Lanes};
 
-/// What the codes that are known or drawn so far add to hidden units: places of rows in the folded arena. Each draw sums the part of
-/// them that its own units need, so that nothing but the sums of one draw is ever written.
-pub(super) struct Seen<'a> {
-    /// `[LANES, sub-columns]`: rows of tables from the front, factored codes as `[sub-column, code]` in one number from the back.
-    pub(super) places: &'a mut [u64],
+/// Accumulates the codes that later draws are conditioned on, as offsets of their rows in the folded arena. Each draw sums those parts of
+/// the rows that its own hidden units need, so that only the sums of one draw are ever written.
+pub(super) struct ContextAccumulator<'a> {
+    /// `[LANES, sub-columns]`: rows of tables from the front, factored codes as `[sub-column, code]` in one integer from the back.
+    pub(super) offsets: &'a mut [u64],
     /// How many of each, by row.
     pub(super) counts: &'a mut [[usize; 2]; LANES],
 }
@@ -17,11 +17,11 @@ pub(super) struct Seen<'a> {
 /// Codes are below 2^32.
 const CODE_BITS: u32 = 32;
 
-impl Seen<'_> {
+impl ContextAccumulator<'_> {
     #[inline(always)]
     pub(super) fn add(&mut self, op: &OrderedSample, lane: usize, s: usize, code: usize) {
         let count = op.model.sub_columns.len();
-        let of_lane = &mut self.places[lane * count..(lane + 1) * count];
+        let of_lane = &mut self.offsets[lane * count..(lane + 1) * count];
         let [tables, factored] = &mut self.counts[lane];
         match op.model.sub_columns[s].contribution {
             Contribution::Table { offset } => {
@@ -46,7 +46,7 @@ impl Seen<'_> {
         to: &mut [f32],
     ) {
         let count = op.model.sub_columns.len();
-        let of_lane = &self.places[lane * count..(lane + 1) * count];
+        let of_lane = &self.offsets[lane * count..(lane + 1) * count];
         let [tables, factored] = self.counts[lane];
         let (tables, mut first) = (&of_lane[..tables], 0);
         macro_rules! sums {
@@ -68,16 +68,16 @@ impl Seen<'_> {
     }
 }
 
-/// `to = folded[at ..] + sum over places of folded[place + at ..]`
-#[allow(clippy::needless_range_loop)] // Zipped slices cost a call for each place, which the compiler does not inline here.
+/// `to = folded[at ..] + sum over offsets of folded[offset + at ..]`
+#[allow(clippy::needless_range_loop)] // Zipped slices cost a call for each offset, which the compiler does not inline here.
 #[inline(always)]
-fn sum_rows<I: Isa, const REGISTERS: usize>(folded: &[f32], places: &[u64], at: usize, to: &mut [f32]) {
+fn sum_rows<I: Isa, const REGISTERS: usize>(folded: &[f32], offsets: &[u64], at: usize, to: &mut [f32]) {
     let mut sums = [I::splat(0.0); REGISTERS];
     for (r, sum) in sums.iter_mut().enumerate() {
         *sum = load_padded::<I>(folded, at + r * WIDTH);
     }
-    for place in places {
-        let row = &folded[*place as usize + at..];
+    for offset in offsets {
+        let row = &folded[*offset as usize + at..];
         if let Some(row) = row.get(..REGISTERS * WIDTH) {
             let (chunks, _) = row.as_chunks();
             for r in 0..REGISTERS {
@@ -119,10 +119,10 @@ fn add_factored<I: Isa>(op: &OrderedSample, folded: &[f32], entry: u64, start: u
     }
 }
 
-/// A register of numbers from `at` on, zeros behind the last.
+/// A register of values from `at` on, zeros behind the last.
 #[inline(always)]
-fn load_padded<I: Isa>(numbers: &[f32], at: usize) -> I::V {
-    let left = numbers.get(at..).unwrap_or(&[]);
+fn load_padded<I: Isa>(floats: &[f32], at: usize) -> I::V {
+    let left = values.get(at..).unwrap_or(&[]);
     match left.first_chunk() {
         Some(chunk) => I::load(chunk),
         None => {
