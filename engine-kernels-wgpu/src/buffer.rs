@@ -16,10 +16,10 @@ static STAMPS: AtomicU64 = AtomicU64::new(0);
 /// What a buffer holds. Codes are kept on the host as well: they are small, and are checked there before a kernel sees them.
 #[derive(Debug)]
 pub(crate) enum Contents {
-    /// Single precision numbers on the device.
-    Numbers(usize),
+    /// Single precision values on the device.
+    F32(usize),
     /// Codes or ranks, row-major.
-    Words(Vec<u32>),
+    U32(Vec<u32>),
     /// An encoded table.
     Table(Arc<CodeTable>),
 }
@@ -28,8 +28,8 @@ impl Contents {
     /// Rows of a table, elements of anything else.
     pub(crate) fn rows(&self) -> usize {
         match self {
-            Self::Numbers(len) => *len,
-            Self::Words(words) => words.len(),
+            Self::F32(len) => *len,
+            Self::U32(values) => values.len(),
             Self::Table(table) => table.rows(),
         }
     }
@@ -51,12 +51,12 @@ fn next_stamp() -> u64 {
 }
 
 impl WgpuBuffer {
-    /// The memory on the device and the bytes of it that kernels see: they find the length of an array of words by them.
+    /// The memory on the device and the bytes of it that kernels see: they derive the length of a u32 array from them.
     pub(crate) fn binding(&self) -> Option<(wgpu::Buffer, u64)> {
         let buffer = self.buffer.clone()?;
         let bytes = match &self.contents {
-            Contents::Words(words) => 4 * words.len().max(1) as u64,
-            Contents::Numbers(_) | Contents::Table(_) => buffer.size(),
+            Contents::U32(values) => 4 * values.len().max(1) as u64,
+            Contents::F32(_) | Contents::Table(_) => buffer.size(),
         };
         Some((buffer, bytes))
     }
@@ -64,13 +64,13 @@ impl WgpuBuffer {
     /// Puts data on the device. Tables of more than `largest_table` bytes stay on the host.
     pub(crate) fn new(gpu: &Arc<Gpu>, data: HostData, largest_table: u64) -> Result<Self, BackendError> {
         let (contents, buffer) = match data {
-            HostData::F32(numbers) => {
-                let buffer = gpu.storage_of("numbers", bytemuck::cast_slice(&numbers))?;
-                (Contents::Numbers(numbers.len()), Some(buffer))
+            HostData::F32(values) => {
+                let buffer = gpu.storage_of("f32 values", bytemuck::cast_slice(&values))?;
+                (Contents::F32(values.len()), Some(buffer))
             }
-            HostData::U32(words) => {
-                let buffer = gpu.storage_of("codes", bytemuck::cast_slice(&words))?;
-                (Contents::Words(words), Some(buffer))
+            HostData::U32(values) => {
+                let buffer = gpu.storage_of("u32 values", bytemuck::cast_slice(&values))?;
+                (Contents::U32(values), Some(buffer))
             }
             HostData::Codes(table) => (
                 Contents::Table(Arc::clone(&table)),
@@ -98,24 +98,24 @@ impl WgpuBuffer {
     /// What it holds, for errors.
     pub(crate) fn describe(&self) -> String {
         match &self.contents {
-            Contents::Numbers(len) => format!("{len} numbers"),
-            Contents::Words(words) => format!("{} codes", words.len()),
+            Contents::F32(len) => format!("{len} f32 values"),
+            Contents::U32(values) => format!("{} u32 values", values.len()),
             Contents::Table(table) => describe_table(table),
         }
     }
 
-    /// Replaces numbers that were computed on the host.
-    pub(crate) fn fill_numbers(&self, numbers: &[f32]) {
+    /// Replaces f32 values that were computed on the host.
+    pub(crate) fn fill_f32(&self, values: &[f32]) {
         if let Some(buffer) = &self.buffer {
-            self.gpu.fill(buffer, bytemuck::cast_slice(numbers));
+            self.gpu.fill(buffer, bytemuck::cast_slice(values));
         }
         self.renew();
     }
 
-    /// The numbers of a buffer that holds some.
-    pub(crate) fn numbers(&self) -> Result<Vec<f32>, BackendError> {
+    /// The values of an f32 buffer.
+    pub(crate) fn read_f32(&self) -> Result<Vec<f32>, BackendError> {
         match (&self.contents, &self.buffer) {
-            (Contents::Numbers(len), Some(buffer)) => self.gpu.read(buffer, *len),
+            (Contents::F32(len), Some(buffer)) => self.gpu.read(buffer, *len),
             _ => Ok(Vec::new()),
         }
     }
@@ -147,8 +147,8 @@ fn describe_table(table: &CodeTable) -> String {
 impl Buffer for WgpuBuffer {
     fn read(&self) -> Result<HostData, BackendError> {
         match &self.contents {
-            Contents::Numbers(_) => self.numbers().map(HostData::F32),
-            Contents::Words(words) => Ok(HostData::U32(words.clone())),
+            Contents::F32(_) => self.read_f32().map(HostData::F32),
+            Contents::U32(values) => Ok(HostData::U32(values.clone())),
             Contents::Table(table) => Ok(HostData::Codes(Arc::clone(table))),
         }
     }
@@ -162,11 +162,11 @@ impl Buffer for WgpuBuffer {
         };
         let expected = self.describe();
         match (&mut self.contents, data) {
-            (Contents::Numbers(len), HostData::F32(numbers)) if *len == numbers.len() => {
-                self.fill_numbers(numbers);
+            (Contents::F32(len), HostData::F32(values)) if *len == values.len() => {
+                self.fill_f32(values);
             }
-            (Contents::Words(words), HostData::U32(new)) if words.len() == new.len() => {
-                words.clone_from(new);
+            (Contents::U32(values), HostData::U32(new)) if values.len() == new.len() => {
+                values.clone_from(new);
                 if let Some(buffer) = &self.buffer {
                     self.gpu.fill(buffer, bytemuck::cast_slice(new));
                 }
@@ -179,8 +179,8 @@ impl Buffer for WgpuBuffer {
                     self.gpu.fill(buffer, bytemuck::cast_slice(&pack(new)));
                 }
             }
-            (_, HostData::F32(new)) => return Err(mismatch(expected, format!("{} numbers", new.len()))),
-            (_, HostData::U32(new)) => return Err(mismatch(expected, format!("{} codes", new.len()))),
+            (_, HostData::F32(new)) => return Err(mismatch(expected, format!("{} f32 values", new.len()))),
+            (_, HostData::U32(new)) => return Err(mismatch(expected, format!("{} u32 values", new.len()))),
             (_, HostData::Codes(new)) => return Err(mismatch(expected, describe_table(new))),
         }
         self.renew();

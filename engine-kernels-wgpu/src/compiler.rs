@@ -66,19 +66,19 @@ pub(crate) enum CodeSource {
 pub(crate) struct CodeCheck {
     pub(crate) source: CodeSource,
     pub(crate) cardinalities: Vec<usize>,
-    /// Whether the codes are words of cells.
+    /// Whether the elements are cells.
     pub(crate) cells: bool,
     /// Stamp of the contents that were found to be right.
     pub(crate) checked: Option<u64>,
 }
 
 impl CodeCheck {
-    /// The code in a word, if there is one.
-    pub(crate) fn code(&self, word: u32) -> Option<u32> {
+    /// The code of an element, if it has one.
+    pub(crate) fn code(&self, element: u32) -> Option<u32> {
         if !self.cells {
-            return Some(word);
+            return Some(element);
         }
-        match Cell::from_bits(word) {
+        match Cell::from_bits(element) {
             Cell::TeacherForced(code) | Cell::Observed(code) => Some(code),
             Cell::Sampled | Cell::Masked => None,
         }
@@ -204,23 +204,23 @@ impl<'a> Compiler<'a> {
         self.gpu.storage_of("a descriptor", bytes).map(Source::Own)
     }
 
-    /// Scratch memory of so many words.
-    pub(crate) fn scratch(&self, words: usize) -> Result<wgpu::Buffer, BackendError> {
-        self.gpu.storage("scratch memory", 4 * words as u64)
+    /// Scratch memory of so many 32-bit elements.
+    pub(crate) fn scratch(&self, len: usize) -> Result<wgpu::Buffer, BackendError> {
+        self.gpu.storage("scratch memory", 4 * len as u64)
     }
 
     /// Makes a kernel ready to be launched.
     pub(crate) fn dispatch(&self, kernel: Kernel, grid: Grid) -> Result<Dispatch, BackendError> {
-        let most = self.gpu.limits.max_compute_workgroups_per_dimension;
-        let largest = grid.size(self.max_rows, most).into_iter().max().unwrap_or(0);
-        if largest > u64::from(most) {
+        let max_groups = self.gpu.limits.max_compute_workgroups_per_dimension;
+        let largest = grid.size(self.max_rows, max_groups).into_iter().max().unwrap_or(0);
+        if largest > u64::from(max_groups) {
             let what = format!("the grid of {}, in workgroups,", kernel.entry);
-            return Err(self.gpu.limit(what, largest, most.into()));
+            return Err(self.gpu.limit(what, largest, max_groups.into()));
         }
         let longest = self.gpu.longest_loop();
-        if kernel.turns > longest {
-            let what = format!("a thread of {}, in turns of its loops,", kernel.entry);
-            return Err(self.gpu.limit(what, kernel.turns as u64, longest as u64));
+        if kernel.max_iterations > longest {
+            let what = format!("a thread of {}, in iterations of its loops,", kernel.entry);
+            return Err(self.gpu.limit(what, kernel.max_iterations as u64, longest as u64));
         }
         Ok(Dispatch {
             entry: kernel.entry,
@@ -259,7 +259,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Registers an optimiser; gives the number of its constants.
+    /// Registers an optimiser; returns the index of its constants.
     pub(crate) fn optimizer(&mut self, op: &AdamW) -> Result<usize, BackendError> {
         let number = self.optimizers.len();
         if number == MAX_OPTIMIZERS {

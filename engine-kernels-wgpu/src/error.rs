@@ -18,7 +18,7 @@ pub enum WgpuError {
     /// No driver offers a device.
     #[error("no graphics driver offers a device")]
     NoAdapter,
-    /// No adapter has the number or name that was asked for.
+    /// No adapter has the requested index or name.
     #[error("there is no adapter {wanted:?}; there are: {}", known.join(", "))]
     UnknownAdapter {
         /// Number or name.
@@ -56,7 +56,7 @@ pub enum WgpuError {
         reason: String,
     },
     /// The driver refuses a shader or a command: an error of this program or of the driver.
-    #[error("the driver refuses a shader or a command, please report it: {description}")]
+    #[error("the driver refuses a shader or a command, please file a bug: {description}")]
     Invalid {
         /// What the driver says.
         description: String,

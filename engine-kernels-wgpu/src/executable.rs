@@ -203,19 +203,19 @@ impl WgpuExecutable {
         for (resource, buffer) in self.program.resources().iter().zip(resources) {
             let (fits, expected) = match (&resource.kind, &buffer.contents) {
                 (ResourceKind::Arena(layout), contents) => (
-                    matches!(contents, Contents::Numbers(len) if *len == layout.len()),
-                    format!("{} numbers", layout.len()),
+                    matches!(contents, Contents::F32(len) if *len == layout.len()),
+                    format!("{} f32 values", layout.len()),
                 ),
                 (ResourceKind::Codes { columns }, contents) => (
                     matches!(contents, Contents::Table(t) if t.columns().len() == *columns),
                     format!("codes of {columns} sub-columns"),
                 ),
                 (ResourceKind::F32, contents) => {
-                    (matches!(contents, Contents::Numbers(_)), "numbers".to_owned())
+                    (matches!(contents, Contents::F32(_)), "an f32 buffer".to_owned())
                 }
                 (ResourceKind::U32, contents) => (
-                    matches!(contents, Contents::Words(_)),
-                    "unsigned integers".to_owned(),
+                    matches!(contents, Contents::U32(_)),
+                    "a u32 buffer".to_owned(),
                 ),
             };
             if !fits {
@@ -226,8 +226,8 @@ impl WgpuExecutable {
             let shape = self.program.shape(input.value);
             let len = shape.rows.count(run) * shape.groups.total();
             let fits = match (shape.dtype, &buffer.contents) {
-                (DType::F32, Contents::Numbers(got)) => *got == len,
-                (DType::U32, Contents::Words(words)) => words.len() == len,
+                (DType::F32, Contents::F32(got)) => *got == len,
+                (DType::U32, Contents::U32(values)) => values.len() == len,
                 _ => false,
             };
             if !fits {
@@ -249,9 +249,9 @@ impl WgpuExecutable {
                 continue;
             }
             match &buffer.contents {
-                Contents::Words(words) => check_words(check, words)?,
+                Contents::U32(values) => check_u32(check, values)?,
                 Contents::Table(table) => check_table(check, table)?,
-                Contents::Numbers(_) => {}
+                Contents::F32(_) => {}
             }
             check.checked = Some(buffer.stamp());
         }
@@ -384,8 +384,8 @@ impl WgpuExecutable {
         run: &Run,
         index: u32,
     ) {
-        let most = self.gpu.limits.max_compute_workgroups_per_dimension;
-        let [x, y, z] = dispatch.grid.size(dispatch.rows.count(run), most);
+        let max_groups = self.gpu.limits.max_compute_workgroups_per_dimension;
+        let [x, y, z] = dispatch.grid.size(dispatch.rows.count(run), max_groups);
         if x * y * z == 0 {
             return;
         }
@@ -418,9 +418,9 @@ fn out_of_range(sub_column: usize, code: u32, cardinality: usize) -> BackendErro
     }
 }
 
-fn check_words(check: &CodeCheck, words: &[u32]) -> Result<(), BackendError> {
+fn check_u32(check: &CodeCheck, values: &[u32]) -> Result<(), BackendError> {
     let width = check.cardinalities.len();
-    for row in words.chunks_exact(width.max(1)) {
+    for row in values.chunks_exact(width.max(1)) {
         for (s, (word, cardinality)) in row.iter().zip(&check.cardinalities).enumerate() {
             if let Some(code) = check.code(*word).filter(|code| *code as usize >= *cardinality) {
                 return Err(out_of_range(s, code, *cardinality));

@@ -14,7 +14,7 @@ use crate::step::Step;
 
 /// Bytes of the smallest buffer: one structure of any descriptor.
 const SMALLEST_BUFFER: u64 = 64;
-/// Mesa's software drivers end the loops of a thread after 65,535 turns altogether, whatever the loops say.
+/// Mesa's software drivers end the loops of a thread after 65,535 iterations altogether, whatever the loops say.
 const SOFTWARE_LOOP: usize = 60_000;
 /// Other drivers take a kernel for hung when it runs for seconds.
 const HARDWARE_LOOP: usize = 1 << 22;
@@ -31,7 +31,7 @@ pub(crate) struct Pipeline {
 }
 
 /// Entry point and constants, by their bits.
-type PipelineKey = (&'static str, Vec<(&'static str, u64)>);
+type PipelineKey = (Shader, &'static str, Vec<(&'static str, u64)>);
 
 /// An open device.
 #[derive(Debug)]
@@ -186,7 +186,7 @@ impl Gpu {
         Ok(buffer)
     }
 
-    /// Turns of loops that a thread may take in one kernel.
+    /// Loop iterations that a thread may take in one kernel.
     pub(crate) fn longest_loop(&self) -> usize {
         if self.description.is_software() {
             SOFTWARE_LOOP
@@ -215,14 +215,14 @@ impl Gpu {
         }
     }
 
-    /// Writes words at the start of a buffer; it happens before whatever is submitted next.
+    /// Writes 32-bit elements at the start of a buffer; it happens before whatever is submitted next.
     pub(crate) fn fill(&self, buffer: &wgpu::Buffer, data: &[u8]) {
         if !data.is_empty() {
             self.queue.write_buffer(buffer, 0, data);
         }
     }
 
-    /// Waits for everything submitted so far and copies the first `count` words of a buffer to the host.
+    /// Waits for everything submitted so far and copies the first `count` 32-bit elements of a buffer to the host.
     pub(crate) fn read<T: bytemuck::Pod>(
         &self,
         buffer: &wgpu::Buffer,
@@ -239,7 +239,7 @@ impl Gpu {
             .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes);
         self.queue.submit([encoder.finish()]);
-        // What went wrong is told by `wait`.
+        // What went wrong is returned by `wait`.
         staging.map_async(wgpu::MapMode::Read, .., |_| ());
         self.wait()?;
         let lost = |reason: String| WgpuError::Lost { reason }.on(&self.description.name);
@@ -255,10 +255,10 @@ impl Gpu {
         waited.map(|_| ()).map_err(|e| lost(e.to_string()))
     }
 
-    /// The pipeline of a kernel, compiled when it is asked for first.
+    /// The pipeline of a kernel, compiled when it is first used.
     pub(crate) fn pipeline(&self, kernel: &Kernel) -> Result<Arc<Pipeline>, BackendError> {
         let constants = kernel.constants.iter().map(|(name, v)| (*name, v.to_bits()));
-        let key = (kernel.entry, constants.collect());
+        let key = (kernel.shader, kernel.entry, constants.collect());
         if let Some(pipeline) = locked(&self.pipelines).get(&key) {
             return Ok(Arc::clone(pipeline));
         }
@@ -321,7 +321,7 @@ impl Gpu {
         let make = || {
             let descriptor = wgpu::ShaderModuleDescriptor {
                 label: Some(&format!("{shader:?}")),
-                source: wgpu::ShaderSource::Wgsl(Cow::Owned(shader.parts().concat())),
+                source: wgpu::ShaderSource::Wgsl(Cow::Owned(shader.pieces().concat())),
             };
             // SAFETY: the shaders are ours, not a user's. They index by shapes, which the core has checked, and by codes, which
             // `check_codes` compares with their cardinalities; every loop counts to a bound that is known before it begins. The

@@ -46,12 +46,12 @@ pub(crate) enum Grid {
 }
 
 impl Grid {
-    /// Workgroups in each dimension for a batch of `rows` rows, of which one dimension holds `most`. A grid with a zero is empty.
-    pub(crate) fn size(self, rows: usize, most: u32) -> [u64; 3] {
+    /// Workgroups in each dimension for a batch of `rows` rows, of which one dimension holds `max_groups`. A grid with a zero is empty.
+    pub(crate) fn size(self, rows: usize, max_groups: u32) -> [u64; 3] {
         match self {
-            Self::Elements { width } => folded((rows * width).div_ceil(256), most),
-            Self::Fixed { elements } => folded(elements.div_ceil(256), most),
-            Self::Lanes { groups } => folded((rows * groups).div_ceil(4), most),
+            Self::Elements { width } => folded((rows * width).div_ceil(256), max_groups),
+            Self::Fixed { elements } => folded(elements.div_ceil(256), max_groups),
+            Self::Lanes { groups } => folded((rows * groups).div_ceil(4), max_groups),
             Self::Rows => [rows.div_ceil(64) as u64, 1, 1],
             Self::Blocks {
                 first,
@@ -61,23 +61,23 @@ impl Grid {
                 let rows = rows.saturating_sub(first).min(block);
                 [(rows * lanes).div_ceil(64) as u64, 1, 1]
             }
-            Self::RowTiles { count } => tiles(count, rows.div_ceil(64), most),
-            Self::Tiles { count, each } => tiles(count, each, most),
+            Self::RowTiles { count } => tiles(count, rows.div_ceil(64), max_groups),
+            Self::Tiles { count, each } => tiles(count, each, max_groups),
             Self::Workgroups(count) => [count as u64, 1, 1],
         }
     }
 }
 
 /// At least `count` workgroups in two dimensions.
-fn folded(count: usize, most: u32) -> [u64; 3] {
+fn folded(count: usize, max_groups: u32) -> [u64; 3] {
     let count = count as u64;
-    let y = count.div_ceil(u64::from(most)).max(1);
+    let y = count.div_ceil(u64::from(max_groups)).max(1);
     [count.div_ceil(y), y, 1]
 }
 
 /// Tiles along x, then z; y counts the workgroups of a tile.
-fn tiles(count: usize, each: usize, most: u32) -> [u64; 3] {
-    let [x, z, _] = folded(count, most);
+fn tiles(count: usize, each: usize, max_groups: u32) -> [u64; 3] {
+    let [x, z, _] = folded(count, max_groups);
     [x, each as u64, z]
 }
 

@@ -37,8 +37,8 @@ pub(crate) struct Kernel {
     pub(crate) entry: &'static str,
     pub(crate) constants: Vec<(&'static str, f64)>,
     pub(crate) bindings: Vec<Binding>,
-    /// Turns of its loops that a thread takes at most, where they grow with the model or the batch.
-    pub(crate) turns: usize,
+    /// Largest number of loop iterations of a thread, where it grows with the model or the batch.
+    pub(crate) max_iterations: usize,
 }
 
 impl Kernel {
@@ -48,13 +48,13 @@ impl Kernel {
             entry,
             constants: Vec::new(),
             bindings: Vec::new(),
-            turns: 0,
+            max_iterations: 0,
         }
     }
 
-    /// Says how many turns of its loops a thread takes at most.
-    pub(crate) fn turns(mut self, turns: usize) -> Self {
-        self.turns = turns;
+    /// Sets the largest number of loop iterations of a thread.
+    pub(crate) fn max_iterations(mut self, iterations: usize) -> Self {
+        self.max_iterations = iterations;
         self
     }
 

@@ -1,9 +1,10 @@
-//! The wgpu backend: hand-written WGSL kernels on every device that speaks Vulkan, Metal or Direct3D 12.
-//!
-//! Values lie row-major in buffers that the memory plan of the core shares among them. A program is compiled to a list of
-//! dispatches with their pipelines and descriptors; a step replays them, several steps a submission, and nothing is read back
-//! before someone asks. Every sum has one order and no kernel adds floating-point numbers by atomics, so that one device gives
-//! the same bits for the same seed. Errors of the driver come back as [`engine_core::backend::BackendError`].
+//! The wgpu backend: runs programs of the core with hand-written WGSL kernels on any device that Vulkan, Metal or Direct3D 12 reaches.
+//! Values are row-major, in buffers that the memory plan of the core assigns. Compiling a program makes a list of dispatches, each with its
+//! pipeline, its bindings and, where an op has layers of many sizes, a descriptor buffer that tells the workgroups which tile of which layer
+//! they compute. A run submits the dispatches of several steps at a time, and nothing is read back until results are requested.
+//! Sums over the rows of a batch are split into slices whose number depends on the program alone; every sum has a fixed order, and no
+//! kernel adds floating-point values by atomics, so that one device gives the same bits for the same seed. Drivers that limit how long a
+//! kernel runs get long draws in several dispatches. Errors of the driver are returned as [`engine_core::backend::BackendError`].
 
 mod adapter;
 mod backend;

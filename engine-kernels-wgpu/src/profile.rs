@@ -72,12 +72,12 @@ impl WgpuExecutable {
             self.gpu.wait()?;
             best = best.min(begun.elapsed() / PROFILED);
         }
-        let most = self.gpu.limits.max_compute_workgroups_per_dimension;
+        let max_groups = self.gpu.limits.max_compute_workgroups_per_dimension;
         Ok(LaunchTime {
             kernel: dispatch.entry,
             workgroups: dispatch
                 .grid
-                .size(dispatch.rows.count(run), most)
+                .size(dispatch.rows.count(run), max_groups)
                 .iter()
                 .product(),
             time: best,

@@ -1,24 +1,24 @@
-//! Encoded tables on the device: columns of codes, packed into words.
+//! Encoded tables on the device: columns of codes, packed into 32-bit elements.
 
 use engine_core::schema::{CodeColumn, CodeTable};
 
-/// Packs a table: the number of rows; first word and bits of a code for each column; then the columns. `table_code` in
+/// Packs a table: the number of rows; first element and bits of a code for each column; then the columns. `table_code` in
 /// `shaders/batch.wgsl` reads it.
 pub(crate) fn pack(table: &CodeTable) -> Vec<u32> {
     let columns = table.columns();
-    let mut words = vec![0; 1 + 2 * columns.len()];
-    words[0] = table.rows() as u32;
+    let mut packed = vec![0; 1 + 2 * columns.len()];
+    packed[0] = table.rows() as u32;
     for (s, column) in columns.iter().enumerate() {
-        let start = words.len() as u32;
-        words[1 + 2 * s] = start;
-        words[2 + 2 * s] = 8 * code_bytes(column) as u32;
+        let start = packed.len() as u32;
+        packed[1 + 2 * s] = start;
+        packed[2 + 2 * s] = 8 * code_bytes(column) as u32;
         match column {
-            CodeColumn::U8(codes) => words.extend(codes.chunks(4).map(|c| joined(c, 8))),
-            CodeColumn::U16(codes) => words.extend(codes.chunks(2).map(|c| joined(c, 16))),
-            CodeColumn::U32(codes) => words.extend_from_slice(codes),
+            CodeColumn::U8(codes) => packed.extend(codes.chunks(4).map(|c| joined(c, 8))),
+            CodeColumn::U16(codes) => packed.extend(codes.chunks(2).map(|c| joined(c, 16))),
+            CodeColumn::U32(codes) => packed.extend_from_slice(codes),
         }
     }
-    words
+    packed
 }
 
 /// Bytes of a packed table.
@@ -36,13 +36,13 @@ fn code_bytes(column: &CodeColumn) -> usize {
     }
 }
 
-/// Codes in one word, the first in its lowest bits.
+/// Codes in one element, the first in its lowest bits.
 fn joined<T: Copy + Into<u32>>(codes: &[T], bits: u32) -> u32 {
     let shifts = (0..).step_by(bits as usize);
     codes
         .iter()
         .zip(shifts)
-        .fold(0, |word, (code, shift): (_, u32)| word | (*code).into() << shift)
+        .fold(0, |packed, (code, shift): (_, u32)| packed | (*code).into() << shift)
 }
 
 #[cfg(test)]
@@ -57,11 +57,11 @@ mod tests {
             CodeColumn::U32(vec![70_000, 1, 2, 3, 4]),
         ];
         let table = CodeTable::new(columns, 5).expect("five rows each");
-        let words = pack(&table);
-        assert_eq!(words[..7], [5, 7, 8, 9, 16, 12, 32]);
-        assert_eq!(words[7..9], [0x0403_0201, 5]);
-        assert_eq!(words[9..12], [0x0001_0100, 0x0003_0002, 4]);
-        assert_eq!(words[12..], [70_000, 1, 2, 3, 4]);
-        assert_eq!(packed_bytes(&table), 4 * words.len() as u64);
+        let packed = pack(&table);
+        assert_eq!(packed[..7], [5, 7, 8, 9, 16, 12, 32]);
+        assert_eq!(packed[7..9], [0x0403_0201, 5]);
+        assert_eq!(packed[9..12], [0x0001_0100, 0x0003_0002, 4]);
+        assert_eq!(packed[12..], [70_000, 1, 2, 3, 4]);
+        assert_eq!(packed_bytes(&table), 4 * packed.len() as u64);
     }
 }

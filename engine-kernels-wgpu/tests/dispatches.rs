@@ -1,6 +1,6 @@
 //! A step launches as many kernels for fifteen columns as for hundreds.
 
-// The numbers are what this test is run for.
+// This test is run for its figures.
 #![allow(clippy::print_stdout)]
 
 mod common;
@@ -15,7 +15,7 @@ const CENSUS: [usize; 15] = [71, 10, 103, 17, 17, 8, 16, 7, 6, 3, 65, 45, 80, 42
 #[test]
 fn a_step_of_the_census_model_is_a_few_dispatches() {
     let backend = backend(&WgpuOptions::default());
-    for (size, most) in [
+    for (size, max_dispatches) in [
         (ModelSize::Small, 40),
         (ModelSize::Medium, 40),
         (ModelSize::Large, 40),
@@ -27,7 +27,7 @@ fn a_step_of_the_census_model_is_a_few_dispatches() {
         let census = count(&CENSUS);
         let many = count(&[7; 60]);
         println!("{size:?}: {census} dispatches a step");
-        assert!((20..=most).contains(&census), "{size:?}: {census} dispatches");
+        assert!((20..=max_dispatches).contains(&census), "{size:?}: {census} dispatches");
         assert_eq!(census, many, "{size:?}: dispatches for 15 and for 60 columns");
     }
 }

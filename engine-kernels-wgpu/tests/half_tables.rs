@@ -34,7 +34,7 @@ fn run(
     executable.run(run, &mut bound, &inputs).expect("a run");
     match executable.output("probs").expect("probabilities") {
         HostData::F32(probs) => probs,
-        other => panic!("probabilities are numbers, not {other:?}"),
+        other => panic!("probabilities are f32, not {other:?}"),
     }
 }
 
@@ -48,7 +48,7 @@ fn probs(half_tables: bool) -> Vec<f32> {
     let order: Vec<usize> = (0..CARDINALITIES.len()).collect();
     let params = initialise(flat.layout(), 5);
     let folded = fold(&flat.fold_source(), &params, &order, None).expect("a folded model");
-    let mut resources = vec![backend.upload(HostData::F32(folded.arena)).expect("numbers")];
+    let mut resources = vec![backend.upload(HostData::F32(folded.arena)).expect("an f32 buffer")];
     let spec = SampleSpec {
         draws: folded.model.sub_columns_of(&order),
         inputs: SampleInputs {

@@ -71,8 +71,8 @@ fn a_buffer_of_another_backend() {
 fn a_buffer_keeps_kind_and_length() {
     let backend = backend(&WgpuOptions::default());
     let mut buffer = backend.upload(HostData::F32(vec![1.0, 2.0])).expect("a buffer");
-    buffer.write(&HostData::F32(vec![3.0, 4.0])).expect("two numbers");
-    assert_eq!(buffer.read().expect("two numbers"), HostData::F32(vec![3.0, 4.0]));
+    buffer.write(&HostData::F32(vec![3.0, 4.0])).expect("two values");
+    assert_eq!(buffer.read().expect("two values"), HostData::F32(vec![3.0, 4.0]));
     for wrong in [HostData::F32(vec![1.0]), HostData::U32(vec![1, 2])] {
         assert!(matches!(
             buffer.write(&wrong),

@@ -1,4 +1,4 @@
-//! Many rows: workgroups share the sums over the batch, and the gradients stay those of the reference.
+//! Many rows: the sums over the batch are split into slices, and the gradients stay those of the interpreter.
 
 mod common;
 
@@ -37,9 +37,9 @@ fn gradients(backend: &dyn Backend, program: &Program, table: &Arc<CodeTable>, r
     let mut executable = backend.compile(program, 700).expect("a compiled step");
     executable.run(&run, &mut bound, &[]).expect("a step");
     let at = program.resource("first_moments").expect("moments").index();
-    match buffers[at].read().expect("numbers") {
+    match buffers[at].read().expect("an f32 buffer") {
         HostData::F32(values) => values,
-        other => panic!("moments are numbers, not {other:?}"),
+        other => panic!("moments are f32, not {other:?}"),
     }
 }
 

@@ -24,7 +24,7 @@ fn trained(backend: &WgpuBackend) -> (HostData, HostData) {
     executable.run(&run, &mut bound, &[]).expect("six steps");
     let read = |name| {
         let at = program.resource(name).expect("a resource").index();
-        buffers[at].read().expect("numbers")
+        buffers[at].read().expect("an f32 buffer")
     };
     (read("params"), read("trace"))
 }
@@ -37,7 +37,7 @@ fn streaming_changes_nothing() {
         ..WgpuOptions::default()
     }));
     let HostData::F32(trace) = &resident.1 else {
-        panic!("a trace holds numbers");
+        panic!("a trace is an f32 buffer");
     };
     assert!(trace[..6].iter().all(|loss| *loss > 0.0), "{trace:?}");
     assert_eq!(resident, streamed);

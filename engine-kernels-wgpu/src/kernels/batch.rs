@@ -67,7 +67,7 @@ fn column_order(op: &ColumnOrder, node: &Node, cx: &mut Compiler<'_>) -> Result<
     };
     let kernel = Kernel::new(Shader::Batch, "column_order")
         .size("COLUMNS", op.columns)
-        .turns(op.columns.div_ceil(256) * (op.columns + 16))
+        .max_iterations(op.columns.div_ceil(256) * (op.columns + 16))
         .constant("PURPOSE", purpose.into())
         .writes(0, Source::Own(cx.scratch(2 * op.columns)?))
         .writes(1, cx.value(node.outputs[0]));

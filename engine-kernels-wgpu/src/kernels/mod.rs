@@ -70,35 +70,30 @@ const TILE_COLUMNS: usize = 32;
 const TILE_DEPTH: usize = 32;
 const TILE_THREADS: usize = 128;
 
-/// Turns of a thread that adds up so many terms: those of its loops over a load, its products included.
-fn tile_turns(terms: usize) -> usize {
+/// Loop iterations of a thread that adds up so many terms, loads and products included.
+fn tile_iterations(terms: usize) -> usize {
     terms.div_ceil(TILE_DEPTH) * 2 * TILE_DEPTH
 }
 
-/// Least rows of a slice, and workgroups that keep a device busy.
+/// Smallest number of rows of a slice, and the number of workgroups that keep a device busy.
 const SLICE_ROWS: usize = 128;
 const BUSY: usize = 1024;
 
-/// Workgroups that share the rows of a batch where few tiles sum over many rows. It depends on the program alone, so that results do
+/// Slices of the rows of a batch (split-K), where few tiles sum over many rows. It depends on the program alone, so that results do
 /// not depend on the device.
 fn slices(tiles: usize, max_rows: usize) -> usize {
-    let most = max_rows.div_ceil(SLICE_ROWS);
-    BUSY.div_ceil(tiles.max(1)).min(most).max(1)
+    let max_slices = max_rows.div_ceil(SLICE_ROWS);
+    BUSY.div_ceil(tiles.max(1)).min(max_slices).max(1)
 }
 
-/// Number of the binding `room` in `shaders/prelude/tile.wgsl`.
-const ROOM: u32 = 7;
+/// Number of the binding `partial_sums` in `shaders/prelude/slices.wgsl`.
+const PARTIAL_SUMS: u32 = 7;
 
-/// Adds a kernel whose tiles sum over the rows of the batch, and where several workgroups share these the one that joins what they
-/// leave: another entry point with the same bindings. Room for what they leave is bound here.
-fn push_sliced(
-    kernel: Kernel,
-    join: &'static str,
-    tiles: usize,
-    cx: &mut Compiler<'_>,
-) -> Result<(), BackendError> {
+/// Adds a kernel whose tiles sum over the rows of the batch, and where the rows are split into slices also `reduce_slices`, which adds up
+/// their partial sums: another entry point of the shader with the same bindings. The buffer of the partial sums is bound here.
+fn push_sliced(kernel: Kernel, tiles: usize, cx: &mut Compiler<'_>) -> Result<(), BackendError> {
     let slices = slices(tiles, cx.max_rows);
-    let words = if slices > 1 {
+    let len = if slices > 1 {
         slices * tiles * 16 * TILE_THREADS
     } else {
         0
@@ -106,13 +101,13 @@ fn push_sliced(
     let sums = kernel
         .size("TILES", tiles)
         .size("SLICES", slices)
-        .writes(ROOM, Source::Own(cx.scratch(words)?))
-        .turns(tile_turns(cx.max_rows.div_ceil(slices)));
-    let joins = Kernel {
-        entry: join,
+        .writes(PARTIAL_SUMS, Source::Own(cx.scratch(len)?))
+        .max_iterations(tile_iterations(cx.max_rows.div_ceil(slices)));
+    let reduces = Kernel {
+        entry: "reduce_slices",
         ..sums.clone()
     }
-    .turns(slices);
+    .max_iterations(slices);
     cx.push(
         sums,
         Grid::Tiles {
@@ -122,7 +117,7 @@ fn push_sliced(
     )?;
     if slices > 1 {
         cx.push(
-            joins,
+            reduces,
             Grid::Tiles {
                 count: tiles,
                 each: 4,

@@ -38,7 +38,7 @@ fn sized(kernel: Kernel, groups: &Groups) -> Kernel {
     kernel
         .size("WIDTH", groups.total())
         .size("GROUPS", groups.len())
-        .turns(3 * groups.max_width().div_ceil(16))
+        .max_iterations(3 * groups.max_width().div_ceil(16))
 }
 
 fn over(groups: &Groups, entry: &'static str, cx: &Compiler<'_>) -> Result<Kernel, BackendError> {

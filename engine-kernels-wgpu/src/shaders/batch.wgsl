@@ -1,6 +1,6 @@
-// Rows of the encoded table that lies on the device, the ends of their sequences, and the column order of the step.
+// Rows of the encoded table on the device, the ends of their sequences, and the column order of the step.
 
-// Number of rows, then first word and bits of each column, then the columns, codes packed into words.
+// Number of rows, then first element and bits of each column, then the columns, codes packed into 32-bit elements.
 @group(1) @binding(0) var<storage, read> table: array<u32>;
 @group(1) @binding(1) var<storage, read_write> codes: array<u32>;
 
@@ -14,9 +14,9 @@ fn table_code(row: u32, column: u32) -> u32 {
     if bits == 32u {
         return table[start + row];
     }
-    let per_word = 32u / bits;
-    let word = table[start + row / per_word];
-    return (word >> (bits * (row % per_word))) & ((1u << bits) - 1u);
+    let per_element = 32u / bits;
+    let element = table[start + row / per_element];
+    return (element >> (bits * (row % per_element))) & ((1u << bits) - 1u);
 }
 
 // Where a position goes in a permutation of `0 .. length`, as `Permutation` in engine-core/src/random.rs.
@@ -42,7 +42,7 @@ fn shuffled(position: u32, epoch: u32, length: u32) -> u32 {
     return x;
 }
 
-// The row at place `b` of the batch in a table of `length` rows.
+// The row at position `b` of the batch in a table of `length` rows.
 fn row_read(b: u32, length: u32) -> u32 {
     if STEPS_PER_EPOCH == 0u {
         return run.first_row.x + b;
@@ -89,7 +89,7 @@ fn mask_rows(
 @group(1) @binding(0) var<storage, read_write> keys: array<vec2<u32>>;
 @group(1) @binding(1) var<storage, read_write> ranks: array<u32>;
 
-// Purpose of the random keys; 0 leaves the columns as they stand.
+// Purpose of the random keys; 0 leaves the columns in model order.
 override PURPOSE: u32 = 0u;
 
 fn comes_before(a: vec2<u32>, i: u32, b: vec2<u32>, j: u32) -> bool {

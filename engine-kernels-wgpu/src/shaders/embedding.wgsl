@@ -3,7 +3,7 @@
 override WIDTH: u32 = 1u;
 override SUB_COLUMNS: u32 = 1u;
 
-// One feature of the output: sub-column, first element of its table, width of the table, place in its row.
+// One feature of the output: sub-column, first element of its table, width of the table, column in its row.
 @group(1) @binding(0) var<storage, read> features: array<vec4<u32>>;
 @group(1) @binding(1) var<storage, read> params: array<f32>;
 @group(1) @binding(2) var<storage, read> codes: array<u32>;
@@ -48,7 +48,7 @@ struct Tile {
 // Codes of the rows at hand, counted from the first code of the tile, and the gradients of the rows that have one.
 var<workgroup> relative: array<u32, TILE_DEPTH>;
 var<workgroup> signal: array<f32, 1024>;
-// Sums of the tile: features of a code stand together.
+// Sums of the tile: features of a code are contiguous.
 var<workgroup> totals: array<f32, 2048>;
 
 fn load_signal(tile: Tile, first: u32, b: u32, feature: u32) {
@@ -59,7 +59,13 @@ fn load_signal(tile: Tile, first: u32, b: u32, feature: u32) {
     signal[b * TILE_COLUMNS + feature - tile.first_feature] = value;
 }
 
-fn add_to_grads(tile: Tile, thread: u32, i: u32, values: vec4<f32>) {
+fn has_sums(number: u32) -> bool {
+    return true;
+}
+
+// Adds row `i` of a thread's block of sums to the gradients.
+fn add_to_grads(number: u32, thread: u32, i: u32, values: vec4<f32>) {
+    let tile = tiles[number];
     let code = tile.first_code + block_row(thread) + i;
     for (var j = 0u; j < 4u; j++) {
         let feature = tile.first_feature + block_column(thread) + j;
@@ -112,29 +118,12 @@ fn embedding_grad(
         }
     }
     workgroupBarrier();
+    var sums: Sums;
     for (var i = 0u; i < 4u; i++) {
         let at = (block_row(thread) + i) * TILE_COLUMNS + block_column(thread);
-        let values = vec4<f32>(totals[at], totals[at + 1u], totals[at + 2u], totals[at + 3u]);
-        if SLICES > 1u {
-            room[room_place(group.y, number, i, thread)] = values;
-        } else {
-            add_to_grads(tile, thread, i, values);
-        }
+        sums[i] = vec4<f32>(totals[at], totals[at + 1u], totals[at + 2u], totals[at + 3u]);
     }
-}
-
-// Adds what the slices left; y counts the rows of a thread's block.
-@compute @workgroup_size(128)
-fn embedding_grad_join(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
-) {
-    let number = tile_number(group, groups);
-    if number >= TILES {
-        return;
-    }
-    add_to_grads(tiles[number], thread, group.y, joined(number, group.y, thread));
+    store_sums(group.y, number, thread, &sums);
 }
 
 // First feature of each sub-column, and their number at the end.

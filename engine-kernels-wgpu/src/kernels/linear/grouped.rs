@@ -10,7 +10,7 @@ use engine_core::ir::ops::linear::{
 use crate::compiler::Compiler;
 use crate::grid::Grid;
 use crate::kernel::Kernel;
-use crate::kernels::{TILE_COLUMNS, TILE_ROWS, op_of, pieces, push_sliced, tile_turns};
+use crate::kernels::{TILE_COLUMNS, TILE_ROWS, op_of, pieces, push_sliced, tile_iterations};
 use crate::shaders::Shader;
 
 pub(super) fn make(node: &Node, cx: &mut Compiler<'_>) -> Result<bool, BackendError> {
@@ -80,7 +80,7 @@ fn grouped_linear(op: &GroupedLinear, node: &Node, cx: &mut Compiler<'_>) -> Res
     let tiles: Vec<GroupedTile> = (0..groups.layers.len()).flat_map(of_group).collect();
     let kernel = Kernel::new(Shader::GroupedLinear, "grouped_linear")
         .size("TILES", tiles.len())
-        .turns(tile_turns(groups.input.max_width()))
+        .max_iterations(tile_iterations(groups.input.max_width()))
         .reads(0, cx.descriptor(&tiles)?)
         .reads(1, cx.resource(op.params))
         .reads(2, cx.value(node.inputs[0]))
@@ -105,7 +105,7 @@ fn grouped_linear_grad_input(
     let tiles: Vec<GroupedTile> = (0..groups.layers.len()).flat_map(of_group).collect();
     let kernel = Kernel::new(Shader::GroupedLinear, "grouped_linear_grad_input")
         .size("TILES", tiles.len())
-        .turns(tile_turns(groups.output.max_width()))
+        .max_iterations(tile_iterations(groups.output.max_width()))
         .reads(0, cx.descriptor(&tiles)?)
         .reads(1, cx.resource(op.params))
         .reads(2, cx.value(node.inputs[0]))
@@ -138,7 +138,7 @@ fn grouped_linear_grad_params(
         .reads(1, cx.value(node.inputs[0]))
         .reads(2, cx.value(node.inputs[1]))
         .writes(3, cx.resource(op.grads));
-    push_sliced(kernel, "grouped_linear_grad_params_join", tiles.len(), cx)
+    push_sliced(kernel, tiles.len(), cx)
 }
 
 /// `Group` in `shaders/linear/grouped.wgsl`.

@@ -11,7 +11,7 @@ use crate::compiler::Compiler;
 use crate::grid::Grid;
 use crate::kernel::{Kernel, Source};
 use crate::kernels::activation::with_dropout;
-use crate::kernels::{TILE_COLUMNS, TILE_ROWS, offsets, op_of, pieces, push_sliced, tile_turns};
+use crate::kernels::{TILE_COLUMNS, TILE_ROWS, offsets, op_of, pieces, push_sliced, tile_iterations};
 use crate::shaders::Shader;
 
 pub(super) fn make(node: &Node, cx: &mut Compiler<'_>) -> Result<bool, BackendError> {
@@ -128,7 +128,7 @@ fn ordered_linear(op: &OrderedLinear, node: &Node, cx: &mut Compiler<'_>) -> Res
     let inputs = spec.columns.total() + spec.sub_columns.max_width();
     let kernel = kernel("ordered_linear", spec, node.inputs[2], cx)?
         .size("TILES", tiles.len())
-        .turns(tile_turns(inputs))
+        .max_iterations(tile_iterations(inputs))
         .reads(0, cx.descriptor(&tiles)?)
         .reads(3, cx.value(node.inputs[0]))
         .reads(4, cx.value(node.inputs[1]))
@@ -178,15 +178,15 @@ fn ordered_linear_grad_input(
         None => Source::Own(cx.scratch(0)?),
     };
     // Beside its terms, each layer has the factors of its dropout.
-    let turns = op
+    let iterations = op
         .spec
         .output
         .widths()
-        .map(|outputs| tile_turns(outputs) + 20)
+        .map(|outputs| tile_iterations(outputs) + 20)
         .sum();
     let kernel = kernel("ordered_linear_grad_input", &op.spec, node.inputs[2], cx)?
         .size("TILES", tiles.len())
-        .turns(turns)
+        .max_iterations(iterations)
         .reads(0, cx.descriptor(&tiles)?)
         .reads(3, cx.resource(op.params))
         .reads(4, cx.value(node.inputs[3]))
@@ -222,7 +222,7 @@ fn ordered_linear_grad_params(
         .reads(4, cx.value(node.inputs[1]))
         .reads(5, cx.value(node.inputs[3]))
         .writes(6, cx.resource(op.grads));
-    push_sliced(kernel, "ordered_linear_grad_params_join", tiles.len(), cx)
+    push_sliced(kernel, tiles.len(), cx)
 }
 
 fn ordered_linear_sq_norm(

@@ -1,7 +1,7 @@
 //! Ancestral sampling.
 
-mod parts;
-mod plan;
+mod ranges;
+mod descriptor;
 
 use engine_core::backend::BackendError;
 use engine_core::ir::Node;
@@ -12,8 +12,8 @@ use crate::compiler::{Compiler, Work};
 use crate::grid::Grid;
 use crate::kernel::{Kernel, Source};
 use crate::shaders::Shader;
-use parts::parts;
-use plan::Plan;
+use ranges::ranges;
+use descriptor::SampleDescriptor;
 
 /// Bytes of scratch memory at most, so that caches hold it; where a batch needs more, it is drawn in several blocks of rows.
 const SCRATCH_BYTES: u64 = 32 << 20;
@@ -27,28 +27,28 @@ pub(super) fn make(node: &Node, cx: &mut Compiler<'_>) -> Result<bool, BackendEr
     }
 }
 
-/// Words of scratch memory of a row: hidden units, probabilities, weights.
-fn row_words(op: &OrderedSample) -> usize {
+/// f32 elements of scratch memory of a row: hidden units, probabilities, weights.
+fn row_elements(op: &OrderedSample) -> usize {
     (op.model.hidden + 2 * op.model.cardinalities.max_width()).max(1)
 }
 
 /// Rows that are drawn together.
 fn block_rows(op: &OrderedSample, cx: &Compiler<'_>) -> Result<usize, BackendError> {
     let largest_grid = GROUP_ROWS * cx.gpu.limits.max_compute_workgroups_per_dimension as usize;
-    let most = cx.max_rows.clamp(1, largest_grid);
-    let needed = 4 * row_words(op) as u64;
+    let max_rows = cx.max_rows.clamp(1, largest_grid);
+    let needed = 4 * row_elements(op) as u64;
     let allowed = cx.gpu.largest_buffer().min(SCRATCH_BYTES);
     match (allowed / needed) as usize {
         0 => {
             let what = "the scratch memory of a row, in bytes,".to_owned();
             Err(cx.gpu.limit(what, needed, allowed))
         }
-        rows => Ok(most.min(rows)),
+        rows => Ok(max_rows.min(rows)),
     }
 }
 
-/// Cells, uniform numbers, or a buffer with both of them, to which they are copied; and where the uniform numbers begin in it.
-fn given(op: &OrderedSample, node: &Node, cx: &mut Compiler<'_>) -> Result<(Source, usize), BackendError> {
+/// Cells, uniform values, or a buffer with both of them, to which they are copied; and where the uniform numbers begin in it.
+fn cells_and_uniforms(op: &OrderedSample, node: &Node, cx: &mut Compiler<'_>) -> Result<(Source, usize), BackendError> {
     let (Some(cells), Some(uniforms)) = (op.cells_input(), op.uniforms_input()) else {
         return Ok(match node.inputs.first() {
             Some(value) => (cx.value(*value), 0),
@@ -56,9 +56,9 @@ fn given(op: &OrderedSample, node: &Node, cx: &mut Compiler<'_>) -> Result<(Sour
         });
     };
     let width = op.model.sub_columns.len();
-    let words = width * cx.max_rows;
-    let buffer = cx.scratch(2 * words)?;
-    for (input, first) in [(cells, 0), (uniforms, words)] {
+    let len = width * cx.max_rows;
+    let buffer = cx.scratch(2 * len)?;
+    for (input, first) in [(cells, 0), (uniforms, len)] {
         let slot = cx.slot(node.inputs[input]);
         cx.work.push(Work::Copy {
             slot,
@@ -68,14 +68,14 @@ fn given(op: &OrderedSample, node: &Node, cx: &mut Compiler<'_>) -> Result<(Sour
             rows: cx.rows,
         });
     }
-    Ok((Source::Own(buffer), words))
+    Ok((Source::Own(buffer), len))
 }
 
 /// The folded model as the kernel reads it, packed anew when its contents change.
 fn folded(op: &OrderedSample, cx: &mut Compiler<'_>) -> Result<Source, BackendError> {
     let len = op.model.len;
-    let words = if cx.half_tables { len.div_ceil(2) } else { len };
-    let packed = cx.scratch(words)?;
+    let packed_len = if cx.half_tables { len.div_ceil(2) } else { len };
+    let packed = cx.scratch(packed_len)?;
     let head =
         |sub: &FoldedSubColumn| [sub.head_weight, sub.hidden.len(), sub.cardinality, 0].map(|n| n as u32);
     let mut heads: Vec<[u32; 4]> = op.model.sub_columns.iter().map(head).collect();
@@ -87,7 +87,7 @@ fn folded(op: &OrderedSample, cx: &mut Compiler<'_>) -> Result<Source, BackendEr
         .reads(0, cx.resource(op.folded))
         .writes(1, Source::Own(packed.clone()))
         .reads(2, cx.descriptor(&heads)?);
-    let dispatch = cx.dispatch(kernel, Grid::Fixed { elements: words })?;
+    let dispatch = cx.dispatch(kernel, Grid::Fixed { elements: packed_len })?;
     cx.work.push(Work::Prepare {
         dispatch,
         resource: op.folded.index(),
@@ -95,38 +95,38 @@ fn folded(op: &OrderedSample, cx: &mut Compiler<'_>) -> Result<Source, BackendEr
     Ok(Source::Own(packed))
 }
 
-/// Codes, probabilities, weights, logarithms; what is not asked for is bound to a buffer that nobody reads, each to its own.
+/// Codes, probabilities, weights, logarithms; what is not requested is bound to a buffer that is not read, each to its own.
 fn results(op: &OrderedSample, node: &Node, cx: &Compiler<'_>) -> Result<Vec<Source>, BackendError> {
     let mut outputs = node.outputs.iter();
-    let asked_for = [
+    let requested = [
         true,
         !op.requested.probs.is_empty(),
         !op.requested.weights.is_empty(),
         op.requested.log_probs,
     ];
-    let bind = |is_asked_for: bool| match is_asked_for.then(|| outputs.next()).flatten() {
+    let bind = |is_requested: bool| match is_requested.then(|| outputs.next()).flatten() {
         Some(value) => Ok(cx.value(*value)),
         None => cx.scratch(0).map(Source::Own),
     };
-    asked_for.into_iter().map(bind).collect()
+    requested.into_iter().map(bind).collect()
 }
 
 fn ordered_sample(op: &OrderedSample, node: &Node, cx: &mut Compiler<'_>) -> Result<(), BackendError> {
-    let parts = parts(op, cx.gpu.longest_loop()).map_err(|needed| {
-        let what = "drawing one sub-column, in turns of a loop,".to_owned();
+    let ranges = ranges(op, cx.gpu.longest_loop()).map_err(|needed| {
+        let what = "drawing one sub-column, in iterations of a loop,".to_owned();
         cx.gpu.limit(what, needed as u64, cx.gpu.longest_loop() as u64)
     })?;
     let rows = block_rows(op, cx)?;
-    let (given, first_uniform) = given(op, node, cx)?;
+    let (inputs, first_uniform) = cells_and_uniforms(op, node, cx)?;
     let mut kernel = Kernel::new(Shader::Sampling, "ordered_sample")
         .constant("HALF", u32::from(cx.half_tables).into())
-        .reads(0, cx.descriptor(&Plan::new(op, first_uniform).words)?)
+        .reads(0, cx.descriptor(&SampleDescriptor::new(op, first_uniform).elements)?)
         .reads(1, folded(op, cx)?)
-        .reads(2, given);
+        .reads(2, inputs);
     for (number, result) in (3..).zip(results(op, node, cx)?) {
         kernel = kernel.writes(number, result);
     }
-    let kernel = kernel.writes(7, Source::Own(cx.scratch(rows * row_words(op))?));
+    let kernel = kernel.writes(7, Source::Own(cx.scratch(rows * row_elements(op))?));
     if let Some(cells) = op.cells_input() {
         cx.check_codes(
             node.inputs[cells],
@@ -135,11 +135,11 @@ fn ordered_sample(op: &OrderedSample, node: &Node, cx: &mut Compiler<'_>) -> Res
         );
     }
     for first in (0..cx.max_rows).step_by(rows) {
-        for part in &parts {
-            let part = part.of_rows(first, rows);
+        for range in &ranges {
+            let range = range.of_rows(first, rows);
             let buffer = cx
                 .gpu
-                .uniform_of("a part of the draws", bytemuck::bytes_of(&part))?;
+                .uniform_of("a range of the draws", bytemuck::bytes_of(&range))?;
             let grid = Grid::Blocks {
                 first,
                 rows,

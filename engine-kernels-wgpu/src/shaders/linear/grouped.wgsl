@@ -25,24 +25,14 @@ struct Tile {
 
 // Column `at` of four rows of `x`.
 fn x_rows(at: u32, row: u32, stride: u32) -> vec4<f32> {
-    let last = run.rows - 1u;
-    return vec4<f32>(
-        x[at + min(row, last) * stride],
-        x[at + min(row + 1u, last) * stride],
-        x[at + min(row + 2u, last) * stride],
-        x[at + min(row + 3u, last) * stride],
-    );
+    let i = at + four_rows(row) * stride;
+    return vec4<f32>(x[i.x], x[i.y], x[i.z], x[i.w]);
 }
 
 // Four numbers of `params` that lie `stride` apart, from number `first` of `count`.
 fn params_along(at: u32, first: u32, count: u32, stride: u32) -> vec4<f32> {
-    let last = count - 1u;
-    return vec4<f32>(
-        params[at + min(first, last) * stride],
-        params[at + min(first + 1u, last) * stride],
-        params[at + min(first + 2u, last) * stride],
-        params[at + min(first + 3u, last) * stride],
-    );
+    let i = at + four_of(first, count) * stride;
+    return vec4<f32>(params[i.x], params[i.y], params[i.z], params[i.w]);
 }
 
 // Tiles of rows by outputs.
@@ -74,10 +64,7 @@ fn grouped_linear(
         let w0 = params_along(tile.weight + input, output, tile.outputs, tile.inputs);
         let w1 = params_along(tile.weight + input, output + 16u, tile.outputs, tile.inputs);
         workgroupBarrier();
-        store_rows(thread, x0, x1, x2, x3, exists);
-        store_columns(thread, w0, w1, exists);
-        workgroupBarrier();
-        multiply(thread, min(depth - k, TILE_DEPTH), &sums);
+        multiply_by_columns(thread, x0, x1, x2, x3, w0, w1, exists, depth - k, &sums);
     }
     for (var i = 0u; i < 4u; i++) {
         let row = first_row + block_row(thread) + i;
@@ -127,10 +114,7 @@ fn grouped_linear_grad_input(
         let w0 = params_along(tile.weight + min(output, depth - 1u) * tile.inputs, input, tile.inputs, 1u);
         let w1 = params_along(tile.weight + min(output + 16u, depth - 1u) * tile.inputs, input, tile.inputs, 1u);
         workgroupBarrier();
-        store_rows(thread, x0, x1, x2, x3, exists);
-        store_terms_of_columns(thread, w0, w1, depth - n);
-        workgroupBarrier();
-        multiply(thread, min(depth - n, TILE_DEPTH), &sums);
+        multiply_by_terms(thread, x0, x1, x2, x3, w0, w1, exists, depth - n, &sums);
     }
     for (var i = 0u; i < 4u; i++) {
         let row = first_row + block_row(thread) + i;
@@ -155,32 +139,21 @@ fn grouped_linear_grad_input(
 
 // Four outputs' gradients in one row.
 fn outputs_of(tile: Tile, row: u32, n: u32) -> vec4<f32> {
-    let at = min(row, run.rows - 1u) * tile.output_stride + tile.output;
-    let last = tile.outputs - 1u;
-    return vec4<f32>(
-        grad_output[at + min(n, last)],
-        grad_output[at + min(n + 1u, last)],
-        grad_output[at + min(n + 2u, last)],
-        grad_output[at + min(n + 3u, last)],
-    );
+    let i = min(row, run.rows - 1u) * tile.output_stride + tile.output + four_of(n, tile.outputs);
+    return vec4<f32>(grad_output[i.x], grad_output[i.y], grad_output[i.z], grad_output[i.w]);
 }
 
 // Four inputs in one row; behind the last stands a one.
 fn inputs_of(tile: Tile, row: u32, k: u32) -> vec4<f32> {
-    let at = min(row, run.rows - 1u) * tile.input_stride + tile.input;
-    // A group without inputs has its bias alone: any number of the row does in place of an input.
-    let last = max(tile.inputs, 1u) - 1u;
-    let values = vec4<f32>(
-        grad_x[at + min(k, last)],
-        grad_x[at + min(k + 1u, last)],
-        grad_x[at + min(k + 2u, last)],
-        grad_x[at + min(k + 3u, last)],
-    );
+    // A group without inputs has its bias alone: any value of the row does in place of an input.
+    let i = min(row, run.rows - 1u) * tile.input_stride + tile.input + four_of(k, max(tile.inputs, 1u));
+    let values = vec4<f32>(grad_x[i.x], grad_x[i.y], grad_x[i.z], grad_x[i.w]);
     return select(values, vec4<f32>(1.0), vec4<u32>(k, k + 1u, k + 2u, k + 3u) == vec4<u32>(tile.inputs));
 }
 
 // Adds row `i` of a thread's block of sums to the gradients.
-fn add_to_grads(tile: Tile, thread: u32, i: u32, values: vec4<f32>) {
+fn add_to_grads(number: u32, thread: u32, i: u32, values: vec4<f32>) {
+    let tile = grad_tiles[number];
     let n = tile.first_output + block_row(thread) + i;
     if n >= tile.outputs {
         return;
@@ -193,6 +166,10 @@ fn add_to_grads(tile: Tile, thread: u32, i: u32, values: vec4<f32>) {
             grads[tile.bias + n] += values[j];
         }
     }
+}
+
+fn has_sums(number: u32) -> bool {
+    return true;
 }
 
 // Tiles of outputs by inputs, the column of ones being the gradient of the bias, for a slice of the rows.
@@ -221,32 +198,9 @@ fn grouped_linear_grad_params(
         let x0 = inputs_of(tile, row, k);
         let x1 = inputs_of(tile, row + 16u, k);
         workgroupBarrier();
-        store_terms_of_rows(thread, d0, d1, d2, d3, end - first);
-        store_terms_of_columns(thread, x0, x1, end - first);
-        workgroupBarrier();
-        multiply(thread, min(end - first, TILE_DEPTH), &sums);
+        multiply_terms(thread, d0, d1, d2, d3, x0, x1, end - first, &sums);
     }
-    for (var i = 0u; i < 4u; i++) {
-        if SLICES > 1u {
-            room[room_place(group.y, number, i, thread)] = sums[i];
-        } else {
-            add_to_grads(tile, thread, i, sums[i]);
-        }
-    }
-}
-
-// Adds what the slices left; y counts the rows of a thread's block.
-@compute @workgroup_size(128)
-fn grouped_linear_grad_params_join(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
-) {
-    let number = tile_number(group, groups);
-    if number >= TILES {
-        return;
-    }
-    add_to_grads(grad_tiles[number], thread, group.y, joined(number, group.y, thread));
+    store_sums(group.y, number, thread, &sums);
 }
 
 // One group with a layer. `NormGroup` of kernels/linear/grouped.rs has the same fields.

@@ -1,5 +1,5 @@
-// The ordered linear layer: sub-column s sees the columns before its own in the order of this step, and the earlier
-// sub-columns of its own column. Hidden features are skipped, not multiplied by zero.
+// The ordered linear layer: the inputs of sub-column s are the columns before its own in the order of this step, and the earlier
+// sub-columns of its own column. Other features are skipped, not multiplied by zero.
 
 // The layer of one sub-column. `OrderedLayer` of kernels/linear/ordered.rs has the same fields.
 struct Layer {
@@ -7,11 +7,11 @@ struct Layer {
     own: u32,
     weight: u32,
     bias: u32,
-    // Columns of the weight, hidden ones included.
+    // Columns of the weight, those of invisible features included.
     inputs: u32,
     output: u32,
     outputs: u32,
-    // First feature of its column among the sub-columns' features, and how many of them it sees.
+    // First feature of its column among the sub-columns' features, and how many of them are visible to it.
     siblings: u32,
     sibling_width: u32,
 }
@@ -23,7 +23,7 @@ struct Tile {
     // First feature or position, and the end of the features that the tile may hold.
     first: u32,
     end: u32,
-    // Layers that may see the tile's features.
+    // Layers to which some of the tile's features are visible.
     from_layer: u32,
     to_layer: u32,
     // 1 for features of sub-columns.
@@ -38,21 +38,26 @@ override SUB_FEATURES: u32 = 1u;
 override OUTPUTS: u32 = 1u;
 override LAYERS: u32 = 1u;
 
-// What the columns see in this step. First, for each column, the number of features it sees; then, column by column, these
-// features in order; then, column by column, how many of them come before each feature, with HIDDEN added where it is not seen.
+// The features that are visible to the columns in this step. First, for each column, their number; then, column by column, these
+// features in order; then, column by column, how many of them come before each feature, with INVISIBLE added where it is not visible.
 @group(1) @binding(2) var<storage, read> visible: array<u32>;
 
-const HIDDEN: u32 = 0x80000000u;
+const INVISIBLE: u32 = 0x80000000u;
 
-fn seen(own: u32) -> u32 {
+fn visible_count(own: u32) -> u32 {
     return visible[own];
 }
 
-fn seen_feature(own: u32, position: u32) -> u32 {
+// Number of visible inputs of a layer: columns, then siblings.
+fn depth_of(layer: Layer) -> u32 {
+    return visible_count(layer.own) + layer.sibling_width;
+}
+
+fn visible_feature(own: u32, position: u32) -> u32 {
     return visible[COLUMNS + own * FEATURES + position];
 }
 
-fn place_of(own: u32, feature: u32) -> u32 {
+fn position_in_order(own: u32, feature: u32) -> u32 {
     return visible[COLUMNS + (COLUMNS + own) * FEATURES + feature];
 }
 
@@ -63,7 +68,7 @@ fn place_of(own: u32, feature: u32) -> u32 {
 
 var<workgroup> counts: array<u32, 64>;
 
-// A workgroup for each column: each thread counts the features that are seen in its stretch of the columns, then writes them.
+// A workgroup for each column: each thread counts the visible features in its stretch of the columns, then writes them.
 @compute @workgroup_size(64)
 fn visible_features(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let own = group.x;
@@ -83,13 +88,13 @@ fn visible_features(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invo
         place += counts[t];
     }
     for (var c = start; c < end; c++) {
-        let is_seen = ranks[c] < ranks[own];
+        let is_visible = ranks[c] < ranks[own];
         for (var i = column_offsets[c]; i < column_offsets[c + 1u]; i++) {
-            if is_seen {
+            if is_visible {
                 visible_out[COLUMNS + own * FEATURES + place] = i;
             }
-            visible_out[COLUMNS + (COLUMNS + own) * FEATURES + i] = select(HIDDEN, 0u, is_seen) + place;
-            place += select(0u, 1u, is_seen);
+            visible_out[COLUMNS + (COLUMNS + own) * FEATURES + i] = select(INVISIBLE, 0u, is_visible) + place;
+            place += select(0u, 1u, is_visible);
         }
     }
     if thread == 63u {
@@ -102,20 +107,20 @@ fn visible_features(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invo
 @group(1) @binding(3) var<storage, read> columns: array<f32>;
 @group(1) @binding(4) var<storage, read> sub_columns: array<f32>;
 
-// The input at a position among those that a layer sees: columns first, then siblings.
+// The input at a position among the visible inputs of a layer: columns first, then siblings.
 fn input_at(layer: Layer, row: u32, position: u32) -> f32 {
-    let count = seen(layer.own);
+    let count = visible_count(layer.own);
     if position < count {
-        return columns[row * FEATURES + seen_feature(layer.own, position)];
+        return columns[row * FEATURES + visible_feature(layer.own, position)];
     }
     return sub_columns[row * SUB_FEATURES + layer.siblings + position - count];
 }
 
 // The column of the weight at such a position.
 fn weight_column(layer: Layer, position: u32) -> u32 {
-    let count = seen(layer.own);
+    let count = visible_count(layer.own);
     if position < count {
-        return seen_feature(layer.own, position);
+        return visible_feature(layer.own, position);
     }
     return FEATURES + position - count;
 }
@@ -126,13 +131,12 @@ fn weight_column(layer: Layer, position: u32) -> u32 {
 // Which units of the rows and blocks of sixteen positions at hand are kept.
 var<workgroup> kept: array<u32, 192>;
 
-// The input at a position that a layer sees, in four rows.
+// The input at a position of the visible inputs of a layer, in four rows.
 fn input_rows(layer: Layer, row: u32, position: u32) -> vec4<f32> {
-    let last = run.rows - 1u;
-    let rows = min(vec4<u32>(row, row + 1u, row + 2u, row + 3u), vec4<u32>(last));
-    let count = seen(layer.own);
+    let rows = four_rows(row);
+    let count = visible_count(layer.own);
     if position < count {
-        let at = rows * FEATURES + seen_feature(layer.own, position);
+        let at = rows * FEATURES + visible_feature(layer.own, position);
         return vec4<f32>(columns[at.x], columns[at.y], columns[at.z], columns[at.w]);
     }
     let at = rows * SUB_FEATURES + (layer.siblings + position - count);
@@ -141,9 +145,7 @@ fn input_rows(layer: Layer, row: u32, position: u32) -> vec4<f32> {
 
 // Four outputs' weights in one column of the weight.
 fn weights_of(layer: Layer, output: u32, column: u32) -> vec4<f32> {
-    let last = layer.outputs - 1u;
-    let outputs = min(vec4<u32>(output, output + 1u, output + 2u, output + 3u), vec4<u32>(last));
-    let at = outputs * layer.inputs + (layer.weight + column);
+    let at = four_of(output, layer.outputs) * layer.inputs + (layer.weight + column);
     return vec4<f32>(params[at.x], params[at.y], params[at.z], params[at.w]);
 }
 
@@ -172,7 +174,7 @@ fn ordered_linear(
     let tile = tiles[number];
     let layer = layers[tile.layer];
     let first_row = group.y * TILE_ROWS;
-    let depth = seen(layer.own) + layer.sibling_width;
+    let depth = depth_of(layer);
     let quad = thread / 32u;
     var sums: Sums;
     for (var k = 0u; k < depth; k += TILE_DEPTH) {
@@ -188,20 +190,21 @@ fn ordered_linear(
         let output = tile.first_output + 4u * quad;
         let w0 = weights_of(layer, output, column);
         let w1 = weights_of(layer, output + 16u, column);
-        // Random numbers are found while the numbers come.
+        // Random numbers are computed while the values are loaded.
         kept[thread] = kept_units(first_row + thread / 2u, tile.layer, k / 16u + thread % 2u);
         workgroupBarrier();
-        store_rows(
+        multiply_by_columns(
             thread,
             x0 * factors_of_rows(4u * quad, own),
             x1 * factors_of_rows(4u * quad + 16u, own),
             x2 * factors_of_rows(4u * quad + 32u, own),
             x3 * factors_of_rows(4u * quad + 48u, own),
+            w0,
+            w1,
             exists,
+            depth - k,
+            &sums,
         );
-        store_columns(thread, w0, w1, exists);
-        workgroupBarrier();
-        multiply(thread, min(depth - k, TILE_DEPTH), &sums);
     }
     for (var i = 0u; i < 4u; i++) {
         let row = first_row + block_row(thread) + i;
@@ -229,7 +232,7 @@ fn ordered_linear_sq_norm(
     let s = item % LAYERS;
     let exists = row < run.rows;
     let layer = layers[s];
-    let depth = select(0u, seen(layer.own) + layer.sibling_width, exists);
+    let depth = select(0u, depth_of(layer), exists);
     let lane = thread % LANES;
     var uu = 0.0;
     for (var block = lane; block * 16u < depth; block += LANES) {

@@ -93,28 +93,70 @@ fn store_terms_of_columns(thread: u32, w0: vec4<f32>, w1: vec4<f32>, terms: u32)
     right[r + 16u * RIGHT_STRIDE] = select(vec4<f32>(), w1, k + 16u < terms);
 }
 
-// Workgroups that share the rows of the batch where sums run over them; each leaves its part in `room`, and a kernel of its own
-// adds the parts in their order.
-override SLICES: u32 = 1u;
-
-@group(1) @binding(7) var<storage, read_write> room: array<vec4<f32>>;
-
-// First row of a slice, a multiple of TILE_DEPTH, at most the number of rows.
-fn slice_start(slice: u32) -> u32 {
-    let blocks = (run.rows + TILE_DEPTH - 1u) / TILE_DEPTH;
-    return min((blocks + SLICES - 1u) / SLICES * TILE_DEPTH * slice, run.rows);
+// Four consecutive indices from `first` on among `count`: those behind the last are replaced by it.
+fn four_of(first: u32, count: u32) -> vec4<u32> {
+    return min(vec4<u32>(first, first + 1u, first + 2u, first + 3u), vec4<u32>(count - 1u));
 }
 
-// Where a thread leaves row `i` of its block of sums.
-fn room_place(slice: u32, number: u32, i: u32, thread: u32) -> u32 {
-    return ((slice * TILES + number) * 4u + i) * 128u + thread;
+fn four_rows(row: u32) -> vec4<u32> {
+    return four_of(row, run.rows);
 }
 
-// Row `i` of a thread's block of sums over all slices.
-fn joined(number: u32, i: u32, thread: u32) -> vec4<f32> {
-    var total = vec4<f32>();
-    for (var slice = 0u; slice < SLICES; slice++) {
-        total += room[room_place(slice, number, i, thread)];
-    }
-    return total;
+// The three ways in which a step of a tile product is stored and added to the sums, by how its operands lie in memory. A barrier before is
+// the caller's, because the tile of the step before is still read.
+
+// Both operands have their terms side by side: a warp has all terms of the tile.
+fn multiply_by_columns(
+    thread: u32,
+    x0: vec4<f32>,
+    x1: vec4<f32>,
+    x2: vec4<f32>,
+    x3: vec4<f32>,
+    w0: vec4<f32>,
+    w1: vec4<f32>,
+    exists: bool,
+    terms: u32,
+    sums: ptr<function, Sums>,
+) {
+    store_rows(thread, x0, x1, x2, x3, exists);
+    store_columns(thread, w0, w1, exists);
+    workgroupBarrier();
+    multiply(thread, min(terms, TILE_DEPTH), sums);
+}
+
+// The right operand has the columns of a term side by side; `terms` are left of it.
+fn multiply_by_terms(
+    thread: u32,
+    x0: vec4<f32>,
+    x1: vec4<f32>,
+    x2: vec4<f32>,
+    x3: vec4<f32>,
+    w0: vec4<f32>,
+    w1: vec4<f32>,
+    exists: bool,
+    terms: u32,
+    sums: ptr<function, Sums>,
+) {
+    store_rows(thread, x0, x1, x2, x3, exists);
+    store_terms_of_columns(thread, w0, w1, terms);
+    workgroupBarrier();
+    multiply(thread, min(terms, TILE_DEPTH), sums);
+}
+
+// Both operands have the rows and columns of a term side by side; `terms` are left of them.
+fn multiply_terms(
+    thread: u32,
+    d0: vec4<f32>,
+    d1: vec4<f32>,
+    d2: vec4<f32>,
+    d3: vec4<f32>,
+    w0: vec4<f32>,
+    w1: vec4<f32>,
+    terms: u32,
+    sums: ptr<function, Sums>,
+) {
+    store_terms_of_rows(thread, d0, d1, d2, d3, terms);
+    store_terms_of_columns(thread, w0, w1, terms);
+    workgroupBarrier();
+    multiply(thread, min(terms, TILE_DEPTH), sums);
 }

@@ -3,7 +3,7 @@
 // The uniform number of a draw.
 fn uniform_of(row: u32, s: u32) -> f32 {
     if flag(HAS_UNIFORMS) {
-        return bitcast<f32>(given[plan[FIRST_UNIFORM] + row * plan[SUB_COLUMNS] + s]);
+        return bitcast<f32>(cells_and_uniforms[descriptor[FIRST_UNIFORM] + row * descriptor[SUB_COLUMNS] + s]);
     }
     let place = row_place(row);
     let low = run.first_row.x + place.batch_row;
@@ -32,7 +32,7 @@ fn draw(l: Lane, sub: SubColumn, first: u32, u: f32) -> u32 {
     }
     workgroupBarrier();
     var found = NONE;
-    // Rounding can push the number to the very end: then the last code that has any weight is drawn.
+    // Rounding can push the uniform number to the very end: then the last code that has any weight is drawn.
     var last = NONE;
     own = 0.0;
     for (var v = start; v < end; v++) {
@@ -54,52 +54,52 @@ fn draw(l: Lane, sub: SubColumn, first: u32, u: f32) -> u32 {
 
 fn cell_of(row: u32, s: u32) -> u32 {
     if flag(HAS_CELLS) {
-        return given[row * plan[SUB_COLUMNS] + s];
+        return cells_and_uniforms[row * descriptor[SUB_COLUMNS] + s];
     }
-    return CELL_DRAWN;
+    return CELL_SAMPLED;
 }
 
-// Start values, and results that are zero unless drawn.
+// Initial values, and results that are zero unless drawn.
 fn begin(l: Lane) {
-    let count = plan[SUB_COLUMNS];
-    for (var j = plan[SPAN_START] + l.lane; j < plan[SPAN_END]; j += LANES) {
+    let count = descriptor[SUB_COLUMNS];
+    for (var j = descriptor[SPAN_START] + l.lane; j < descriptor[SPAN_END]; j += LANES) {
         scratch[l.hidden + j] = folded(j);
     }
-    for (var i = l.lane; i < plan[PROBS_WIDTH]; i += LANES) {
-        reported_probs[l.row * plan[PROBS_WIDTH] + i] = 0.0;
+    for (var i = l.lane; i < descriptor[PROBS_WIDTH]; i += LANES) {
+        requested_probs[l.row * descriptor[PROBS_WIDTH] + i] = 0.0;
     }
-    for (var i = l.lane; i < plan[WEIGHTS_WIDTH]; i += LANES) {
-        reported_weights[l.row * plan[WEIGHTS_WIDTH] + i] = 0.0;
+    for (var i = l.lane; i < descriptor[WEIGHTS_WIDTH]; i += LANES) {
+        requested_weights[l.row * descriptor[WEIGHTS_WIDTH] + i] = 0.0;
     }
     for (var s = l.lane; s < count; s += LANES) {
         if flag(HAS_LOG_PROBS) {
             log_probs[l.row * count + s] = 0.0;
         }
         let cell = cell_of(l.row, s);
-        codes[l.row * count + s] = select(0u, cell & ~CELL_KNOWN, cell < CELL_HIDDEN);
+        codes[l.row * count + s] = select(0u, cell & ~CELL_OBSERVED, cell < CELL_MASKED);
     }
 }
 
-// Adds what known codes contribute to the hidden units of all draws.
-fn look_up_known(l: Lane) {
-    for (var s = part.first_known; s < part.end_known; s++) {
+// Adds what observed codes contribute to the hidden units of all draws.
+fn look_up_observed(l: Lane) {
+    for (var s = range.first_observed; s < range.end_observed; s++) {
         let cell = cell_of(l.row, s);
-        if cell >= CELL_KNOWN && cell < CELL_HIDDEN {
-            contribute(l, sub_column(s), cell & ~CELL_KNOWN, plan[SPAN_START], plan[SPAN_END]);
+        if cell >= CELL_OBSERVED && cell < CELL_MASKED {
+            contribute(l, sub_column(s), cell & ~CELL_OBSERVED, descriptor[SPAN_START], descriptor[SPAN_END]);
         }
     }
 }
 
 // Draw number k of all rows of the workgroup, which go through the same barriers.
 fn draw_next(l: Lane, k: u32) {
-    let i = plan[FIRST_DRAW] + 3u * k;
-    let s = plan[i];
+    let i = descriptor[FIRST_DRAW] + 3u * k;
+    let s = descriptor[i];
     let sub = sub_column(s);
-    var cell = CELL_HIDDEN;
+    var cell = CELL_MASKED;
     if l.exists {
         cell = cell_of(l.row, s);
     }
-    let is_needed = cell == CELL_DRAWN || cell < CELL_KNOWN;
+    let is_needed = cell == CELL_SAMPLED || cell < CELL_OBSERVED;
     if sub.probs == NONE && sub.weights == NONE {
         if !any_row(l.thread, is_needed) {
             return;
@@ -108,50 +108,50 @@ fn draw_next(l: Lane, k: u32) {
     let sums = fill_probs(l, sub);
     if sub.probs != NONE {
         for (var v = l.lane; v < code_count(l, sub); v += LANES) {
-            reported_probs[l.row * plan[PROBS_WIDTH] + sub.probs + v] = scratch[l.probs + v];
+            requested_probs[l.row * descriptor[PROBS_WIDTH] + sub.probs + v] = scratch[l.probs + v];
         }
     }
     let weights = apply_rules(l, s, sub);
     if sub.weights != NONE {
         for (var v = l.lane; v < code_count(l, sub); v += LANES) {
-            reported_weights[l.row * plan[WEIGHTS_WIDTH] + sub.weights + v] = scratch[weights + v];
+            requested_weights[l.row * descriptor[WEIGHTS_WIDTH] + sub.weights + v] = scratch[weights + v];
         }
     }
     storageBarrier();
     let drawn = draw(l, sub, weights, uniform_of(l.row, s));
     if is_needed {
-        let code = select(cell, drawn, cell == CELL_DRAWN);
+        let code = select(cell, drawn, cell == CELL_SAMPLED);
         if l.lane == 0u {
-            codes[l.row * plan[SUB_COLUMNS] + s] = code;
+            codes[l.row * descriptor[SUB_COLUMNS] + s] = code;
             if flag(HAS_LOG_PROBS) {
-                log_probs[l.row * plan[SUB_COLUMNS] + s] = (logit(l, sub, code) - sums.x) - sums.y;
+                log_probs[l.row * descriptor[SUB_COLUMNS] + s] = (logit(l, sub, code) - sums.x) - sums.y;
             }
         }
     }
-    // The logarithm is of the units before the code is seen.
+    // The logarithm is of the units before the code is added.
     storageBarrier();
     if is_needed {
-        contribute(l, sub, select(cell, drawn, cell == CELL_DRAWN), plan[i + 1u], plan[i + 2u]);
+        contribute(l, sub, select(cell, drawn, cell == CELL_SAMPLED), descriptor[i + 1u], descriptor[i + 2u]);
     }
     storageBarrier();
 }
 
 @compute @workgroup_size(64)
 fn ordered_sample(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let place = group.x * 4u + thread / LANES;
-    let hidden = place * (plan[HIDDEN] + 2u * plan[WIDEST]);
-    let probs = hidden + plan[HIDDEN];
-    let row = part.first_row + place;
-    let exists = place < part.rows && row < run.rows;
-    let l = Lane(thread, thread % LANES, row, hidden, probs, probs + plan[WIDEST], exists);
+    let slot = group.x * 4u + thread / LANES;
+    let hidden = slot * (descriptor[HIDDEN] + 2u * descriptor[WIDEST]);
+    let probs = hidden + descriptor[HIDDEN];
+    let row = range.first_row + slot;
+    let exists = slot < range.rows && row < run.rows;
+    let l = Lane(thread, thread % LANES, row, hidden, probs, probs + descriptor[WIDEST], exists);
     if exists {
-        if part.begins == 1u {
+        if range.begins == 1u {
             begin(l);
         }
-        look_up_known(l);
+        look_up_observed(l);
     }
     storageBarrier();
-    for (var k = part.first_draw; k < part.end_draw; k++) {
+    for (var k = range.first_draw; k < range.end_draw; k++) {
         draw_next(l, k);
     }
 }

@@ -1,5 +1,5 @@
-// The folded model as draws read it: the weights of heads lie by units instead of by codes, so that neighbouring lanes, which have
-// neighbouring codes, read neighbouring words.
+// The folded model as draws read it: the weights of heads are ordered by units instead of by codes, so that neighbouring lanes, which have
+// neighbouring codes, read neighbouring elements.
 
 override LENGTH: u32 = 1u;
 override HEADS: u32 = 1u;
@@ -9,8 +9,8 @@ override HEADS: u32 = 1u;
 // First element, units and codes of each head, in the order of the elements.
 @group(1) @binding(2) var<storage, read> heads: array<vec4<u32>>;
 
-// The number that belongs at element i.
-fn packed_number(i: u32) -> f32 {
+// The value of packed element i.
+fn packed_value(i: u32) -> f32 {
     if i >= LENGTH {
         return 0.0;
     }
@@ -25,15 +25,15 @@ fn packed_number(i: u32) -> f32 {
         }
     }
     let head = heads[low];
-    let place = i - head.x;
-    // Elements before the first head have places that are too large as well.
-    if place >= head.y * head.z {
+    let offset = i - head.x;
+    // Elements before the first head have offsets that are too large as well.
+    if offset >= head.y * head.z {
         return whole[i];
     }
-    return whole[head.x + place % head.z * head.y + place / head.z];
+    return whole[head.x + offset % head.z * head.y + offset / head.z];
 }
 
-// A number in each word, or two rounded to half precision.
+// A value in each element, or two rounded to half precision.
 @compute @workgroup_size(256)
 fn pack_model(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -43,9 +43,9 @@ fn pack_model(
     let i = element(group, groups, thread);
     if HALF == 0u {
         if i < LENGTH {
-            packed[i] = bitcast<u32>(packed_number(i));
+            packed[i] = bitcast<u32>(packed_value(i));
         }
     } else if 2u * i < LENGTH {
-        packed[i] = pack2x16float(vec2<f32>(packed_number(2u * i), packed_number(2u * i + 1u)));
+        packed[i] = pack2x16float(vec2<f32>(packed_value(2u * i), packed_value(2u * i + 1u)));
     }
 }

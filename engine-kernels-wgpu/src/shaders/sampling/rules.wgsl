@@ -3,14 +3,14 @@
 
 // The group of a row's codes in a parity transform; NONE where it is in no group.
 fn parity_group(row: u32) -> u32 {
-    let first = plan[PARITY];
-    let groups = plan[first];
-    let sensitive = plan[first + 1u];
+    let first = descriptor[PARITY];
+    let groups = descriptor[first];
+    let sensitive = descriptor[first + 1u];
     for (var g = 0u; g < groups; g++) {
         var same = true;
         for (var i = 0u; i < sensitive; i++) {
-            let code = codes[row * plan[SUB_COLUMNS] + plan[first + 2u + i]];
-            same = same && code == plan[first + 2u + sensitive + g * sensitive + i];
+            let code = codes[row * descriptor[SUB_COLUMNS] + descriptor[first + 2u + i]];
+            same = same && code == descriptor[first + 2u + sensitive + g * sensitive + i];
         }
         if same {
             return g;
@@ -26,26 +26,26 @@ fn interpolate(x: f32, pieces: u32) -> f32 {
     // The last piece whose first knot is not above x; the first piece where all are.
     while high - low > 1u {
         let middle = (low + high) / 2u;
-        let knot = number(pieces + middle * PIECE_WORDS);
-        let rest = number(pieces + middle * PIECE_WORDS + 1u);
+        let knot = descriptor_f32(pieces + middle * PIECE_LENGTH);
+        let rest = descriptor_f32(pieces + middle * PIECE_LENGTH + 1u);
         if knot < x || (knot == x && rest <= 0.0) {
             low = middle;
         } else {
             high = middle;
         }
     }
-    let piece = pieces + low * PIECE_WORDS;
-    return number(piece + 2u) + number(piece + 3u) * ((x - number(piece)) - number(piece + 1u));
+    let piece = pieces + low * PIECE_LENGTH;
+    return descriptor_f32(piece + 2u) + descriptor_f32(piece + 3u) * ((x - descriptor_f32(piece)) - descriptor_f32(piece + 1u));
 }
 
 // Gives the probabilities the distribution that they have over all rows.
 fn balance(l: Lane, sub: SubColumn) {
-    let first = plan[PARITY];
+    let first = descriptor[PARITY];
     if l.exists {
         let group = parity_group(l.row);
-        let knots = first + 2u + plan[first + 1u] * (plan[first] + 1u);
+        let maps = first + 2u + descriptor[first + 1u] * (descriptor[first] + 1u);
         for (var v = l.lane; v < select(sub.cardinality, 0u, group == NONE); v += LANES) {
-            let pieces = knots + (group * sub.cardinality + v) * PIECES * PIECE_WORDS;
+            let pieces = maps + (group * sub.cardinality + v) * PIECES * PIECE_LENGTH;
             scratch[l.probs + v] = interpolate(scratch[l.probs + v], pieces);
         }
     }
@@ -63,14 +63,14 @@ fn apply_temperature(l: Lane, sub: SubColumn) {
     let top = ln_accurate(max_lanes(l.thread, largest));
     for (var v = l.lane; v < count; v += LANES) {
         let w = scratch[l.weights + v];
-        let e = exp_accurate((ln_accurate(w) - top) / number(TEMPERATURE));
+        let e = exp_accurate((ln_accurate(w) - top) / descriptor_f32(TEMPERATURE));
         scratch[l.weights + v] = select(e, 0.0, w <= 0.0);
     }
     let sum = sum_codes(l, sub, l.weights);
     divide_codes(l, sub, l.weights, sum);
 }
 
-// Mass of the codes that weigh more than a number, given by its bits.
+// Mass of the codes that weigh more than a value, which is passed by its bits.
 fn mass_above(l: Lane, sub: SubColumn, bits: u32) -> f32 {
     var mass = 0.0;
     for (var v = l.lane; v < code_count(l, sub); v += LANES) {
@@ -81,13 +81,13 @@ fn mass_above(l: Lane, sub: SubColumn, bits: u32) -> f32 {
 }
 
 // Keeps the most probable codes until their mass strictly exceeds top-p, at least one. They are those that weigh at least the
-// least number above which there is no more mass than top-p; bits of positive numbers are ordered as the numbers are.
+// least value above which there is no more mass than top-p; bits of positive floats are ordered as the floats are.
 fn apply_top_p(l: Lane, sub: SubColumn) {
     var low = 0u;
     var high = 0x3f800001u;
     for (var i = 0u; i < 30u; i++) {
         let middle = (low + high) / 2u;
-        if mass_above(l, sub, middle) <= number(TOP_P) {
+        if mass_above(l, sub, middle) <= descriptor_f32(TOP_P) {
             high = middle;
         } else {
             low = min(middle + 1u, high);
@@ -105,7 +105,7 @@ fn apply_top_p(l: Lane, sub: SubColumn) {
             for (var i = 0u; i < v; i++) {
                 before += select(0.0, w, abs(scratch[l.weights + i]) == w);
             }
-            keeps = before <= number(TOP_P);
+            keeps = before <= descriptor_f32(TOP_P);
         }
         // What is left out is marked by its sign, because other lanes still look at it.
         scratch[l.weights + v] = select(-w, w, keeps);
@@ -126,7 +126,7 @@ fn apply_top_p(l: Lane, sub: SubColumn) {
 fn open_mass(l: Lane, sub: SubColumn, first: u32) -> f32 {
     var mass = 0.0;
     for (var v = l.lane; v < code_count(l, sub); v += LANES) {
-        mass += select(0.0, scratch[first + v], number(sub.is_fixed + v) < 0.0);
+        mass += select(0.0, scratch[first + v], descriptor_f32(sub.is_fixed + v) < 0.0);
     }
     return sum_lanes(l.thread, mass);
 }
@@ -137,7 +137,7 @@ fn fix_probabilities(l: Lane, sub: SubColumn) {
         fill_weights(l, sub, 1.0 / f32(sub.cardinality));
         return;
     }
-    // Where the rules before have left the open codes without mass, they share the remainder as before these rules.
+    // Where the rules before have left the open codes without mass, the remainder is divided by the probabilities before these rules.
     let weights_mass = open_mass(l, sub, l.weights);
     let probs_mass = open_mass(l, sub, l.probs);
     let first = select(l.weights, l.probs, weights_mass == 0.0 && probs_mass > 0.0);
@@ -147,7 +147,7 @@ fn fix_probabilities(l: Lane, sub: SubColumn) {
     let mass = open_mass(l, sub, l.weights);
     let remainder = max(1.0 - sub.fixed_total, 0.0);
     for (var v = l.lane; v < code_count(l, sub); v += LANES) {
-        let fixed_to = number(sub.is_fixed + v);
+        let fixed_to = descriptor_f32(sub.is_fixed + v);
         let w = scratch[l.weights + v];
         scratch[l.weights + v] = select(fixed_to, w * remainder / mass, fixed_to < 0.0);
     }
@@ -162,9 +162,9 @@ fn repair(l: Lane, sub: SubColumn) {
     }
 }
 
-// Applies the rules to the probabilities; gives where the weights of the draw lie.
+// Applies the rules to the probabilities; returns the first element of the weights of the draw.
 fn apply_rules(l: Lane, s: u32, sub: SubColumn) -> u32 {
-    if plan[PARITY_TARGET] == s {
+    if descriptor[PARITY_TARGET] == s {
         balance(l, sub);
     } else if !flag(HAS_TEMPERATURE) && !flag(HAS_TOP_P) && sub.is_fixed == NONE {
         return l.probs;

@@ -1,14 +1,14 @@
 // Ancestral sampling over a folded model: sixteen lanes draw the sub-columns of a row, one after another. Its hidden units and the
-// probabilities of the draw at hand lie in its own stretch of the scratch memory.
+// probabilities of the draw at hand are in its own stretch of the scratch memory.
 
-@group(1) @binding(0) var<storage, read> plan: array<u32>;
-// The folded model as `pack_model` leaves it: numbers by their bits, or two of half precision in a word.
+@group(1) @binding(0) var<storage, read> descriptor: array<u32>;
+// The folded model as `pack_model` leaves it: f32 values by their bits, or two of half precision in an element.
 @group(1) @binding(1) var<storage, read> folded_words: array<u32>;
 // Cells `[rows, sub-columns]`, uniform numbers, or both one after the other.
-@group(1) @binding(2) var<storage, read> given: array<u32>;
+@group(1) @binding(2) var<storage, read> cells_and_uniforms: array<u32>;
 @group(1) @binding(3) var<storage, read_write> codes: array<u32>;
-@group(1) @binding(4) var<storage, read_write> reported_probs: array<f32>;
-@group(1) @binding(5) var<storage, read_write> reported_weights: array<f32>;
+@group(1) @binding(4) var<storage, read_write> requested_probs: array<f32>;
+@group(1) @binding(5) var<storage, read_write> requested_weights: array<f32>;
 @group(1) @binding(6) var<storage, read_write> log_probs: array<f32>;
 @group(1) @binding(7) var<storage, read_write> scratch: array<f32>;
 
@@ -23,23 +23,23 @@ fn folded(i: u32) -> f32 {
     return unpack2x16float(folded_words[i / 2u])[i % 2u];
 }
 
-// The rows of a dispatch, and the part of their work that it does. `Part` of kernels/sampling/parts.rs has the same fields.
-struct Part {
+// The rows of a dispatch, and the range of their observed cells and draws that it works on. `DrawRange` of kernels/sampling/ranges.rs has the same fields.
+struct DrawRange {
     first_row: u32,
     rows: u32,
-    // Sub-columns whose known codes are looked up.
-    first_known: u32,
-    end_known: u32,
+    // Sub-columns whose observed codes are looked up.
+    first_observed: u32,
+    end_observed: u32,
     first_draw: u32,
     end_draw: u32,
-    // 1 for the first part of all.
+    // 1 for the first range of all.
     begins: u32,
     reserved: u32,
 }
 
-@group(1) @binding(8) var<uniform> part: Part;
+@group(1) @binding(8) var<uniform> range: DrawRange;
 
-// Words of the plan. `Header` of kernels/sampling/plan.rs has the same names in the same order.
+// Elements of the descriptor. `Header` of kernels/sampling/descriptor.rs has the same names in the same order.
 const SUB_COLUMNS: u32 = 0u;
 const HIDDEN: u32 = 1u;
 const WIDEST: u32 = 2u;
@@ -64,17 +64,17 @@ const HAS_TOP_P: u32 = 16u;
 
 const NONE: u32 = 0xffffffffu;
 
-// Words of a cell, as `Cell` in engine-core/src/ir/ops/sampling/cell.rs.
-const CELL_DRAWN: u32 = 0xffffffffu;
-const CELL_HIDDEN: u32 = 0xfffffffeu;
-const CELL_KNOWN: u32 = 0x80000000u;
+// Values of a cell, as `Cell` in engine-core/src/ir/ops/sampling/cell.rs.
+const CELL_SAMPLED: u32 = 0xffffffffu;
+const CELL_MASKED: u32 = 0xfffffffeu;
+const CELL_OBSERVED: u32 = 0x80000000u;
 
 // What is added to every probability before fixed ones are set.
 const FIXED_FLOOR: f32 = 1e-20;
 
-// Knots of one code of a parity transform, pieces between them, and words of a piece.
+// Pieces between the knots of one quantile map of a parity transform, and elements of a piece.
 const PIECES: u32 = 102u;
-const PIECE_WORDS: u32 = 4u;
+const PIECE_LENGTH: u32 = 4u;
 
 struct SubColumn {
     cardinality: u32,
@@ -86,10 +86,10 @@ struct SubColumn {
     embedding_width: u32,
     head_weight: u32,
     head_bias: u32,
-    // Where its probabilities and weights are reported; NONE where they are not.
+    // Columns of its probabilities and weights in the requested outputs; NONE where they are not requested.
     probs: u32,
     weights: u32,
-    // First word of the fixed probabilities of its codes, negative where a code is open; NONE without any.
+    // First element of the fixed probabilities of its codes, negative where a code is open; NONE without any.
     is_fixed: u32,
     fixed_total: f32,
     // 1 where all codes are forbidden.
@@ -97,18 +97,18 @@ struct SubColumn {
 }
 
 fn flag(flag: u32) -> bool {
-    return (plan[FLAGS] & flag) != 0u;
+    return (descriptor[FLAGS] & flag) != 0u;
 }
 
-fn number(word: u32) -> f32 {
-    return bitcast<f32>(plan[word]);
+fn descriptor_f32(i: u32) -> f32 {
+    return bitcast<f32>(descriptor[i]);
 }
 
 fn sub_column(s: u32) -> SubColumn {
-    let i = plan[FIRST_SUB_COLUMN] + 13u * s;
+    let i = descriptor[FIRST_SUB_COLUMN] + 13u * s;
     return SubColumn(
-        plan[i], plan[i + 1u], plan[i + 2u], plan[i + 3u], plan[i + 4u], plan[i + 5u], plan[i + 6u], plan[i + 7u],
-        plan[i + 8u], plan[i + 9u], plan[i + 10u], number(i + 11u), plan[i + 12u],
+        descriptor[i], descriptor[i + 1u], descriptor[i + 2u], descriptor[i + 3u], descriptor[i + 4u], descriptor[i + 5u], descriptor[i + 6u], descriptor[i + 7u],
+        descriptor[i + 8u], descriptor[i + 9u], descriptor[i + 10u], descriptor_f32(i + 11u), descriptor[i + 12u],
     );
 }
 
@@ -119,7 +119,7 @@ struct Lane {
     // Of the row.
     lane: u32,
     row: u32,
-    // First word of the row's scratch memory: hidden units, then probabilities, then weights.
+    // First element of the row's scratch memory: hidden units, then probabilities, then weights.
     hidden: u32,
     probs: u32,
     weights: u32,
@@ -159,7 +159,7 @@ fn any_row(thread: u32, holds: bool) -> bool {
 
 // Adds what a code contributes to the hidden units `start .. end`; each lane has units of its own.
 fn contribute(l: Lane, sub: SubColumn, code: u32, start: u32, end: u32) {
-    let hidden = plan[HIDDEN];
+    let hidden = descriptor[HIDDEN];
     for (var j = start + l.lane; j < end; j += LANES) {
         var sum = scratch[l.hidden + j];
         if sub.embedding == NONE {
@@ -204,7 +204,7 @@ fn code_count(l: Lane, sub: SubColumn) -> u32 {
     return select(0u, sub.cardinality, l.exists);
 }
 
-// Sum of the numbers that start at `first`, one for each code.
+// Sum of the elements that start at `first`, one for each code.
 fn sum_codes(l: Lane, sub: SubColumn, first: u32) -> f32 {
     var sum = 0.0;
     for (var v = l.lane; v < code_count(l, sub); v += LANES) {
