@@ -1,7 +1,7 @@
 //! How fast are relu and dropout, by the bytes that must move?
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use engine_benches::{Data, OpCase, criterion, equal_widths, group_counts, numbers, numbers_mut};
+use engine_benches::{Data, OpCase, criterion, equal_widths, group_counts, f32_values, f32_values_mut};
 use engine_core::ir::Groups;
 use engine_core::ir::ops::activation::{Dropout, DropoutOp, Relu, ReluGrad};
 
@@ -16,8 +16,8 @@ fn relu(c: &mut Criterion) {
         let mut case = OpCase::new("relu", &label, rows);
         let inputs = [case.value("x", &groups, RANGE)];
         case.bench(c, Relu, &inputs, Throughput::Bytes(8 * elements as u64), |data| {
-            let x = numbers(&data.inputs[0]);
-            let y = numbers_mut(&mut data.outputs[0]);
+            let x = f32_values(&data.inputs[0]);
+            let y = f32_values_mut(&mut data.outputs[0]);
             y.iter_mut()
                 .zip(x)
                 .for_each(|(y, x)| *y = if *x < 0.0 { 0.0 } else { *x });
@@ -34,8 +34,8 @@ fn relu(c: &mut Criterion) {
             &inputs,
             Throughput::Bytes(12 * elements as u64),
             |data| {
-                let pairs = numbers(&data.inputs[0]).iter().zip(numbers(&data.inputs[1]));
-                let grad = numbers_mut(&mut data.outputs[0]);
+                let pairs = f32_values(&data.inputs[0]).iter().zip(f32_values(&data.inputs[1]));
+                let grad = f32_values_mut(&mut data.outputs[0]);
                 grad.iter_mut()
                     .zip(pairs)
                     .for_each(|(g, (y, d))| *g = if *y > 0.0 { *d } else { 0.0 });
@@ -61,7 +61,7 @@ fn dropout(c: &mut Criterion) {
 
 /// One block of random words for 16 positions, as the rule has it.
 fn drop_units(data: &mut Data, groups: &Groups, dropout: Dropout) {
-    let (x, y) = (numbers(&data.inputs[0]), numbers_mut(&mut data.outputs[0]));
+    let (x, y) = (f32_values(&data.inputs[0]), f32_values_mut(&mut data.outputs[0]));
     let stream = dropout.stream(data.run.seed);
     let width = groups.total();
     for (b, (y, x)) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)).enumerate() {

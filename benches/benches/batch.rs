@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use engine_benches::{CENSUS, CENSUS_ROWS, OpCase, criterion, group_counts, sized, table, words_mut};
+use engine_benches::{CENSUS, CENSUS_ROWS, OpCase, criterion, group_counts, sized, table, u32_values_mut};
 use engine_core::ir::ops::batch::{ColumnOrder, GatherRows, OrderDraw, Reading};
 use engine_core::schema::CodeTable;
 
@@ -29,7 +29,7 @@ fn gather_rows(c: &mut Criterion) {
             &[],
             Throughput::Elements((rows * CENSUS.len()) as u64),
             |data| {
-                let codes = words_mut(&mut data.outputs[0]).chunks_exact_mut(CENSUS.len());
+                let codes = u32_values_mut(&mut data.outputs[0]).chunks_exact_mut(CENSUS.len());
                 for (b, codes) in codes.enumerate() {
                     let row = reading.row(&data.run, b as u32, table.rows());
                     codes
@@ -49,7 +49,7 @@ fn column_order(c: &mut Criterion) {
         let op = ColumnOrder { columns, draw };
         case.bench(c, op.clone(), &[], Throughput::Elements(columns as u64), |data| {
             let ranks = op.ranks(data.run.seed, data.run.first_step);
-            words_mut(&mut data.outputs[0]).copy_from_slice(&ranks);
+            u32_values_mut(&mut data.outputs[0]).copy_from_slice(&ranks);
         });
     }
 }

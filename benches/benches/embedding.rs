@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine_benches::{
-    Data, OpCase, cardinalities, criterion, group_counts, numbers, numbers_mut, tables, words,
+    Data, OpCase, cardinalities, criterion, group_counts, f32_values, f32_values_mut, tables, u32_values,
 };
 use engine_core::ir::ParamView;
 use engine_core::ir::ops::embedding::{Embedding, EmbeddingGrad, embedding_groups};
@@ -35,8 +35,8 @@ fn embedding(c: &mut Criterion) {
 
 fn look_up(data: &mut Data, tables: &[ParamView]) {
     let width = tables.len();
-    let (params, codes) = (numbers(&data.resources[0]), words(&data.inputs[0]));
-    let outputs = numbers_mut(&mut data.outputs[0]).chunks_exact_mut(WIDTH * width);
+    let (params, codes) = (f32_values(&data.resources[0]), u32_values(&data.inputs[0]));
+    let outputs = f32_values_mut(&mut data.outputs[0]).chunks_exact_mut(WIDTH * width);
     for (y, codes) in outputs.zip(codes.chunks_exact(width)) {
         for ((y, code), table) in y.chunks_exact_mut(WIDTH).zip(codes).zip(tables) {
             y.copy_from_slice(&params[table.offset + *code as usize * WIDTH..][..WIDTH]);
@@ -66,8 +66,8 @@ fn embedding_grad(c: &mut Criterion) {
 
 fn scatter(data: &mut Data, tables: &[ParamView]) {
     let width = tables.len();
-    let (codes, grad_output) = (words(&data.inputs[0]), numbers(&data.inputs[1]));
-    let grads = numbers_mut(&mut data.resources[0]);
+    let (codes, grad_output) = (u32_values(&data.inputs[0]), f32_values(&data.inputs[1]));
+    let grads = f32_values_mut(&mut data.resources[0]);
     for (d, codes) in grad_output
         .chunks_exact(WIDTH * width)
         .zip(codes.chunks_exact(width))

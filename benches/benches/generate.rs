@@ -12,7 +12,7 @@ use engine_core::ir::ops::sampling::{RequestedOutputs, SamplingRules};
 use engine_core::interpreter::InterpreterBackend;
 use engine_core::schema::CodeTable;
 
-/// Rows that are compared with those of the reference.
+/// Rows that are compared with those of the interpreter.
 const CHECKED_ROWS: u64 = 64;
 /// Rows of a batch.
 const BATCH_ROWS: u64 = 10_000;

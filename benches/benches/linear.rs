@@ -6,8 +6,8 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine_benches::{
-    Data, OpCase, criterion, equal_widths, group_counts, grouped, numbers, numbers_mut, ordered,
-    shuffled_ranks, unequal_widths, words,
+    Data, OpCase, criterion, equal_widths, group_counts, grouped, f32_values, f32_values_mut, ordered,
+    shuffled_ranks, unequal_widths, u32_values,
 };
 use engine_core::backend::HostData;
 use engine_core::ir::ops::linear::{
@@ -62,8 +62,8 @@ fn grouped_linear(c: &mut Criterion) {
 }
 
 fn forward(data: &mut Data, groups: &LinearGroups) {
-    let (params, x) = (numbers(&data.resources[0]), numbers(&data.inputs[0]));
-    let rows = numbers_mut(&mut data.outputs[0]).chunks_exact_mut(groups.output.total());
+    let (params, x) = (f32_values(&data.resources[0]), f32_values(&data.inputs[0]));
+    let rows = f32_values_mut(&mut data.outputs[0]).chunks_exact_mut(groups.output.total());
     for (y, x) in rows.zip(x.chunks_exact(groups.input.total())) {
         for (g, layer) in groups.layers_present() {
             let x = &x[groups.input.range(g)];
@@ -77,8 +77,8 @@ fn forward(data: &mut Data, groups: &LinearGroups) {
 }
 
 fn grad_input(data: &mut Data, groups: &LinearGroups) {
-    let (params, d) = (numbers(&data.resources[0]), numbers(&data.inputs[0]));
-    let rows = numbers_mut(&mut data.outputs[0]).chunks_exact_mut(groups.input.total());
+    let (params, d) = (f32_values(&data.resources[0]), f32_values(&data.inputs[0]));
+    let rows = f32_values_mut(&mut data.outputs[0]).chunks_exact_mut(groups.input.total());
     for (y, d) in rows.zip(d.chunks_exact(groups.output.total())) {
         y.fill(0.0);
         for (g, layer) in groups.layers_present() {
@@ -92,8 +92,8 @@ fn grad_input(data: &mut Data, groups: &LinearGroups) {
 }
 
 fn grad_params(data: &mut Data, groups: &LinearGroups) {
-    let (x, d) = (numbers(&data.inputs[0]), numbers(&data.inputs[1]));
-    let grads = numbers_mut(&mut data.resources[0]);
+    let (x, d) = (f32_values(&data.inputs[0]), f32_values(&data.inputs[1]));
+    let grads = f32_values_mut(&mut data.resources[0]);
     let rows = x.chunks_exact(groups.input.total());
     for (x, d) in rows.zip(d.chunks_exact(groups.output.total())) {
         for (g, layer) in groups.layers_present() {
@@ -152,17 +152,17 @@ fn ordered_linear(c: &mut Criterion) {
     }
 }
 
-/// The numbers of a binding, which is left empty until they are put back.
-fn take_numbers(data: &mut HostData) -> Vec<f32> {
+/// The f32 values of a binding, which is left empty until they are stored again.
+fn take_f32(data: &mut HostData) -> Vec<f32> {
     match std::mem::replace(data, HostData::F32(Vec::new())) {
         HostData::F32(values) => values,
-        other => numbers(&other).to_vec(),
+        other => f32_values(&other).to_vec(),
     }
 }
 
 /// Calls `each` with row, sub-column, block, and the factors of dropout along the block. Columns have one sub-column each.
 fn visit(data: &Data, spec: &OrderedSpec, mut each: impl FnMut(usize, usize, Block, &[f32])) {
-    let ranks = words(&data.inputs[2]);
+    let ranks = u32_values(&data.inputs[2]);
     let (mut blocks, mut factors) = (Vec::new(), Vec::new());
     for s in 0..spec.output.len() {
         spec.blocks(s, ranks, &mut blocks);
@@ -182,8 +182,8 @@ fn visit(data: &Data, spec: &OrderedSpec, mut each: impl FnMut(usize, usize, Blo
 }
 
 fn ordered_forward(data: &mut Data, spec: &OrderedSpec) {
-    let mut y = take_numbers(&mut data.outputs[0]);
-    let (params, x) = (numbers(&data.resources[0]), numbers(&data.inputs[0]));
+    let mut y = take_f32(&mut data.outputs[0]);
+    let (params, x) = (f32_values(&data.resources[0]), f32_values(&data.inputs[0]));
     for y in y.chunks_exact_mut(spec.output.total()) {
         for (s, layer) in spec.layers.iter().enumerate() {
             y[spec.output.range(s)].copy_from_slice(&params[layer.bias.range()]);
@@ -202,8 +202,8 @@ fn ordered_forward(data: &mut Data, spec: &OrderedSpec) {
 }
 
 fn ordered_grad_input(data: &mut Data, spec: &OrderedSpec) {
-    let mut y = take_numbers(&mut data.outputs[0]);
-    let (params, d) = (numbers(&data.resources[0]), numbers(&data.inputs[3]));
+    let mut y = take_f32(&mut data.outputs[0]);
+    let (params, d) = (f32_values(&data.resources[0]), f32_values(&data.inputs[3]));
     y.fill(0.0);
     visit(data, spec, |b, s, block, factors| {
         let weight = spec.layers[s].weight;
@@ -221,8 +221,8 @@ fn ordered_grad_input(data: &mut Data, spec: &OrderedSpec) {
 }
 
 fn ordered_grad_params(data: &mut Data, spec: &OrderedSpec) {
-    let mut grads = take_numbers(&mut data.resources[0]);
-    let (x, d) = (numbers(&data.inputs[0]), numbers(&data.inputs[3]));
+    let mut grads = take_f32(&mut data.resources[0]);
+    let (x, d) = (f32_values(&data.inputs[0]), f32_values(&data.inputs[3]));
     for d in d.chunks_exact(spec.output.total()) {
         for (s, layer) in spec.layers.iter().enumerate() {
             let biases = &mut grads[layer.bias.range()];

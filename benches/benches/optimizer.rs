@@ -1,7 +1,7 @@
 //! How fast is one pass of AdamW over the arena of the census model, by the bytes that must move?
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use engine_benches::{CENSUS, Data, OpCase, criterion, model, numbers_mut};
+use engine_benches::{CENSUS, Data, OpCase, criterion, model, f32_values_mut};
 use engine_core::argn::{Model, ModelSize};
 use engine_core::ir::ops::optimizer::AdamW;
 
@@ -31,8 +31,8 @@ fn update(data: &mut Data, op: &AdamW) {
     let [params, grads, first, second] = &mut data.resources[..] else {
         return;
     };
-    let first = numbers_mut(first).iter_mut().zip(numbers_mut(second));
-    let pairs = numbers_mut(params).iter_mut().zip(numbers_mut(grads));
+    let first = f32_values_mut(first).iter_mut().zip(f32_values_mut(second));
+    let pairs = f32_values_mut(params).iter_mut().zip(f32_values_mut(grads));
     for ((w, g), (m, v)) in pairs.zip(first) {
         *m += (1.0 - op.beta1 as f32) * (*g - *m);
         *v = op.beta2 as f32 * *v + (1.0 - op.beta2) as f32 * *g * *g;

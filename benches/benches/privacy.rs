@@ -1,11 +1,11 @@
-//! What do per-sample norms and clip factors cost? Throughput is in numbers read.
+//! What do per-sample norms and clip factors cost? Throughput is in values read.
 
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine_benches::{
-    OpCase, cardinalities, criterion, equal_widths, group_counts, grouped, numbers, numbers_mut, ordered,
-    shuffled_ranks, sized, tables, words,
+    OpCase, cardinalities, criterion, equal_widths, group_counts, grouped, f32_values, f32_values_mut, ordered,
+    shuffled_ranks, sized, tables, u32_values,
 };
 use engine_core::ir::Groups;
 use engine_core::ir::ops::embedding::{EmbeddingSqNorm, embedding_groups};
@@ -24,10 +24,10 @@ fn clip_factor(c: &mut Criterion) {
     let inputs = [case.value("per_sample_sq_norm", &Groups::single(1), (0.0, 4.0))];
     let work = Throughput::Elements(rows as u64);
     case.bench(c, ClipFactor { max_grad_norm }, &inputs, work, |data| {
-        let factors = numbers_mut(&mut data.outputs[0]).iter_mut();
+        let factors = f32_values_mut(&mut data.outputs[0]).iter_mut();
         let factor = |sq: f32| (max_grad_norm as f32 / (sq.sqrt() + CLIP_EPS as f32)).min(1.0);
         factors
-            .zip(numbers(&data.inputs[0]))
+            .zip(f32_values(&data.inputs[0]))
             .for_each(|(y, sq)| *y = factor(*sq));
     });
 }
@@ -47,8 +47,8 @@ fn embedding_sq_norm(c: &mut Criterion) {
         };
         let work = Throughput::Elements((rows * groups.total()) as u64);
         case.bench(c, op, &inputs, work, |data| {
-            let rows = numbers(&data.inputs[1]).chunks_exact(10);
-            numbers_mut(&mut data.outputs[0])
+            let rows = f32_values(&data.inputs[1]).chunks_exact(10);
+            f32_values_mut(&mut data.outputs[0])
                 .iter_mut()
                 .zip(rows)
                 .for_each(|(y, d)| *y = square(d));
@@ -69,10 +69,10 @@ fn grouped_linear_sq_norm(c: &mut Criterion) {
             groups: groups.clone(),
         };
         case.bench(c, op, &inputs, work, |data| {
-            let pairs = numbers(&data.inputs[0])
+            let pairs = f32_values(&data.inputs[0])
                 .chunks_exact(16)
-                .zip(numbers(&data.inputs[1]).chunks_exact(16));
-            for (y, (x, d)) in numbers_mut(&mut data.outputs[0]).chunks_exact_mut(2).zip(pairs) {
+                .zip(f32_values(&data.inputs[1]).chunks_exact(16));
+            for (y, (x, d)) in f32_values_mut(&mut data.outputs[0]).chunks_exact_mut(2).zip(pairs) {
                 y[1] = square(d);
                 y[0] = square(x) * y[1];
             }
@@ -94,10 +94,10 @@ fn ordered_linear_sq_norm(c: &mut Criterion) {
         ];
         let work = Throughput::Elements((rows * (spec.columns.total() + spec.output.total())) as u64);
         case.bench(c, OrderedLinearSqNorm { spec }, &inputs, work, |data| {
-            let ranks = words(&data.inputs[2]);
-            let pairs = numbers(&data.inputs[0]).chunks_exact(4 * count);
-            let pairs = pairs.zip(numbers(&data.inputs[3]).chunks_exact(16 * count));
-            for (y, (x, d)) in numbers_mut(&mut data.outputs[0])
+            let ranks = u32_values(&data.inputs[2]);
+            let pairs = f32_values(&data.inputs[0]).chunks_exact(4 * count);
+            let pairs = pairs.zip(f32_values(&data.inputs[3]).chunks_exact(16 * count));
+            for (y, (x, d)) in f32_values_mut(&mut data.outputs[0])
                 .chunks_exact_mut(2 * count)
                 .zip(pairs)
             {

@@ -1,7 +1,7 @@
 //! How fast are sums over groups and rows and their broadcasts, by the bytes that must move?
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use engine_benches::{OpCase, STEPS_PER_RUN, criterion, equal_widths, group_counts, numbers, numbers_mut};
+use engine_benches::{OpCase, STEPS_PER_RUN, criterion, equal_widths, group_counts, f32_values, f32_values_mut};
 use engine_core::ir::ops::reduce::{Add, BroadcastGroups, FillRows, RecordSum, ScaleRows, SumGroups};
 use engine_core::ir::{Groups, LossWeight, Rows};
 
@@ -19,8 +19,8 @@ fn elementwise(c: &mut Criterion) {
         let mut case = OpCase::new("add", &label, rows);
         let inputs = [case.value("a", &groups, RANGE), case.value("b", &groups, RANGE)];
         case.bench(c, Add, &inputs, bytes(3 * rows * width), |data| {
-            let pairs = numbers(&data.inputs[0]).iter().zip(numbers(&data.inputs[1]));
-            numbers_mut(&mut data.outputs[0])
+            let pairs = f32_values(&data.inputs[0]).iter().zip(f32_values(&data.inputs[1]));
+            f32_values_mut(&mut data.outputs[0])
                 .iter_mut()
                 .zip(pairs)
                 .for_each(|(y, (a, b))| *y = a + b);
@@ -32,10 +32,10 @@ fn elementwise(c: &mut Criterion) {
             case.value("factor", &Groups::single(1), RANGE),
         ];
         case.bench(c, ScaleRows, &inputs, bytes(2 * rows * width), |data| {
-            let pairs = numbers(&data.inputs[0])
+            let pairs = f32_values(&data.inputs[0])
                 .chunks_exact(width)
-                .zip(numbers(&data.inputs[1]));
-            let rows = numbers_mut(&mut data.outputs[0]).chunks_exact_mut(width);
+                .zip(f32_values(&data.inputs[1]));
+            let rows = f32_values_mut(&mut data.outputs[0]).chunks_exact_mut(width);
             rows.zip(pairs)
                 .for_each(|(y, (x, f))| y.iter_mut().zip(x).for_each(|(y, x)| *y = f * x));
         });
@@ -50,8 +50,8 @@ fn groups(c: &mut Criterion) {
         let mut case = OpCase::new("sum_groups", &label, rows);
         let inputs = [case.value("x", &groups, RANGE)];
         case.bench(c, SumGroups, &inputs, bytes(rows * (width + 1)), |data| {
-            let rows = numbers(&data.inputs[0]).chunks_exact(width);
-            numbers_mut(&mut data.outputs[0])
+            let rows = f32_values(&data.inputs[0]).chunks_exact(width);
+            f32_values_mut(&mut data.outputs[0])
                 .iter_mut()
                 .zip(rows)
                 .for_each(|(y, x)| *y = x.iter().sum());
@@ -63,8 +63,8 @@ fn groups(c: &mut Criterion) {
             groups: groups.clone(),
         };
         case.bench(c, op, &inputs, bytes(rows * (width + 1)), |data| {
-            let rows = numbers_mut(&mut data.outputs[0]).chunks_exact_mut(width);
-            rows.zip(numbers(&data.inputs[0])).for_each(|(y, x)| y.fill(*x));
+            let rows = f32_values_mut(&mut data.outputs[0]).chunks_exact_mut(width);
+            rows.zip(f32_values(&data.inputs[0])).for_each(|(y, x)| y.fill(*x));
         });
     }
 }
@@ -72,10 +72,10 @@ fn groups(c: &mut Criterion) {
 fn rows(c: &mut Criterion) {
     for rows in engine_benches::sized([512, 16_384], [64, 512]) {
         let mut case = OpCase::new("record_sum", format!("{rows} rows"), rows);
-        let trace = case.numbers("trace", vec![0.0; STEPS_PER_RUN as usize]);
+        let trace = case.f32_buffer("trace", vec![0.0; STEPS_PER_RUN as usize]);
         let inputs = [case.value("x", &Groups::single(1), RANGE)];
         case.bench(c, RecordSum { trace }, &inputs, bytes(rows), |data| {
-            numbers_mut(&mut data.resources[0])[0] = numbers(&data.inputs[0]).iter().sum();
+            f32_values_mut(&mut data.resources[0])[0] = f32_values(&data.inputs[0]).iter().sum();
         });
 
         let case = OpCase::new("fill_rows", format!("{rows} rows"), rows);
@@ -85,7 +85,7 @@ fn rows(c: &mut Criterion) {
         };
         case.bench(c, op, &[], bytes(rows), |data| {
             let value = 1.0 / data.rows() as f32;
-            numbers_mut(&mut data.outputs[0]).fill(value);
+            f32_values_mut(&mut data.outputs[0]).fill(value);
         });
     }
 }

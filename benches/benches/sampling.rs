@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine_benches::{
-    CENSUS, Data, OpCase, backends, criterion, model, numbers, random_numbers, sized, words_mut,
+    CENSUS, Data, OpCase, backends, criterion, model, f32_values, random_f32, sized, u32_values_mut,
 };
 use engine_core::argn::{Model, ModelSize};
 use engine_core::backend::Backend;
@@ -41,7 +41,7 @@ fn ordered_sample(c: &mut Criterion) {
         let model = folded(size).model;
         let mut case = OpCase::new("ordered_sample", format!("{size:?}, {name}"), rows);
         let op = OrderedSample {
-            folded: case.numbers("folded", random_numbers(model.len, -0.5, 0.5)),
+            folded: case.f32_buffer("folded", random_f32(model.len, -0.5, 0.5)),
             model: Arc::clone(&model),
             draws: (0..CENSUS.len()).collect(),
             rules: Arc::new(rules.clone()),
@@ -55,10 +55,10 @@ fn ordered_sample(c: &mut Criterion) {
 }
 
 fn draw_rows(data: &mut Data, model: &FoldedModel, rules: &SamplingRules) {
-    let folded = numbers(&data.resources[0]);
+    let folded = f32_values(&data.resources[0]);
     let stream = OrderedSample::stream(&data.run);
     let (mut hidden, mut weights) = (vec![0.0; model.hidden], Vec::new());
-    let rows = words_mut(&mut data.outputs[0]).chunks_exact_mut(model.sub_columns.len());
+    let rows = u32_values_mut(&mut data.outputs[0]).chunks_exact_mut(model.sub_columns.len());
     for (b, codes) in rows.enumerate() {
         hidden.copy_from_slice(&folded[..model.hidden]);
         for (s, step) in model.sub_columns.iter().enumerate() {

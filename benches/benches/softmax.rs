@@ -2,7 +2,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine_benches::{
-    Data, OpCase, cardinalities, criterion, group_counts, numbers, numbers_mut, sized, words,
+    Data, OpCase, cardinalities, criterion, group_counts, f32_values, f32_values_mut, sized, u32_values,
 };
 use engine_core::ir::Groups;
 use engine_core::ir::ops::softmax::{Softmax, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
@@ -60,8 +60,8 @@ fn softmax(c: &mut Criterion) {
 }
 
 fn probabilities(data: &mut Data, groups: &Groups, output: usize) {
-    let logits = numbers(&data.inputs[0]).chunks_exact(groups.total());
-    let rows = numbers_mut(&mut data.outputs[output]).chunks_exact_mut(groups.total());
+    let logits = f32_values(&data.inputs[0]).chunks_exact(groups.total());
+    let rows = f32_values_mut(&mut data.outputs[output]).chunks_exact_mut(groups.total());
     for (probs, logits) in rows.zip(logits) {
         for g in 0..groups.len() {
             let (probs, logits) = (&mut probs[groups.range(g)], &logits[groups.range(g)]);
@@ -78,9 +78,9 @@ fn probabilities(data: &mut Data, groups: &Groups, output: usize) {
 
 fn cross_entropy(data: &mut Data, groups: &Groups) {
     probabilities(data, groups, 1);
-    let logits = numbers(&data.inputs[0]).chunks_exact(groups.total());
-    let codes = words(&data.inputs[1]).chunks_exact(groups.len());
-    let rows = numbers_mut(&mut data.outputs[0]).chunks_exact_mut(groups.len());
+    let logits = f32_values(&data.inputs[0]).chunks_exact(groups.total());
+    let codes = u32_values(&data.inputs[1]).chunks_exact(groups.len());
+    let rows = f32_values_mut(&mut data.outputs[0]).chunks_exact_mut(groups.len());
     for ((losses, logits), codes) in rows.zip(logits).zip(codes) {
         for (g, loss) in losses.iter_mut().enumerate() {
             let logits = &logits[groups.range(g)];
@@ -92,10 +92,10 @@ fn cross_entropy(data: &mut Data, groups: &Groups) {
 }
 
 fn cross_entropy_grad(data: &mut Data, groups: &Groups) {
-    let probs = numbers(&data.inputs[0]).chunks_exact(groups.total());
-    let codes = words(&data.inputs[1]).chunks_exact(groups.len());
-    let grad_losses = numbers(&data.inputs[2]).chunks_exact(groups.len());
-    let rows = numbers_mut(&mut data.outputs[0]).chunks_exact_mut(groups.total());
+    let probs = f32_values(&data.inputs[0]).chunks_exact(groups.total());
+    let codes = u32_values(&data.inputs[1]).chunks_exact(groups.len());
+    let grad_losses = f32_values(&data.inputs[2]).chunks_exact(groups.len());
+    let rows = f32_values_mut(&mut data.outputs[0]).chunks_exact_mut(groups.total());
     for (((grad, probs), codes), grad_losses) in rows.zip(probs).zip(codes).zip(grad_losses) {
         for (g, d) in grad_losses.iter().enumerate() {
             let grad = &mut grad[groups.range(g)];

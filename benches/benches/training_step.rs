@@ -8,7 +8,7 @@ use engine_core::argn::{Model, ModelSize};
 use engine_core::backend::{Backend, Run};
 use engine_core::conformance;
 
-/// Training steps of small models of each size agree with the reference.
+/// Training steps of small models of each size agree with the interpreter.
 fn check(device: &str, backend: &dyn Backend) {
     let selected = |op: &str, case: &str| op == "training_step" && case.contains("mixed columns");
     let report = conformance::run_filtered(backend, selected);

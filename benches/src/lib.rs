@@ -1,7 +1,7 @@
 //! What the benches share: models of the census table's shape, random tables, and the backends that are built in.
 //!
 //! A bench is written once over [`engine_core::backend::Backend`]; [`backends`] says on which it runs. Benches of single ops go through
-//! [`OpCase`], which checks the result against the reference before it times it.
+//! [`OpCase`], which checks the result against the interpreter before it times it.
 
 mod census;
 mod layers;
@@ -9,7 +9,7 @@ mod op;
 
 pub use census::{Census, census};
 pub use layers::{cardinalities, equal_widths, grouped, ordered, shuffled_ranks, tables, unequal_widths};
-pub use op::{Data, OpCase, STEPS_PER_RUN, numbers, numbers_mut, random_numbers, words, words_mut};
+pub use op::{Data, OpCase, STEPS_PER_RUN, f32_values, f32_values_mut, random_f32, u32_values, u32_values_mut};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,7 +117,7 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Compiles `program` for `rows` rows and uploads what it needs; `numbers` is the length of unstructured resources.
+    /// Compiles `program` for `rows` rows and uploads what it needs; `len` is the length of f32 resources without a layout.
     ///
     /// # Errors
     /// What the backend says.
@@ -126,7 +126,7 @@ impl Bound {
         program: &Program,
         rows: usize,
         table: &Arc<CodeTable>,
-        numbers: usize,
+        len: usize,
     ) -> Result<Self, BackendError> {
         let upload = |resource: &engine_core::ir::Resource| {
             backend.upload(match &resource.kind {
@@ -135,7 +135,7 @@ impl Bound {
                 }
                 ResourceKind::Arena(layout) => HostData::F32(vec![0.0; layout.len()]),
                 ResourceKind::Codes { .. } => HostData::Codes(Arc::clone(table)),
-                _ => HostData::F32(vec![0.0; numbers]),
+                _ => HostData::F32(vec![0.0; len]),
             })
         };
         let resources = program.resources().iter().map(upload).collect::<Result<_, _>>()?;

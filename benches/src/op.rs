@@ -45,25 +45,25 @@ impl Data {
     }
 }
 
-/// Numbers of a binding.
+/// f32 values of a binding.
 ///
 /// # Panics
 /// When it holds something else: the bench is wrong.
-pub fn numbers(data: &HostData) -> &[f32] {
+pub fn f32_values(data: &HostData) -> &[f32] {
     match data {
         HostData::F32(values) => values,
-        _ => panic!("the plain loop asks for numbers where the bench binds codes"),
+        _ => panic!("the plain loop reads f32 values where the bench binds u32 values"),
     }
 }
 
-/// Numbers of a binding, to be written.
+/// f32 values of a binding, to be written.
 ///
 /// # Panics
 /// When it holds something else: the bench is wrong.
-pub fn numbers_mut(data: &mut HostData) -> &mut [f32] {
+pub fn f32_values_mut(data: &mut HostData) -> &mut [f32] {
     match data {
         HostData::F32(values) => values,
-        _ => panic!("the plain loop asks for numbers where the bench binds codes"),
+        _ => panic!("the plain loop reads f32 values where the bench binds u32 values"),
     }
 }
 
@@ -71,10 +71,10 @@ pub fn numbers_mut(data: &mut HostData) -> &mut [f32] {
 ///
 /// # Panics
 /// When it holds something else: the bench is wrong.
-pub fn words(data: &HostData) -> &[u32] {
+pub fn u32_values(data: &HostData) -> &[u32] {
     match data {
         HostData::U32(values) => values,
-        _ => panic!("the plain loop asks for codes where the bench binds numbers"),
+        _ => panic!("the plain loop reads u32 values where the bench binds f32 values"),
     }
 }
 
@@ -82,15 +82,15 @@ pub fn words(data: &HostData) -> &[u32] {
 ///
 /// # Panics
 /// When it holds something else: the bench is wrong.
-pub fn words_mut(data: &mut HostData) -> &mut [u32] {
+pub fn u32_values_mut(data: &mut HostData) -> &mut [u32] {
     match data {
         HostData::U32(values) => values,
-        _ => panic!("the plain loop asks for codes where the bench binds numbers"),
+        _ => panic!("the plain loop reads u32 values where the bench binds f32 values"),
     }
 }
 
-/// `len` uniform numbers in `[low, high)`, the same in every run of a bench.
-pub fn random_numbers(len: usize, low: f32, high: f32) -> Vec<f32> {
+/// `len` uniform values in `[low, high)`, the same in every run of a bench.
+pub fn random_f32(len: usize, low: f32, high: f32) -> Vec<f32> {
     let stream = Stream::new(2, Purpose::Test, 1);
     let number = |i| low + (high - low) * stream.uniform(i, 0) as f32;
     (0..len as u64).map(number).collect()
@@ -99,7 +99,7 @@ pub fn random_numbers(len: usize, low: f32, high: f32) -> Vec<f32> {
 /// How an input is filled.
 #[derive(Debug, Clone)]
 enum Fill {
-    Numbers(f32, f32),
+    F32(f32, f32),
     Codes(Vec<usize>),
     Ranks(Vec<u32>),
 }
@@ -131,20 +131,20 @@ impl OpCase {
         self.builder.resource(name, kind).expect("names differ")
     }
 
-    /// An arena of uniform numbers in `[low, high)`.
+    /// An arena of uniform values in `[low, high)`.
     ///
     /// # Panics
     /// When the name is taken.
     pub fn arena(&mut self, name: &str, layout: &Arc<ParamLayout>, (low, high): (f32, f32)) -> ResourceId {
-        let data = HostData::F32(random_numbers(layout.len(), low, high));
+        let data = HostData::F32(random_f32(layout.len(), low, high));
         self.resource(name, ResourceKind::Arena(Arc::clone(layout)), data)
     }
 
-    /// A resource of given numbers.
+    /// An f32 resource with these values.
     ///
     /// # Panics
     /// When the name is taken.
-    pub fn numbers(&mut self, name: &str, data: Vec<f32>) -> ResourceId {
+    pub fn f32_buffer(&mut self, name: &str, data: Vec<f32>) -> ResourceId {
         self.resource(name, ResourceKind::F32, HostData::F32(data))
     }
 
@@ -163,12 +163,12 @@ impl OpCase {
         self.builder.input(name, shape).expect("names differ")
     }
 
-    /// An input of uniform numbers in `[low, high)`.
+    /// An input of uniform values in `[low, high)`.
     ///
     /// # Panics
     /// When the name is taken.
     pub fn value(&mut self, name: &str, groups: &Groups, (low, high): (f32, f32)) -> ValueId {
-        self.input(name, Shape::batch(groups.clone()), Fill::Numbers(low, high))
+        self.input(name, Shape::batch(groups.clone()), Fill::F32(low, high))
     }
 
     /// An input of uniform codes below the cardinalities.
@@ -188,7 +188,7 @@ impl OpCase {
         self.input("ranks", Shape::ranks(ranks.len()), Fill::Ranks(ranks))
     }
 
-    /// Applies the op, checks every backend and the plain loop against the reference on a few rows, then times them in one Criterion
+    /// Applies the op, checks every backend and the plain loop against the interpreter on a few rows, then times them in one Criterion
     /// group. `throughput` is that of one step.
     ///
     /// # Panics
@@ -268,7 +268,7 @@ impl OpCase {
         let fill = |(input, fill): (&engine_core::ir::Input, &Fill)| {
             let width = program.shape(input.value).groups.total();
             match fill {
-                Fill::Numbers(low, high) => HostData::F32(random_numbers(rows * width, *low, *high)),
+                Fill::F32(low, high) => HostData::F32(random_f32(rows * width, *low, *high)),
                 Fill::Codes(cardinalities) => {
                     let table = crate::table(cardinalities, rows);
                     let cell = |i| table.get(i / width, i % width);

@@ -1,4 +1,4 @@
-//! Times one question in the library, from rows in memory to the answer in memory:
+//! Times one inference query in the library, from rows in memory to the result in memory:
 //! `answer_rows proba|log-prob|sample|impute WORKSPACE ROWS [TARGET]`. One line of JSON holds the seconds of loading the model, of the
 //! first answer and of each further one. The peer's side is `benches/peer/peer_answers.py`, whose call loads the model as well.
 #![allow(clippy::print_stdout)]
@@ -15,9 +15,9 @@ const FURTHER: u64 = 5;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (question, workspace, rows, target) = match &arguments[..] {
-        [question, workspace, rows] => (question, workspace, rows, None),
-        [question, workspace, rows, target] => (question, workspace, rows, Some(target.as_str())),
+    let (query, workspace, rows, target) = match &arguments[..] {
+        [query, workspace, rows] => (query, workspace, rows, None),
+        [query, workspace, rows, target] => (query, workspace, rows, Some(target.as_str())),
         _ => return Err("give proba|log-prob|sample|impute WORKSPACE ROWS [TARGET]".into()),
     };
     // The file is read with the types of a model, which is not the one that is timed.
@@ -26,8 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let table = table.to_record_batch()?;
     drop(reader);
 
-    let ask = |model: &FittedTabularArgn, seed: u64| -> Result<usize, Box<dyn Error>> {
-        Ok(match (question.as_str(), target) {
+    let infer = |model: &FittedTabularArgn, seed: u64| -> Result<usize, Box<dyn Error>> {
+        Ok(match (query.as_str(), target) {
             ("proba", Some(target)) => {
                 let options = ProbaOptions::default();
                 model.predict_proba(&table, &[target], &options)?.rows()
@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 };
                 model.impute(&table, &options)?.num_rows()
             }
-            _ => return Err(format!("{question}: no such question, or a target too many or too few").into()),
+            _ => return Err(format!("{query}: no such query, or a target too many or too few").into()),
         })
     };
     let begin = Instant::now();
@@ -54,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let load = begin.elapsed().as_secs_f64();
     let timed = |seed| {
         let begin = Instant::now();
-        ask(&model, seed).map(|rows| (begin.elapsed().as_secs_f64(), rows))
+        infer(&model, seed).map(|rows| (begin.elapsed().as_secs_f64(), rows))
     };
     let (first, answered) = timed(0)?;
     let further = (1..=FURTHER).map(timed).collect::<Result<Vec<_>, _>>()?;

@@ -41,8 +41,8 @@ const OPEN_ONLY: &str = "--open";
 struct Figure {
     what: &'static str,
     unit: &'static str,
-    /// What is asked for at least, and what is aimed at.
-    asked: (&'static str, &'static str),
+    /// The required figure, and the target.
+    required: (&'static str, &'static str),
     values: Vec<f64>,
 }
 
@@ -65,8 +65,8 @@ impl Figure {
             self.unit,
             show(least),
             show(greatest),
-            self.asked.0,
-            self.asked.1
+            self.required.0,
+            self.required.1
         )
     }
 }
@@ -113,7 +113,7 @@ fn start_up(setting: &Setting) -> Outcome<Figure> {
     Ok(Figure {
         what: "start-up with a warm kernel cache",
         unit: "s",
-        asked: ("0.4 s", "0.15 s"),
+        required: ("0.4 s", "0.15 s"),
         values: setting.repeated(|_| open())?,
     })
 }
@@ -125,7 +125,7 @@ fn train(workspace: &Workspace, device: &Device, seed: usize) -> Outcome<(f64, T
         max_epochs: sized(100.0, 1.0),
         state: ModelState::Reset,
         force: true,
-        // The training alone: calibration is not part of what the figure was asked for.
+        // The training alone: calibration is not part of what the figure is required for.
         calibrate: false,
         device: device.clone(),
         ..TrainSettings::default()
@@ -147,13 +147,13 @@ fn census(setting: &Setting, workspace: &Workspace) -> Outcome<[Figure; 2]> {
         Figure {
             what: "census, medium, training to early stop, data already encoded",
             unit: "s",
-            asked: ("1.5 s", "0.5 s"),
+            required: ("1.5 s", "0.5 s"),
             values: on_device.iter().map(|(seconds, _)| *seconds).collect(),
         },
         Figure {
             what: "best validation loss less that on the processor, nats a row",
             unit: "",
-            asked: ("within 0.02", ""),
+            required: ("within 0.02", ""),
             values: differences,
         },
     ])
@@ -187,7 +187,7 @@ fn training_rows(setting: &Setting, backend: &dyn Backend) -> Outcome<Figure> {
     Ok(Figure {
         what: "training, 1M rows, census columns, batch 4096",
         unit: "rows/s",
-        asked: ("4 M rows/s", "10 M rows/s"),
+        required: ("4 M rows/s", "10 M rows/s"),
         values: setting.repeated(epoch)?,
     })
 }
@@ -213,7 +213,7 @@ fn codes(setting: &Setting, backend: &dyn Backend) -> Outcome<Figure> {
     Ok(Figure {
         what: "generation, codes made and kept on the device",
         unit: "codes/s",
-        asked: ("100 M codes/s", "1 G codes/s"),
+        required: ("100 M codes/s", "1 G codes/s"),
         values: setting.repeated(draw)?,
     })
 }
@@ -235,7 +235,7 @@ fn parquet(setting: &Setting, workspace: &Workspace) -> Outcome<Figure> {
     Ok(Figure {
         what: "generation, 1M rows decoded and written as Parquet",
         unit: "s",
-        asked: ("1 s", "0.4 s"),
+        required: ("1 s", "0.4 s"),
         values: setting.repeated(sample)?,
     })
 }
