@@ -30,7 +30,16 @@ ban "write per_sample_grad and per_sample_sq_norm" '\bgrad_sample\b|\bnorm_sampl
 ban "write max_grad_norm" '\bl2_norm_clip\b' "${ours[@]}"
 ban "write noise_multiplier" '\bsigma\b' '*.rs' '*.toml'
 ban "write sampling_rate" '\bsample_rate\b|\bsampling_probability\b' "${ours[@]}"
-ban "write reference" '[Gg]round[ _-]truth' "${ours[@]}"
+ban "write interpreter or reference" '[Gg]round[ _-]truth' "${ours[@]}"
+ban "write Cell::{Sampled, Masked, TeacherForced, Observed}" '\bCell::(Drawn|Hidden|Given|Known)\b|\bCELL_(DRAWN|HIDDEN|GIVEN|KNOWN)\b' "${ours[@]}"
+ban "write Quantiles, quantile map" '\bKnots\b' "${ours[@]}" ':!CHANGELOG.md'
+ban "write RequestedOutputs, requested" '\bReports\b|\b(NOT|not)_[Rr](EPORTED|eported)\b' "${ours[@]}" ':!CHANGELOG.md'
+ban "write interpreter" 'ReferenceBackend|\bRefBuffer\b|\breference interpreter\b' "${ours[@]}" ':!CHANGELOG.md'
+ban "write f32 or u32 buffer" 'ResourceKind::Numbers|(Value|Contents)::(Numbers|Words)\b|\btake_(numbers|words)\b' "${ours[@]}" ':!CHANGELOG.md'
+ban "write device buffers" '\bResident\b' '*.rs'
+ban "write scratch, partial sums or CompileContext" '\b[Rr]oom\b|[a-z]_room\b|\broom_[a-z]' 'engine-core/src/ir' 'engine-core/src/conformance' engine-cpu 'engine-kernels-*'
+ban "write capture, captured graph" '\b(begin|end)_recording\b|\bclear_recordings\b' '*.rs'
+ban "write stream; a lane is of a warp or a register" 'FETCH_LANE|\b[Ll]anes? of a recording\b' '*.rs'
 ban "write gradient or grad_output" '\bbackprops?\b' "${ours[@]}"
 ban "do it now or leave it out" '\b(TODO|FIXME|XXX)\b' '*'
 ban "a path of one machine" '(^|[^A-Za-z0-9_.~-])/(home|root|Users|work)/' '*'

@@ -1,4 +1,4 @@
-//! Every op and whole programs against the reference interpreter, for every instruction set of this processor.
+//! Every op and whole programs against the interpreter, for every instruction set of this processor.
 
 // The table is what this test is run for.
 #![allow(clippy::print_stdout)]

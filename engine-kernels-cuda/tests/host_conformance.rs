@@ -1,4 +1,4 @@
-//! The kernels, compiled as C++ for the host, against the reference interpreter: every op and whole programs.
+//! The kernels, compiled as C++ for the host, against the interpreter: every op and whole programs.
 
 // The table is what this test is run for.
 #![allow(clippy::print_stdout)]

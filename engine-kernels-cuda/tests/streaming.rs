@@ -160,7 +160,7 @@ fn each_step_reads_its_own_rows() {
 }
 
 #[test]
-fn a_table_that_would_fill_the_device_leaves_room() {
+fn a_table_that_would_fill_the_device_stays_in_main_memory() {
     let cardinalities = [3, 300];
     let table = table(&cardinalities);
     // Four bytes a row.

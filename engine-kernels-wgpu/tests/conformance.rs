@@ -1,4 +1,4 @@
-//! Every op and whole programs against the reference interpreter, on the best adapter of this machine.
+//! Every op and whole programs against the interpreter, on the best adapter of this machine.
 
 // The table is what this test is run for.
 #![allow(clippy::print_stdout)]

@@ -1,4 +1,4 @@
-//! Every op and whole programs on the GPU against the reference interpreter.
+//! Every op and whole programs on the GPU against the interpreter.
 
 use engine_core::conformance;
 use engine_kernels_cuda::{CudaBackend, CudaRanks};

@@ -20,13 +20,13 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    /// Whether results are rounded once, in the end: the reference interpreter computes in double precision.
+    /// Whether results are rounded once, in the end: the interpreter computes in double precision.
     pub(crate) fn is_exact(&self) -> bool {
         self.name == "reference"
     }
 }
 
-/// All backends: the reference interpreter, the CPU with its best instruction set, its portable path, and those of features.
+/// All backends: the interpreter, the CPU with its best instruction set, its portable path, and those of features.
 pub(crate) fn all() -> Outcome<Vec<Device>> {
     let cpu = |instruction_set| {
         let options = CpuOptions {
