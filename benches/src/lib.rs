@@ -64,7 +64,7 @@ pub fn criterion() -> Criterion {
 }
 
 /// Prints a line about a device or a case beside Criterion's own.
-#[expect(clippy::print_stderr, reason = "a bench speaks to whoever runs it")]
+#[expect(clippy::print_stderr, reason = "a bench prints for its user")]
 pub fn report(name: &str, text: &str) {
     eprintln!("{name}: {text}");
 }

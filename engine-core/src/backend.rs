@@ -32,7 +32,7 @@ pub struct Run {
     pub time: u32,
     /// Learning rate of these steps.
     pub learning_rate: f32,
-    /// Number of the first time step, 0 for flat data: whoever computes a sequence step by step counts it up.
+    /// Number of the first time step, 0 for flat data: a caller that computes a sequence step by step counts it up.
     pub first_time: u32,
 }
 

@@ -1,5 +1,5 @@
 //! The NVIDIA driver's side without a GPU: what a machine lacks is said in one sentence, and memory, launches, captured graphs and the
-//! cache work against a driver and a compiler that stand for the real ones.
+//! cache work against a driver and a compiler that replace the real ones.
 //!
 //! Each case runs in a process of its own, which finds the libraries of the case and no others.
 
@@ -68,8 +68,8 @@ impl Machine {
         let text =
             String::from_utf8_lossy(&ended.stdout).into_owned() + &String::from_utf8_lossy(&ended.stderr);
         assert!(ended.status.success(), "{text}");
-        let told = text.lines().find_map(|line| line.split_once("told: "));
-        told.unwrap_or_else(|| panic!("nothing is told:\n{text}"))
+        let message = text.lines().find_map(|line| line.split_once("message: "));
+        message.unwrap_or_else(|| panic!("there is no message:\n{text}"))
             .1
             .to_owned()
     }
@@ -104,7 +104,7 @@ fn opening(name: &str, variables: &[(&str, &str)]) -> String {
     reason = "the process of a case speaks to the one that began it"
 )]
 fn tell(text: &str) {
-    println!("told: {text}");
+    println!("message: {text}");
 }
 
 /// Options that the case asks for.
@@ -147,14 +147,14 @@ fn list_in_process() {
 
 #[test]
 fn a_device_is_opened_and_described() {
-    let told = opening("open", &[("INDEX", "1")]);
+    let message = opening("open", &[("INDEX", "1")]);
     assert!(
-        told.contains("Fake GPU 1, driver for CUDA 12.4") && told.contains("(9, 0)"),
-        "{told}"
+        message.contains("Fake GPU 1, driver for CUDA 12.4") && message.contains("(9, 0)"),
+        "{message}"
     );
     assert!(
-        told.contains("multiprocessors: 132") && told.contains("shared_per_block: 232448"),
-        "{told}"
+        message.contains("multiprocessors: 132") && message.contains("shared_per_block: 232448"),
+        "{message}"
     );
 }
 
@@ -172,7 +172,7 @@ fn devices_are_listed_without_the_compiler() {
 }
 
 #[test]
-fn what_a_machine_lacks_is_told() {
+fn what_a_machine_lacks_is_reported() {
     for (name, variables, expected) in [
         (
             "old",
@@ -221,13 +221,13 @@ fn what_a_machine_lacks_is_told() {
             "the compiled kernels lack \"relu\"; remove the kernel cache and try again",
         ),
     ] {
-        let told = opening(name, variables);
-        assert!(told.starts_with(expected), "{name}: {told}");
+        let message = opening(name, variables);
+        assert!(message.starts_with(expected), "{name}: {message}");
     }
 }
 
 #[test]
-fn a_driver_that_lacks_a_function_is_told() {
+fn a_driver_that_lacks_a_function_is_reported() {
     let machine = Machine::new("symbol", &[]);
     machine.library("libcuda", &["-DWITHOUT_GRAPHS"]);
     assert_eq!(
@@ -258,10 +258,10 @@ fn tensor_cores_are_asked_for_and_have_kernels_of_their_own() {
     machine
         .variables
         .push(("TENSOR_CORES".to_owned(), "1".to_owned()));
-    let told = machine.run("open_in_process");
+    let message = machine.run("open_in_process");
     assert!(
-        told.contains(", TF32 tensor cores") && !plain.contains("tensor"),
-        "{told}"
+        message.contains(", TF32 tensor cores") && !plain.contains("tensor"),
+        "{message}"
     );
     assert_eq!(
         machine.compilations(),
@@ -297,7 +297,7 @@ fn a_newer_device_gets_what_its_driver_compiles() {
     );
 }
 
-/// What a kernel of the driver that stands for the real one takes.
+/// What a kernel of the driver that replaces the real one takes.
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 struct Args {
@@ -320,7 +320,7 @@ fn launch(queue: &mut dyn Queue, stream: usize, to: DevicePtr, value: u32) -> Re
         shared: 0,
         args: bytemuck::bytes_of(&args),
     };
-    // SAFETY: this is what the kernels of the driver that stands for the real one take; the memory lives.
+    // SAFETY: this is what the kernels of the driver that replaces the real one take; the memory lives.
     unsafe { queue.launch(stream, &launch) }
 }
 
@@ -552,7 +552,7 @@ fn several_devices_sum_and_never_wait_for_one_that_failed() {
 }
 
 #[test]
-fn what_several_devices_lack_is_told() {
+fn what_several_devices_lack_is_reported() {
     assert_eq!(
         Machine::new("nccl", &[]).run("ranks_in_process"),
         "NCCL, which several GPUs need, was not found (libnccl.so.2); install the package libnccl2 or PyPI's nvidia-nccl and name its \

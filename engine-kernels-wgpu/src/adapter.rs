@@ -40,7 +40,7 @@ pub enum AdapterKind {
     Discrete,
     /// A GPU that shares memory with the processor.
     Integrated,
-    /// Part of a GPU, lent to a virtual machine.
+    /// Part of a GPU, assigned to a virtual machine.
     Virtual,
     /// Anything else.
     Other,

@@ -255,7 +255,7 @@ pub struct Outcome {
 }
 
 /// Compares what one run of a program returned with the interpreter, element by element, or along the drawn codes where codes are drawn.
-/// `resources` and `inputs` are as they were before the run, in the program's order. For whoever has a program at hand that is no
+/// `resources` and `inputs` are as they were before the run, in the program's order. For callers with a program that is no
 /// case of the suite: benches, and kernels in the making.
 ///
 /// # Errors

@@ -27,7 +27,7 @@ pub enum Extent {
     /// All of them.
     Whole,
     /// Ranges of the elements of an arena, in the order in which the op names its parameters. Neighbours that touch are one range;
-    /// none are left out or joined where they overlap.
+    /// none are left out or merged where they overlap.
     Elements(Vec<Range<usize>>),
     /// The one whose number is that of the step within its run.
     StepInRun,

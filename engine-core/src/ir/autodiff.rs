@@ -146,7 +146,7 @@ impl Gradient<'_> {
 
 /// Appends the backward pass of result `loss` (one column, one row per sample, and per time step where it has time) to `program`.
 ///
-/// Parameter gradients are *added* to the arena `<params>.grads`; whoever consumes them clears it.
+/// Parameter gradients are *added* to the arena `<params>.grads`; the op that consumes them clears it.
 ///
 /// # Errors
 /// [`GradError`] when the loss is missing or depends on an op without a gradient.

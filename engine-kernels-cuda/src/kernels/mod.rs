@@ -1,5 +1,5 @@
-//! From ops to launches, one file per op family with the name that the core gives it. Each argument struct stands beside the
-//! function that fills it, and looks as in the `.cu` file of its family.
+//! From ops to launches, one file per op family with the name that the core gives it. Each argument struct is declared beside the
+//! function that fills it, as in the `.cu` file of its family.
 
 mod activation;
 mod batch;

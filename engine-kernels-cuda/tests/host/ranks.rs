@@ -113,7 +113,7 @@ fn add(brought: &[(DevicePtr, usize)]) {
     );
     for i in 0..len {
         let at = |buffer: DevicePtr| (buffer as *mut f32).wrapping_add(i);
-        // SAFETY: each device has checked that its memory is live, and waits while its buffer are read and written.
+        // SAFETY: each device has checked that its memory is live, and waits while its buffers are read and written.
         unsafe {
             let sum = brought
                 .iter()

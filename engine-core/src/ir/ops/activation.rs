@@ -11,7 +11,7 @@ use crate::ir::shape::{Groups, Shape};
 use crate::ir::tensor::Tensor;
 use crate::random::{Purpose, SITES_WITH_TIME, Stream};
 
-/// A site where units are dropped. Masks are never stored: the fate of a unit follows from (seed, site, step, row of the
+/// A site where units are dropped. Masks are never stored: whether a unit is kept follows from (seed, site, step, row of the
 /// batch, time step, group, position) alone. One Philox block decides 16 positions, a byte each, so the rate is a multiple of 1/256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dropout {

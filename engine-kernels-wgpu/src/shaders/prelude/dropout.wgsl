@@ -1,4 +1,4 @@
-// The fate of units: a byte each, sixteen to a Philox block, as `Dropout` in engine-core/src/ir/ops/activation.rs.
+// Which units are kept: a random byte for each, sixteen to a Philox block, as `Dropout` in engine-core/src/ir/ops/activation.rs.
 
 // A unit is zeroed when its byte is below this; 0 drops nothing.
 override THRESHOLD: u32 = 0u;

@@ -125,7 +125,7 @@ fn cells_of_all_kinds() {
             op.draws = draws.into();
             op.interpret(cx)
         }),
-        ("ordered_sample", "logarithms of known cells", |op, cx| {
+        ("ordered_sample", "logarithms of observed cells", |op, cx| {
             let mut results = op.interpret(cx)?;
             if known::<OrderedSample>(op).requested.log_probs {
                 let last = results.len() - 1;

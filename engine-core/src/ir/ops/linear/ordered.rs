@@ -73,7 +73,7 @@ impl OrderedSpec {
         self.column_of.windows(2).any(|w| w[0] == w[1])
     }
 
-    /// The visible inputs of sub-column `s`, in the order of the weight's columns; neighbours are joined.
+    /// The visible inputs of sub-column `s`, in the order of the weight's columns; adjacent ones are merged.
     ///
     /// `ranks[c]` is the position of column c in the column order. Dropout counts positions along these blocks.
     pub fn blocks(&self, s: usize, ranks: &[u32], blocks: &mut Vec<Block>) {
