@@ -1,7 +1,7 @@
 //! How fast are relu and dropout, by the bytes that must move?
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use engine_benches::{Data, OpCase, criterion, equal_widths, group_counts, f32_values, f32_values_mut};
+use engine_benches::{Data, OpCase, criterion, equal_widths, f32_values, f32_values_mut, group_counts};
 use engine_core::ir::Groups;
 use engine_core::ir::ops::activation::{Dropout, DropoutOp, Relu, ReluGrad};
 
@@ -34,7 +34,9 @@ fn relu(c: &mut Criterion) {
             &inputs,
             Throughput::Bytes(12 * elements as u64),
             |data| {
-                let pairs = f32_values(&data.inputs[0]).iter().zip(f32_values(&data.inputs[1]));
+                let pairs = f32_values(&data.inputs[0])
+                    .iter()
+                    .zip(f32_values(&data.inputs[1]));
                 let grad = f32_values_mut(&mut data.outputs[0]);
                 grad.iter_mut()
                     .zip(pairs)

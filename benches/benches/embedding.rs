@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine_benches::{
-    Data, OpCase, cardinalities, criterion, group_counts, f32_values, f32_values_mut, tables, u32_values,
+    Data, OpCase, cardinalities, criterion, f32_values, f32_values_mut, group_counts, tables, u32_values,
 };
 use engine_core::ir::ParamView;
 use engine_core::ir::ops::embedding::{Embedding, EmbeddingGrad, embedding_groups};

@@ -7,9 +7,9 @@ use engine_benches::{CENSUS, backends, criterion, model, report, sized};
 use engine_core::argn::{FlatModel, Model, ModelSize};
 use engine_core::backend::Backend;
 use engine_core::generate::{Cells, DrawSite, LoadedModel, Plan, batch_sizes, sampling_rules};
+use engine_core::interpreter::InterpreterBackend;
 use engine_core::ir::initialise;
 use engine_core::ir::ops::sampling::{RequestedOutputs, SamplingRules};
-use engine_core::interpreter::InterpreterBackend;
 use engine_core::schema::CodeTable;
 
 /// Rows that are compared with those of the interpreter.

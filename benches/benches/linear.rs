@@ -6,8 +6,8 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine_benches::{
-    Data, OpCase, criterion, equal_widths, group_counts, grouped, f32_values, f32_values_mut, ordered,
-    shuffled_ranks, unequal_widths, u32_values,
+    Data, OpCase, criterion, equal_widths, f32_values, f32_values_mut, group_counts, grouped, ordered,
+    shuffled_ranks, u32_values, unequal_widths,
 };
 use engine_core::backend::HostData;
 use engine_core::ir::ops::linear::{

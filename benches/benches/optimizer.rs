@@ -1,7 +1,7 @@
 //! How fast is one pass of AdamW over the arena of the census model, by the bytes that must move?
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use engine_benches::{CENSUS, Data, OpCase, criterion, model, f32_values_mut};
+use engine_benches::{CENSUS, Data, OpCase, criterion, f32_values_mut, model};
 use engine_core::argn::{Model, ModelSize};
 use engine_core::ir::ops::optimizer::AdamW;
 

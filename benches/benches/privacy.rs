@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine_benches::{
-    OpCase, cardinalities, criterion, equal_widths, group_counts, grouped, f32_values, f32_values_mut, ordered,
-    shuffled_ranks, sized, tables, u32_values,
+    OpCase, cardinalities, criterion, equal_widths, f32_values, f32_values_mut, group_counts, grouped,
+    ordered, shuffled_ranks, sized, tables, u32_values,
 };
 use engine_core::ir::Groups;
 use engine_core::ir::ops::embedding::{EmbeddingSqNorm, embedding_groups};
@@ -72,7 +72,10 @@ fn grouped_linear_sq_norm(c: &mut Criterion) {
             let pairs = f32_values(&data.inputs[0])
                 .chunks_exact(16)
                 .zip(f32_values(&data.inputs[1]).chunks_exact(16));
-            for (y, (x, d)) in f32_values_mut(&mut data.outputs[0]).chunks_exact_mut(2).zip(pairs) {
+            for (y, (x, d)) in f32_values_mut(&mut data.outputs[0])
+                .chunks_exact_mut(2)
+                .zip(pairs)
+            {
                 y[1] = square(d);
                 y[0] = square(x) * y[1];
             }

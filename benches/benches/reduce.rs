@@ -1,7 +1,9 @@
 //! How fast are sums over groups and rows and their broadcasts, by the bytes that must move?
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use engine_benches::{OpCase, STEPS_PER_RUN, criterion, equal_widths, group_counts, f32_values, f32_values_mut};
+use engine_benches::{
+    OpCase, STEPS_PER_RUN, criterion, equal_widths, f32_values, f32_values_mut, group_counts,
+};
 use engine_core::ir::ops::reduce::{Add, BroadcastGroups, FillRows, RecordSum, ScaleRows, SumGroups};
 use engine_core::ir::{Groups, LossWeight, Rows};
 
@@ -19,7 +21,9 @@ fn elementwise(c: &mut Criterion) {
         let mut case = OpCase::new("add", &label, rows);
         let inputs = [case.value("a", &groups, RANGE), case.value("b", &groups, RANGE)];
         case.bench(c, Add, &inputs, bytes(3 * rows * width), |data| {
-            let pairs = f32_values(&data.inputs[0]).iter().zip(f32_values(&data.inputs[1]));
+            let pairs = f32_values(&data.inputs[0])
+                .iter()
+                .zip(f32_values(&data.inputs[1]));
             f32_values_mut(&mut data.outputs[0])
                 .iter_mut()
                 .zip(pairs)
@@ -64,7 +68,8 @@ fn groups(c: &mut Criterion) {
         };
         case.bench(c, op, &inputs, bytes(rows * (width + 1)), |data| {
             let rows = f32_values_mut(&mut data.outputs[0]).chunks_exact_mut(width);
-            rows.zip(f32_values(&data.inputs[0])).for_each(|(y, x)| y.fill(*x));
+            rows.zip(f32_values(&data.inputs[0]))
+                .for_each(|(y, x)| y.fill(*x));
         });
     }
 }

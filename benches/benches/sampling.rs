@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine_benches::{
-    CENSUS, Data, OpCase, backends, criterion, model, f32_values, random_f32, sized, u32_values_mut,
+    CENSUS, Data, OpCase, backends, criterion, f32_values, model, random_f32, sized, u32_values_mut,
 };
 use engine_core::argn::{Model, ModelSize};
 use engine_core::backend::Backend;

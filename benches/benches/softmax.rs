@@ -2,7 +2,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine_benches::{
-    Data, OpCase, cardinalities, criterion, group_counts, f32_values, f32_values_mut, sized, u32_values,
+    Data, OpCase, cardinalities, criterion, f32_values, f32_values_mut, group_counts, sized, u32_values,
 };
 use engine_core::ir::Groups;
 use engine_core::ir::ops::softmax::{Softmax, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};

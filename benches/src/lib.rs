@@ -9,7 +9,9 @@ mod op;
 
 pub use census::{Census, census};
 pub use layers::{cardinalities, equal_widths, grouped, ordered, shuffled_ranks, tables, unequal_widths};
-pub use op::{Data, OpCase, STEPS_PER_RUN, f32_values, f32_values_mut, random_f32, u32_values, u32_values_mut};
+pub use op::{
+    Data, OpCase, STEPS_PER_RUN, f32_values, f32_values_mut, random_f32, u32_values, u32_values_mut,
+};
 
 use std::sync::Arc;
 use std::time::Duration;

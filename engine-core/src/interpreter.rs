@@ -4,7 +4,9 @@
 use std::any::Any;
 
 use crate::backend::{Backend, BackendError, Buffer, DeviceInfo, Executable, HostData, Run};
-use crate::ir::{DType, InterpretError, Interpreter, Program, InterpreterBuffer, Resource, ResourceKind, Tensor};
+use crate::ir::{
+    DType, InterpretError, Interpreter, InterpreterBuffer, Program, Resource, ResourceKind, Tensor,
+};
 
 const NAME: &str = "interpreter";
 

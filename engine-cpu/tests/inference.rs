@@ -50,7 +50,11 @@ fn cells(rows: std::ops::Range<usize>) -> Cells {
 
 /// Imputed codes, probabilities of the third column, likelihoods.
 fn answers(model: &LoadedModel, cells: &Cells, first_row: u64) -> (Vec<u32>, Joint, LogProbs) {
-    let plan = model.plan(&[3, 0, 4, 1, 2], SamplingRules::default(), RequestedOutputs::default());
+    let plan = model.plan(
+        &[3, 0, 4, 1, 2],
+        SamplingRules::default(),
+        RequestedOutputs::default(),
+    );
     let site = DrawSite { seed: 9, first_row };
     let drawn = model.run(&plan.expect("a plan"), cells, site).expect("codes");
     let options = ProbabilityOptions {

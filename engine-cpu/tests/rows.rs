@@ -5,8 +5,8 @@ use std::sync::Arc;
 use engine_core::backend::{Backend, BackendError, HostData, Run};
 use engine_core::ir::ops::batch::{MaskRows, Reading};
 use engine_core::ir::{
-    Builder, Groups, InterpretError, Op, Program, InterpreterContext, Resource, ResourceKind, Rows, Shape, ShapeError,
-    Tensor,
+    Builder, Groups, InterpretError, InterpreterContext, Op, Program, Resource, ResourceKind, Rows, Shape,
+    ShapeError, Tensor,
 };
 use engine_cpu::{CpuBackend, CpuOptions};
 

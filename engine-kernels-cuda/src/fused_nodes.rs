@@ -5,7 +5,7 @@ use std::ops::Range;
 use engine_core::backend::BackendError;
 use engine_core::ir::{Access, Extent, Program, ValueId};
 
-use crate::kernels::{CudaKernel, Fusion, CompileContext, Uses, fused, kernel};
+use crate::kernels::{CompileContext, CudaKernel, Fusion, Uses, fused, kernel};
 use crate::schedule::{MemoryRegion, Touched};
 
 /// A kernel with the values that it takes and defines.
@@ -19,7 +19,11 @@ pub(crate) struct FusedNode {
 }
 
 /// The fused nodes of a program: one for each of its nodes, or fewer when `fuse`.
-pub(crate) fn fused_nodes(program: &Program, fuse: bool, context: &mut CompileContext<'_>) -> Result<Vec<FusedNode>, BackendError> {
+pub(crate) fn fused_nodes(
+    program: &Program,
+    fuse: bool,
+    context: &mut CompileContext<'_>,
+) -> Result<Vec<FusedNode>, BackendError> {
     let uses = Uses::new(program);
     let mut done = vec![false; program.nodes().len()];
     let mut nodes = Vec::with_capacity(program.nodes().len());
@@ -59,7 +63,12 @@ pub(crate) fn fused_nodes(program: &Program, fuse: bool, context: &mut CompileCo
 impl FusedNode {
     /// The memory that the node accesses; values are in `slot_of`.
     pub(crate) fn touched(&self, slot_of: &[usize]) -> Touched {
-        let slots = |values: &[ValueId]| values.iter().map(|v| MemoryRegion::Slot(slot_of[v.index()])).collect();
+        let slots = |values: &[ValueId]| {
+            values
+                .iter()
+                .map(|v| MemoryRegion::Slot(slot_of[v.index()]))
+                .collect()
+        };
         let mut touched = Touched {
             reads: slots(&self.inputs),
             writes: slots(&self.outputs),
@@ -73,7 +82,8 @@ impl FusedNode {
             };
             match &access.extent {
                 Extent::Elements(ranges) => {
-                    let elements = |range: &Range<usize>| MemoryRegion::Elements(resource, range.start, range.end);
+                    let elements =
+                        |range: &Range<usize>| MemoryRegion::Elements(resource, range.start, range.end);
                     regions.extend(ranges.iter().map(elements));
                 }
                 Extent::Whole | Extent::StepInRun => regions.push(MemoryRegion::Resource(resource)),

@@ -10,9 +10,9 @@ use crate::checks;
 use crate::error::CudaError;
 use crate::executable::CudaExecutable;
 use crate::kernels::OwnedLaunch;
-use crate::step_graphs::submit;
 use crate::running::Context;
 use crate::shard::Shard;
+use crate::step_graphs::submit;
 
 /// Launches in a graph that times one, and how often it is launched.
 const PROFILED: u32 = 64;

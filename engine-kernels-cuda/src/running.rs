@@ -10,11 +10,11 @@ use crate::buffer::CudaBuffer;
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 use crate::executable::{CudaExecutable, StepSegment};
+use crate::fused_nodes::FusedNode;
 use crate::kernels::{Bound, Launches, fetch_rows, next_step};
 use crate::memory::Memory;
-use crate::step_graphs::{StepGraphs, submit};
 use crate::shard::Shard;
-use crate::fused_nodes::FusedNode;
+use crate::step_graphs::{StepGraphs, submit};
 use crate::steps;
 use crate::streaming::FETCH_STREAM;
 
@@ -149,7 +149,11 @@ impl CudaExecutable {
     /// Runs the next `count` steps.
     fn run_steps(&mut self, cx: &Context<'_>, graphs: &mut StepGraphs, count: u32) -> Result<(), CudaError> {
         let group = self.rings.half().unwrap_or(STEPS_CAPTURED);
-        let several = if self.segments.len() == 1 { count / group } else { 0 };
+        let several = if self.segments.len() == 1 {
+            count / group
+        } else {
+            0
+        };
         if several > 0 {
             let graph = graphs.multi_step(self.queue.as_mut(), &self.stream_slots, group)?;
             for _ in 0..several {

@@ -95,7 +95,10 @@ pub(crate) fn schedule(nodes: &[Touched]) -> Vec<StreamSlot> {
     let mut stream_slots: Vec<StreamSlot> = Vec::with_capacity(nodes.len());
     for (node, touched) in nodes.iter().enumerate() {
         let earlier = history.depend(node, touched);
-        let follows = earlier.iter().rev().find(|e| last[stream_slots[**e].stream] == Some(**e));
+        let follows = earlier
+            .iter()
+            .rev()
+            .find(|e| last[stream_slots[**e].stream] == Some(**e));
         let idle = || (0..STREAMS).find(|stream| last[*stream].is_none());
         let stream = match follows {
             Some(e) => stream_slots[*e].stream,

@@ -21,7 +21,11 @@ pub(crate) struct StepGraphs {
 }
 
 /// Enqueues launches in a stream.
-pub(crate) fn submit(queue: &mut dyn Queue, stream: usize, launches: &[OwnedLaunch]) -> Result<(), CudaError> {
+pub(crate) fn submit(
+    queue: &mut dyn Queue,
+    stream: usize,
+    launches: &[OwnedLaunch],
+) -> Result<(), CudaError> {
     for launch in launches {
         let launch = Launch {
             kernel: launch.kernel,
@@ -108,7 +112,11 @@ impl StepGraphs {
         nodes: Range<usize>,
         steps: u32,
     ) -> Result<usize, CudaError> {
-        let mut others: Vec<usize> = stream_slots.iter().map(|t| t.stream).filter(|stream| *stream != 0).collect();
+        let mut others: Vec<usize> = stream_slots
+            .iter()
+            .map(|t| t.stream)
+            .filter(|stream| *stream != 0)
+            .collect();
         others.sort_unstable();
         others.dedup();
         queue.begin_capture()?;
@@ -116,7 +124,12 @@ impl StepGraphs {
             for stream in &others {
                 queue.order(0, *stream)?;
             }
-            for (slot, launches) in stream_slots.iter().zip(&self.nodes).take(nodes.end).skip(nodes.start) {
+            for (slot, launches) in stream_slots
+                .iter()
+                .zip(&self.nodes)
+                .take(nodes.end)
+                .skip(nodes.start)
+            {
                 for earlier in &slot.after {
                     queue.order(*earlier, slot.stream)?;
                 }

@@ -124,7 +124,13 @@ fn packed_codes(codes: &CodeTable) -> (Vec<PackedCode>, usize) {
 }
 
 /// Packs some rows.
-fn pack(codes: &CodeTable, packed_codes: &[PackedCode], stride: usize, rows: Range<usize>, packed: &mut Vec<u8>) {
+fn pack(
+    codes: &CodeTable,
+    packed_codes: &[PackedCode],
+    stride: usize,
+    rows: Range<usize>,
+    packed: &mut Vec<u8>,
+) {
     packed.clear();
     packed.resize(stride * rows.len(), 0);
     for (packed_code, column) in packed_codes.iter().zip(codes.columns()) {

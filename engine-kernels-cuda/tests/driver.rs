@@ -69,7 +69,8 @@ impl Machine {
             String::from_utf8_lossy(&ended.stdout).into_owned() + &String::from_utf8_lossy(&ended.stderr);
         assert!(ended.status.success(), "{text}");
         let message = text.lines().find_map(|line| line.split_once("message: "));
-        message.unwrap_or_else(|| panic!("there is no message:\n{text}"))
+        message
+            .unwrap_or_else(|| panic!("there is no message:\n{text}"))
             .1
             .to_owned()
     }

@@ -212,7 +212,11 @@ impl<'a> Compiler<'a> {
     /// Makes a kernel ready to be launched.
     pub(crate) fn dispatch(&self, kernel: Kernel, grid: Grid) -> Result<Dispatch, BackendError> {
         let max_groups = self.gpu.limits.max_compute_workgroups_per_dimension;
-        let largest = grid.size(self.max_rows, max_groups).into_iter().max().unwrap_or(0);
+        let largest = grid
+            .size(self.max_rows, max_groups)
+            .into_iter()
+            .max()
+            .unwrap_or(0);
         if largest > u64::from(max_groups) {
             let what = format!("the grid of {}, in workgroups,", kernel.entry);
             return Err(self.gpu.limit(what, largest, max_groups.into()));

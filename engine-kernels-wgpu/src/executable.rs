@@ -213,10 +213,9 @@ impl WgpuExecutable {
                 (ResourceKind::F32, contents) => {
                     (matches!(contents, Contents::F32(_)), "an f32 buffer".to_owned())
                 }
-                (ResourceKind::U32, contents) => (
-                    matches!(contents, Contents::U32(_)),
-                    "a u32 buffer".to_owned(),
-                ),
+                (ResourceKind::U32, contents) => {
+                    (matches!(contents, Contents::U32(_)), "a u32 buffer".to_owned())
+                }
             };
             if !fits {
                 return Err(self.mismatch(&resource.name, expected, buffer.describe()));

@@ -30,7 +30,13 @@ impl Shader {
             Self::Activation => &[STEP, PHILOX, DROPOUT, include_str!("shaders/activation.wgsl")],
             Self::Batch => &[STEP, PHILOX, include_str!("shaders/batch.wgsl")],
             Self::Embedding => &[STEP, LANES, TILE, SLICES, include_str!("shaders/embedding.wgsl")],
-            Self::GroupedLinear => &[STEP, LANES, TILE, SLICES, include_str!("shaders/linear/grouped.wgsl")],
+            Self::GroupedLinear => &[
+                STEP,
+                LANES,
+                TILE,
+                SLICES,
+                include_str!("shaders/linear/grouped.wgsl"),
+            ],
             Self::OrderedLinear => &[
                 STEP,
                 PHILOX,

@@ -42,7 +42,9 @@ fn joined<T: Copy + Into<u32>>(codes: &[T], bits: u32) -> u32 {
     codes
         .iter()
         .zip(shifts)
-        .fold(0, |packed, (code, shift): (_, u32)| packed | (*code).into() << shift)
+        .fold(0, |packed, (code, shift): (_, u32)| {
+            packed | (*code).into() << shift
+        })
 }
 
 #[cfg(test)]

@@ -27,7 +27,10 @@ fn a_step_of_the_census_model_is_a_few_dispatches() {
         let census = count(&CENSUS);
         let many = count(&[7; 60]);
         println!("{size:?}: {census} dispatches a step");
-        assert!((20..=max_dispatches).contains(&census), "{size:?}: {census} dispatches");
+        assert!(
+            (20..=max_dispatches).contains(&census),
+            "{size:?}: {census} dispatches"
+        );
         assert_eq!(census, many, "{size:?}: dispatches for 15 and for 60 columns");
     }
 }

@@ -48,7 +48,11 @@ fn probs(half_tables: bool) -> Vec<f32> {
     let order: Vec<usize> = (0..CARDINALITIES.len()).collect();
     let params = initialise(flat.layout(), 5);
     let folded = fold(&flat.fold_source(), &params, &order, None).expect("a folded model");
-    let mut resources = vec![backend.upload(HostData::F32(folded.arena)).expect("an f32 buffer")];
+    let mut resources = vec![
+        backend
+            .upload(HostData::F32(folded.arena))
+            .expect("an f32 buffer"),
+    ];
     let spec = SampleSpec {
         draws: folded.model.sub_columns_of(&order),
         inputs: SampleInputs {
@@ -59,7 +63,8 @@ fn probs(half_tables: bool) -> Vec<f32> {
         ..SampleSpec::default()
     };
     let program = sample_program(&folded.model, spec).expect("a program that draws");
-    let cell = |i: usize| Cell::TeacherForced((i * 7 % CARDINALITIES[i % CARDINALITIES.len()]) as u32).to_bits();
+    let cell =
+        |i: usize| Cell::TeacherForced((i * 7 % CARDINALITIES[i % CARDINALITIES.len()]) as u32).to_bits();
     let cells = (0..ROWS * CARDINALITIES.len()).map(cell).collect();
     run(
         &backend,

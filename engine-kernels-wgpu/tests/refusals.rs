@@ -7,10 +7,10 @@ use std::sync::Arc;
 use common::{backend, model, table, training_step, upload};
 use engine_core::argn::ModelSize;
 use engine_core::backend::{Backend, BackendError, Buffer, HostData, Run};
-use engine_core::ir::{
-    Builder, Groups, InterpretError, Op, Program, InterpreterContext, Resource, Shape, ShapeError, Tensor,
-};
 use engine_core::interpreter::InterpreterBackend;
+use engine_core::ir::{
+    Builder, Groups, InterpretError, InterpreterContext, Op, Program, Resource, Shape, ShapeError, Tensor,
+};
 use engine_kernels_wgpu::{AdapterChoice, WgpuBackend, WgpuError, WgpuOptions, adapters};
 
 const CARDINALITIES: [usize; 3] = [5, 30, 2];

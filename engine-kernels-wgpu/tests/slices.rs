@@ -7,8 +7,8 @@ use std::sync::Arc;
 use common::{backend, model, table, training_step};
 use engine_core::argn::ModelSize;
 use engine_core::backend::{Backend, Buffer, HostData, Run};
-use engine_core::ir::{Program, ResourceKind, initialise};
 use engine_core::interpreter::InterpreterBackend;
+use engine_core::ir::{Program, ResourceKind, initialise};
 use engine_core::schema::CodeTable;
 use engine_kernels_wgpu::WgpuOptions;
 

@@ -10,8 +10,8 @@ use crate::argn::ModelError;
 use crate::backend::{Backend, BackendError, Buffer, Executable, HostData, Run};
 use crate::ir::ops::sampling::OrderedSample;
 use crate::ir::{
-    BuildError, Builder, DType, FoldError, GradError, Groups, InterpretError, Interpreter, Node, Op,
-    ParamLayout, Program, InterpreterBuffer, ResourceId, ResourceKind, Rows, Shape, Tensor, ValueId,
+    BuildError, Builder, DType, FoldError, GradError, Groups, InterpretError, Interpreter, InterpreterBuffer,
+    Node, Op, ParamLayout, Program, ResourceId, ResourceKind, Rows, Shape, Tensor, ValueId,
 };
 use crate::schema::CodeTable;
 

@@ -198,7 +198,10 @@ fn same_code(expected: u32, got: u32, row: usize, column: usize) -> Result<(), M
 /// What the rules make of requested probabilities, and the absolute terms of each weight: a temperature divides logarithms, and with
 /// them their roundings.
 fn weights_of(op: &OrderedSample, codes: &[u32], rows: usize, probs: &[f32]) -> Tensor {
-    let (groups, count) = (op.requested_groups(&op.requested.probs), op.model.cardinalities.len());
+    let (groups, count) = (
+        op.requested_groups(&op.requested.probs),
+        op.model.cardinalities.len(),
+    );
     let mut tensor = Tensor::zeros(rows, groups.total());
     let sharpness = op.rules.temperature.map_or(0.0, |t| 1.0 / f64::from(t).max(1e-3));
     for b in 0..rows {

@@ -10,10 +10,10 @@
 mod case;
 mod cases;
 mod compare;
-mod random_data;
 mod draws;
 mod models;
 mod programs;
+mod random_data;
 mod report;
 
 #[cfg(test)]
@@ -21,7 +21,7 @@ mod tests;
 
 pub use case::{CaseError, Outcome, check_outcome};
 pub use compare::{Comparison, Mismatch, Worst};
-pub use report::{Failure, OpReport, ConformanceReport, Skip};
+pub use report::{ConformanceReport, Failure, OpReport, Skip};
 
 use crate::backend::Backend;
 use crate::ir::ops::OP_NAMES;
@@ -66,7 +66,12 @@ fn run_families(
     report
 }
 
-fn run_case(backend: &dyn Backend, case: &Case, select: &impl Fn(&str, &str) -> bool, report: &mut ConformanceReport) {
+fn run_case(
+    backend: &dyn Backend,
+    case: &Case,
+    select: &impl Fn(&str, &str) -> bool,
+    report: &mut ConformanceReport,
+) {
     let row = find_row(report, case.op);
     if !select(case.op, &case.name) {
         let (case, reason) = (case.name.clone(), None);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::case::{Case, CaseError, Rule, rows};
 use super::cases::batch::table;
-use super::random_data::RandomData;
 use super::models::{Model, small};
+use super::random_data::RandomData;
 use crate::argn::Model as _;
 use crate::backend::{HostData, Run};
 use crate::ir::ops::sampling::RequestedOutputs;

@@ -7,7 +7,7 @@ use super::cells::Cells;
 use super::loaded::LoadedModel;
 use super::plan::DrawSite;
 use crate::encode::{CategoricalStats, TableStats};
-use crate::ir::ops::sampling::{Cell, Quantiles, Parity, RequestedOutputs, SamplingRules, interpolate};
+use crate::ir::ops::sampling::{Cell, Parity, Quantiles, RequestedOutputs, SamplingRules, interpolate};
 
 /// Rows that are drawn of the whole model, and of each group.
 const ROWS: usize = 15_000;

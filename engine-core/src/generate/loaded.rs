@@ -8,9 +8,9 @@ use super::workers::Workers;
 use super::{Cells, GenerateError};
 use crate::argn::Model;
 use crate::backend::{Backend, BackendError, Buffer, HostData, Run};
+use crate::device_buffers::Compiled;
 use crate::ir::ops::sampling::{Cell, FoldedModel, RequestedOutputs, SampleInputs, SamplingRules};
 use crate::ir::{FoldError, Folded, ParamView, fold, sample_program};
-use crate::device_buffers::Compiled;
 use crate::schema::{CodeColumn, CodeTable, ColumnOrderKind};
 
 /// Numbers that the values of a batch may take up (64 MiB in single precision).
@@ -238,7 +238,10 @@ impl LoadedModel {
         for (column, flag) in self.null_flags.iter().enumerate() {
             let Some(flag) = *flag else { continue };
             for row in words.chunks_exact_mut(self.sub_columns()) {
-                if !matches!(Cell::from_bits(row[flag]), Cell::Observed(1) | Cell::TeacherForced(1)) {
+                if !matches!(
+                    Cell::from_bits(row[flag]),
+                    Cell::Observed(1) | Cell::TeacherForced(1)
+                ) {
                     continue;
                 }
                 for s in self.columns[column].clone().filter(|s| *s != flag) {

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::backend::BackendError;
+use crate::device_buffers::Compiled;
 use crate::ir::SampleSpec;
 use crate::ir::ops::sampling::{RequestedOutputs, SampleInputs, SamplingRules};
-use crate::device_buffers::Compiled;
 
 /// Numbers plans, so that compiled programs find their plan again.
 static NEXT_PLAN: AtomicU64 = AtomicU64::new(0);
@@ -63,7 +63,7 @@ impl Plan {
             draws: self.draws.clone(),
             rules: self.rules.clone(),
             inputs,
-            reports: self.reports.clone(),
+            requested: self.reports.clone(),
         }
     }
 }

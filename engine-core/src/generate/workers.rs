@@ -5,8 +5,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::plan::Plan;
 use crate::backend::{Backend, BackendError, HostData};
-use crate::ir::ops::sampling::SampleInputs;
 use crate::device_buffers::{Compiled, DeviceBuffers};
+use crate::ir::ops::sampling::SampleInputs;
 
 /// Name of the folded arena among the resources of a sampling program.
 const FOLDED: &str = "folded";

@@ -135,10 +135,12 @@ impl InterpreterContext<'_> {
     pub fn u32(&self, id: ResourceId) -> Result<&[u32], InterpretError> {
         match &self.resources[id.index()] {
             InterpreterBuffer::U32(data) => Ok(data),
-            InterpreterBuffer::F64 { .. } | InterpreterBuffer::Codes(_) => Err(InterpretError::ResourceKind {
-                op: self.op,
-                resource: id.index(),
-            }),
+            InterpreterBuffer::F64 { .. } | InterpreterBuffer::Codes(_) => {
+                Err(InterpretError::ResourceKind {
+                    op: self.op,
+                    resource: id.index(),
+                })
+            }
         }
     }
 
@@ -248,7 +250,12 @@ impl<'p> Interpreter<'p> {
         self.values[self.program.output(name)?.index()].as_ref()
     }
 
-    fn step(&mut self, run: &Run, step: u32, resources: &mut [InterpreterBuffer]) -> Result<(), InterpretError> {
+    fn step(
+        &mut self,
+        run: &Run,
+        step: u32,
+        resources: &mut [InterpreterBuffer],
+    ) -> Result<(), InterpretError> {
         for node in self.program.nodes() {
             let inputs = node
                 .inputs
@@ -283,7 +290,12 @@ impl<'p> Interpreter<'p> {
         Ok(())
     }
 
-    fn check(&self, run: &Run, resources: &[InterpreterBuffer], inputs: &[Tensor]) -> Result<(), InterpretError> {
+    fn check(
+        &self,
+        run: &Run,
+        resources: &[InterpreterBuffer],
+        inputs: &[Tensor],
+    ) -> Result<(), InterpretError> {
         let fail = |binding: &str, reason: String| {
             let (program, binding) = (self.program.name().to_owned(), binding.to_owned());
             Err(InterpretError::Binding {

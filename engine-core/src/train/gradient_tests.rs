@@ -6,7 +6,9 @@ use std::sync::Arc;
 use crate::argn::Model as _;
 use crate::backend::Run;
 use crate::fixtures::{mixed_model, random_params, random_table};
-use crate::ir::{Interpreter, LossWeight, Program, InterpreterBuffer, Resource, ResourceKind, Tensor, differentiate};
+use crate::ir::{
+    Interpreter, InterpreterBuffer, LossWeight, Program, Resource, ResourceKind, Tensor, differentiate,
+};
 use crate::schema::CodeTable;
 
 /// Buffers of a program in double precision.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use super::*;
 use crate::argn::{FlatModel, Model};
 use crate::backend::{HostData, Run};
-use crate::fixtures::{mixed_model, model, pair_model, random_table, related_table};
-use crate::ir::{Program, initialise};
-use crate::interpreter::InterpreterBackend;
 use crate::device_buffers::{Compiled, DeviceBuffers};
+use crate::fixtures::{mixed_model, model, pair_model, random_table, related_table};
+use crate::interpreter::InterpreterBackend;
+use crate::ir::{Program, initialise};
 use crate::schema::{CodeTable, ColumnOrderKind};
 
 /// A checkpoint store in memory.

@@ -86,8 +86,7 @@ impl CpuKernel for Ordering {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
         let (seed, step, columns) = (cx.run.seed, cx.run.first_step, self.op.columns);
         let ranks = &mut cx.u32_output()[..columns];
-        self.op
-            .fill_ranks(seed, step, &mut self.keys.borrow_mut(), ranks);
+        self.op.fill_ranks(seed, step, &mut self.keys.borrow_mut(), ranks);
         Ok(())
     }
 }

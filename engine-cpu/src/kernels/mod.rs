@@ -153,7 +153,10 @@ impl<'a> Context<'a, '_> {
     pub(crate) fn u32_resource(&self, id: ResourceId) -> &[u32] {
         match &*self.resources[id.index()] {
             CpuBuffer::U32(v) => v,
-            _ => unreachable!("bindings were checked: resource {} holds 32-bit integers", id.index()),
+            _ => unreachable!(
+                "bindings were checked: resource {} holds 32-bit integers",
+                id.index()
+            ),
         }
     }
 

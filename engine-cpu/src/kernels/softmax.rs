@@ -191,7 +191,11 @@ impl Kernel for GradTask<'_> {
 impl CpuKernel for SoftmaxCrossEntropyGrad {
     fn run(&self, cx: &mut Context<'_, '_>) -> Result<(), BackendError> {
         let (width, count) = (self.groups.total(), self.groups.len());
-        let (probs, codes, grads) = (cx.f32_input(0, width), cx.code_input(1, count), cx.f32_input(2, count));
+        let (probs, codes, grads) = (
+            cx.f32_input(0, width),
+            cx.code_input(1, count),
+            cx.f32_input(2, count),
+        );
         let (set, all_rows) = (cx.set, cx.rows());
         let check = CodeCheck::new();
         cx.fill_blocks(0, width, |block, out| {

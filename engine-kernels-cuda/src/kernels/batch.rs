@@ -7,7 +7,7 @@ use engine_core::ir::Op;
 use engine_core::ir::ops::batch::{ColumnOrder, GatherRows, MaskRows, OrderDraw, Reading};
 use engine_core::random::Purpose;
 
-use super::{Bound, CudaKernel, Fusion, Launches, CompileContext, THREADS, as_op, layout};
+use super::{Bound, CompileContext, CudaKernel, Fusion, Launches, THREADS, as_op, layout};
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 

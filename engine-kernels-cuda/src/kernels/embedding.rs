@@ -6,7 +6,7 @@ use bytemuck::{Pod, Zeroable};
 use engine_core::ir::ops::embedding::{Embedding, EmbeddingGrad, EmbeddingSqNorm, embedding_groups};
 use engine_core::ir::{Op, ParamView, ResourceId};
 
-use super::{Bound, CudaKernel, Fusion, Launches, CompileContext, THREADS, WARP, as_op, layout};
+use super::{Bound, CompileContext, CudaKernel, Fusion, Launches, THREADS, WARP, as_op, layout};
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 

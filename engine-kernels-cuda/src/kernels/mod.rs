@@ -241,9 +241,7 @@ impl Bound<'_> {
 
     /// Length of an f32 resource.
     fn len(&self, id: ResourceId) -> u32 {
-        self.resources[id.index()]
-            .f32()
-            .map_or(0, |(_, len)| len as u32)
+        self.resources[id.index()].f32().map_or(0, |(_, len)| len as u32)
     }
 
     /// Address and length of a u32 resource.

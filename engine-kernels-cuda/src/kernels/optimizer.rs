@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use engine_core::ir::Op;
 use engine_core::ir::ops::optimizer::AdamW;
 
-use super::{Bound, CudaKernel, Fusion, Launches, CompileContext, as_op, layout};
+use super::{Bound, CompileContext, CudaKernel, Fusion, Launches, as_op, layout};
 use crate::error::CudaError;
 
 #[derive(Clone, Copy, Pod, Zeroable)]

@@ -6,7 +6,7 @@ use bytemuck::{Pod, Zeroable};
 use engine_core::ir::ops::sampling::{Contribution, OrderedSample, SamplingRules};
 use engine_core::ir::{Groups, Op};
 
-use super::{Bound, CudaKernel, Fusion, Launches, CompileContext, as_op, layout};
+use super::{Bound, CompileContext, CudaKernel, Fusion, Launches, as_op, layout};
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 
@@ -266,7 +266,11 @@ fn rules(rules: &SamplingRules, context: &mut CompileContext<'_>) -> Result<Rule
 }
 
 /// Hidden units and probabilities lie in shared memory where they fit, else in global memory.
-fn block_scratch(op: &OrderedSample, with_odds: bool, context: &mut CompileContext<'_>) -> Result<BlockScratch, CudaError> {
+fn block_scratch(
+    op: &OrderedSample,
+    with_odds: bool,
+    context: &mut CompileContext<'_>,
+) -> Result<BlockScratch, CudaError> {
     let element = size_of::<f32>();
     let hidden = SAMPLE_ROWS * (op.model.hidden | 1) * element;
     let probs = op.model.cardinalities.max_width() * COLUMN * element * if with_odds { 2 } else { 1 };

@@ -5,7 +5,7 @@ use engine_core::ir::ops::reduce::FillRows;
 use engine_core::ir::ops::softmax::{Softmax, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 use engine_core::ir::{Groups, Op};
 
-use super::{Bound, CudaKernel, Fusion, Launches, CompileContext, as_op, layout};
+use super::{Bound, CompileContext, CudaKernel, Fusion, Launches, as_op, layout};
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 

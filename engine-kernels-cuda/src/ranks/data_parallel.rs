@@ -157,7 +157,13 @@ mod tests {
     #[test]
     fn an_element_that_is_written_twice_is_summed_once() {
         let program = program(|builder, trace, sums| push(builder, RecordSum { trace }, &[sums]));
-        assert_eq!(data_parallel(&program).expect("a data-parallel program").traces.len(), 1);
+        assert_eq!(
+            data_parallel(&program)
+                .expect("a data-parallel program")
+                .traces
+                .len(),
+            1
+        );
     }
 
     #[test]

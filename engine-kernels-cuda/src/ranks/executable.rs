@@ -32,7 +32,11 @@ impl RanksExecutable {
         max_rows: usize,
     ) -> Result<Self, BackendError> {
         let data_parallel = data_parallel(program);
-        let ranks = if data_parallel.is_some() { ranks } else { &ranks[..1] };
+        let ranks = if data_parallel.is_some() {
+            ranks
+        } else {
+            &ranks[..1]
+        };
         let rows = max_rows.div_ceil(ranks.len());
         let compiled = ranks.iter().map(|rank| {
             let executable = CudaExecutable::new(rank, program, rows)?;

@@ -2,8 +2,8 @@
 //! losses are summed over all of them, and each makes the same step with the same sums.
 
 mod buffer;
-mod executable;
 mod data_parallel;
+mod executable;
 
 use std::sync::Arc;
 

@@ -8,10 +8,10 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic, as tests do")]
 
+mod capture;
 mod compiler;
 mod queue;
 pub(crate) mod ranks;
-mod capture;
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;

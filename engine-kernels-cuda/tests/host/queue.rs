@@ -9,8 +9,8 @@ use std::thread::ThreadId;
 use engine_kernels_cuda::driver::{DevicePtr, Launch, Queue};
 use engine_kernels_cuda::error::CudaError;
 
-use super::ranks::Rank;
 use super::capture::{Capture, Graph};
+use super::ranks::Rank;
 use super::{OwnedLaunch, Shared, lock};
 
 /// What a stream holds outside captures.
@@ -73,10 +73,7 @@ impl HostQueue {
                 unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), *to as *mut u8, from.len()) };
             }
             Work::Graph(graph) => {
-                let graph = self
-                    .graphs
-                    .get(graph)
-                    .expect("there is no such graph");
+                let graph = self.graphs.get(graph).expect("there is no such graph");
                 let seed = self.shared.seed.fetch_add(1, Ordering::Relaxed);
                 for launch in graph.some_order(seed) {
                     // SAFETY: as above.
@@ -137,9 +134,7 @@ impl Queue for HostQueue {
     }
 
     fn end_capture(&mut self) -> Result<usize, CudaError> {
-        let capture = self
-            .leave_capture()
-            .expect("a capture ends that was not begun");
+        let capture = self.leave_capture().expect("a capture ends that was not begun");
         let graph = capture.finish(|launch| launch.kernel.to_owned());
         self.graphs.insert(self.made, graph);
         self.made += 1;

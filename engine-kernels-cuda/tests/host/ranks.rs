@@ -115,10 +115,7 @@ fn add(brought: &[(DevicePtr, usize)]) {
         let at = |buffer: DevicePtr| (buffer as *mut f32).wrapping_add(i);
         // SAFETY: each device has checked that its memory is live, and waits while its buffers are read and written.
         unsafe {
-            let sum = brought
-                .iter()
-                .map(|(buffer, _)| at(*buffer).read())
-                .sum::<f32>();
+            let sum = brought.iter().map(|(buffer, _)| at(*buffer).read()).sum::<f32>();
             brought.iter().for_each(|(buffer, _)| at(*buffer).write(sum));
         }
     }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use engine_core::backend::{Backend, Buffer, Executable, HostData, Run};
-use engine_core::ir::{Program, Resource, ResourceKind, Rows};
 use engine_core::interpreter::InterpreterBackend;
+use engine_core::ir::{Program, Resource, ResourceKind, Rows};
 use engine_cpu::{CpuBackend, CpuOptions, InstructionSet};
 
 use crate::compare::Outcome;

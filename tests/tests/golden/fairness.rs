@@ -2,7 +2,7 @@
 
 use engine_core::encode::TableStats;
 use engine_core::generate::{Fairness, GenerateError};
-use engine_core::ir::ops::sampling::{Quantiles, Parity, interpolate};
+use engine_core::ir::ops::sampling::{Parity, Quantiles, interpolate};
 use serde_json::{Map, Value, json};
 
 use crate::compare::{Outcome, Report, Tolerance, within};

@@ -7,7 +7,11 @@ use crate::ir::ops::batch::{ColumnOrder, GatherRows, MaskRows, OrderDraw, Readin
 use crate::schema::{CodeColumn, CodeTable};
 
 /// A table of random codes in the narrowest types.
-pub(in crate::conformance) fn table(random: &mut RandomData, len: usize, cardinalities: &[usize]) -> CodeTable {
+pub(in crate::conformance) fn table(
+    random: &mut RandomData,
+    len: usize,
+    cardinalities: &[usize],
+) -> CodeTable {
     let column = |v: &usize| CodeColumn::from_codes(*v, (0..len).map(|_| random.below(*v) as u32));
     let columns = cardinalities.iter().map(column).collect();
     CodeTable::new(columns, len).unwrap_or_else(|| unreachable!("all columns have {len} rows"))
@@ -94,7 +98,10 @@ fn mask_cases() -> Result<Vec<Case>, CaseError> {
             };
             let groups = shape.groups();
             let x = setup.value("x", &groups, random.uniform(shape.len(), 2.0))?;
-            let label = format!("{}, {reading:?}, {steps} steps, seed {}", shape.label, random.seed);
+            let label = format!(
+                "{}, {reading:?}, {steps} steps, seed {}",
+                shape.label, random.seed
+            );
             cases.push(setup.finish(op, &[x], run, label)?);
         }
     }

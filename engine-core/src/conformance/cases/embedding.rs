@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::backend::Run;
 use crate::conformance::case::{Case, CaseError};
-use crate::conformance::random_data::{RandomData, Ragged, ragged};
+use crate::conformance::random_data::{Ragged, RandomData, ragged};
 use crate::ir::ops::embedding::{Embedding, EmbeddingGrad, EmbeddingSqNorm, embedding_groups};
 use crate::ir::{Initialisation, ParamLayout, ParamLayoutBuilder, ParamView};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::backend::Run;
 use crate::conformance::case::{Case, CaseError, CaseRows, Setup};
-use crate::conformance::random_data::{RandomData, Ragged, TIMES, ragged};
+use crate::conformance::random_data::{Ragged, RandomData, TIMES, ragged};
 use crate::ir::ops::activation::Dropout;
 use crate::ir::ops::linear::{
     GroupedLinear, GroupedLinearGradInput, GroupedLinearGradParams, GroupedLinearSqNorm, Layer, LinearGroups,

@@ -2,7 +2,7 @@
 
 use crate::backend::Run;
 use crate::conformance::case::{Case, CaseError, Setup};
-use crate::conformance::random_data::{RandomData, Ragged, ragged};
+use crate::conformance::random_data::{Ragged, RandomData, ragged};
 use crate::ir::ops::reduce::{Add, BroadcastGroups, FillRows, RecordSum, ScaleRows, SumGroups};
 use crate::ir::{Groups, LossWeight};
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use crate::argn::Model as _;
 use crate::backend::Run;
 use crate::conformance::case::{Case, CaseError, CaseRows, Rule, Setup};
-use crate::conformance::random_data::{RandomData, TIMES};
 use crate::conformance::models::small;
+use crate::conformance::random_data::{RandomData, TIMES};
 use crate::ir::ops::sampling::{
-    Cell, FixedProbability, FoldedModel, Quantiles, OrderedSample, Parity, RequestedOutputs, SampleInputs, SamplingRules,
+    Cell, FixedProbability, FoldedModel, OrderedSample, Parity, Quantiles, RequestedOutputs, SampleInputs,
+    SamplingRules,
 };
 use crate::ir::{Groups, fold_tables, lay_out};
 

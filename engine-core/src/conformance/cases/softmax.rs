@@ -1,7 +1,7 @@
 //! Softmax and its cross-entropy, from tame to extreme logits.
 
 use crate::conformance::case::{Case, CaseError};
-use crate::conformance::random_data::{RandomData, Ragged, ragged};
+use crate::conformance::random_data::{Ragged, RandomData, ragged};
 use crate::ir::Groups;
 use crate::ir::ops::softmax::{Softmax, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 
@@ -16,7 +16,12 @@ pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
     Ok(cases)
 }
 
-fn push_cases(random: &mut RandomData, shape: &Ragged, scale: f32, cases: &mut Vec<Case>) -> Result<(), CaseError> {
+fn push_cases(
+    random: &mut RandomData,
+    shape: &Ragged,
+    scale: f32,
+    cases: &mut Vec<Case>,
+) -> Result<(), CaseError> {
     let label = format!("{}, logits up to {scale}, seed {}", shape.label, random.seed);
     let (groups, count) = (shape.groups(), shape.widths.len());
     let mut logits = random.uniform(shape.len(), scale);

@@ -9,8 +9,8 @@ use crate::conformance::case::{Case, interpreter_buffers, tensors};
 use crate::conformance::cases::families;
 use crate::ir::ops::OP_NAMES;
 use crate::ir::{
-    Access, AccessKind, Builder, Extent, InterpretError, Interpreter, Op, Program, InterpreterBuffer, InterpreterContext,
-    Resource, ResourceKind, Shape, ShapeError, Tensor,
+    Access, AccessKind, Builder, Extent, InterpretError, Interpreter, InterpreterBuffer, InterpreterContext,
+    Op, Program, Resource, ResourceKind, Shape, ShapeError, Tensor,
 };
 
 /// Cases of each op that are tried.
@@ -99,7 +99,12 @@ fn altered(accesses: &[Access], resources: &[InterpreterBuffer], step: u32) -> V
 }
 
 /// Checks the declaration of the one op of a program; gives the number of elements that it changed.
-fn check(program: &Program, run: &Run, resources: &[InterpreterBuffer], inputs: &[Tensor]) -> Result<usize, String> {
+fn check(
+    program: &Program,
+    run: &Run,
+    resources: &[InterpreterBuffer],
+    inputs: &[Tensor],
+) -> Result<usize, String> {
     let [node] = program.nodes() else {
         return Err(format!("{} ops", program.nodes().len()));
     };

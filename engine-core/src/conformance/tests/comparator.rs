@@ -3,9 +3,9 @@
 use crate::backend::{Backend, BackendError, Buffer, DeviceInfo, Executable, HostData};
 use crate::conformance::compare::{Expected, Mismatch, allowed, check_draw};
 use crate::conformance::{run_families, run_filtered};
+use crate::interpreter::InterpreterBackend;
 use crate::ir::Program;
 use crate::ir::ops::OP_NAMES;
-use crate::interpreter::InterpreterBackend;
 
 fn expected<'a>(data: &'a [f64], magnitude: &'a [f64]) -> Expected<'a> {
     Expected {

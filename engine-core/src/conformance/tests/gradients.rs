@@ -10,8 +10,8 @@ use crate::backend::Run;
 use crate::conformance::case::{CaseRows, rows};
 use crate::conformance::cases::embedding::tables;
 use crate::conformance::cases::linear::{column_layouts, grouped};
-use crate::conformance::random_data::{RandomData, ragged};
 use crate::conformance::models::small;
+use crate::conformance::random_data::{RandomData, ragged};
 use crate::ir::ops::activation::{Dropout, DropoutOp, Relu};
 use crate::ir::ops::batch::{MaskRows, Reading};
 use crate::ir::ops::embedding::Embedding;
@@ -19,8 +19,8 @@ use crate::ir::ops::linear::{GroupedLinear, OrderedLinear};
 use crate::ir::ops::reduce::{Add, BroadcastGroups, SumGroups};
 use crate::ir::ops::softmax::SoftmaxCrossEntropy;
 use crate::ir::{
-    Builder, Groups, Initialisation, Interpreter, LossWeight, ParamLayout, ParamLayoutBuilder, Program,
-    InterpreterBuffer, Resource, ResourceId, ResourceKind, Shape, Tensor, ValueId, differentiate,
+    Builder, Groups, Initialisation, Interpreter, InterpreterBuffer, LossWeight, ParamLayout,
+    ParamLayoutBuilder, Program, Resource, ResourceId, ResourceKind, Shape, Tensor, ValueId, differentiate,
 };
 
 /// Step of the differences: their error is about the square of it, and 1e-16 of the loss divided by it.
@@ -140,7 +140,14 @@ fn bind(program: &Program, arenas: &[Vec<f64>]) -> Vec<InterpreterBuffer> {
 }
 
 /// Compares the gradients of result `loss`, summed over rows, with central differences in all arenas.
-fn check(random: &mut RandomData, program: &Program, run: &Run, arenas: &[Vec<f64>], inputs: &[Tensor], label: &str) {
+fn check(
+    random: &mut RandomData,
+    program: &Program,
+    run: &Run,
+    arenas: &[Vec<f64>],
+    inputs: &[Tensor],
+    label: &str,
+) {
     let gradient = differentiate(program, "loss", LossWeight::Sum).unwrap();
     let mut resources = bind(&gradient, arenas);
     Interpreter::new(&gradient)

@@ -16,9 +16,9 @@ use crate::ir::ops::reduce::{Add, ScaleRows, SumGroups};
 use crate::ir::ops::softmax::Softmax;
 use crate::ir::{
     Access, AccessKind, BuildError, Builder, Extent, GradError, Gradient, Groups, Initialisation,
-    InterpretError, Interpreter, LossWeight, Op, ParamLayout, ParamLayoutBuilder, ParamView, Program,
-    InterpreterBuffer, InterpreterContext, Resource, ResourceId, ResourceKind, Rows, Shape, ShapeError, Tensor, ValueId,
-    differentiate,
+    InterpretError, Interpreter, InterpreterBuffer, InterpreterContext, LossWeight, Op, ParamLayout,
+    ParamLayoutBuilder, ParamView, Program, Resource, ResourceId, ResourceKind, Rows, Shape, ShapeError,
+    Tensor, ValueId, differentiate,
 };
 use crate::privacy::clip;
 use crate::schema::SubColumnName;
@@ -470,7 +470,10 @@ fn bindings_and_codes_that_do_not_fit() {
     );
     let table = crate::schema::CodeTable::new(Vec::new(), 2).unwrap();
     assert_eq!(
-        run(&mut [InterpreterBuffer::Codes(Arc::new(table))], &codes(&[0.0, 1.0])),
+        run(
+            &mut [InterpreterBuffer::Codes(Arc::new(table))],
+            &codes(&[0.0, 1.0])
+        ),
         "op embedding needs another kind of data than resource 0 holds"
     );
 }

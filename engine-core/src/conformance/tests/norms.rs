@@ -9,14 +9,14 @@ use crate::conformance::cases::batch::table;
 use crate::conformance::cases::embedding::tables;
 use crate::conformance::cases::linear::{column_layouts, grouped};
 use crate::conformance::compare::allowed;
-use crate::conformance::random_data::{RandomData, ragged};
 use crate::conformance::models::{Model, small};
+use crate::conformance::random_data::{RandomData, ragged};
 use crate::ir::ops::activation::Dropout;
 use crate::ir::ops::embedding::{EmbeddingGrad, embedding_groups};
 use crate::ir::ops::linear::{GroupedLinearGradParams, OrderedLinearGradParams};
 use crate::ir::ops::privacy::CLIP_EPS;
 use crate::ir::{
-    Builder, Interpreter, LossWeight, Op, ParamLayout, ParamView, Program, InterpreterBuffer, ResourceId,
+    Builder, Interpreter, InterpreterBuffer, LossWeight, Op, ParamLayout, ParamView, Program, ResourceId,
     ResourceKind, Shape, Tensor, differentiate,
 };
 use crate::privacy::clip;

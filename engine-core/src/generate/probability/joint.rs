@@ -347,7 +347,11 @@ impl JointQuery {
             self.possible(model),
         );
         let last = last_of_interest(model, known, row, &self.targets);
-        let base = given_row(known, row, |s| if s < last { Cell::Sampled } else { Cell::Masked });
+        let base = given_row(
+            known,
+            row,
+            |s| if s < last { Cell::Sampled } else { Cell::Masked },
+        );
         let mut scorer = Scorer::new(model, &self.orders[0]);
         for draw in 0..draws {
             let uniforms = draw_uniforms(self.options.seed, row as u64, draw as u32, model.sub_columns());

@@ -104,7 +104,8 @@ impl LogProbQuery {
                 for (c, range) in model.columns().iter().enumerate() {
                     // Logarithms of what is not given are 0; beside a null flag of 1 the other parts mean nothing.
                     let flag = model.null_flag(c).filter(|f| {
-                        matches!(given.get(row, *f), Cell::TeacherForced(_)) && drawn.codes[row * count + f] == 1
+                        matches!(given.get(row, *f), Cell::TeacherForced(_))
+                            && drawn.codes[row * count + f] == 1
                     });
                     let sum: f64 = match flag {
                         Some(flag) => f64::from(logs[flag]),

@@ -5,8 +5,8 @@ use super::*;
 use crate::argn::{FlatModel, Model, ModelUnits, Units, names};
 use crate::fixtures::random_params;
 use crate::generate::{Cells, GenerateError, LoadedModel};
-use crate::ir::ops::sampling::{Cell, FixedProbability};
 use crate::interpreter::InterpreterBackend;
+use crate::ir::ops::sampling::{Cell, FixedProbability};
 use crate::schema::SubColumnName;
 
 /// Four columns of 3, 4, (2, 2, 3) and 2 codes; the first part of the third one is a null flag if it is called `nan`.

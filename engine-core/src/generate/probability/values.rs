@@ -179,7 +179,11 @@ impl ValueQuery {
             &model.columns()[self.column],
         );
         let last = last_of_interest(model, known, row, &[self.column]);
-        let base = given_row(known, row, |s| if s < last { Cell::Sampled } else { Cell::Masked });
+        let base = given_row(
+            known,
+            row,
+            |s| if s < last { Cell::Sampled } else { Cell::Masked },
+        );
         let (mut words, mut uniforms) = (Vec::new(), Vec::new());
         for draw in 0..draws {
             words.extend_from_slice(&base);

@@ -11,14 +11,16 @@ use crate::encode::{
     EncodingType, Place, RareReplacement, SequenceLengths, TableKeys, TableStats,
 };
 use crate::fixtures::{mixed_model, model, pair_model, random_params, random_table};
+use crate::interpreter::InterpreterBackend;
 use crate::ir::ops::sampling::FoldedModel;
-use crate::ir::ops::sampling::{Cell, Contribution, FixedProbability, RequestedOutputs, SampleInputs, SamplingRules};
+use crate::ir::ops::sampling::{
+    Cell, Contribution, FixedProbability, RequestedOutputs, SampleInputs, SamplingRules,
+};
 use crate::ir::ops::softmax::Softmax;
 use crate::ir::{
     Builder, FoldError, Interpreter, InterpreterBuffer, SampleSpec, Tensor, fold, fold_tables, lay_out,
     sample_program,
 };
-use crate::interpreter::InterpreterBackend;
 use crate::schema::{CodeTable, ColumnOrderKind};
 
 fn codes_of(table: &CodeTable) -> Vec<f64> {

@@ -247,7 +247,11 @@ fn several_threads_ask_one_model() {
     let params = random_params(model.layout().len(), 8);
     let loaded = LoadedModel::new(Arc::new(InterpreterBackend), &model, &params).unwrap();
     let plan = loaded
-        .plan(&[3, 0, 1, 2], SamplingRules::default(), RequestedOutputs::default())
+        .plan(
+            &[3, 0, 1, 2],
+            SamplingRules::default(),
+            RequestedOutputs::default(),
+        )
         .unwrap();
     let cells = patterns(&model, loaded.columns(), 9);
     let once = loaded.run(&plan, &cells, DrawSite::default()).unwrap();

@@ -105,10 +105,7 @@ impl Op for AdamW {
         for i in 0..cx.f64(self.params)?.len() {
             let w = cx.f64(self.params)?[i];
             let g = cx.f64(self.grads)?[i];
-            let (m0, v0) = (
-                cx.f64(self.first_moments)?[i],
-                cx.f64(self.second_moments)?[i],
-            );
+            let (m0, v0) = (cx.f64(self.first_moments)?[i], cx.f64(self.second_moments)?[i]);
             let m = m0 + (1.0 - self.beta1) * (g - m0);
             let v = self.beta2 * v0 + (1.0 - self.beta2) * g * g;
             let update = rate / correction1 * m / ((v / correction2).sqrt() + self.adam_eps);

@@ -121,7 +121,7 @@ fn add_factored<I: Isa>(op: &OrderedSample, folded: &[f32], entry: u64, start: u
 
 /// A register of values from `at` on, zeros behind the last.
 #[inline(always)]
-fn load_padded<I: Isa>(floats: &[f32], at: usize) -> I::V {
+fn load_padded<I: Isa>(values: &[f32], at: usize) -> I::V {
     let left = values.get(at..).unwrap_or(&[]);
     match left.first_chunk() {
         Some(chunk) => I::load(chunk),

@@ -1,7 +1,7 @@
 //! Ancestral sampling: one task draws all sub-columns of a block of rows without leaving its scratch memory.
 
-mod rules;
 mod context;
+mod rules;
 
 use std::ops::Range;
 
@@ -13,10 +13,10 @@ use engine_core::random::Stream;
 use super::embedding::CodeCheck;
 use super::linear::{Span, forward};
 use super::softmax::{log_sum_lanes, softmax_lanes};
-use rules::{draw_by_rules, draw_lanes, forbid};
 use context::{ContextAccumulator, rectified_units};
+use rules::{draw_by_rules, draw_lanes, forbid};
 
-use super::{Context, CpuKernel, Value, as_op, block_of};
+use super::{Context, CpuKernel, as_op, block_of};
 use crate::isa::{Isa, Kernel, WIDTH, uniform_lanes};
 use crate::lanes::{CodeLanes, LANES, Lanes, valid};
 use crate::scratch::ScratchSize;
@@ -140,7 +140,8 @@ impl Kernel for Draws<'_> {
         self.context.counts.fill([0; 2]);
         self.look_up_observed();
         for s in self.op.draws.iter().copied() {
-            let requested = self.output_columns.probs[s].is_some() || self.output_columns.weights[s].is_some();
+            let requested =
+                self.output_columns.probs[s].is_some() || self.output_columns.weights[s].is_some();
             let (mut needed, mut drawn) = (requested, requested);
             for lane in 0..self.rows {
                 let cell = self.cell(s, lane);
@@ -301,8 +302,9 @@ impl CpuKernel for OrderedSample {
                     let (to_codes, to_outputs) = (Shared::new(codes), outputs.map(Shared::new));
                     cx.parallel(cx.blocks(), |block| {
                         // SAFETY: each task writes its own block.
-                        let part =
-                            |i: usize| unsafe { to_outputs[i].part(block * widths[i]..(block + 1) * widths[i]) };
+                        let part = |i: usize| unsafe {
+                            to_outputs[i].part(block * widths[i]..(block + 1) * widths[i])
+                        };
                         let results = Results {
                             // SAFETY: as above.
                             codes: unsafe { to_codes.part(block * count..(block + 1) * count) },

@@ -7,8 +7,8 @@ use engine_core::ir::ops::linear::{
 use engine_core::ir::{Groups, Op, ResourceId};
 
 use super::{
-    Bound, CudaError, CudaKernel, DevicePtr, Fusion, Launches, CompileContext, Split, Splits, TILE_COLS, TILE_ROWS,
-    TILE_THREADS, as_op, layout, row_tiles, tiles,
+    Bound, CompileContext, CudaError, CudaKernel, DevicePtr, Fusion, Launches, Split, Splits, TILE_COLS,
+    TILE_ROWS, TILE_THREADS, as_op, layout, row_tiles, tiles,
 };
 
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
@@ -117,7 +117,13 @@ pub(super) fn make(
     context: &mut CompileContext<'_>,
 ) -> Result<Option<Box<dyn CudaKernel>>, CudaError> {
     if let Some(op) = as_op::<GroupedLinear>(op) {
-        let mut product = product("grouped_linear", op.params, &op.groups, &op.groups.output, context)?;
+        let mut product = product(
+            "grouped_linear",
+            op.params,
+            &op.groups,
+            &op.groups.output,
+            context,
+        )?;
         product.relu = fusion.relu;
         return Ok(Some(Box::new(product)));
     }

@@ -6,7 +6,7 @@ mod ordered;
 use bytemuck::{Pod, Zeroable};
 use engine_core::ir::Op;
 
-use super::{Bound, CudaKernel, Fusion, Launches, CompileContext, as_op, layout};
+use super::{Bound, CompileContext, CudaKernel, Fusion, Launches, as_op, layout};
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 

@@ -7,8 +7,8 @@ use engine_core::ir::ops::linear::{
 use engine_core::ir::{Op, ResourceId};
 
 use super::{
-    Bound, CudaError, CudaKernel, DevicePtr, Fusion, Launches, CompileContext, Split, Splits, TILE_COLS, TILE_ROWS,
-    TILE_THREADS, as_op, layout, row_tiles, tiles,
+    Bound, CompileContext, CudaError, CudaKernel, DevicePtr, Fusion, Launches, Split, Splits, TILE_COLS,
+    TILE_ROWS, TILE_THREADS, as_op, layout, row_tiles, tiles,
 };
 use crate::kernels::Views;
 use crate::kernels::activation::DropoutSite;

@@ -1,6 +1,6 @@
 //! The descriptor of a sampling op on the device: its layout, its draws, its rules.
 
-use engine_core::ir::ops::sampling::{Contribution, Quantiles, OrderedSample, Parity};
+use engine_core::ir::ops::sampling::{Contribution, OrderedSample, Parity, Quantiles};
 
 /// No element.
 const NONE: u32 = u32::MAX;
@@ -102,8 +102,14 @@ impl SampleDescriptor {
                 0,
             ]);
         }
-        self.set(Header::ProbsWidth, op.requested_groups(&op.requested.probs).total());
-        self.set(Header::WeightsWidth, op.requested_groups(&op.requested.weights).total());
+        self.set(
+            Header::ProbsWidth,
+            op.requested_groups(&op.requested.probs).total(),
+        );
+        self.set(
+            Header::WeightsWidth,
+            op.requested_groups(&op.requested.weights).total(),
+        );
     }
 
     /// The draws with the hidden units that those after them need.
@@ -186,7 +192,8 @@ impl SampleDescriptor {
             by_group,
             ..
         } = parity;
-        self.elements.extend([groups.len() as u32, sensitive.len() as u32]);
+        self.elements
+            .extend([groups.len() as u32, sensitive.len() as u32]);
         self.elements.extend(sensitive.iter().map(|s| *s as u32));
         self.elements.extend(groups.iter().flatten());
         for group in by_group {

@@ -1,7 +1,7 @@
 //! Ancestral sampling.
 
-mod ranges;
 mod descriptor;
+mod ranges;
 
 use engine_core::backend::BackendError;
 use engine_core::ir::Node;
@@ -12,8 +12,8 @@ use crate::compiler::{Compiler, Work};
 use crate::grid::Grid;
 use crate::kernel::{Kernel, Source};
 use crate::shaders::Shader;
-use ranges::ranges;
 use descriptor::SampleDescriptor;
+use ranges::ranges;
 
 /// Bytes of scratch memory at most, so that caches hold it; where a batch needs more, it is drawn in several blocks of rows.
 const SCRATCH_BYTES: u64 = 32 << 20;
@@ -48,7 +48,11 @@ fn block_rows(op: &OrderedSample, cx: &Compiler<'_>) -> Result<usize, BackendErr
 }
 
 /// Cells, uniform values, or a buffer with both of them, to which they are copied; and where the uniform numbers begin in it.
-fn cells_and_uniforms(op: &OrderedSample, node: &Node, cx: &mut Compiler<'_>) -> Result<(Source, usize), BackendError> {
+fn cells_and_uniforms(
+    op: &OrderedSample,
+    node: &Node,
+    cx: &mut Compiler<'_>,
+) -> Result<(Source, usize), BackendError> {
     let (Some(cells), Some(uniforms)) = (op.cells_input(), op.uniforms_input()) else {
         return Ok(match node.inputs.first() {
             Some(value) => (cx.value(*value), 0),
@@ -120,7 +124,10 @@ fn ordered_sample(op: &OrderedSample, node: &Node, cx: &mut Compiler<'_>) -> Res
     let (inputs, first_uniform) = cells_and_uniforms(op, node, cx)?;
     let mut kernel = Kernel::new(Shader::Sampling, "ordered_sample")
         .constant("HALF", u32::from(cx.half_tables).into())
-        .reads(0, cx.descriptor(&SampleDescriptor::new(op, first_uniform).elements)?)
+        .reads(
+            0,
+            cx.descriptor(&SampleDescriptor::new(op, first_uniform).elements)?,
+        )
         .reads(1, folded(op, cx)?)
         .reads(2, inputs);
     for (number, result) in (3..).zip(results(op, node, cx)?) {

@@ -93,8 +93,10 @@ pub(super) fn ranges(op: &OrderedSample, limit: usize) -> Result<Vec<DrawRange>,
         true => 1 + contribution(&op.model.sub_columns[s], span),
         false => 1,
     };
-    let begin =
-        FIXED_ITERATIONS + iterations(op.model.hidden) + iterations(sub_columns) + iterations(2 * op.model.cardinalities.total());
+    let begin = FIXED_ITERATIONS
+        + iterations(op.model.hidden)
+        + iterations(sub_columns)
+        + iterations(2 * op.model.cardinalities.total());
     let all = begin + (0..sub_columns).map(observed).sum::<usize>();
     if all + op.draws.iter().map(|s| draw(op, *s)).sum::<usize>() <= limit {
         return Ok(vec![DrawRange::new(0..sub_columns, 0..op.draws.len(), true)]);

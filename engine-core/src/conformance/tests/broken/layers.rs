@@ -10,7 +10,7 @@ use crate::ir::ops::optimizer::AdamW;
 use crate::ir::ops::privacy::ClipFactor;
 use crate::ir::ops::reduce::{FillRows, RecordSum};
 use crate::ir::ops::softmax::{Softmax, SoftmaxCrossEntropyGrad};
-use crate::ir::{Groups, LossWeight, Op, InterpreterContext, Tensor};
+use crate::ir::{Groups, InterpreterContext, LossWeight, Op, Tensor};
 
 #[test]
 fn embeddings() {

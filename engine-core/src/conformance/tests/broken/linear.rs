@@ -9,7 +9,7 @@ use crate::ir::ops::linear::{
     GroupedLinear, GroupedLinearGradInput, GroupedLinearGradParams, GroupedLinearSqNorm, LinearGroups,
     OrderedLinear, OrderedLinearGradInput, OrderedLinearGradParams, OrderedLinearSqNorm, OrderedSpec,
 };
-use crate::ir::{Op, ParamView, InterpreterContext, Tensor};
+use crate::ir::{InterpreterContext, Op, ParamView, Tensor};
 
 fn last_column(view: &ParamView, i: usize) -> bool {
     view.range().contains(&i) && (i - view.offset) % view.columns == view.columns - 1

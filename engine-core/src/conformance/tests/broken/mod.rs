@@ -12,10 +12,11 @@ use std::sync::Arc;
 use crate::backend::{Backend, BackendError, Buffer, DeviceInfo, Executable, HostData};
 use crate::conformance::cases::families;
 use crate::conformance::run_families;
-use crate::ir::{
-    Access, Builder, InterpretError, Node, Op, Program, InterpreterContext, Resource, Shape, ShapeError, Tensor,
-};
 use crate::interpreter::InterpreterBackend;
+use crate::ir::{
+    Access, Builder, InterpretError, InterpreterContext, Node, Op, Program, Resource, Shape, ShapeError,
+    Tensor,
+};
 
 /// Results of a broken kernel.
 type Results = Result<Vec<Tensor>, InterpretError>;
@@ -162,7 +163,11 @@ fn overwriting(op: &dyn Op, cx: &mut InterpreterContext<'_>) -> Results {
 }
 
 /// Runs the op with some elements of its first resource changed, and puts them back unless the op has written them.
-fn with_resource(op: &dyn Op, cx: &mut InterpreterContext<'_>, change: impl Fn(usize, f64) -> f64) -> Results {
+fn with_resource(
+    op: &dyn Op,
+    cx: &mut InterpreterContext<'_>,
+    change: impl Fn(usize, f64) -> f64,
+) -> Results {
     let id = op.accesses()[0].resource;
     let before = cx.f64(id)?.to_vec();
     for (i, x) in before.iter().enumerate() {

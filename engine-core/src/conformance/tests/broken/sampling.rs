@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Act, Results, assert_caught, keep, known, losing, map, with_resource};
 use crate::ir::ops::sampling::{Cell, Contribution, OrderedSample, SampleInputs, SamplingRules};
-use crate::ir::{Op, InterpreterContext};
+use crate::ir::{InterpreterContext, Op};
 
 /// The op under other rules.
 fn ruled(op: &dyn Op, cx: &mut InterpreterContext<'_>, change: impl Fn(&mut SamplingRules)) -> Results {
@@ -57,16 +57,20 @@ fn drawing() {
         ("ordered_sample", "parity ignored", |op, cx| {
             ruled(op, cx, |r| r.parity = None)
         }),
-        ("ordered_sample", "teacher-forced and observed cells ignored", |op, cx| {
-            with_inputs(
-                op,
-                cx,
-                SampleInputs {
-                    cells: false,
-                    uniforms: true,
-                },
-            )
-        }),
+        (
+            "ordered_sample",
+            "teacher-forced and observed cells ignored",
+            |op, cx| {
+                with_inputs(
+                    op,
+                    cx,
+                    SampleInputs {
+                        cells: false,
+                        uniforms: true,
+                    },
+                )
+            },
+        ),
         ("ordered_sample", "given uniforms ignored", |op, cx| {
             with_inputs(
                 op,
@@ -106,12 +110,16 @@ fn cells_of_all_kinds() {
                 })
             },
         ),
-        ("ordered_sample", "teacher-forced cells conditioned on from the start", |op, cx| {
-            with_cells(op, cx, |cell| match cell {
-                Cell::TeacherForced(code) => Cell::Observed(code),
-                cell => cell,
-            })
-        }),
+        (
+            "ordered_sample",
+            "teacher-forced cells conditioned on from the start",
+            |op, cx| {
+                with_cells(op, cx, |cell| match cell {
+                    Cell::TeacherForced(code) => Cell::Observed(code),
+                    cell => cell,
+                })
+            },
+        ),
         ("ordered_sample", "hidden cells drawn", |op, cx| {
             with_cells(op, cx, |cell| match cell {
                 Cell::Masked => Cell::Sampled,

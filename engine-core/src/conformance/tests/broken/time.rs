@@ -3,7 +3,7 @@
 use super::{Act, Results, failures, keep};
 use crate::backend::Run;
 use crate::ir::ops::OP_NAMES;
-use crate::ir::{Op, InterpreterContext, Tensor};
+use crate::ir::{InterpreterContext, Op, Tensor};
 
 /// Ops that work row by row, by family.
 const ROW_WISE: [(&str, &[&str]); 7] = [

@@ -9,5 +9,5 @@ pub mod rules;
 pub use cell::Cell;
 pub use folded::{Contribution, FoldedModel, FoldedSubColumn};
 pub use ordered_sample::{OrderedSample, RequestedOutputs, SampleInputs};
-pub use parity::{Quantiles, Parity, interpolate};
+pub use parity::{Parity, Quantiles, interpolate};
 pub use rules::{FixedProbability, SamplingRules};

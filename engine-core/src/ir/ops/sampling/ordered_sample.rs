@@ -304,7 +304,10 @@ impl OrderedSample {
             let mut weights = probs.clone();
             self.rules.balance(s, &mut weights, |s| out.codes.at(b, s) as u32);
             self.rules.apply(s, &mut weights);
-            let results = [(&self.requested.probs, &probs), (&self.requested.weights, &weights)];
+            let results = [
+                (&self.requested.probs, &probs),
+                (&self.requested.weights, &weights),
+            ];
             let tensors = [&mut out.probs, &mut out.weights];
             for (i, ((subs, values), tensor)) in results.into_iter().zip(tensors).enumerate() {
                 let Some(place) = subs.iter().position(|r| *r == s) else {
