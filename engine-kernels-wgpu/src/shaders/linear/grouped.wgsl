@@ -29,7 +29,7 @@ fn x_rows(at: u32, row: u32, stride: u32) -> vec4<f32> {
     return vec4<f32>(x[i.x], x[i.y], x[i.z], x[i.w]);
 }
 
-// Four numbers of `params` that lie `stride` apart, from number `first` of `count`.
+// Four elements of `params` that are `stride` apart, from element `first` of `count`.
 fn params_along(at: u32, first: u32, count: u32, stride: u32) -> vec4<f32> {
     let i = at + four_of(first, count) * stride;
     return vec4<f32>(params[i.x], params[i.y], params[i.z], params[i.w]);
@@ -64,7 +64,9 @@ fn grouped_linear(
         let w0 = params_along(tile.weight + input, output, tile.outputs, tile.inputs);
         let w1 = params_along(tile.weight + input, output + 16u, tile.outputs, tile.inputs);
         workgroupBarrier();
-        multiply_by_columns(thread, x0, x1, x2, x3, w0, w1, exists, depth - k, &sums);
+        store_rows(thread, x0, x1, x2, x3, exists);
+        store_columns(thread, w0, w1, exists);
+        multiply_stored(thread, depth - k, &sums);
     }
     for (var i = 0u; i < 4u; i++) {
         let row = first_row + block_row(thread) + i;
@@ -114,7 +116,9 @@ fn grouped_linear_grad_input(
         let w0 = params_along(tile.weight + min(output, depth - 1u) * tile.inputs, input, tile.inputs, 1u);
         let w1 = params_along(tile.weight + min(output + 16u, depth - 1u) * tile.inputs, input, tile.inputs, 1u);
         workgroupBarrier();
-        multiply_by_terms(thread, x0, x1, x2, x3, w0, w1, exists, depth - n, &sums);
+        store_rows(thread, x0, x1, x2, x3, exists);
+        store_terms_of_columns(thread, w0, w1, depth - n);
+        multiply_stored(thread, depth - n, &sums);
     }
     for (var i = 0u; i < 4u; i++) {
         let row = first_row + block_row(thread) + i;
@@ -198,7 +202,9 @@ fn grouped_linear_grad_params(
         let x0 = inputs_of(tile, row, k);
         let x1 = inputs_of(tile, row + 16u, k);
         workgroupBarrier();
-        multiply_terms(thread, d0, d1, d2, d3, x0, x1, end - first, &sums);
+        store_terms_of_rows(thread, d0, d1, d2, d3, end - first);
+        store_terms_of_columns(thread, x0, x1, end - first);
+        multiply_stored(thread, end - first, &sums);
     }
     store_sums(group.y, number, thread, &sums);
 }

@@ -193,18 +193,16 @@ fn ordered_linear(
         // Random numbers are computed while the values are loaded.
         kept[thread] = kept_units(first_row + thread / 2u, tile.layer, k / 16u + thread % 2u);
         workgroupBarrier();
-        multiply_by_columns(
+        store_rows(
             thread,
             x0 * factors_of_rows(4u * quad, own),
             x1 * factors_of_rows(4u * quad + 16u, own),
             x2 * factors_of_rows(4u * quad + 32u, own),
             x3 * factors_of_rows(4u * quad + 48u, own),
-            w0,
-            w1,
             exists,
-            depth - k,
-            &sums,
         );
+        store_columns(thread, w0, w1, exists);
+        multiply_stored(thread, depth - k, &sums);
     }
     for (var i = 0u; i < 4u; i++) {
         let row = first_row + block_row(thread) + i;

@@ -109,9 +109,10 @@ fn ordered_linear_grad_input(
             }
             let w0_visible = select(vec4<f32>(), w0, is_visible);
             let w1_visible = select(vec4<f32>(), w1, is_visible);
-            let exists = own < layer.outputs;
             workgroupBarrier();
-            multiply_by_terms(thread, d0, d1, d2, d3, w0_visible, w1_visible, exists, layer.outputs - n, &sums);
+            store_rows(thread, d0, d1, d2, d3, own < layer.outputs);
+            store_terms_of_columns(thread, w0_visible, w1_visible, layer.outputs - n);
+            multiply_stored(thread, layer.outputs - n, &sums);
         }
         for (var i = 0u; i < 4u; i++) {
             var factors = vec4<f32>(1.0);
@@ -265,7 +266,9 @@ fn ordered_linear_grad_params(
         workgroupBarrier();
         let u0 = dropped(x0, row, position, depth);
         let u1 = dropped(x1, row + 16u, position, depth);
-        multiply_terms(thread, d0, d1, d2, d3, u0, u1, end - first, &sums);
+        store_terms_of_rows(thread, d0, d1, d2, d3, end - first);
+        store_terms_of_columns(thread, u0, u1, end - first);
+        multiply_stored(thread, end - first, &sums);
     }
     store_sums(group.y, number, thread, &sums);
 }

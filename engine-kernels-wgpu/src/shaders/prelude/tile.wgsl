@@ -102,61 +102,9 @@ fn four_rows(row: u32) -> vec4<u32> {
     return four_of(row, run.rows);
 }
 
-// The three ways in which a step of a tile product is stored and added to the sums, by how its operands lie in memory. A barrier before is
-// the caller's, because the tile of the step before is still read.
-
-// Both operands have their terms side by side: a warp has all terms of the tile.
-fn multiply_by_columns(
-    thread: u32,
-    x0: vec4<f32>,
-    x1: vec4<f32>,
-    x2: vec4<f32>,
-    x3: vec4<f32>,
-    w0: vec4<f32>,
-    w1: vec4<f32>,
-    exists: bool,
-    terms: u32,
-    sums: ptr<function, Sums>,
-) {
-    store_rows(thread, x0, x1, x2, x3, exists);
-    store_columns(thread, w0, w1, exists);
-    workgroupBarrier();
-    multiply(thread, min(terms, TILE_DEPTH), sums);
-}
-
-// The right operand has the columns of a term side by side; `terms` are left of it.
-fn multiply_by_terms(
-    thread: u32,
-    x0: vec4<f32>,
-    x1: vec4<f32>,
-    x2: vec4<f32>,
-    x3: vec4<f32>,
-    w0: vec4<f32>,
-    w1: vec4<f32>,
-    exists: bool,
-    terms: u32,
-    sums: ptr<function, Sums>,
-) {
-    store_rows(thread, x0, x1, x2, x3, exists);
-    store_terms_of_columns(thread, w0, w1, terms);
-    workgroupBarrier();
-    multiply(thread, min(terms, TILE_DEPTH), sums);
-}
-
-// Both operands have the rows and columns of a term side by side; `terms` are left of them.
-fn multiply_terms(
-    thread: u32,
-    d0: vec4<f32>,
-    d1: vec4<f32>,
-    d2: vec4<f32>,
-    d3: vec4<f32>,
-    w0: vec4<f32>,
-    w1: vec4<f32>,
-    terms: u32,
-    sums: ptr<function, Sums>,
-) {
-    store_terms_of_rows(thread, d0, d1, d2, d3, terms);
-    store_terms_of_columns(thread, w0, w1, terms);
+// Adds the products of the terms that were just stored: TILE_DEPTH of them, or the `terms` that are left. The barrier before they are
+// stored is the caller's.
+fn multiply_stored(thread: u32, terms: u32, sums: ptr<function, Sums>) {
     workgroupBarrier();
     multiply(thread, min(terms, TILE_DEPTH), sums);
 }
