@@ -21,7 +21,7 @@ use crate::step::MAX_OPTIMIZERS;
 /// A kernel that is ready to be launched.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
-    pub(crate) entry: &'static str,
+    pub(crate) name: &'static str,
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) bindings: Vec<Binding>,
     pub(crate) grid: Grid,
@@ -218,16 +218,16 @@ impl<'a> Compiler<'a> {
             .max()
             .unwrap_or(0);
         if largest > u64::from(max_groups) {
-            let what = format!("the grid of {}, in workgroups,", kernel.entry);
+            let what = format!("the grid of {}, in workgroups,", kernel.name);
             return Err(self.gpu.limit(what, largest, max_groups.into()));
         }
         let longest = self.gpu.longest_loop();
         if kernel.max_iterations > longest {
-            let what = format!("a thread of {}, in iterations of its loops,", kernel.entry);
+            let what = format!("a thread of {}, in iterations of its loops,", kernel.name);
             return Err(self.gpu.limit(what, kernel.max_iterations as u64, longest as u64));
         }
         Ok(Dispatch {
-            entry: kernel.entry,
+            name: kernel.name,
             pipeline: self.gpu.pipeline(&kernel)?,
             bindings: kernel.bindings,
             grid,

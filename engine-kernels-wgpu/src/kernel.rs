@@ -35,6 +35,8 @@ pub(crate) struct Binding {
 pub(crate) struct Kernel {
     pub(crate) shader: Shader,
     pub(crate) entry: &'static str,
+    /// Name in profiles and messages: that of the entry point, unless several ops have one in common.
+    pub(crate) name: &'static str,
     pub(crate) constants: Vec<(&'static str, f64)>,
     pub(crate) bindings: Vec<Binding>,
     /// Largest number of loop iterations of a thread, where it grows with the model or the batch.
@@ -46,6 +48,7 @@ impl Kernel {
         Self {
             shader,
             entry,
+            name: entry,
             constants: Vec::new(),
             bindings: Vec::new(),
             max_iterations: 0,

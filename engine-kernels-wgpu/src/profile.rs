@@ -74,7 +74,7 @@ impl WgpuExecutable {
         }
         let max_groups = self.gpu.limits.max_compute_workgroups_per_dimension;
         Ok(LaunchTime {
-            kernel: dispatch.entry,
+            kernel: dispatch.name,
             workgroups: dispatch
                 .grid
                 .size(dispatch.rows.count(run), max_groups)

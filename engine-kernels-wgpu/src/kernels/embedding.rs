@@ -96,7 +96,7 @@ fn embedding_grad(op: &EmbeddingGrad, node: &Node, cx: &mut Compiler<'_>) -> Res
         .reads(1, cx.value(node.inputs[0]))
         .reads(2, cx.value(node.inputs[1]))
         .writes(3, cx.resource(op.grads));
-    push_sliced(kernel, tiles.len(), cx)
+    push_sliced(kernel, "embedding_grad_join", tiles.len(), cx)
 }
 
 fn embedding_sq_norm(op: &EmbeddingSqNorm, node: &Node, cx: &mut Compiler<'_>) -> Result<(), BackendError> {

@@ -89,9 +89,14 @@ fn slices(tiles: usize, max_rows: usize) -> usize {
 /// Number of the binding `partial_sums` in `shaders/prelude/slices.wgsl`.
 const PARTIAL_SUMS: u32 = 7;
 
-/// Adds a kernel whose tiles sum over the rows of the batch, and where the rows are split into slices also `reduce_slices`, which adds up
-/// their partial sums: another entry point of the shader with the same bindings. The buffer of the partial sums is bound here.
-fn push_sliced(kernel: Kernel, tiles: usize, cx: &mut Compiler<'_>) -> Result<(), BackendError> {
+/// Adds a kernel whose tiles sum over the rows of the batch, and where the rows are split into slices also `reduce_slices`, under the
+/// name `join`, which adds up their partial sums: another entry point of the shader with the same bindings. The buffer of the partial sums is bound here.
+fn push_sliced(
+    kernel: Kernel,
+    join: &'static str,
+    tiles: usize,
+    cx: &mut Compiler<'_>,
+) -> Result<(), BackendError> {
     let slices = slices(tiles, cx.max_rows);
     let len = if slices > 1 {
         slices * tiles * 16 * TILE_THREADS
@@ -105,6 +110,7 @@ fn push_sliced(kernel: Kernel, tiles: usize, cx: &mut Compiler<'_>) -> Result<()
         .max_iterations(tile_iterations(cx.max_rows.div_ceil(slices)));
     let reduces = Kernel {
         entry: "reduce_slices",
+        name: join,
         ..sums.clone()
     }
     .max_iterations(slices);

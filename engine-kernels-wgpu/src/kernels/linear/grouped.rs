@@ -138,7 +138,7 @@ fn grouped_linear_grad_params(
         .reads(1, cx.value(node.inputs[0]))
         .reads(2, cx.value(node.inputs[1]))
         .writes(3, cx.resource(op.grads));
-    push_sliced(kernel, tiles.len(), cx)
+    push_sliced(kernel, "grouped_linear_grad_params_join", tiles.len(), cx)
 }
 
 /// `Group` in `shaders/linear/grouped.wgsl`.

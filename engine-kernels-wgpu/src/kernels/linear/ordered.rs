@@ -222,7 +222,7 @@ fn ordered_linear_grad_params(
         .reads(4, cx.value(node.inputs[1]))
         .reads(5, cx.value(node.inputs[3]))
         .writes(6, cx.resource(op.grads));
-    push_sliced(kernel, tiles.len(), cx)
+    push_sliced(kernel, "ordered_linear_grad_params_join", tiles.len(), cx)
 }
 
 fn ordered_linear_sq_norm(
