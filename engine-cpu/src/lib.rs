@@ -7,6 +7,7 @@
 
 mod backend;
 mod buffer;
+mod dropout;
 mod executable;
 mod isa;
 mod kernels;

@@ -4,8 +4,8 @@ use engine_core::backend::BackendError;
 use engine_core::ir::Op;
 use engine_core::ir::ops::activation::{DropoutOp, Relu, ReluGrad};
 
-use super::dropout::DropoutMask;
 use super::{Context, CpuKernel, as_op, block_of};
+use crate::dropout::DropoutMask;
 use crate::isa::{Isa, Kernel, half, half_mut};
 use crate::lanes::Lanes;
 use crate::shared::Shared;

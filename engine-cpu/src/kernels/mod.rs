@@ -2,7 +2,6 @@
 
 mod activation;
 mod batch;
-mod dropout;
 mod embedding;
 mod linear;
 mod optimizer;

@@ -4,8 +4,8 @@ use engine_core::backend::{BackendError, Run};
 use engine_core::ir::ops::linear::{Block, OrderedLinearGradParams, OrderedSpec};
 
 use super::{Inputs, Ordered, Visible, gather, tile_scratch};
+use crate::dropout::DropoutMask;
 use crate::isa::{Isa, Kernel};
-use crate::kernels::dropout::DropoutMask;
 use crate::kernels::linear::{add_transposed, product};
 use crate::kernels::{Context, CpuKernel, block_of};
 use crate::lanes::{LANES, Lanes, blocks, valid};

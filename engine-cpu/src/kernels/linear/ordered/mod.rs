@@ -15,8 +15,8 @@ use engine_core::ir::ops::linear::{
 };
 
 use super::product::Span;
+use crate::dropout::DropoutMask;
 use crate::isa::{Isa, half, half_mut};
-use crate::kernels::dropout::DropoutMask;
 use crate::kernels::{Context, CpuKernel, as_op};
 use crate::lanes::Lanes;
 use crate::scratch::ScratchSize;
