@@ -73,7 +73,7 @@ pub(crate) fn related_table(rows: usize, seed: u64) -> Arc<CodeTable> {
     Arc::new(CodeTable::new(columns.to_vec(), rows).expect("equal lengths"))
 }
 
-/// Parameters that are far from symmetric: normal start values, biases included.
+/// Parameters that are far from symmetric: normal initial weights, biases included.
 pub(crate) fn random_params(len: usize, seed: u64) -> Vec<f32> {
     let stream = Stream::new(seed, Purpose::Test, 2);
     let value = |i| (stream.uniform(i, 0) + stream.uniform(i, 1) + stream.uniform(i, 2) - 1.5) as f32;

@@ -2,7 +2,7 @@
 //! 3", SC 2011), keyed by (seed, purpose, step, row, time, column).
 //!
 //! It is the source of all randomness but privacy noise, on every device. A number depends on its address only, never on
-//! how many threads or blocks ask for it.
+//! how many threads or blocks use it.
 
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
@@ -36,7 +36,7 @@ pub fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Purpose {
-    /// Start values of parameters.
+    /// Initial weights of parameters.
     Initialise = 1,
     /// Assignment of rows to training and validation.
     Split = 2,
@@ -54,7 +54,7 @@ pub enum Purpose {
     Decode = 8,
     /// Thresholds of value protection.
     Protection = 9,
-    /// Values that stand in for nulls while encoding.
+    /// Null fill while encoding.
     Impute = 10,
     /// Order of encoded rows on disk.
     EncodedOrder = 11,
@@ -75,7 +75,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The stream of `seed` for `purpose`; `site` (below 2^24) tells apart the places that share a purpose.
+    /// The stream of `seed` for `purpose`; `site` (below 2^24) distinguishes the places that share a purpose.
     pub fn new(seed: u64, purpose: Purpose, site: u32) -> Self {
         debug_assert!(site < 1 << 24);
         Self {

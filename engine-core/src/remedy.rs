@@ -1,8 +1,8 @@
 //! What a user can do about an error or a note, as data.
 //!
 //! An error says what is wrong; what to do about it depends on where options are set: by flags of a command, by fields of a
-//! struct, by arguments of a function. So errors return [`Remedy`] values, and whoever shows them puts them into their own words.
-//! The `Display` of a remedy serves where nobody does.
+//! struct, by arguments of a function. So errors return [`Remedy`] values, and the program that shows them puts them into its own words.
+//! The `Display` of a remedy serves where none does.
 
 use std::borrow::Cow;
 use std::fmt;

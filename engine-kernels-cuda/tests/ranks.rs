@@ -12,7 +12,8 @@ use engine_core::ir::{ResourceKind, initialise};
 use engine_core::random::{Purpose, Stream};
 use engine_core::schema::{CodeColumn, CodeTable, SubColumnName};
 use engine_core::train::{
-    CheckpointSink, Plan, ProgressMessage, SinkError, Start, TrainOptions, TrainReport, TrainState, Training,
+    CheckpointSink, ProgressMessage, SinkError, Start, TrainOptions, TrainPlan, TrainReport, TrainState,
+    Training,
 };
 use engine_kernels_cuda::driver::Driver;
 use engine_kernels_cuda::{CudaBackend, CudaOptions, CudaRanks};
@@ -80,7 +81,7 @@ impl CheckpointSink for Kept {
 
 /// Trains for some epochs.
 fn train(backend: &dyn Backend, micro_batches: usize, epochs: f64, start: Start) -> (TrainReport, Kept) {
-    let plan = Plan {
+    let plan = TrainPlan {
         batch_size: 31,
         micro_batches,
         steps_per_epoch: 6 / micro_batches,

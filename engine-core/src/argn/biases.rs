@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// Start biases of the predictors: the logarithms of the smoothed shares of the codes
+/// Initial biases of the predictors: the logarithms of the smoothed shares of the codes
 /// ([`crate::encode::empirical_probabilities`]), so that an untrained model starts near the marginal distribution.
 pub fn empirical_biases(probabilities: &[Vec<f64>]) -> Vec<Arc<[f32]>> {
     probabilities

@@ -30,7 +30,7 @@ pub enum SizeError {
     /// No such model size.
     #[error("{name:?} is not a model size; use small, medium or large")]
     UnknownModel {
-        /// What was asked for.
+        /// The request.
         name: String,
     },
     /// The map of layer widths lacks a layer.
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn widths_agree_with_the_reference_engine() {
+    fn widths_agree_with_mostlyai_engine() {
         let embeddings = |v| [ModelSize::Small, ModelSize::Medium, ModelSize::Large].map(|m| m.embedding(v));
         assert_eq!(embeddings(11), [10, 10, 11]);
         assert_eq!(embeddings(12), [10, 10, 12]);

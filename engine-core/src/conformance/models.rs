@@ -29,7 +29,7 @@ impl Model {
         })
     }
 
-    /// Start values of the parameters, with weights that have something to say.
+    /// Initial weights of the parameters, with weights that have something to say.
     pub(super) fn params(&self, seed: u64) -> Vec<f32> {
         initialise(self.flat.layout(), seed)
     }

@@ -34,7 +34,7 @@ pub(super) fn cases() -> Result<Vec<Case>, CaseError> {
     Ok(cases)
 }
 
-/// A model with a table and start values.
+/// A model with a table and initial weights.
 struct ModelData {
     model: Model,
     table: HostData,

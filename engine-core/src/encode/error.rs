@@ -64,7 +64,7 @@ pub enum EncodeError {
     },
     /// A date whose year has two digits, in a column that is to be read as dates.
     #[error(
-        "column {column:?}, row {}: the year of {value:?} has two digits, which does not tell the century; write four, or \
+        "column {column:?}, row {}: the year of {value:?} has two digits, which leaves the century open; write four, or \
          use {}", row + 1, EncodingType::CATEGORICAL
     )]
     ShortYear {
@@ -75,7 +75,7 @@ pub enum EncodeError {
         /// Its value, shortened.
         value: String,
     },
-    /// Over half of the values cannot be read the way the encoding asks for.
+    /// Over half of the values cannot be parsed as the encoding needs.
     #[error(
         "column {column:?}, row {}: {value:?} is not a {kind}, like {unreadable} of {present} values of the column; \
          the encoding {encoding} does not fit, use {}", row + 1, EncodingType::CATEGORICAL
@@ -83,7 +83,7 @@ pub enum EncodeError {
     ParseFailures {
         /// Name of the column.
         column: String,
-        /// The encoding that was asked for.
+        /// The requested encoding.
         encoding: EncodingType,
         /// What the values should have been, for instance `number` or `date`.
         kind: &'static str,
@@ -104,7 +104,7 @@ pub enum EncodeError {
     WrongValues {
         /// Name of the column.
         column: String,
-        /// The encoding that was asked for.
+        /// The requested encoding.
         encoding: EncodingType,
         /// What the column holds, for instance `booleans`.
         values: &'static str,
@@ -130,9 +130,9 @@ pub enum EncodeError {
         /// What may be given.
         allowed: &'static str,
     },
-    /// A column whose categories nobody knows beforehand, without a delta to find them out.
+    /// A column whose categories are not public, without a delta to release them.
     #[error(
-        "column {column:?}: to find out its values under a privacy budget needs a delta above 0, best below one over the \
+        "column {column:?}: releasing its categories under a privacy budget needs a delta above 0, best below one over the \
          number of rows; give a delta, or the values themselves as the column's domain"
     )]
     BudgetLacksDelta {

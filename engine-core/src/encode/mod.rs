@@ -1,21 +1,22 @@
-//! Encodings: from values to codes and back.
+//! Encodings: from values to integer codes and back. A model predicts discrete codes, so every column is split into sub-columns with a fixed
+//! number of codes each: one for a category, one per decimal digit of a number, one per part of a date. A table is analysed part by part
+//! ([`analyze_partition`]), so that it need not fit into memory; the partial counts are merged and reduced ([`reduce`]) to [`TableStats`] under
+//! value protection, which drops categories that few subjects share and clips ranges at extreme values, or under a privacy budget
+//! ([`reduce_private`]). With these statistics any table of the same columns is turned into codes ([`encode()`]), and codes into values
+//! ([`decode`]). All of it but privacy noise is pure: random choices, for instance of a position within a bin, depend on the seed, the row and the column only.
 //!
-//! A table is analysed part by part ([`analyze_partition`]), the parts are reduced under value protection ([`reduce`]), and with the
-//! resulting [`TableStats`] any table of the same columns is turned into codes ([`encode`]) and codes into values ([`decode`]). All of
-//! them are pure functions: random choices depend on a seed, the row and the column only.
-//!
-//! `encodings` has a file or folder for each encoding and `registry` the one table of them; `values` reads values, `protection`
-//! decides what of them may be shown, and `table` does the work on whole tables.
+//! `encodings` has a file or folder for each encoding and `registry` the one table of them; `values` parses values, `protection`
+//! decides which of them may be published, and `table` does the work on whole tables.
 //!
 //! ```
-//! use engine_core::encode::{self, Compat, Part, BinOffsets, Protection, TableKeys, default_encoding};
+//! use engine_core::encode::{self, Compat, SplitPart, BinOffsets, Protection, TableKeys, default_encoding};
 //! use engine_core::schema::{Column, Table, Values};
 //!
 //! let ages = Column { name: "age", values: Values::Int64(&[31, 47, 31]), validity: None };
 //! let table = Table::new(vec![ages], 3)?;
 //! let types = table.columns().iter().map(|c| (c.name.to_owned(), default_encoding(&c.values))).collect();
 //!
-//! let part = encode::analyze_partition(&table, &types, Part::Training, 0, Compat::Native)?;
+//! let part = encode::analyze_partition(&table, &types, SplitPart::Training, 0, Compat::Native)?;
 //! let stats = encode::reduce(&[part], &types, Protection::Off, Compat::Native, TableKeys::default(), 1)?;
 //! let codes = encode::encode(&table, &stats, 1, 0)?;
 //! assert_eq!(codes.columns()[0].to_vec(), [1, 2, 1]);
@@ -52,11 +53,13 @@ pub use table::analyze::{analyze_partition, analyze_private};
 pub use table::codes::{decode, decode_subjects, encode, encode_present};
 pub use table::explain::{Explanation, explain};
 pub use table::json::to_json;
-pub use table::partial::{ColumnPartial, Part, PartialStats};
+pub use table::partial::{ColumnPartial, PartialStats, SplitPart};
 pub use table::private::{StatsBudget, reduce_private};
 pub use table::probabilities::{empirical_probabilities, rare_codes};
 pub use table::reduce::reduce;
-pub use table::stats::{ColumnStats, ModelColumn, Place, SequenceLengths, SubColumn, TableKeys, TableStats};
+pub use table::stats::{
+    ColumnStats, ModelColumn, ModelPlace, SequenceLengths, SubColumn, TableKeys, TableStats,
+};
 
 #[cfg(test)]
 mod tests;

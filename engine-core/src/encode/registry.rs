@@ -1,5 +1,5 @@
-//! The registry: the one table of all encodings. Whoever has the name of an encoding finds it here, and what it can do is asked of
-//! the encoding, so that no other place tells encodings apart.
+//! The registry: the one table of all encodings. An encoding is found here by its name, and what it can do is a method of
+//! the encoding, so that no other place distinguishes encodings.
 
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -118,7 +118,7 @@ impl<'de> Deserialize<'de> for EncodingType {
     }
 }
 
-/// The encoding of a column for which none was asked: numbers are numeric by choice, dates and timestamps
+/// The encoding of a column for which none was requested: numbers are numeric by choice, dates and timestamps
 /// datetime, everything else (decimals too) categorical.
 pub fn default_encoding(values: &Values<'_>) -> EncodingType {
     match values {

@@ -18,19 +18,19 @@ use crate::schema::{CodeTable, ColumnOrderKind};
 
 /// Rounds of moving all biases.
 const ROUNDS: usize = 2;
-/// Random column orders beside the trained one, in which rows are drawn unless they are asked for otherwise. It weighs as much as all of
+/// Random column orders beside the trained one, in which rows are drawn unless they are requested otherwise. It weighs as much as all of
 /// them.
 const RANDOM_ORDERS: usize = 2;
 /// Rows that are looked at: at most, and as many as have this many codes. Fewer would have shares of their own: those of 16,384 rows are as
 /// far from the table's as the predictions that are to be mended.
-const MOST_ROWS: usize = 1 << 18;
-const MOST_CODES: usize = 1 << 24;
+const MAX_ROWS: usize = 1 << 18;
+const MAX_CODES: usize = 1 << 24;
 /// Probabilities that are held at once.
 const NUMBERS: usize = 1 << 20;
 /// Occurrences that are added to those that are counted and to those that are expected, so that rare codes move little.
 const PRIOR: f64 = 4.0;
 /// The most that a bias moves in a round.
-const MOST_STEP: f64 = 1.0;
+const MAX_STEP: f64 = 1.0;
 /// Tells these orders apart from those of batches, generation and probabilities.
 const SITE: u32 = 3;
 
@@ -89,7 +89,7 @@ pub fn calibrate_biases(
     Ok((after > before && calibrated.iter().all(|p| p.is_finite())).then_some(calibrated))
 }
 
-/// The trained order, and for a model of any order random ones.
+/// The trained order, and for an any-order model random ones.
 fn orders(columns: usize, kind: ColumnOrderKind, seed: u64) -> Vec<(Vec<usize>, f64)> {
     let trained: Vec<usize> = (0..columns).collect();
     if kind == ColumnOrderKind::Fixed {
@@ -116,8 +116,8 @@ fn zeros(model: &LoadedModel) -> Vec<Vec<f64>> {
 /// Rows from all over the table, all codes given.
 fn given(table: &CodeTable) -> Cells {
     let width = table.columns().len();
-    let most = MOST_ROWS.min(MOST_CODES / width.max(1)).max(1);
-    let rows = table.rows().min(most);
+    let max = MAX_ROWS.min(MAX_CODES / width.max(1)).max(1);
+    let rows = table.rows().min(max);
     let mut cells = Cells::sampled(rows, width);
     for row in 0..rows {
         let from = (row as u64 * table.rows() as u64 / rows as u64) as usize;
@@ -131,13 +131,13 @@ fn given(table: &CodeTable) -> Cells {
 impl Sample {
     /// Mean log-likelihood of a row over all orders.
     fn log_likelihood(&self, model: &LoadedModel) -> Result<f64, GenerateError> {
-        let reports = || RequestedOutputs {
+        let requested = || RequestedOutputs {
             log_probs: true,
             ..RequestedOutputs::default()
         };
         let mut sum = 0.0;
         for (order, weight) in &self.orders {
-            let plan = model.plan(order, SamplingRules::default(), reports())?;
+            let plan = model.plan(order, SamplingRules::default(), requested())?;
             let drawn = model.run(&plan, &self.cells, DrawSite::default())?;
             let logs = drawn
                 .log_probs
@@ -188,7 +188,7 @@ impl Sample {
         }
         let step = |(counted, expected): (&f64, &f64)| {
             let step = ((counted + PRIOR) / (expected + PRIOR)).ln();
-            step.clamp(-MOST_STEP, MOST_STEP)
+            step.clamp(-MAX_STEP, MAX_STEP)
         };
         let of_sub_column =
             |(counted, expected): (&Vec<f64>, &Vec<f64>)| counted.iter().zip(expected).map(step).collect();
@@ -203,11 +203,11 @@ impl Sample {
         weight: f64,
         expected: &mut [Vec<f64>],
     ) -> Result<(), GenerateError> {
-        let reports = RequestedOutputs {
+        let requested = RequestedOutputs {
             probs: (0..model.sub_columns()).collect(),
             ..RequestedOutputs::default()
         };
-        let plan = model.plan(order, SamplingRules::default(), reports)?;
+        let plan = model.plan(order, SamplingRules::default(), requested)?;
         let rows = self.cells.rows();
         let numbers: usize = expected.iter().map(Vec::len).sum();
         let chunk = (NUMBERS / numbers.max(1)).max(1);

@@ -1,12 +1,12 @@
-//! What is known of the rows of a question.
+//! What is observed in the rows of a query.
 
 use std::ops::Range;
 
 use crate::ir::ops::sampling::Cell;
 use crate::schema::CodeTable;
 
-/// What is given of each sub-column of some rows, row by row. Rows may differ in what they know; that costs nothing. Rows of which
-/// nothing is known, so that all is drawn, take up no memory.
+/// What is given of each sub-column of some rows, row by row. Rows may differ in their observed cells; that costs nothing. Rows of which
+/// nothing is observed, so that all is drawn, take up no memory.
 #[derive(Debug, Clone)]
 pub struct Cells {
     rows: usize,
@@ -17,7 +17,7 @@ pub struct Cells {
 }
 
 impl Cells {
-    /// `rows` rows of which nothing is known and all columns that a plan names are drawn.
+    /// `rows` rows of which nothing is observed and all columns that a plan names are drawn.
     pub fn sampled(rows: usize, sub_columns: usize) -> Self {
         Self {
             rows,
@@ -27,7 +27,7 @@ impl Cells {
         }
     }
 
-    /// `rows` rows of which nothing is known and nothing is drawn.
+    /// `rows` rows of which nothing is observed and nothing is drawn.
     pub fn masked(rows: usize, sub_columns: usize) -> Self {
         Self {
             rows,
@@ -37,7 +37,7 @@ impl Cells {
         }
     }
 
-    /// All cells of a table known.
+    /// All cells of a table observed.
     pub fn observed(codes: &CodeTable) -> Self {
         let mut cells = Self::masked(codes.rows(), codes.columns().len());
         for s in 0..cells.sub_columns {
@@ -91,7 +91,7 @@ impl Cells {
         }
     }
 
-    /// Makes the codes of one column (its sub-columns) known in the rows for which `is_observed` is true. `codes` holds a code column
+    /// Observes the codes of one column (its sub-columns) in the rows for which `is_observed` is true. `codes` holds a code column
     /// for each sub-column of the model, and these rows from `first_row` on.
     pub fn observe(
         &mut self,
@@ -124,7 +124,7 @@ impl Cells {
         }
     }
 
-    /// Consecutive rows in which what is known is given at its turn, and nothing is drawn.
+    /// Consecutive rows in which observed cells are teacher-forced, and nothing is drawn.
     pub(super) fn teacher_forced(&self, rows: Range<usize>) -> Self {
         let given = |word: &u32| match Cell::from_bits(*word) {
             Cell::Observed(code) => Cell::TeacherForced(code).to_bits(),

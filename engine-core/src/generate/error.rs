@@ -25,14 +25,14 @@ pub enum GenerateError {
         /// What was given.
         top_p: f64,
     },
-    /// No rows are asked for.
+    /// No rows are requested.
     #[error("{rows} rows cannot be generated; ask for at least one")]
     Rows {
         /// What was given.
         rows: i64,
     },
     /// A batch has no rows.
-    #[error("a batch of {rows} rows is asked for; give a number from 1 to {most}", most = u32::MAX)]
+    #[error("a batch of {rows} rows is requested; give a number from 1 to {max}", max = u32::MAX)]
     BatchRows {
         /// What was given.
         rows: usize,
@@ -43,7 +43,7 @@ pub enum GenerateError {
          trained order, or train again without a fixed order"
     )]
     ColumnOrder,
-    /// A model of one order is asked to leave out a column before others.
+    /// A fixed-order model would have to leave out a column before others.
     #[error(
         "row {row}: this model was trained with a fixed order of the columns and cannot leave out a column before column number \
          {column}; give the columns before it as well, marginalise those that are missing, or train again without a fixed order"
@@ -54,30 +54,30 @@ pub enum GenerateError {
         /// Index of the column.
         column: usize,
     },
-    /// A probability is asked of no column, of one twice, or of one that does not exist.
+    /// A probability of no column, of one twice, or of one that does not exist.
     #[error("the targets of a probability must be columns of the model, at least one, and each once")]
     Targets,
     /// The codes of the targets have too many combinations.
     #[error(
-        "{got} combinations of codes are asked for, at most {most} can be told apart; ask for fewer targets or fewer rows at once"
+        "{got} combinations of codes are requested, at most {max} are possible; request fewer targets or fewer rows at once"
     )]
     Combinations {
-        /// Combinations asked for.
+        /// Combinations requested.
         got: usize,
-        /// Most combinations.
-        most: usize,
+        /// The maximum.
+        max: usize,
     },
-    /// An option is below its least value.
-    #[error("{option} is {got}; give at least {least}")]
+    /// An option is below its minimum.
+    #[error("{option} is {got}; give at least {min}")]
     TooFew {
         /// Name of the option.
         option: &'static str,
         /// What was given.
         got: usize,
-        /// The least value.
-        least: usize,
+        /// The minimum.
+        min: usize,
     },
-    /// A mean or a median is asked of values that have none.
+    /// A mean or a median of values that have none.
     #[error("column {column:?} holds texts, which have no {point}; ask for the mode")]
     NoSuchPoint {
         /// Name of the column.

@@ -12,16 +12,16 @@ use crate::ir::ops::sampling::{Cell, Parity, Quantiles, RequestedOutputs, Sampli
 /// Rows that are drawn of the whole model, and of each group.
 const ROWS: usize = 15_000;
 const ROWS_OF_GROUP: usize = 5_000;
-/// Most draws of the whole model, and rows of a group among them that are enough. What is known of a group's rows when the target is drawn
-/// is what generation knows then; a smaller group is drawn given its codes, which the order of the columns makes a little different.
-const MOST_DRAWS: usize = 8;
+/// Most draws of the whole model, and rows of a group among them that are enough. What is observed of a group's rows when the target is drawn
+/// is what generation observes then; a smaller group is drawn given its codes, which the order of the columns makes a little different.
+const MAX_DRAWS: usize = 8;
 const ENOUGH: usize = 1_000;
 /// Most rounds in which the shares of a group are brought closer to those of all rows, and the distance that is close enough.
 const ROUNDS: usize = 6;
 const CLOSE: f64 = 1e-3;
 /// Halvings of the interval of a factor's logarithm, and its largest absolute value.
 const BISECTIONS: usize = 28;
-const MOST_LOG_FACTOR: f64 = 23.0;
+const MAX_LOG_FACTOR: f64 = 23.0;
 /// Number of the first row that is drawn for the estimate, far from those of results.
 const FIRST_ROW: u64 = 1 << 60;
 
@@ -95,7 +95,7 @@ impl Fairness {
         })
     }
 
-    /// What the reference draws for its estimate: rows, and the codes that they are given; first of the whole model, then of each group.
+    /// What mostlyai-engine draws for its estimate: rows, and the codes that they are given; first of the whole model, then of each group.
     pub fn samples(&self) -> Vec<(usize, Option<&[u32]>)> {
         let of_groups = self.groups.iter().map(|g| (ROWS_OF_GROUP, Some(&g[..])));
         [(ROWS, None)].into_iter().chain(of_groups).collect()
@@ -107,7 +107,7 @@ impl Fairness {
 /// rows.
 ///
 /// # Errors
-/// [`GenerateError::ColumnOrder`] when the model knows one order only and this is another; otherwise the device fails.
+/// [`GenerateError::ColumnOrder`] when the model has one order only and this is another; otherwise the device fails.
 pub fn estimate_parity(
     model: &LoadedModel,
     fairness: &Fairness,
@@ -125,18 +125,18 @@ pub fn estimate_parity(
         .take_while(|c| *c != fairness.target)
         .collect();
     let order: Vec<usize> = asked.into_iter().chain([fairness.target]).collect();
-    let reports = RequestedOutputs {
+    let requested = RequestedOutputs {
         probs: vec![target],
         ..RequestedOutputs::default()
     };
-    let plan = model.plan(&order, rules.clone(), reports)?;
+    let plan = model.plan(&order, rules.clone(), requested)?;
     let mut site = DrawSite {
         seed,
         first_row: FIRST_ROW,
     };
     let (width, cardinality) = (model.sub_columns(), model.cardinality(target));
     let (mut all, mut by_group) = (Vec::new(), vec![Vec::new(); fairness.groups.len()]);
-    for _ in 0..MOST_DRAWS {
+    for _ in 0..MAX_DRAWS {
         let drawn = model.run(&plan, &Cells::sampled(ROWS, width), site)?;
         site.first_row += ROWS as u64;
         let rows = drawn
@@ -248,7 +248,7 @@ fn scaled_to_mean(from: &Quantiles, to: &Quantiles, probs: &[f64], goal: f64) ->
             .map(|p| interpolate(*p, scaled.values(), to.values()).max(0.0));
         made.sum::<f64>() / probs.len().max(1) as f64
     };
-    let (mut low, mut high) = (-MOST_LOG_FACTOR, MOST_LOG_FACTOR);
+    let (mut low, mut high) = (-MAX_LOG_FACTOR, MAX_LOG_FACTOR);
     for _ in 0..BISECTIONS {
         let middle = (low + high) / 2.0;
         let end = if mean(middle.exp()) < goal {

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::encode::{BinnedStats, EncodingStats};
 use crate::schema::names::{MAX_TOKEN, MIN_TOKEN, NULL_TOKEN, RARE_TOKEN};
 
-/// What a code stands for. It shows as the label of the reference engine.
+/// What a code stands for. It shows as the label of mostlyai-engine.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Level {
     /// Rare and unknown values, `_RARE_`.
@@ -35,7 +35,7 @@ impl fmt::Display for Level {
     }
 }
 
-/// The codes that a probability of a column tells apart, with what they stand for, in the order of the answer; `None` for columns of
+/// The codes that a probability of a column distinguishes, with what they stand for, in the order of the result; `None` for columns of
 /// several sub-columns.
 pub fn levels(values: &EncodingStats) -> Option<Vec<(u32, Level)>> {
     match values.get::<BinnedStats>() {

@@ -1,9 +1,9 @@
-//! A model on a device that answers questions: folded once, for every order of the columns and any pattern of known cells.
+//! A model loaded for inference: folded once, for every order of the columns and any pattern of observed cells.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::plan::{DrawSite, Drawn, Plan};
+use super::plan::{DrawSite, Drawn, SamplePlan};
 use super::workers::Workers;
 use super::{Cells, GenerateError};
 use crate::argn::Model;
@@ -17,10 +17,10 @@ use crate::schema::{CodeColumn, CodeTable, ColumnOrderKind};
 const BATCH_NUMBERS: usize = 16 << 20;
 /// Rows of the smallest and of the largest batch.
 const BATCH_ROWS: Range<usize> = 32..16_384;
-/// Plans that are kept for calls that ask for the same again.
+/// Plans that are cached for repeated calls.
 const KEPT_PLANS: usize = 64;
 
-/// A model on a device, folded once. It can be asked from several threads at once.
+/// A model on a device, folded once. Several threads can use it at once.
 #[derive(Debug)]
 pub struct LoadedModel {
     backend: Arc<dyn Backend>,
@@ -29,8 +29,8 @@ pub struct LoadedModel {
     null_flags: Vec<Option<usize>>,
     null_fills: Vec<u32>,
     order: ColumnOrderKind,
-    /// Plans that were made, the last one last. Who asks for the same again gets the same, which is compiled already.
-    plans: Mutex<Vec<Plan>>,
+    /// Plans that were made, the last one last. An equal request gets the same plan, which is compiled already.
+    plans: Mutex<Vec<SamplePlan>>,
     workers: Workers,
 }
 
@@ -97,14 +97,14 @@ impl LoadedModel {
     /// A plan that draws `order` (columns, each at most once).
     ///
     /// # Errors
-    /// [`GenerateError::ColumnOrder`] when the model knows one order only and this is another;
+    /// [`GenerateError::ColumnOrder`] when the model has one order only and this is another;
     /// [`GenerateError::Fold`] when a column does not exist or is named twice.
     pub fn plan(
         &self,
         order: &[usize],
         rules: SamplingRules,
-        reports: RequestedOutputs,
-    ) -> Result<Plan, GenerateError> {
+        requested: RequestedOutputs,
+    ) -> Result<SamplePlan, GenerateError> {
         if !self.is_any_order() && !order.is_sorted() {
             return Err(GenerateError::ColumnOrder);
         }
@@ -112,7 +112,7 @@ impl LoadedModel {
         if order.iter().any(|c| *c >= columns) {
             return Err(FoldError::Order { columns }.into());
         }
-        self.plan_parts(self.folded.sub_columns_of(order), rules, reports)
+        self.plan_parts(self.folded.sub_columns_of(order), rules, requested)
     }
 
     /// A plan that draws sub-columns.
@@ -120,16 +120,16 @@ impl LoadedModel {
         &self,
         draws: Vec<usize>,
         rules: SamplingRules,
-        reports: RequestedOutputs,
-    ) -> Result<Plan, GenerateError> {
+        requested: RequestedOutputs,
+    ) -> Result<SamplePlan, GenerateError> {
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         let found = plans
             .iter()
-            .position(|p| p.draws == draws && p.is_by(&rules, &reports));
+            .position(|p| p.draws == draws && p.is_by(&rules, &requested));
         let plan = match found {
             Some(found) => plans.remove(found),
             None => {
-                let plan = Plan::new(draws, rules, reports);
+                let plan = SamplePlan::new(draws, rules, requested);
                 // Whatever is wrong with the draws shows here rather than at the first run.
                 sample_program(&self.folded, plan.spec(SampleInputs::default()))?;
                 plan
@@ -144,13 +144,13 @@ impl LoadedModel {
 
     /// Answers a plan for the rows of `cells`.
     ///
-    /// Codes of nulls (a column whose null flag is known to be 1) are replaced by ones that are always the same, so that answers
-    /// do not depend on what stands in for nulls.
+    /// Codes of nulls (a column whose null flag is known to be 1) are replaced by ones that are always the same, so that results
+    /// do not depend on the codes that are put in for nulls.
     ///
     /// # Errors
-    /// [`GenerateError::Gap`] when the model knows one order only and a row leaves out a column before one that is drawn;
+    /// [`GenerateError::Gap`] when the model has one order only and a row leaves out a column before one that is drawn;
     /// [`GenerateError::Backend`] when a code is out of range or the device fails.
-    pub fn run(&self, plan: &Plan, cells: &Cells, site: DrawSite) -> Result<Drawn, GenerateError> {
+    pub fn run(&self, plan: &SamplePlan, cells: &Cells, site: DrawSite) -> Result<Drawn, GenerateError> {
         if !self.is_any_order() {
             self.check_gaps(plan, cells)?;
         }
@@ -161,15 +161,20 @@ impl LoadedModel {
     ///
     /// # Errors
     /// As [`Self::run`].
-    pub fn sample(&self, plan: &Plan, cells: &Cells, site: DrawSite) -> Result<CodeTable, GenerateError> {
+    pub fn sample(
+        &self,
+        plan: &SamplePlan,
+        cells: &Cells,
+        site: DrawSite,
+    ) -> Result<CodeTable, GenerateError> {
         let drawn = self.run(plan, cells, site)?;
         self.table(&drawn.codes, cells.rows())
     }
 
     /// Rows of the largest batch of a plan.
-    pub(super) fn batch_rows(&self, plan: &Plan) -> usize {
-        let reported = |subs: &[usize]| subs.iter().map(|s| self.cardinality(*s)).sum::<usize>();
-        let width = reported(&plan.reports.probs) + reported(&plan.reports.weights) + 4 * self.sub_columns();
+    pub(super) fn batch_rows(&self, plan: &SamplePlan) -> usize {
+        let count = |subs: &[usize]| subs.iter().map(|s| self.cardinality(*s)).sum::<usize>();
+        let width = count(&plan.requested.probs) + count(&plan.requested.weights) + 4 * self.sub_columns();
         let rows = BATCH_NUMBERS / width.max(1);
         rows.clamp(BATCH_ROWS.start, BATCH_ROWS.end) / 32 * 32
     }
@@ -177,7 +182,7 @@ impl LoadedModel {
     /// [`Self::run`] with given uniform numbers `[rows, sub-columns]` in place of drawn ones, without any check.
     pub(super) fn run_batches(
         &self,
-        plan: &Plan,
+        plan: &SamplePlan,
         cells: &Cells,
         uniforms: Option<&[f32]>,
         site: DrawSite,
@@ -186,11 +191,11 @@ impl LoadedModel {
             cells: !cells.are_all_sampled(),
             uniforms: uniforms.is_some(),
         };
-        let (rows, most, count) = (cells.rows(), self.batch_rows(plan), self.sub_columns());
+        let (rows, max, count) = (cells.rows(), self.batch_rows(plan), self.sub_columns());
         let mut worker = self.workers.borrow()?;
         let mut drawn = Drawn::default();
-        for first in (0..rows).step_by(most) {
-            let batch = first..(first + most).min(rows);
+        for first in (0..rows).step_by(max) {
+            let batch = first..(first + max).min(rows);
             let mut bound: Vec<Box<dyn Buffer>> = Vec::with_capacity(2);
             if let Some(words) = cells.words(batch.clone()) {
                 let mut words = words.to_vec();
@@ -208,9 +213,9 @@ impl LoadedModel {
                 ..Run::evaluate(batch.len() as u32)
             };
             let compile = || self.compile(plan, inputs, batch.len());
-            let (program, device_buffers) = worker.program(plan, inputs, batch.len(), compile)?;
-            program.run(&run, device_buffers, &bound)?;
-            drawn.append(Drawn::of(program, &plan.reports)?);
+            let (program, buffers) = worker.program(plan, inputs, batch.len(), compile)?;
+            program.run(&run, buffers, &bound)?;
+            drawn.append(Drawn::of(program, &plan.requested)?);
         }
         Ok(drawn)
     }
@@ -218,7 +223,7 @@ impl LoadedModel {
     /// The program of a plan for at least `rows` rows, and for how many it is.
     fn compile(
         &self,
-        plan: &Plan,
+        plan: &SamplePlan,
         inputs: SampleInputs,
         rows: usize,
     ) -> Result<(Compiled, usize), GenerateError> {
@@ -233,7 +238,7 @@ impl LoadedModel {
         ))
     }
 
-    /// Whatever stands beside a known or given null flag of 1 becomes the null_fill.
+    /// Whatever is beside an observed or teacher-forced null flag of 1 becomes the null fill.
     fn canonicalise_nulls(&self, words: &mut [u32]) {
         for (column, flag) in self.null_flags.iter().enumerate() {
             let Some(flag) = *flag else { continue };
@@ -255,14 +260,14 @@ impl LoadedModel {
         }
     }
 
-    /// A model of one order needs all columns before the last one that is drawn.
-    fn check_gaps(&self, plan: &Plan, cells: &Cells) -> Result<(), GenerateError> {
+    /// A fixed-order model needs all columns before the last one that is drawn.
+    fn check_gaps(&self, plan: &SamplePlan, cells: &Cells) -> Result<(), GenerateError> {
         let Some(last) = plan.draws.iter().max().copied() else {
             return Ok(());
         };
         let mut drawn = vec![false; self.sub_columns()];
         plan.draws.iter().for_each(|s| drawn[*s] = true);
-        // Rows of which nothing is known are alike.
+        // Rows of which nothing is observed are alike.
         let rows = if cells.are_all_sampled() {
             cells.rows().min(1)
         } else {

@@ -1,14 +1,15 @@
-//! Generation and inference: from trained parameters to rows, and to probabilities of values and of rows.
+//! Generation and inference: from trained parameters to rows, and to probabilities of values and of rows. The network is autoregressive:
+//! from the codes of any columns it gives the distribution of the next one. So rows are sampled column by column (ancestral sampling), and
+//! probabilities come from the same pass with codes that are given. [`LoadedModel`] folds the first layers into lookup tables, which makes
+//! the next column a sum of table rows and one small product, uploads them once, and is shared by all threads. A [`SamplePlan`] says which
+//! columns are sampled in which order, by which rules (temperature, top-p, fixed probabilities, parity), and which outputs are requested;
+//! it is compiled at its first run and kept. [`Cells`] say for each row which codes are observed: they condition all other columns from
+//! the start, whatever the order. Without observed cells a plan samples unconditionally; plain sampling, seed data, imputation,
+//! rebalancing and statistical parity share this one path.
 //!
-//! The network is autoregressive: from the codes of any columns it gives the distribution of the next one. Everything that is asked of it
-//! is ancestral sampling, or the same pass with codes that are already there. [`LoadedModel`] folds the first layers into lookup tables, which
-//! makes a column a sum of table rows and one small product, and puts them on a device once; it is shared by all threads. A [`Plan`] says
-//! which columns are sampled in which order, under which rules (temperature, top-p, fixed probabilities, parity) and which outputs are
-//! requested; it is compiled at its first run and kept. [`Cells`] say of each row what is given: a code that is observed conditions
-//! all other columns from the start, whatever the order. Where nothing is observed the plan samples unconditionally, so that plain
-//! sampling, seed data, imputation, rebalancing and fairness share one path. [`JointQuery`], [`ValueQuery`] and [`LogProbQuery`] make
-//! probabilities of it: by the chain rule over sub-columns, averaged over orders if asked for; a model of a fixed order, which cannot leave
-//! out a column, is summed over what is missing, exactly or by Monte Carlo. [`calibrate_biases`] is the last step of a training.
+//! [`JointQuery`], [`ValueQuery`] and [`LogProbQuery`] compute probabilities by the chain rule over sub-columns, averaged over column
+//! orders if requested. A fixed-order model cannot leave out a column, so they sum over the columns that are missing, exactly or by Monte
+//! Carlo. [`calibrate_biases`] is the last step of a training: it moves biases until marginals of generated rows are those of the table.
 //!
 //! Random numbers are addressed by (seed, row, column), so a row does not depend on batches, threads or the other rows.
 //!
@@ -28,14 +29,14 @@
 //! ) -> Result<Vec<f64>, GenerateError> {
 //!     let loaded = LoadedModel::new(backend, model, params)?;
 //!     let (last, others) = loaded.columns().split_last().expect("a column");
-//!     // Prepared once; later questions need no compilation.
-//!     let question = JointQuery::new(&loaded, &[others.len()], &ProbabilityOptions::default())?;
-//!     let mut known = Cells::masked(rows.rows(), loaded.sub_columns());
+//!     // Prepared once; later runs need no compilation.
+//!     let query = JointQuery::new(&loaded, &[others.len()], &ProbabilityOptions::default())?;
+//!     let mut observed = Cells::masked(rows.rows(), loaded.sub_columns());
 //!     for column in others {
-//!         known.observe(column.clone(), rows, 0, |_| true);
+//!         observed.observe(column.clone(), rows, 0, |_| true);
 //!     }
 //!     assert!(last.len() == 1);
-//!     Ok(question.run(&loaded, &known)?.probs)
+//!     Ok(query.run(&loaded, &observed)?.probs)
 //! }
 //! ```
 
@@ -62,7 +63,7 @@ pub use fairness::{Fairness, estimate_parity};
 pub use labels::{Level, levels};
 pub use loaded::LoadedModel;
 pub use order::{GenerationOrder, OrderRequest};
-pub use plan::{DrawSite, Drawn, Plan};
+pub use plan::{DrawSite, Drawn, SamplePlan};
 pub use probability::{
     Joint, JointQuery, LogProbQuery, LogProbs, Point, ProbabilityOptions, SparseDistribution, ValueQuery,
     point_predictions,

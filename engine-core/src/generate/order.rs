@@ -10,7 +10,7 @@ const SITE: u32 = 1;
 /// The order in which columns are drawn. A model that was trained with a fixed order knows no other.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum GenerationOrder {
-    /// As the columns stand in the model.
+    /// The order of the columns in the model.
     #[default]
     Trained,
     /// One random permutation for all rows, fixed by the seed.
@@ -23,7 +23,7 @@ impl GenerationOrder {
     /// The columns of a model in the order of their draws.
     ///
     /// # Errors
-    /// [`GenerateError::ColumnOrder`] when the model knows one order only and this is another; [`GenerateError::Fold`] when a given
+    /// [`GenerateError::ColumnOrder`] when the model has one order only and this is another; [`GenerateError::Fold`] when a given
     /// order does not name each column once.
     pub fn of(&self, model: &LoadedModel, seed: u64) -> Result<Vec<usize>, GenerateError> {
         self.resolve(model.columns().len(), model.is_any_order(), seed)
@@ -52,7 +52,7 @@ impl GenerationOrder {
 /// What a request says about columns, by their indices; it decides in which order they are drawn.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderRequest {
-    /// Columns that are known, in the caller's order.
+    /// Columns that are observed, in the caller's order.
     pub known: Vec<usize>,
     /// Columns that are rebalanced, in the caller's order.
     pub rebalanced: Vec<usize>,
@@ -65,7 +65,7 @@ pub struct OrderRequest {
 }
 
 impl OrderRequest {
-    /// The columns in the order of their draws: known ones first, then rebalanced ones, sensitive ones that are not imputed, those
+    /// The columns in the order of their draws: observed ones first, then rebalanced ones, sensitive ones that are not imputed, those
     /// that are, all others as they stand in the model, imputed ones, and last the target of fairness.
     pub fn order(&self, columns: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..columns).collect();
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_of_a_fixed_order_refuses_any_other() {
+    fn a_fixed_order_model_refuses_any_other() {
         let resolve = |order: GenerationOrder, any_order| order.resolve(3, any_order, 5);
         assert_eq!(resolve(GenerationOrder::Trained, false).unwrap(), [0, 1, 2]);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Plans: what is drawn, and what is told of it.
+//! Plans: what is drawn, and what is reported of it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,14 +10,14 @@ use crate::ir::ops::sampling::{RequestedOutputs, SampleInputs, SamplingRules};
 /// Numbers plans, so that compiled programs find their plan again.
 static NEXT_PLAN: AtomicU64 = AtomicU64::new(0);
 
-/// What is drawn in which order, by which rules, and what is told of it. Made by [`super::LoadedModel::plan`]; a plan that is kept is
+/// What is drawn in which order, by which rules, and what is reported of it. Made by [`super::LoadedModel::plan`]; a plan that is kept is
 /// compiled once.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct SamplePlan {
     pub(super) id: u64,
     pub(super) draws: Vec<usize>,
     rules: SamplingRules,
-    pub(super) reports: RequestedOutputs,
+    pub(super) requested: RequestedOutputs,
 }
 
 /// Where random numbers come from: row number i of the call is row `first_row + i`.
@@ -29,32 +29,32 @@ pub struct DrawSite {
     pub first_row: u64,
 }
 
-/// The answer to a plan. Matrices are row-major; those that the plan does not ask for are empty.
+/// The results of a plan. Matrices are row-major; those that the plan does not request are empty.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Drawn {
-    /// `[rows, sub-columns]`: codes, known, given and drawn; 0 where there is none.
+    /// `[rows, sub-columns]`: codes: observed, teacher-forced and sampled; 0 where there is none.
     pub codes: Vec<u32>,
     /// `[rows, cardinalities of the reported sub-columns]`: probabilities by the model.
     pub probs: Vec<f32>,
     /// `[rows, cardinalities of the reported sub-columns]`: weights of the draw, not normalised.
     pub weights: Vec<f32>,
-    /// `[rows, sub-columns]`: logarithms of the model's probabilities of drawn and given codes; 0 elsewhere.
+    /// `[rows, sub-columns]`: logarithms of the model's probabilities of sampled and teacher-forced codes; 0 elsewhere.
     pub log_probs: Vec<f32>,
 }
 
-impl Plan {
-    pub(super) fn new(draws: Vec<usize>, rules: SamplingRules, reports: RequestedOutputs) -> Self {
+impl SamplePlan {
+    pub(super) fn new(draws: Vec<usize>, rules: SamplingRules, requested: RequestedOutputs) -> Self {
         Self {
             id: NEXT_PLAN.fetch_add(1, Ordering::Relaxed),
             draws,
             rules,
-            reports,
+            requested,
         }
     }
 
-    /// Whether it draws by these rules and tells this.
-    pub(super) fn is_by(&self, rules: &SamplingRules, reports: &RequestedOutputs) -> bool {
-        self.rules == *rules && self.reports == *reports
+    /// Whether it draws by these rules and reports this.
+    pub(super) fn is_by(&self, rules: &SamplingRules, requested: &RequestedOutputs) -> bool {
+        self.rules == *rules && self.requested == *requested
     }
 
     /// What the program of this plan does.
@@ -63,7 +63,7 @@ impl Plan {
             draws: self.draws.clone(),
             rules: self.rules.clone(),
             inputs,
-            requested: self.reports.clone(),
+            requested: self.requested.clone(),
         }
     }
 }
@@ -81,21 +81,17 @@ impl Drawn {
     }
 
     /// The results of a program that has just run.
-    pub(super) fn of(program: &Compiled, reports: &RequestedOutputs) -> Result<Self, BackendError> {
-        let names = reports.names();
-        let numbers = |name: &str| {
-            let asked = names.contains(&name);
-            if asked {
-                program.read_f32(name)
-            } else {
-                Ok(Vec::new())
-            }
+    pub(super) fn of(program: &Compiled, requested: &RequestedOutputs) -> Result<Self, BackendError> {
+        let names = requested.names();
+        let read = |name: &str| match names.contains(&name) {
+            true => program.read_f32(name),
+            false => Ok(Vec::new()),
         };
         Ok(Self {
             codes: program.read_u32("codes")?,
-            probs: numbers("probs")?,
-            weights: numbers("weights")?,
-            log_probs: numbers("log_probs")?,
+            probs: read("probs")?,
+            weights: read("weights")?,
+            log_probs: read("log_probs")?,
         })
     }
 }

@@ -17,7 +17,7 @@ pub struct ReplayInputs<'a> {
     pub rows: usize,
     /// Seed of the draws that have no given number.
     pub seed: u64,
-    /// What is known and given.
+    /// What is observed and teacher-forced.
     pub cells: Option<&'a Cells>,
     /// The uniform numbers of the draws, in [0, 1).
     pub uniforms: Option<&'a [f32]>,
@@ -32,7 +32,7 @@ pub struct Replay {
     pub probs: Vec<f32>,
     /// What the rules have made of them, in the same shape; not normalised.
     pub weights: Vec<f32>,
-    /// Logarithms of the model's probabilities of drawn and given codes, `[rows, sub-columns]`.
+    /// Logarithms of the model's probabilities of sampled and teacher-forced codes, `[rows, sub-columns]`.
     pub log_probs: Vec<f32>,
 }
 

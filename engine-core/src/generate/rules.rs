@@ -45,7 +45,7 @@ pub fn rare_codes(stats: &TableStats, replacement: RareReplacement) -> Vec<Vec<F
 }
 
 /// Codes that imputation leaves out in the columns called `names`: null and, where they have one beside it, the code of rare
-/// categories. Names that the model does not know are passed over.
+/// categories. Names that the model does not know are ignored.
 pub fn imputed_codes(stats: &TableStats, names: &[&str]) -> Vec<Vec<FixedProbability>> {
     let mut fixed = vec![Vec::new(); stats.sub_columns().len()];
     let values = stats.modelled().map(|(_, _, values, _)| values);
@@ -104,7 +104,7 @@ pub fn rebalanced_codes(
     fixed
 }
 
-/// Puts rules together: of those for the same code the last counts. Codes come out ascending.
+/// Merges rules: of those for the same code the last counts. Codes are returned in ascending order.
 pub fn merge_rules(rules: &[Vec<Vec<FixedProbability>>]) -> Vec<Vec<FixedProbability>> {
     let sub_columns = rules.iter().map(Vec::len).max().unwrap_or(0);
     let of_sub_column = |s: usize| {

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn sub_columns_are_dealt_independently() {
+    fn quotas_of_sub_columns_are_independent() {
         let half = [FixedProbability {
             code: 1,
             probability: 0.5,

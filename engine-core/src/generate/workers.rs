@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::plan::Plan;
+use super::plan::SamplePlan;
 use crate::backend::{Backend, BackendError, HostData};
 use crate::device_buffers::{Compiled, DeviceBuffers};
 use crate::ir::ops::sampling::SampleInputs;
@@ -36,7 +36,7 @@ struct Pool {
 /// What one thread at a time works with.
 #[derive(Debug, Default)]
 pub(super) struct Worker {
-    pub(super) device_buffers: DeviceBuffers,
+    pub(super) buffers: DeviceBuffers,
     programs: Vec<Program>,
 }
 
@@ -57,7 +57,7 @@ impl Workers {
         let kept = is_copied.then(|| arena.clone());
         let mut worker = Worker::default();
         worker
-            .device_buffers
+            .buffers
             .upload(backend.as_ref(), FOLDED, HostData::F32(arena))?;
         Ok(Self {
             backend,
@@ -89,7 +89,7 @@ impl Workers {
                 drop(pool);
                 let mut worker = Worker::default();
                 let data = HostData::F32(arena.clone());
-                if let Err(error) = worker.device_buffers.upload(self.backend.as_ref(), FOLDED, data) {
+                if let Err(error) = worker.buffers.upload(self.backend.as_ref(), FOLDED, data) {
                     self.pool().to_come += 1;
                     return Err(error);
                 }
@@ -108,7 +108,7 @@ impl Worker {
     /// many, and says for how many. Of many programs the one that was not used for longest goes.
     pub(super) fn program<E>(
         &mut self,
-        plan: &Plan,
+        plan: &SamplePlan,
         inputs: SampleInputs,
         rows: usize,
         compile: impl FnOnce() -> Result<(Compiled, usize), E>,
@@ -133,7 +133,7 @@ impl Worker {
         }
         programs.push(program);
         let last = programs.len() - 1;
-        Ok((&mut programs[last].compiled, &mut self.device_buffers))
+        Ok((&mut programs[last].compiled, &mut self.buffers))
     }
 }
 

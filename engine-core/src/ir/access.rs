@@ -26,8 +26,8 @@ pub enum AccessKind {
 pub enum Extent {
     /// All of them.
     Whole,
-    /// Ranges of the elements of an arena, in the order in which the op names its parameters. Neighbours that touch are one range;
-    /// none are left out or merged where they overlap.
+    /// Ranges of the elements of an arena, in the order in which the op names its parameters. Adjacent ranges are merged;
+    /// none are left out, and overlapping ones stay apart.
     Elements(Vec<Range<usize>>),
     /// The one whose number is that of the step within its run.
     StepInRun,

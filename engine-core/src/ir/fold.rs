@@ -121,7 +121,7 @@ pub(crate) fn lay_out(
     Ok(FoldedModel::new(source, order, table_budget))
 }
 
-/// The folded arena of a model: start values, tables, predictors; each element is rounded by `round` once it is complete.
+/// The folded arena of a model: initial weights, tables, predictors; each element is rounded by `round` once it is complete.
 ///
 /// With `W = W2 W1`, `b = W2 b1 + b2` (or W1, b1 when there is one layer), E the embedding, A and a the compressor of the
 /// column: `start_j = b_j`, table of s for another column's regressor j: `W_j[:, column of s] (A[:, s] E_s[v]) + W_j[:, column] a`

@@ -1,4 +1,4 @@
-//! Which categories may be shown when nobody knows beforehand which there are: those whose noisy count
+//! Which categories may be shown when they are not public: those whose noisy count
 //! reaches a threshold. Pure functions of counts and noise.
 
 /// The least noisy count at which a category is shown. A category that only one row holds, so that a

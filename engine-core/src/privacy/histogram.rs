@@ -1,4 +1,4 @@
-//! What noisy histograms tell: pure functions of counts and noise. Each row lies in one cell, so that one row
+//! What is estimated from noisy histograms: pure functions of counts and noise. Each row lies in one cell, so that one row
 //! more or less changes one count by one, and noise of [`DiscreteLaplace`](super::DiscreteLaplace) with
 //! `epsilon` in every cell, empty ones included, makes the whole histogram epsilon-differentially private.
 //! All that is computed from noisy counts is private for nothing more.

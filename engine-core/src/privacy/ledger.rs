@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 /// Version of the written ledger.
 const VERSION: u32 = 1;
 
-/// Which tables are neighbours: nobody can tell them apart by more than epsilon and delta allow.
+/// Which tables are neighbours: no output distinguishes them by more than epsilon and delta allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Neighbours {
+pub enum NeighbouringRelation {
     /// One has a row that the other lacks.
     AddOrRemoveOneRow,
 }
@@ -17,9 +17,9 @@ pub enum Neighbours {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mechanism {
-    /// Counts of cells that are known beforehand, with discrete Laplace noise in each.
+    /// Counts of fixed cells, with discrete Laplace noise in each.
     DiscreteLaplaceHistogram,
-    /// Counts of categories that are not known beforehand, with discrete Laplace noise; only those that reach
+    /// Counts of categories that are not fixed beforehand, with discrete Laplace noise; only those that reach
     /// a threshold.
     DiscreteLaplaceThreshold,
     /// Categories that the user gave: nothing of the table is in them.
@@ -41,10 +41,10 @@ pub struct LedgerEntry {
     pub epsilon: f64,
     /// Share of delta.
     pub delta: f64,
-    /// By how much all counts together change between neighbours.
+    /// L1 sensitivity: by how much all counts together change between neighbours.
     pub sensitivity: u32,
-    /// Which tables are neighbours.
-    pub neighbours: Neighbours,
+    /// The neighbouring relation.
+    pub neighbours: NeighbouringRelation,
 }
 
 /// Every mechanism that was run on a table, in their order. By sequential composition the whole costs the
@@ -78,7 +78,7 @@ impl PrivacyLedger {
         }
     }
 
-    /// Enters a mechanism.
+    /// Records a mechanism.
     pub(crate) fn enter(
         &mut self,
         column: Option<&str>,
@@ -98,7 +98,7 @@ impl PrivacyLedger {
                 Mechanism::DiscreteLaplaceHistogram | Mechanism::DiscreteLaplaceThreshold => 1,
                 Mechanism::PublicDomain | Mechanism::Unused => 0,
             },
-            neighbours: Neighbours::AddOrRemoveOneRow,
+            neighbours: NeighbouringRelation::AddOrRemoveOneRow,
         });
     }
 }

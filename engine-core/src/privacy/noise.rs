@@ -1,7 +1,7 @@
 //! Noise for differential privacy: whole numbers drawn exactly from the discrete Laplace distribution, so
-//! that no bits of a rounded float tell what was added to (Mironov: "On significance of the least significant
+//! that no low-order bits of a float reveal what it was added to (Mironov: "On significance of the least significant
 //! bits for differential privacy", CCS 2012). The randomness comes from the operating system and follows from
-//! no seed, for whoever knows the noise can take it off again.
+//! no seed, because knowing the noise means being able to subtract it.
 
 use thiserror::Error;
 
@@ -13,7 +13,7 @@ pub struct NoRandomness {
     pub reason: String,
 }
 
-/// A source of random words. For noise that protects anybody it must be cryptographically secure and secret.
+/// A source of random words. For noise that protects it must be cryptographically secure and secret.
 pub trait RandomWords {
     /// 64 uniform random bits.
     ///

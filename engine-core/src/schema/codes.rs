@@ -33,7 +33,7 @@ impl CodeColumn {
         }
     }
 
-    /// A column without rows in the type for `cardinality`, with room for `rows` of them.
+    /// A column without rows in the type for `cardinality`, with capacity for `rows` of them.
     pub fn with_capacity(cardinality: usize, rows: usize) -> Self {
         match cardinality {
             0..=256 => Self::U8(Vec::with_capacity(rows)),

@@ -9,7 +9,7 @@ pub enum ColumnOrderKind {
     /// Each batch draws its own order: an any-order model, whose rows can be generated in every order.
     #[default]
     Any,
-    /// Columns as they stand in the model: a fixed-order model, which knows no other order.
+    /// The order of the model only: a fixed-order model.
     Fixed,
 }
 

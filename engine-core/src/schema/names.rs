@@ -1,11 +1,20 @@
-//! All names inside a model that stand in files: of sub-columns, `<processor>:<table>/<column>__<sub>`, of the processors, of
+//! All names inside a model that files contain: of sub-columns, `<processor>:<table>/<column>__<sub>`, of the processors, of
 //! flags and of tokens. They are spelled, made and taken apart here and nowhere else: statistics, weights and configurations of
 //! mostlyai-engine have the same.
 
 use std::fmt;
 
+/// The processor of the columns that a model draws and what follows it, as one literal, `"tgt-stats"` for `target_name!("-stats")`: files
+/// and folders of a table are named after its processor.
+#[macro_export]
+macro_rules! target_name {
+    ($($rest:literal)?) => {
+        concat!("tgt" $(, $rest)?)
+    };
+}
+
 /// Processor of the columns that a model draws.
-pub const TARGET: &str = "tgt";
+pub const TARGET: &str = target_name!();
 /// Processor of the columns of a context table with one row for each subject.
 pub const FLAT_CONTEXT: &str = "ctxflt";
 /// Processor of the columns of a context table with several rows for each subject.

@@ -118,7 +118,7 @@ impl BackgroundSink {
         self.shared.lock().error.take().map_or(Ok(()), Err)
     }
 
-    /// Gives what was gathered to the thread; tells what kept an earlier checkpoint from being stored.
+    /// Hands what was gathered to the thread; returns what kept an earlier checkpoint from being stored.
     fn hand_over(&mut self) -> Result<(), SinkError> {
         let gathered = std::mem::take(&mut self.gathered);
         let mut waiting = self.shared.lock();
@@ -140,7 +140,7 @@ impl BackgroundSink {
 
 impl Drop for BackgroundSink {
     fn drop(&mut self) {
-        // Whoever drops it without `finish` has an error of its own to tell.
+        // A caller that drops it without `finish` has an error of its own to report.
         let _ = self.close();
     }
 }
@@ -172,7 +172,7 @@ mod tests {
 
     use super::*;
 
-    /// Waits for leave before each message is stored, and tells what was stored.
+    /// Waits for permission before each message is stored, and reports what was stored.
     struct Slow {
         leave: Receiver<bool>,
         stored: Sender<usize>,
@@ -189,7 +189,7 @@ mod tests {
 
         fn save_progress(&mut self, messages: &[ProgressMessage]) -> Result<(), SinkError> {
             if !self.leave.recv()? {
-                return Err("no room".into());
+                return Err("disk full".into());
             }
             Ok(self.stored.send(messages.len())?)
         }
@@ -212,14 +212,14 @@ mod tests {
     }
 
     fn slow() -> (BackgroundSink, Sender<bool>, Receiver<usize>) {
-        let ((give, leave), (stored, told)) = (channel(), channel());
+        let ((give, leave), (stored, stored_epochs)) = (channel(), channel());
         let sink = BackgroundSink::new(Slow { leave, stored }).expect("a thread");
-        (sink, give, told)
+        (sink, give, stored_epochs)
     }
 
     #[test]
     fn what_comes_while_another_is_stored_replaces_what_waits() {
-        let (mut sink, give, told) = slow();
+        let (mut sink, give, stored_epochs) = slow();
         sink.save_progress(&messages(1)).expect("handed over");
         // Until the first is taken, a second would replace it.
         while sink.shared.lock().checkpoint.messages.is_some() {
@@ -231,29 +231,29 @@ mod tests {
         give.send(true).expect("a listener");
         give.send(true).expect("a listener");
         sink.finish().expect("all stored");
-        assert_eq!(told.iter().collect::<Vec<_>>(), [1, 4]);
+        assert_eq!(stored_epochs.iter().collect::<Vec<_>>(), [1, 4]);
     }
 
     #[test]
-    fn a_failure_is_told_at_the_next_call_or_at_the_end() {
-        let (mut sink, give, _told) = slow();
+    fn a_failure_is_returned_at_the_next_call_or_at_the_end() {
+        let (mut sink, give, _stored_epochs) = slow();
         sink.save_progress(&messages(1)).expect("handed over");
         give.send(false).expect("a listener");
         while sink.shared.lock().error.is_none() {
             thread::yield_now();
         }
         let error = sink.save_progress(&messages(2)).expect_err("a failure");
-        assert_eq!(error.to_string(), "no room");
-        let (mut sink, give, _told) = slow();
+        assert_eq!(error.to_string(), "disk full");
+        let (mut sink, give, _stored_epochs) = slow();
         sink.save_progress(&messages(1)).expect("handed over");
         give.send(false).expect("a listener");
-        assert_eq!(sink.finish().expect_err("a failure").to_string(), "no room");
+        assert_eq!(sink.finish().expect_err("a failure").to_string(), "disk full");
     }
 
     #[test]
     fn a_panic_of_the_sink_is_an_error_at_the_end() {
-        let (mut sink, give, told) = slow();
-        drop(told);
+        let (mut sink, give, stored_epochs) = slow();
+        drop(stored_epochs);
         drop(give);
         sink.save_best(&[0.0]).expect("gathered");
         sink.hand_over().expect("handed over");
@@ -281,13 +281,13 @@ mod tests {
 
     #[test]
     fn best_parameters_come_with_what_follows_them() {
-        let (mut sink, give, told) = slow();
+        let (mut sink, give, stored_epochs) = slow();
         sink.save_best(&[0.0; 3]).expect("gathered");
         sink.save_progress(&messages(5)).expect("gathered");
         assert!(sink.shared.lock().checkpoint.is_empty(), "it waits for the state");
         sink.hand_over().expect("handed over");
         give.send(true).expect("a listener");
         sink.finish().expect("all stored");
-        assert_eq!(told.iter().collect::<Vec<_>>(), [1_003, 5]);
+        assert_eq!(stored_epochs.iter().collect::<Vec<_>>(), [1_003, 5]);
     }
 }

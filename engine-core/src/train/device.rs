@@ -1,7 +1,7 @@
-//! The device side of training: compiled programs over device_buffers data, parameters and moments.
+//! The device side of training: compiled programs over data, parameters and moments that stay on the device.
 
 use super::error::TrainError;
-use super::heuristics::Plan;
+use super::heuristics::TrainPlan;
 use super::programs::{TrainData, TrainPrograms};
 use crate::backend::{Backend, BackendError, HostData, Run};
 use crate::device_buffers::{Compiled, DeviceBuffers};
@@ -25,8 +25,8 @@ enum Step {
 pub(super) struct TrainDevice {
     step: Step,
     validation: Compiled,
-    device_buffers: DeviceBuffers,
-    plan: Plan,
+    buffers: DeviceBuffers,
+    plan: TrainPlan,
     validation_rows: usize,
     trace_len: usize,
 }
@@ -36,7 +36,7 @@ impl TrainDevice {
     pub(super) fn new(
         backend: &dyn Backend,
         programs: &TrainPrograms,
-        plan: Plan,
+        plan: TrainPlan,
         (training, validation): (&TrainData, &TrainData),
         weights: Weights,
     ) -> Result<Self, TrainError> {
@@ -56,30 +56,29 @@ impl TrainDevice {
         let program = programs.validation()?;
         let mut compiled = Compiled::new(backend, &program, plan.validation_batch_size)?;
         let trace_len = TRACE_LEN.max(plan.micro_batches);
-        let numbers = HostData::F32;
-        let mut device_buffers = DeviceBuffers::default();
+        let mut buffers = DeviceBuffers::default();
         for (name, data) in &training.resources {
-            device_buffers.upload(backend, *name, data.clone())?;
+            buffers.upload(backend, *name, data.clone())?;
         }
         for (name, data) in &validation.resources {
             // Both losses may call their data alike.
             let of_validation = format!("validation.{name}");
             compiled = compiled.renamed(name, &of_validation);
-            device_buffers.upload(backend, of_validation, data.clone())?;
+            buffers.upload(backend, of_validation, data.clone())?;
         }
         for (name, data) in [
-            ("params.grads", numbers(vec![0.0; weights.params.len()])),
-            ("params", numbers(weights.params)),
-            ("first_moments", numbers(weights.first_moments)),
-            ("second_moments", numbers(weights.second_moments)),
-            ("trace", numbers(vec![0.0; trace_len])),
+            ("params.grads", HostData::F32(vec![0.0; weights.params.len()])),
+            ("params", HostData::F32(weights.params)),
+            ("first_moments", HostData::F32(weights.first_moments)),
+            ("second_moments", HostData::F32(weights.second_moments)),
+            ("trace", HostData::F32(vec![0.0; trace_len])),
         ] {
-            device_buffers.upload(backend, name, data)?;
+            buffers.upload(backend, name, data)?;
         }
         Ok(Self {
             step,
             validation: compiled,
-            device_buffers,
+            buffers,
             plan,
             validation_rows: validation.rows,
             trace_len,
@@ -109,7 +108,7 @@ impl TrainDevice {
         };
         match &mut self.step {
             Step::Whole(program) => {
-                program.run(&run, &mut self.device_buffers, &[])?;
+                program.run(&run, &mut self.buffers, &[])?;
                 self.trace(count as usize)
             }
             Step::Accumulated { gradient, update } => {
@@ -120,15 +119,15 @@ impl TrainDevice {
                         steps: micro_batches as u32,
                         ..run
                     };
-                    gradient.run(&micro, &mut self.device_buffers, &[])?;
+                    gradient.run(&micro, &mut self.buffers, &[])?;
                     let single = Run {
                         first_step: step as u32,
                         steps: 1,
                         rows: 1,
                         ..run
                     };
-                    update.run(&single, &mut self.device_buffers, &[])?;
-                    let trace = self.device_buffers.read_f32("trace")?;
+                    update.run(&single, &mut self.buffers, &[])?;
+                    let trace = self.buffers.read_f32("trace")?;
                     losses.push(trace[..micro_batches].iter().map(|l| f64::from(*l)).sum());
                 }
                 Ok(losses)
@@ -167,26 +166,26 @@ impl TrainDevice {
             steps: steps as u32,
             ..Run::evaluate(rows as u32)
         };
-        self.validation.run(&run, &mut self.device_buffers, &[])?;
+        self.validation.run(&run, &mut self.buffers, &[])?;
         Ok(self.trace(steps)?.iter().sum())
     }
 
     fn trace(&self, steps: usize) -> Result<Vec<f64>, BackendError> {
-        let trace = self.device_buffers.read_f32("trace")?;
+        let trace = self.buffers.read_f32("trace")?;
         Ok(trace[..steps].iter().map(|l| f64::from(*l)).collect())
     }
 
     /// Copies the parameters to the host.
     pub(super) fn params(&self) -> Result<Vec<f32>, BackendError> {
-        self.device_buffers.read_f32("params")
+        self.buffers.read_f32("params")
     }
 
     /// Copies parameters and moments to the host.
     pub(super) fn weights(&self) -> Result<Weights, BackendError> {
         Ok(Weights {
             params: self.params()?,
-            first_moments: self.device_buffers.read_f32("first_moments")?,
-            second_moments: self.device_buffers.read_f32("second_moments")?,
+            first_moments: self.buffers.read_f32("first_moments")?,
+            second_moments: self.buffers.read_f32("second_moments")?,
         })
     }
 }

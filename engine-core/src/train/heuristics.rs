@@ -18,13 +18,13 @@ pub struct TableSize {
     pub validation_rows: usize,
     /// Parameters of the model.
     pub parameters: usize,
-    /// Codes of one sample, see [`data_points`].
-    pub data_points: u64,
+    /// Codes of one sample, see [`codes_per_sample`].
+    pub codes_per_sample: u64,
 }
 
 /// Sizes of batches and the learning rate of a training.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Plan {
+pub struct TrainPlan {
     /// Rows of a micro-batch, at least 1.
     pub batch_size: usize,
     /// Micro-batches that are accumulated into one optimiser step, at least 1.
@@ -38,7 +38,7 @@ pub struct Plan {
 }
 
 /// Codes of one sample: the number of sub-columns, but at least one for every column of the table.
-pub fn data_points(stats: &TableStats) -> u64 {
+pub fn codes_per_sample(stats: &TableStats) -> u64 {
     let points = |column: &ColumnStats| match column {
         ColumnStats::Empty(_) => 1,
         ColumnStats::Modelled { values, .. } => values.cardinalities().len().max(1) as u64,
@@ -46,7 +46,7 @@ pub fn data_points(stats: &TableStats) -> u64 {
     stats.columns.values().map(points).sum()
 }
 
-impl Plan {
+impl TrainPlan {
     /// Chooses the sizes. Given sizes are kept as far as the table has rows for them: a batch has at least one row and at
     /// most all of them.
     pub fn choose(size: TableSize, batch_size: Option<usize>, micro_batches: Option<usize>) -> Self {
@@ -81,10 +81,10 @@ fn batch_heuristic(size: TableSize) -> usize {
     let TableSize {
         training_rows,
         parameters,
-        data_points,
+        codes_per_sample,
         ..
     } = size;
-    let cap = match (parameters, data_points) {
+    let cap = match (parameters, codes_per_sample) {
         (p, d) if p > 1_000_000_000 || d > 100_000 => 8,
         (p, d) if p > 100_000_000 || d > 10_000 => 32,
         (p, d) if p > 10_000_000 || d > 1_000 => 128,
@@ -109,14 +109,14 @@ fn learning_rate(rows_per_step: usize) -> f64 {
 mod tests {
     use super::*;
 
-    fn plan(training_rows: usize, parameters: usize, data_points: u64) -> Plan {
+    fn plan(training_rows: usize, parameters: usize, codes_per_sample: u64) -> TrainPlan {
         let size = TableSize {
             training_rows,
             validation_rows: training_rows / 9,
             parameters,
-            data_points,
+            codes_per_sample,
         };
-        Plan::choose(size, None, None)
+        TrainPlan::choose(size, None, None)
     }
 
     #[test]
@@ -168,10 +168,10 @@ mod tests {
             training_rows: 100,
             validation_rows: 7,
             parameters: 10,
-            data_points: 3,
+            codes_per_sample: 3,
         };
-        let plan = Plan::choose(size, Some(30), Some(2));
-        let expected = Plan {
+        let plan = TrainPlan::choose(size, Some(30), Some(2));
+        let expected = TrainPlan {
             batch_size: 30,
             micro_batches: 2,
             steps_per_epoch: 1,
@@ -179,12 +179,12 @@ mod tests {
             learning_rate: 0.00137,
         };
         assert_eq!(plan, expected);
-        let plan = Plan::choose(size, Some(1_000), Some(5));
+        let plan = TrainPlan::choose(size, Some(1_000), Some(5));
         assert_eq!(
             (plan.batch_size, plan.micro_batches, plan.steps_per_epoch),
             (100, 1, 1)
         );
-        let plan = Plan::choose(size, Some(0), Some(0));
+        let plan = TrainPlan::choose(size, Some(0), Some(0));
         assert_eq!(
             (plan.batch_size, plan.micro_batches, plan.steps_per_epoch),
             (1, 1, 100)

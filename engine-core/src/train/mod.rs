@@ -1,9 +1,10 @@
-//! Training: from a table of codes to the parameters with the least validation loss.
-//!
-//! The loop knows no model, no device and no disk. A model supplies its losses as programs with a layout of parameters and the data
-//! that they read ([`TrainPrograms`], [`TrainData`]); training differentiates them and adds the optimiser. Programs run behind
-//! [`crate::backend::Backend`], and whoever calls stores checkpoints behind [`CheckpointSink`]. A run that is killed at any instant and resumed from its last [`TrainState`] ends with the same
-//! parameters, bit for bit, as one that was never killed.
+//! Training: from a table of codes to the parameters with the least validation loss. The model supplies its losses as programs and the data
+//! that they read ([`TrainPrograms`], [`TrainData`]). This module appends the backward pass and AdamW, chooses batch size and learning rate
+//! ([`TrainPlan`]), uploads data and parameters once, and runs many optimiser steps per call of the device. After each epoch it validates,
+//! lowers the learning rate on a plateau ([`Plateau`]), stops when the validation loss no longer falls ([`EarlyStopping`]), and hands a
+//! checkpoint to the caller ([`CheckpointSink`]), who stores it: nothing here knows a kind of model, a device or the disk. The state of a
+//! checkpoint ([`TrainState`]) has everything that decides about the next step, so a training that is killed at any moment and resumed ends
+//! with the same parameters, bit for bit, as one that was never interrupted.
 
 mod background;
 mod checkpoint;
@@ -22,7 +23,7 @@ mod training;
 pub use background::BackgroundSink;
 pub use checkpoint::{CheckpointSink, SinkError};
 pub use error::TrainError;
-pub use heuristics::{Plan, TableSize, data_points};
+pub use heuristics::{TableSize, TrainPlan, codes_per_sample};
 pub use programs::{TrainData, TrainPrograms};
 pub use progress::{Progress, ProgressMessage, to_csv};
 pub use schedule::Plateau;

@@ -20,7 +20,7 @@ pub struct TrainPrograms {
     pub training_loss: Program,
     /// The loss of validation rows, in order.
     pub validation_loss: Program,
-    /// Micro-batches after which `training_loss` shuffles the rows anew, see [`super::Plan::micro_batches_per_epoch`].
+    /// Micro-batches after which `training_loss` shuffles the rows anew, see [`super::TrainPlan::micro_batches_per_epoch`].
     pub micro_batches_per_epoch: u32,
     /// In which orders of the columns the programs work. The state of the training keeps it.
     pub order: ColumnOrderKind,

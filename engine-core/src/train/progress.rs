@@ -1,4 +1,4 @@
-//! What a training tells while it runs: messages for the workspace and events for whoever watches.
+//! What a training reports while it runs: messages for the workspace and events for the progress callback.
 
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +54,7 @@ fn fields(message: &ProgressMessage) -> [(&'static str, Option<String>); 10] {
     ]
 }
 
-/// The text of `progress-messages.csv`. As in the peer's file, columns stand in the order in which they first have a value,
+/// The text of `progress-messages.csv`. As in the peer's file, columns are in the order in which they first have a value,
 /// and columns without any value are left out.
 pub fn to_csv(messages: &[ProgressMessage]) -> String {
     let mut names: Vec<&str> = Vec::new();

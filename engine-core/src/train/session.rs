@@ -112,7 +112,7 @@ impl<'a> Session<'a> {
     /// Trains to the end.
     pub(super) fn run(mut self) -> Result<TrainReport, TrainError> {
         let mut reason = self.limits.reached(&self.counters);
-        if self.tell(None, false, false).is_break() {
+        if self.report_progress(None, false, false).is_break() {
             reason = reason.or(Some(StopReason::Cancelled));
         }
         while reason.is_none() {
@@ -126,7 +126,7 @@ impl<'a> Session<'a> {
                 self.message_between()?;
             }
             let added = self.counters.messages.len() > messages;
-            if self.tell(Some(loss), added, false).is_break() {
+            if self.report_progress(Some(loss), added, false).is_break() {
                 reason = reason.or(Some(StopReason::Cancelled));
             }
         }
@@ -135,7 +135,7 @@ impl<'a> Session<'a> {
         self.finish(reason)?;
         let added = self.counters.messages.len() > messages;
         // The training is over whatever the answer is.
-        let _ = self.tell(None, added, true);
+        let _ = self.report_progress(None, added, true);
         tracing::info!(?reason, steps = self.counters.steps, "training ended");
         Ok(TrainReport::new(self.counters, reason, false))
     }
@@ -279,7 +279,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn tell(&mut self, loss: Option<f64>, with_message: bool, is_last: bool) -> ControlFlow<()> {
+    fn report_progress(&mut self, loss: Option<f64>, with_message: bool, is_last: bool) -> ControlFlow<()> {
         let counters = &self.counters;
         (self.events)(&Progress {
             steps: counters.steps,

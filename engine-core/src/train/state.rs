@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::heuristics::Plan;
+use super::heuristics::TrainPlan;
 use super::progress::ProgressMessage;
 use super::schedule::Plateau;
 use super::stopping::EarlyStopping;
@@ -18,11 +18,11 @@ pub const TENSOR_NAMES: [&str; 3] = ["params", "first_moments", "second_moments"
 pub enum StopReason {
     /// The validation loss no longer fell.
     EarlyStopping,
-    /// As many epochs as asked for.
+    /// As many epochs as requested.
     MaxEpochs,
-    /// As many minutes as asked for.
+    /// As many minutes as requested.
     MaxMinutes,
-    /// Whoever watched asked to stop.
+    /// The progress callback asked to stop.
     Cancelled,
     /// The validation loss or a parameter is not a finite number; the best model before that is kept.
     Diverged,
@@ -34,7 +34,7 @@ pub struct Counters {
     /// Seed of all random numbers.
     pub seed: u64,
     /// Sizes of batches and the first learning rate.
-    pub plan: Plan,
+    pub plan: TrainPlan,
     /// In which orders of the columns the model is trained.
     #[serde(rename = "flexible")]
     pub order: ColumnOrderKind,

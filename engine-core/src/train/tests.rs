@@ -74,14 +74,14 @@ fn through_json(state: &TrainState) -> TrainState {
     back
 }
 
-fn plan(rows: usize, batch: usize, micro_batches: usize) -> Plan {
+fn plan(rows: usize, batch: usize, micro_batches: usize) -> TrainPlan {
     let size = TableSize {
         training_rows: rows,
         validation_rows: 30,
         parameters: 100,
-        data_points: 2,
+        codes_per_sample: 2,
     };
-    Plan::choose(size, Some(batch), Some(micro_batches))
+    TrainPlan::choose(size, Some(batch), Some(micro_batches))
 }
 
 fn pair_training(model: &FlatModel, micro_batches: usize, max_epochs: f64) -> Training<'static> {
@@ -179,10 +179,10 @@ fn the_stored_model_is_that_of_the_least_validation_loss() {
     assert_eq!(rates[0] * 2.0, rates[2]);
 }
 
-/// Programs run one after another by hand, from start values; gives the parameters.
+/// Programs run one after another by hand, from initial weights; gives the parameters.
 fn by_hand(training: &Training<'_>, runs: &[(Program, Run)]) -> Vec<f32> {
     let params = initialise(&training.programs.layout, training.options.seed);
-    let mut device_buffers = DeviceBuffers::default();
+    let mut buffers = DeviceBuffers::default();
     let zeros = || HostData::F32(vec![0.0; params.len()]);
     for (name, data) in [
         ("table", training.training.resources[0].1.clone()),
@@ -192,13 +192,13 @@ fn by_hand(training: &Training<'_>, runs: &[(Program, Run)]) -> Vec<f32> {
         ("trace", HostData::F32(vec![0.0; 100])),
         ("params", HostData::F32(params)),
     ] {
-        device_buffers.upload(&InterpreterBackend, name, data).unwrap();
+        buffers.upload(&InterpreterBackend, name, data).unwrap();
     }
     for (program, run) in runs {
         let mut compiled = Compiled::new(&InterpreterBackend, program, 100).unwrap();
-        compiled.run(run, &mut device_buffers, &[]).unwrap();
+        compiled.run(run, &mut buffers, &[]).unwrap();
     }
-    device_buffers.read_f32("params").unwrap()
+    buffers.read_f32("params").unwrap()
 }
 
 #[test]
@@ -365,7 +365,7 @@ fn resuming_a_finished_run_changes_nothing() {
 }
 
 #[test]
-fn zero_epochs_store_the_start_values() {
+fn zero_epochs_store_the_initial_weights() {
     let model = pair_model();
     let (memory, report) = run(&pair_training(&model, 1, 0.0), Start::Fresh);
     assert_eq!(memory.best.unwrap(), initialise(model.layout(), 42));
@@ -380,7 +380,7 @@ fn zero_epochs_store_the_start_values() {
 }
 
 #[test]
-fn no_time_stores_the_start_values_unvalidated() {
+fn no_time_stores_the_initial_weights_unvalidated() {
     let model = pair_model();
     let mut training = pair_training(&model, 1, 5.0);
     training.options.max_minutes = 0.0;
@@ -419,7 +419,7 @@ fn events_begin_at_zero_and_end_at_all_steps() {
     let model = pair_model();
     let training = pair_training(&model, 1, 2.0);
     let mut seen = Vec::new();
-    let mut watch = |progress: &Progress<'_>| {
+    let mut on_progress = |progress: &Progress<'_>| {
         seen.push((
             progress.steps,
             progress.total_steps,
@@ -429,7 +429,7 @@ fn events_begin_at_zero_and_end_at_all_steps() {
         ControlFlow::Continue(())
     };
     training
-        .run(Start::Fresh, &mut Memory::default(), &mut watch)
+        .run(Start::Fresh, &mut Memory::default(), &mut on_progress)
         .unwrap();
     assert_eq!(seen.first(), Some(&(0, 24, false, 0.0)));
     assert_eq!(seen.last(), Some(&(24, 24, true, 1.0)));

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::checkpoint::CheckpointSink;
 use super::device::{TrainDevice, Weights};
 use super::error::TrainError;
-use super::heuristics::Plan;
+use super::heuristics::TrainPlan;
 use super::programs::{TrainData, TrainPrograms};
 use super::progress::{Progress, ProgressMessage};
 use super::schedule::Plateau;
@@ -15,14 +15,14 @@ use super::stopping::EarlyStopping;
 use crate::backend::Backend;
 use crate::ir::initialise;
 
-/// What a training is asked for.
+/// Options of a training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrainOptions {
-    /// Seed of start values, order of rows, column orders and dropout.
+    /// Seed of initial weights, order of rows, column orders and dropout.
     pub seed: u64,
-    /// Sizes of batches and the learning rate, see [`Plan::choose`].
-    pub plan: Plan,
-    /// Epochs at most, at least 0. Fractions are legal; at 0 the start values are stored.
+    /// Sizes of batches and the learning rate, see [`TrainPlan::choose`].
+    pub plan: TrainPlan,
+    /// Epochs at most, at least 0. Fractions are legal; at 0 the initial weights are stored.
     pub max_epochs: f64,
     /// Minutes at most, at least 0, those before a resumption included.
     pub max_minutes: f64,
@@ -30,7 +30,7 @@ pub struct TrainOptions {
 
 impl TrainOptions {
     /// The usual limits: 100 epochs, 10 days.
-    pub fn new(seed: u64, plan: Plan) -> Self {
+    pub fn new(seed: u64, plan: TrainPlan) -> Self {
         Self {
             seed,
             plan,
@@ -43,7 +43,7 @@ impl TrainOptions {
 /// What a training starts from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Start {
-    /// Start values from the seed.
+    /// Initial weights from the seed.
     Fresh,
     /// Parameters of a trained model; everything else is fresh.
     Reuse {
@@ -104,7 +104,7 @@ pub struct Training<'a> {
     pub training: TrainData,
     /// Rows to validate on.
     pub validation: TrainData,
-    /// What is asked for.
+    /// The options.
     pub options: TrainOptions,
 }
 
@@ -164,7 +164,7 @@ impl Training<'_> {
         Ok(())
     }
 
-    /// Programs are built before the plan of a resumed training is known here; both must be of the same training.
+    /// Programs are built before the plan of a resumed training is read here; both must be of the same training.
     fn check_programs(&self, counters: &Counters) -> Result<(), TrainError> {
         let got = self.programs.micro_batches_per_epoch;
         let expected = counters.plan.micro_batches_per_epoch();
@@ -216,8 +216,8 @@ impl Training<'_> {
         })
     }
 
-    /// The step after which the epochs asked for are over, as far as 32-bit step numbers reach.
-    fn last_step(&self, plan: &Plan) -> u64 {
+    /// The step after which the requested epochs are over, as far as 32-bit step numbers reach.
+    fn last_step(&self, plan: &TrainPlan) -> u64 {
         // Products such as 0.1 * 30 lie just above the whole number that is meant.
         let steps = (self.options.max_epochs * plan.steps_per_epoch as f64 - 1e-9).ceil();
         (steps.max(0.0) as u64).min(u64::from(u32::MAX) / plan.micro_batches as u64)

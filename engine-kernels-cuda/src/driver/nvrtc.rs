@@ -404,7 +404,7 @@ mod tests {
         assert_eq!(file_names(&found), [names(12)[0], names(13)[0]]);
         assert!(
             matches!(error, CudaError::NoCompiler { .. }),
-            "files that are no libraries are passed over"
+            "files that are no libraries are ignored"
         );
     }
 

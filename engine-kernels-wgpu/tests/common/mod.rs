@@ -40,7 +40,7 @@ pub(crate) fn table(cardinalities: &[usize], rows: usize) -> Arc<CodeTable> {
     Arc::new(CodeTable::new(columns, rows).expect("columns of one length"))
 }
 
-/// The resources of a program over a table, with start values.
+/// The resources of a program over a table, with initial weights.
 #[allow(dead_code, reason = "not all tests run a program")]
 pub(crate) fn upload(
     backend: &WgpuBackend,

@@ -38,7 +38,7 @@ pub struct CategoricalStats {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CategoricalPartial {
     pub(crate) nulls: SubjectCount,
-    /// Who holds each escaped text.
+    /// Subject count of each escaped text.
     pub(crate) cnt_values: IndexMap<String, SubjectCount>,
 }
 
@@ -151,7 +151,7 @@ impl Encoding for Categorical {
             }
             None => noisy_categories(partials, nulls, mechanism)?,
         };
-        // The order of the table would tell something of its rows.
+        // The order of the table would reveal something of its rows.
         kept.sort_unstable();
         kept.dedup();
         // Whether any text is rare is not looked for, so there may be some.

@@ -43,9 +43,9 @@ pub struct CharacterStats {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct CharacterPartial {
     nulls: SubjectCount,
-    /// Who holds texts of each length, up to 50.
+    /// Subject counts of the lengths of texts, up to 50.
     lengths: Histogram,
-    /// Who holds each character, by position; texts that have ended are not counted.
+    /// Subject count of each character, by position; texts that have ended are not counted.
     characters: Vec<IndexMap<char, SubjectCount>>,
 }
 

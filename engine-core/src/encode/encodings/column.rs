@@ -32,8 +32,8 @@ pub(crate) struct EncodeSite<'a> {
 /// Where a column is decoded: what its random draws depend on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DecodeSite<'a> {
-    /// The source of positions inside bins.
-    pub(crate) positions: BinOffsets,
+    /// The source of offsets within bins.
+    pub(crate) offsets: BinOffsets,
     /// Index of the column in the statistics.
     pub(crate) column: u32,
     /// Subject of each row; given where [`ColumnEncoding::needs_subjects`].
@@ -100,7 +100,7 @@ pub(crate) trait ColumnEncoding: ErasedStats {
 
 /// What statistics of any type derive, without the type.
 pub(crate) trait ErasedStats: Any + fmt::Debug + Send + Sync {
-    /// The keys that stand in `stats.json`.
+    /// The keys in `stats.json`.
     fn to_value(&self) -> serde_json::Result<Value>;
 
     /// Whether the other are of the same type and equal.
@@ -149,7 +149,7 @@ impl EncodingStats {
         self.0.rare_categories()
     }
 
-    /// Whether nulls are told from values: by a token or by a flag.
+    /// Whether nulls are distinguished from values: by a token or by a flag.
     pub fn has_nulls(&self) -> bool {
         match self.tokens() {
             Some(tokens) => tokens.contains_key(NULL_TOKEN),

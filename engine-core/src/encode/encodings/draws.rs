@@ -1,4 +1,4 @@
-//! Random choices of the decoder, and what stands for rare categories in generated rows.
+//! Random choices of the decoder, and the placeholder of rare categories in generated rows.
 
 use crate::random::{Purpose, Stream};
 
@@ -17,7 +17,7 @@ pub enum BinOffsets {
 }
 
 impl BinOffsets {
-    /// The positions of a column by row of the code table.
+    /// The offsets of a column by row of the code table.
     pub(crate) fn of_column(self, column: u32) -> impl Fn(usize) -> f64 {
         let stream = match self {
             Self::Random { seed, .. } => Stream::new(seed, Purpose::Decode, 0),
@@ -30,7 +30,7 @@ impl BinOffsets {
     }
 }
 
-/// What stands for rare categories in generated rows.
+/// The placeholder of rare categories in generated rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RareReplacement {
     /// The text `_RARE_`, where the table had rare categories.

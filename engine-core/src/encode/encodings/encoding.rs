@@ -1,4 +1,4 @@
-//! The trait that an encoding implements, in a file of its own, and what it is told. [`AnyEncoding`] is the same without the type of
+//! The trait that an encoding implements, in a file of its own, and its inputs. [`AnyEncoding`] is the same without the type of
 //! what is counted, so that a table can hold all encodings; it is implemented for every [`Encoding`] and for nothing else.
 
 use std::any::Any;
@@ -89,7 +89,7 @@ pub(crate) struct Coverage {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// It is the one that was asked for, or that of the column's type: there was nothing to choose.
+    /// It is the one that was requested, or that of the column's type: there was nothing to choose.
     Given,
     /// No part of the table had a row.
     NoRows,

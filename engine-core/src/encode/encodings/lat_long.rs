@@ -140,9 +140,9 @@ fn read(column: &Column<'_>, first_row: u64) -> (Vec<Option<Tile>>, ParseFailure
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LatLongPartial {
     nulls: SubjectCount,
-    /// Who holds each smallest square, rising. Larger squares are sums of smaller ones.
+    /// Subject count of each smallest square, rising. Larger squares are sums of smaller ones.
     squares: Vec<(u64, SubjectCount)>,
-    /// Who holds each character of the alphabet, by position.
+    /// Subject count of each character of the alphabet, by position.
     characters: Vec<[SubjectCount; 4]>,
     parse_failures: Option<ParseFailures>,
 }
@@ -170,7 +170,7 @@ impl LatLongPartial {
         }
     }
 
-    /// Who holds each square after so many cuts, rising.
+    /// Subject count of each square after so many cuts, rising.
     fn at_level(&self, cuts: usize) -> Vec<(u64, SubjectCount)> {
         let larger = self
             .squares

@@ -1,6 +1,6 @@
 //! The encodings, each in a file or folder of its own. An encoding implements [`Encoding`](encoding::Encoding), which counts a column
 //! in parts and reduces the counts to statistics that protect the values, and its statistics implement
-//! [`ColumnEncoding`](column::ColumnEncoding), which turns values into codes and back. Nobody but the registry names them all.
+//! [`ColumnEncoding`](column::ColumnEncoding), which turns values into codes and back. Only the registry names them all.
 
 pub(crate) mod categorical;
 pub(crate) mod character;

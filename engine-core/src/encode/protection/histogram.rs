@@ -2,7 +2,7 @@
 
 use super::subject_count::SubjectCount;
 
-/// How values histogram over a few cells in order: digits 0 to 9, months, lengths.
+/// Values counted over a few ordered cells: digits 0 to 9, months, lengths.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Histogram {
     cells: Vec<SubjectCount>,
@@ -44,11 +44,11 @@ impl Histogram {
     }
 
     /// Whether at least so many subjects hold any value.
-    pub(crate) fn has_subjects(&self, fewest: u64) -> bool {
+    pub(crate) fn has_subjects(&self, min: u64) -> bool {
         let mut all = SubjectCount::default();
         self.cells.iter().any(|holders| {
             all += holders;
-            all.count() >= fewest
+            all.count() >= min
         })
     }
 }

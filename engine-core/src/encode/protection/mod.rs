@@ -29,7 +29,7 @@ pub(crate) const ALWAYS_ENOUGH: u64 = RARE + 2;
 ///
 /// A value is kept when at least t subjects hold it, and the t most extreme subjects are cut off on either
 /// side. A row is a subject of its own unless rows name subjects. t is 5, 6 or 7, drawn anew for every column
-/// and use, so that nobody can tell from the statistics that one subject more was there.
+/// and use, so that the statistics do not reveal whether one subject more was there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Protection {
     /// Everything is kept.
@@ -121,12 +121,12 @@ impl ColumnProtection {
     /// Whether a flag such as `has_nan` may be shown: enough subjects give reason for it. `part` names the
     /// flag.
     pub(crate) fn flag(&self, part: &str, holders: &SubjectCount) -> bool {
-        let fewest = if self.is_native() {
+        let min = if self.is_native() {
             self.of_part(part).rare_threshold()
         } else {
             1
         };
-        holders.count() >= fewest
+        holders.count() >= min
     }
 
     /// The first and the last cell of a range that may be shown: the subjects with the most extreme values on
@@ -203,11 +203,11 @@ mod tests {
     }
 
     #[test]
-    fn flags_and_ranges_are_protected_unless_the_reference_is_asked_for() {
+    fn flags_and_ranges_are_protected_unless_mostlyai_engine_is_asked_for() {
         let protection = |protection, compat| ColumnProtection::new(protection, compat, 1, "x");
         let native = protection(Protection::Fixed(0), Compat::Native);
         let open = [
-            protection(Protection::Fixed(0), Compat::Reference),
+            protection(Protection::Fixed(0), Compat::MostlyAi),
             protection(Protection::Off, Compat::Native),
         ];
         assert!(

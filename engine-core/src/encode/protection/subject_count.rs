@@ -2,7 +2,7 @@
 
 use std::ops::AddAssign;
 
-/// Distinct subjects that are remembered of a value: more than any threshold asks for.
+/// Distinct subjects that are remembered of a value: more than any threshold needs.
 const MAX_SUBJECTS: usize = 24;
 
 /// The rows and the subjects that share a value. Of many subjects only the first few are remembered.

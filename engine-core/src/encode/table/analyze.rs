@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::partial::{ColumnPartial, Part, PartialStats};
+use super::partial::{ColumnPartial, PartialStats, SplitPart};
 use crate::encode::encodings::encoding::{AnyPartial, CountSite, Counting};
 use crate::encode::{Compat, EncodeError, EncodingType, EncodingTypes};
 use crate::schema::Table;
@@ -19,7 +19,7 @@ use crate::schema::Table;
 pub fn analyze_partition(
     table: &Table<'_>,
     types: &EncodingTypes,
-    part: Part,
+    part: SplitPart,
     first_row: u64,
     compat: Compat,
 ) -> Result<PartialStats, EncodeError> {
@@ -38,7 +38,7 @@ pub fn analyze_partition(
 pub fn analyze_private(
     table: &Table<'_>,
     types: &EncodingTypes,
-    part: Part,
+    part: SplitPart,
     first_row: u64,
     compat: Compat,
 ) -> Result<PartialStats, EncodeError> {
@@ -51,7 +51,7 @@ pub fn analyze_private(
 fn count(
     table: &Table<'_>,
     types: &EncodingTypes,
-    part: Part,
+    part: SplitPart,
     first_row: u64,
     (counting, compat): (Counting, Compat),
 ) -> Result<PartialStats, EncodeError> {

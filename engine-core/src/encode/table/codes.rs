@@ -8,7 +8,7 @@ use crate::encode::{BinOffsets, Compat, EncodeError, EncodingStats};
 use crate::schema::{CodeColumn, CodeTable, DecodedColumn, DecodedValues, Table};
 
 /// The codes of a table, one column per sub-column of [`TableStats::sub_columns`]. `first_row` is the row of
-/// the whole table that the first row is; with the seed it decides which values stand in for nulls.
+/// the whole table that the first row is; with the seed it decides the null fill.
 ///
 /// # Errors
 /// [`EncodeError::MissingColumn`], [`EncodeError::NoSubjects`], [`EncodeError::Infinite`],
@@ -54,7 +54,7 @@ fn encode_columns(
     let encoded = modelled.par_iter().map(|&(index, name, values, _)| {
         let compat = match &stats.columns[index] {
             ColumnStats::Modelled { texts, .. } => *texts,
-            ColumnStats::Empty(_) => Compat::Reference,
+            ColumnStats::Empty(_) => Compat::MostlyAi,
         };
         let Some(column) = table.column(name) else {
             return missing(name, values);
@@ -84,9 +84,9 @@ fn encode_columns(
 pub fn decode(
     codes: &CodeTable,
     stats: &TableStats,
-    positions: BinOffsets,
+    offsets: BinOffsets,
 ) -> Result<Vec<DecodedColumn>, EncodeError> {
-    decode_columns(codes, stats, positions, None)
+    decode_columns(codes, stats, offsets, None)
 }
 
 /// [`decode`] for rows of subjects: those with one number belong to one subject, whole and in their order.
@@ -96,7 +96,7 @@ pub fn decode(
 pub fn decode_subjects(
     codes: &CodeTable,
     stats: &TableStats,
-    positions: BinOffsets,
+    offsets: BinOffsets,
     subjects: &[u32],
 ) -> Result<Vec<DecodedColumn>, EncodeError> {
     if subjects.len() != codes.rows() {
@@ -105,13 +105,13 @@ pub fn decode_subjects(
             subjects: subjects.len(),
         });
     }
-    decode_columns(codes, stats, positions, Some(subjects))
+    decode_columns(codes, stats, offsets, Some(subjects))
 }
 
 fn decode_columns(
     codes: &CodeTable,
     stats: &TableStats,
-    positions: BinOffsets,
+    offsets: BinOffsets,
     subjects: Option<&[u32]>,
 ) -> Result<Vec<DecodedColumn>, EncodeError> {
     check_codes(codes, stats)?;
@@ -137,7 +137,7 @@ fn decode_columns(
     let columns: Vec<_> = stats.columns.iter().enumerate().zip(ranges).collect();
     let decoded = columns.into_par_iter().map(|((index, (name, column)), range)| {
         let site = DecodeSite {
-            positions,
+            offsets,
             column: index as u32,
             subjects,
         };

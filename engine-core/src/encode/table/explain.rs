@@ -62,7 +62,7 @@ pub fn explain(
     columns.map(explanation).collect()
 }
 
-/// How the encoding that was asked for was found to be this one.
+/// How this encoding follows from the requested one.
 fn reason(parts: &[Option<&AnyPartial>], asked: EncodingType, protection: &ColumnProtection) -> Reason {
     let counted: Vec<&AnyPartial> = parts.iter().copied().flatten().collect();
     let encoding = asked.encoding();

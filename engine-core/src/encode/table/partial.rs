@@ -9,7 +9,7 @@ use crate::encode::{EncodeError, EncodingType};
 
 /// Which rows a part of a table holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum SplitPart {
     /// Rows to train on.
     Training,
     /// Rows to validate on.
@@ -28,7 +28,7 @@ pub enum Part {
 #[derive(Debug, Clone, PartialEq)]
 pub struct PartialStats {
     /// Whether the rows are trained on.
-    pub part: Part,
+    pub part: SplitPart,
     /// Number of rows.
     pub rows: u64,
     /// What the rows were counted for.
@@ -40,7 +40,7 @@ pub struct PartialStats {
 /// Statistics of a column in a part of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColumnPartial {
-    /// The encoding that was asked for.
+    /// The requested encoding.
     pub encoding_type: EncodingType,
     /// What was counted; `None` when the part has no rows.
     pub(crate) values: Option<AnyPartial>,

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::partial::{Part, PartialStats};
+use super::partial::{PartialStats, SplitPart};
 use super::reduce::{counted, parts_of_column, places, texts_of};
 use super::stats::{ColumnStats, SequenceLengths, TableKeys, TableStats};
 use crate::encode::encodings::encoding::{Counting, PublicFacts};
@@ -92,7 +92,7 @@ pub fn reduce_private(
             .map(|p| p.rows)
             .sum::<u64>()
     };
-    let rows = [rows(Part::Training), rows(Part::Validation)];
+    let rows = [rows(SplitPart::Training), rows(SplitPart::Validation)];
     let mut mechanism = ColumnMechanism::new(None, (share, 0.0), random, &mut ledger);
     let noisy_rows = mechanism.histogram("numbers of rows", &rows, share)?;
     let [training, validation] = [0, 1].map(|place| noisy_rows.counts[place].max(0.0));

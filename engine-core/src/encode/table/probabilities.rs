@@ -7,7 +7,7 @@ use crate::encode::{EncodeError, RareReplacement};
 use crate::schema::CodeTable;
 
 /// The share of each code by sub-column, over all rows of some code tables, smoothed by one row per code: the
-/// start values of the predictors. Of a column with nulls the parts are counted over the rows that are not
+/// initial weights of the predictors. Of a column with nulls the parts are counted over the rows that are not
 /// null, if there are any.
 ///
 /// # Errors

@@ -3,8 +3,8 @@
 use indexmap::IndexMap;
 use rayon::prelude::*;
 
-use super::partial::{ColumnPartial, Part, PartialStats};
-use super::stats::{ColumnStats, Place, SequenceLengths, TableKeys, TableStats};
+use super::partial::{ColumnPartial, PartialStats, SplitPart};
+use super::stats::{ColumnStats, ModelPlace, SequenceLengths, TableKeys, TableStats};
 use crate::encode::encodings::encoding::AnyPartial;
 use crate::encode::protection::ColumnProtection;
 use crate::encode::{Compat, EncodeError, EncodingType, EncodingTypes, Protection};
@@ -15,7 +15,7 @@ use crate::schema::names;
 /// protection hold.
 ///
 /// # Errors
-/// [`EncodeError::ParseFailures`] when over half of the values of a column cannot be read the way its encoding asks
+/// [`EncodeError::ParseFailures`] when over half of the values of a column cannot be parsed as its encoding needs
 /// for; [`EncodeError::UnequalParts`] when parts were analysed with other encodings than `types`.
 pub fn reduce(
     partials: &[PartialStats],
@@ -46,8 +46,8 @@ pub fn reduce(
     let rows = |part| partials.iter().filter(|p| p.part == part).map(|p| p.rows).sum();
     Ok(TableStats {
         columns: columns.into_iter().collect::<Result<_, _>>()?,
-        no_of_training_records: rows(Part::Training),
-        no_of_validation_records: rows(Part::Validation),
+        no_of_training_records: rows(SplitPart::Training),
+        no_of_validation_records: rows(SplitPart::Validation),
         seq_len: SequenceLengths::flat(protection != Protection::Off),
         is_sequential: false,
         keys,
@@ -69,7 +69,7 @@ pub(super) fn texts_of(encoding: EncodingType, counted: &[&AnyPartial], compat: 
     if by_rules && from_texts {
         compat
     } else {
-        Compat::Reference
+        Compat::MostlyAi
     }
 }
 
@@ -89,12 +89,12 @@ pub(super) fn parts_of_column<'a>(
 }
 
 /// The names of target columns in the model. Columns whose names share what stands before `::` share a table.
-pub(super) fn places(types: &EncodingTypes) -> Vec<Place> {
+pub(super) fn places(types: &EncodingTypes) -> Vec<ModelPlace> {
     let mut tables: IndexMap<&str, ()> = IndexMap::new();
     let columns = types.keys().enumerate().map(|(column, name)| {
         let table = name.split_once("::").map_or(name.as_str(), |(table, _)| table);
         let table = tables.insert_full(table, ()).0;
-        Place {
+        ModelPlace {
             processor: names::TARGET.to_owned(),
             table: format!("t{table}"),
             column: format!("c{column}"),

@@ -57,7 +57,7 @@ impl SequenceLengths {
 /// Key columns of a table, as in `keys.json`; they are no part of the model.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableKeys {
-    /// Column whose values tell rows apart.
+    /// Column whose values identify rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary_key: Option<String>,
     /// Column that names the subject of a row.
@@ -77,18 +77,18 @@ pub enum ColumnStats {
     Modelled {
         /// Whether value protection was on; `None` where the requested encoding does not record it.
         value_protection: Option<bool>,
-        /// By whose rules numbers or dates are read from texts; `Reference` also where there are none to read.
+        /// By whose rules numbers or dates are read from texts; `MostlyAi` also where there are none to read.
         texts: Compat,
         /// What the encoding needs.
         values: EncodingStats,
         /// The column's name in the model.
-        place: Place,
+        place: ModelPlace,
     },
 }
 
-/// Where a column stands in the model.
+/// The place of a column in the model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct ModelPlace {
     /// `tgt`, `ctxflt` or `ctxseq`.
     #[serde(rename = "argn_processor")]
     pub processor: String,
@@ -100,7 +100,7 @@ pub struct Place {
     pub column: String,
 }
 
-impl Place {
+impl ModelPlace {
     /// The model column's name, `tgt:t3/c3`.
     pub fn model_column(&self) -> String {
         format!("{}:{}/{}", self.processor, self.table, self.column)
@@ -152,7 +152,7 @@ pub struct ModelColumn {
 }
 
 /// A column with values: index among all columns, name, statistics, place.
-pub(crate) type Modelled<'a> = (usize, &'a str, &'a EncodingStats, &'a Place);
+pub(crate) type Modelled<'a> = (usize, &'a str, &'a EncodingStats, &'a ModelPlace);
 
 impl TableStats {
     /// Columns that have values, in model order.
@@ -249,7 +249,7 @@ struct RawColumn {
     #[serde(default)]
     value_protection: Option<bool>,
     /// Files of others do not have it.
-    #[serde(default = "Compat::reference")]
+    #[serde(default = "Compat::mostlyai")]
     texts: Compat,
 }
 
@@ -298,18 +298,18 @@ fn read_column(name: &str, column: Map<String, Value>) -> Result<ColumnStats, En
     })
 }
 
-/// A column as it stands in the file: what is common, then the encoding's keys, then the place.
+/// A column in the file: what is common, then the encoding's keys, then the place.
 #[derive(Serialize)]
 struct WrittenColumn<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     value_protection: Option<bool>,
     encoding_type: EncodingType,
-    #[serde(skip_serializing_if = "Compat::is_reference")]
+    #[serde(skip_serializing_if = "Compat::is_mostlyai")]
     texts: Compat,
     #[serde(flatten)]
     values: Option<&'a EncodingStats>,
     #[serde(flatten)]
-    place: Option<&'a Place>,
+    place: Option<&'a ModelPlace>,
 }
 
 impl Serialize for ColumnStats {
@@ -318,7 +318,7 @@ impl Serialize for ColumnStats {
             Self::Empty(encoding_type) => WrittenColumn {
                 value_protection: None,
                 encoding_type: *encoding_type,
-                texts: Compat::Reference,
+                texts: Compat::MostlyAi,
                 values: None,
                 place: None,
             },

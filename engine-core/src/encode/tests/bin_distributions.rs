@@ -8,7 +8,7 @@ fn native(column: &Owned, protection: Protection, subjects: Option<&[u32]>) -> T
         table = table.with_subjects(subjects).unwrap();
     }
     let types = types(EncodingType::NUMERIC_BINNED);
-    let partial = analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap();
+    let partial = analyze_partition(&table, &types, SplitPart::Training, 0, Compat::Native).unwrap();
     reduce(
         &[partial],
         &types,
@@ -23,11 +23,11 @@ fn native(column: &Owned, protection: Protection, subjects: Option<&[u32]>) -> T
 /// Encodes a column and decodes it at random positions.
 fn redrawn(column: &Owned, stats: &TableStats) -> Vec<f64> {
     let codes = encode(&column.table(), stats, 1, 0).unwrap();
-    let positions = BinOffsets::Random {
+    let offsets = BinOffsets::Random {
         seed: 5,
         first_row: 0,
     };
-    match decode(&codes, stats, positions).unwrap().remove(0).values {
+    match decode(&codes, stats, offsets).unwrap().remove(0).values {
         DecodedValues::Int(values) => values.into_iter().map(|v| v as f64).collect(),
         DecodedValues::Float(values) => values,
         values => panic!("{values:?}"),
@@ -117,7 +117,7 @@ fn a_value_of_one_subject_is_not_frequent() {
 }
 
 #[test]
-fn the_reference_knows_edges_only() {
+fn mostlyai_engine_knows_edges_only() {
     let stats = analyze(zero_inflated(), EncodingType::NUMERIC_BINNED);
     assert!(entry(&stats).get("frequent_values").is_none() && entry(&stats).get("last_places").is_none());
 }
@@ -149,7 +149,14 @@ fn parts_agree_with_the_whole() {
         .collect();
     let types = types(EncodingType::NUMERIC_BINNED);
     let part = |rows: &[Option<f64>]| {
-        analyze_partition(&floats(rows).table(), &types, Part::Training, 0, Compat::Native).unwrap()
+        analyze_partition(
+            &floats(rows).table(),
+            &types,
+            SplitPart::Training,
+            0,
+            Compat::Native,
+        )
+        .unwrap()
     };
     let all = |partials: &[PartialStats]| {
         reduce(

@@ -178,12 +178,13 @@ fn ancient_dates_are_dates_like_any_other() {
 fn what_is_no_date_is_refused() {
     let words = texts(&some(&["soon", "later", "2020-01-01"]));
     let types = types(EncodingType::DATETIME);
-    let partial = analyze_partition(&words.table(), &types, Part::Training, 0, Compat::Reference).unwrap();
+    let partial =
+        analyze_partition(&words.table(), &types, SplitPart::Training, 0, Compat::MostlyAi).unwrap();
     let error = reduce(
         &[partial],
         &types,
         Protection::Off,
-        Compat::Reference,
+        Compat::MostlyAi,
         TableKeys::default(),
         1,
     )
@@ -199,7 +200,7 @@ fn what_is_no_date_is_refused() {
         validity: None,
     };
     let table = Table::new(vec![flags], 2).unwrap();
-    let error = analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap_err();
+    let error = analyze_partition(&table, &types, SplitPart::Training, 0, Compat::Native).unwrap_err();
     assert_eq!(
         error.to_string(),
         "column \"x\": the encoding datetime cannot hold booleans; use categorical"
@@ -207,7 +208,7 @@ fn what_is_no_date_is_refused() {
 }
 
 #[test]
-fn years_of_two_digits_are_guessed_by_the_rules_of_the_reference_only() {
+fn years_of_two_digits_are_guessed_by_the_rules_of_mostlyai_engine_only() {
     let words = texts(&some(&["05/06/23", "07/08/68", "09/10/69"]));
     let stats = analyze(
         texts(&some(&["05/06/23", "07/08/68", "09/10/69"])),
@@ -218,10 +219,11 @@ fn years_of_two_digits_are_guessed_by_the_rules_of_the_reference_only() {
         ["2023-05-06", "2068-07-08", "1969-09-10"]
     );
     let types = types(EncodingType::DATETIME);
-    let error = analyze_partition(&words.table(), &types, Part::Training, 0, Compat::Native).unwrap_err();
+    let error =
+        analyze_partition(&words.table(), &types, SplitPart::Training, 0, Compat::Native).unwrap_err();
     assert!(
         error.to_string().starts_with(
-            "column \"x\", row 1: the year of \"05/06/23\" has two digits, which does not tell the century"
+            "column \"x\", row 1: the year of \"05/06/23\" has two digits, which leaves the century open"
         ),
         "{error}"
     );

@@ -26,12 +26,13 @@ impl Rows {
 
     fn analyze(&self, protection: Protection) -> TableStats {
         let types = types(EncodingType::DATETIME_RELATIVE);
-        let partial = analyze_partition(&self.table(), &types, Part::Training, 0, Compat::Reference).unwrap();
+        let partial =
+            analyze_partition(&self.table(), &types, SplitPart::Training, 0, Compat::MostlyAi).unwrap();
         let stats = reduce(
             &[partial],
             &types,
             protection,
-            Compat::Reference,
+            Compat::MostlyAi,
             TableKeys::default(),
             1,
         )
@@ -279,7 +280,7 @@ fn without_subjects_nothing_is_done() {
     let table = rows.dates.table();
     let types = types(EncodingType::DATETIME_RELATIVE);
     assert_eq!(
-        analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap_err(),
+        analyze_partition(&table, &types, SplitPart::Training, 0, Compat::Native).unwrap_err(),
         wanted
     );
     assert_eq!(encode(&table, &stats, 1, 0).unwrap_err(), wanted);

@@ -115,12 +115,12 @@ fn unsigned_numbers_beyond_the_range_saturate() {
     };
     let table = Table::new(vec![column], 2).unwrap();
     let types = types(EncodingType::NUMERIC_DIGIT);
-    let partial = analyze_partition(&table, &types, Part::Training, 0, Compat::Reference).unwrap();
+    let partial = analyze_partition(&table, &types, SplitPart::Training, 0, Compat::MostlyAi).unwrap();
     let stats = reduce(
         &[partial],
         &types,
         Protection::Off,
-        Compat::Reference,
+        Compat::MostlyAi,
         TableKeys::default(),
         1,
     )

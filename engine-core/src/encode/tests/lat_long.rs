@@ -60,16 +60,16 @@ fn what_is_no_place_is_null() {
     let partial = analyze_partition(
         &some(&["here", "1,2", "there"]).table(),
         &types,
-        Part::Training,
+        SplitPart::Training,
         0,
-        Compat::Reference,
+        Compat::MostlyAi,
     )
     .unwrap();
     let error = reduce(
         &[partial],
         &types,
         Protection::Off,
-        Compat::Reference,
+        Compat::MostlyAi,
         TableKeys::default(),
         1,
     )

@@ -19,7 +19,14 @@ fn partials(parts: &[Owned], encoding: EncodingType) -> Vec<PartialStats> {
     let mut all = Vec::new();
     for part in parts {
         all.push(
-            analyze_partition(&part.table(), &types, Part::Training, first_row, Compat::Native).unwrap(),
+            analyze_partition(
+                &part.table(),
+                &types,
+                SplitPart::Training,
+                first_row,
+                Compat::Native,
+            )
+            .unwrap(),
         );
         first_row += part.rows as u64;
     }
@@ -155,14 +162,14 @@ fn parts_of_other_columns_or_purposes_do_not_merge() {
         )
         .unwrap()
     };
-    let mut numbers = one(EncodingType::NUMERIC_DIGIT, Part::Training);
+    let mut numbers = one(EncodingType::NUMERIC_DIGIT, SplitPart::Training);
     let unequal = EncodeError::UnequalParts {
         column: "x".to_owned(),
     };
     for other in [
-        one(EncodingType::NUMERIC_DIGIT, Part::Validation),
-        one(EncodingType::CATEGORICAL, Part::Training),
-        one(EncodingType::NUMERIC_BINNED, Part::Training),
+        one(EncodingType::NUMERIC_DIGIT, SplitPart::Validation),
+        one(EncodingType::CATEGORICAL, SplitPart::Training),
+        one(EncodingType::NUMERIC_BINNED, SplitPart::Training),
     ] {
         assert_eq!(numbers.merge(other), Err(unequal.clone()));
     }
@@ -178,9 +185,9 @@ fn numbers_beyond_the_digits_are_binned() {
     };
     let stats = by(Compat::Native);
     assert_eq!(entry(&stats)["encoding_type"], "TABULAR_NUMERIC_BINNED");
-    // The reference has no digits for them and does not notice.
+    // mostlyai-engine has no digits for them and does not notice.
     assert_eq!(
-        entry(&by(Compat::Reference))["encoding_type"],
+        entry(&by(Compat::MostlyAi))["encoding_type"],
         "TABULAR_NUMERIC_DIGIT"
     );
     let back = there_and_back(&floats(&huge), &stats);

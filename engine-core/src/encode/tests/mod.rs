@@ -114,9 +114,9 @@ pub(super) fn types(encoding: EncodingType) -> EncodingTypes {
     IndexMap::from([("x".to_owned(), encoding)])
 }
 
-/// Statistics of a column in some parts, by the reference's rules.
+/// Statistics of a column in some parts, by mostlyai-engine's rules.
 pub(super) fn analyze_parts(parts: &[Owned], encoding: EncodingType, protection: Protection) -> TableStats {
-    analyze_by(Compat::Reference, parts, encoding, protection)
+    analyze_by(Compat::MostlyAi, parts, encoding, protection)
 }
 
 /// Statistics of a column in some parts by these rules.
@@ -127,7 +127,8 @@ pub(super) fn analyze_by(
     protection: Protection,
 ) -> TableStats {
     let types = types(encoding);
-    let partial = |part: &Owned| analyze_partition(&part.table(), &types, Part::Training, 0, compat).unwrap();
+    let partial =
+        |part: &Owned| analyze_partition(&part.table(), &types, SplitPart::Training, 0, compat).unwrap();
     let partials: Vec<PartialStats> = parts.iter().map(partial).collect();
     reduce(&partials, &types, protection, compat, TableKeys::default(), 1).unwrap()
 }
@@ -150,12 +151,12 @@ pub(super) fn codes_of_one(column: &Owned, stats: &TableStats) -> Vec<u32> {
 }
 
 /// Decodes rows of codes.
-pub(super) fn decode_rows(rows: &[Vec<u32>], stats: &TableStats, positions: BinOffsets) -> DecodedColumn {
+pub(super) fn decode_rows(rows: &[Vec<u32>], stats: &TableStats, offsets: BinOffsets) -> DecodedColumn {
     let sub_columns = stats.sub_columns();
     let column = |i: usize| CodeColumn::from_codes(sub_columns[i].cardinality, rows.iter().map(|row| row[i]));
     let columns = (0..sub_columns.len()).map(column).collect();
     let table = CodeTable::new(columns, rows.len()).unwrap();
-    decode(&table, stats, positions).unwrap().remove(0)
+    decode(&table, stats, offsets).unwrap().remove(0)
 }
 
 /// Decoded values as text; `null` where null.

@@ -68,16 +68,16 @@ fn discrete_numbers_know_their_precision() {
     let partial = analyze_partition(
         &table,
         &types(EncodingType::NUMERIC_DISCRETE),
-        Part::Training,
+        SplitPart::Training,
         0,
-        Compat::Reference,
+        Compat::MostlyAi,
     )
     .unwrap();
     let stats = reduce(
         &[partial],
         &types(EncodingType::NUMERIC_DISCRETE),
         Protection::Off,
-        Compat::Reference,
+        Compat::MostlyAi,
         TableKeys::default(),
         1,
     )
@@ -324,12 +324,13 @@ fn decoding_rounds_down_to_the_precision() {
 fn values_that_hold_no_number_are_refused() {
     let words = texts(&[Some("ten"), Some("eleven"), Some("12"), None, Some("thirteen")]);
     let types = types(EncodingType::NUMERIC_DIGIT);
-    let partial = analyze_partition(&words.table(), &types, Part::Training, 100, Compat::Reference).unwrap();
+    let partial =
+        analyze_partition(&words.table(), &types, SplitPart::Training, 100, Compat::MostlyAi).unwrap();
     let error = reduce(
         &[partial],
         &types,
         Protection::Off,
-        Compat::Reference,
+        Compat::MostlyAi,
         TableKeys::default(),
         1,
     )
@@ -348,7 +349,7 @@ fn values_that_hold_no_number_are_refused() {
 }
 
 #[test]
-fn a_number_in_a_text_counts_by_the_rules_of_the_reference_only() {
+fn a_number_in_a_text_counts_by_the_rules_of_mostlyai_engine_only() {
     let prices = texts(&some(&["$5", "7", " 8.5 ", "7", "9 EUR", "6", "1,234"]));
     let by = |compat| {
         analyze_by(
@@ -358,7 +359,7 @@ fn a_number_in_a_text_counts_by_the_rules_of_the_reference_only() {
             Protection::Off,
         )
     };
-    let (native, reference) = (by(Compat::Native), by(Compat::Reference));
+    let (native, reference) = (by(Compat::Native), by(Compat::MostlyAi));
     assert_eq!(
         there_and_back(&prices, &native),
         ["null", "7.0", "8.5", "7.0", "null", "6.0", "null"]
@@ -378,7 +379,7 @@ fn a_number_in_a_text_counts_by_the_rules_of_the_reference_only() {
     // Over half of the values are no numbers.
     let table = texts(&some(&["$5", "$7", "8"]));
     let types = types(EncodingType::NUMERIC_DIGIT);
-    let partial = analyze_partition(&table.table(), &types, Part::Training, 0, Compat::Native).unwrap();
+    let partial = analyze_partition(&table.table(), &types, SplitPart::Training, 0, Compat::Native).unwrap();
     let (keys, none) = (TableKeys::default(), Protection::Off);
     let error = reduce(&[partial], &types, none, Compat::Native, keys, 1).unwrap_err();
     assert_eq!(

@@ -52,7 +52,7 @@ fn of_subjects(
             let dates = owned(&rows.iter().map(|row| row.0).collect::<Vec<_>>(), Data::Micros);
             let subjects: Vec<u32> = rows.iter().map(|row| row.1).collect();
             let table = dates.table().with_subjects(&subjects).unwrap();
-            analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap()
+            analyze_partition(&table, &types, SplitPart::Training, 0, Compat::Native).unwrap()
         })
         .collect();
     let mut stats = reduce(

@@ -14,14 +14,14 @@ fn budget(epsilon: f64, delta: f64) -> StatsBudget {
 
 fn released(column: &Owned, encoding: EncodingType, budget: &StatsBudget) -> (TableStats, PrivacyLedger) {
     let types = types(encoding);
-    let partial = analyze_private(&column.table(), &types, Part::Training, 0, Compat::Native).unwrap();
+    let partial = analyze_private(&column.table(), &types, SplitPart::Training, 0, Compat::Native).unwrap();
     let mut random = SystemRandom::default();
     reduce_private(&[partial], &types, budget, TableKeys::default(), &mut random).unwrap()
 }
 
 fn refused(column: &Owned, encoding: EncodingType, budget: &StatsBudget) -> String {
     let types = types(encoding);
-    let partial = analyze_private(&column.table(), &types, Part::Training, 0, Compat::Native).unwrap();
+    let partial = analyze_private(&column.table(), &types, SplitPart::Training, 0, Compat::Native).unwrap();
     let mut random = SystemRandom::default();
     let result = reduce_private(&[partial], &types, budget, TableKeys::default(), &mut random);
     result.unwrap_err().to_string()
@@ -68,7 +68,7 @@ fn the_ledger_adds_up_to_the_budget() {
                     .insert(name.clone(), vec!["1".to_owned(), "2".to_owned()]);
             }
         }
-        let partial = analyze_private(&table, &types, Part::Training, 0, Compat::Native).unwrap();
+        let partial = analyze_private(&table, &types, SplitPart::Training, 0, Compat::Native).unwrap();
         let mut random = SystemRandom::default();
         let (stats, ledger) =
             reduce_private(&[partial], &types, &budget, TableKeys::default(), &mut random).unwrap();
@@ -165,7 +165,7 @@ fn unusable_budgets_are_refused() {
         );
     }
     let types = types(EncodingType::NUMERIC_DIGIT);
-    let partial = analyze_partition(&column.table(), &types, Part::Training, 0, Compat::Native).unwrap();
+    let partial = analyze_partition(&column.table(), &types, SplitPart::Training, 0, Compat::Native).unwrap();
     let mut random = SystemRandom::default();
     let result = reduce_private(
         &[partial],
@@ -176,7 +176,7 @@ fn unusable_budgets_are_refused() {
     );
     assert_eq!(result.unwrap_err(), EncodeError::PartsWithoutBudget);
     let table = column.table().with_subjects(&[1]).unwrap();
-    let result = analyze_private(&table, &types, Part::Training, 0, Compat::Native);
+    let result = analyze_private(&table, &types, SplitPart::Training, 0, Compat::Native);
     assert_eq!(result.unwrap_err(), EncodeError::BudgetOfSubjects);
 }
 
@@ -239,7 +239,7 @@ fn without_randomness_nothing_is_released() {
     let partial = analyze_private(
         &ints(&[Some(1)]).table(),
         &types,
-        Part::Training,
+        SplitPart::Training,
         0,
         Compat::Native,
     )

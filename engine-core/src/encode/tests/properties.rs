@@ -17,9 +17,9 @@ fn is_null(decoded: &DecodedColumn, row: usize) -> bool {
     decoded.validity.as_ref().is_some_and(|valid| !valid[row])
 }
 
-fn decoded(column: &Owned, stats: &TableStats, positions: BinOffsets) -> DecodedColumn {
+fn decoded(column: &Owned, stats: &TableStats, offsets: BinOffsets) -> DecodedColumn {
     let codes = encode(&column.table(), stats, 3, 0).unwrap();
-    decode(&codes, stats, positions).unwrap().remove(0)
+    decode(&codes, stats, offsets).unwrap().remove(0)
 }
 
 const RANDOM: BinOffsets = BinOffsets::Random {
@@ -210,7 +210,7 @@ proptest! {
         let types = types(EncodingType::DATETIME_RELATIVE);
         let dates = owned(&values, Data::Micros);
         let table = dates.table().with_subjects(&subjects).unwrap();
-        let partial = analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap();
+        let partial = analyze_partition(&table, &types, SplitPart::Training, 0, Compat::Native).unwrap();
         let stats = reduce(&[partial], &types, Protection::Off, Compat::Native, TableKeys::default(), 1).unwrap();
         prop_assert_eq!(&TableStats::from_json(&stats.to_json().unwrap()).unwrap(), &stats);
         let codes = encode(&table, &stats, 3, 0).unwrap();
@@ -227,7 +227,7 @@ proptest! {
         let dates = instants(&[&values[..], &[None]].concat());
         let types = types(EncodingType::DATETIME_RELATIVE);
         let table = dates.table().with_subjects(&[1, 1, 1, 2, 2]).unwrap();
-        let partial = analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap();
+        let partial = analyze_partition(&table, &types, SplitPart::Training, 0, Compat::Native).unwrap();
         let stats = reduce(&[partial], &types, Protection::Off, Compat::Native, TableKeys::default(), 1).unwrap();
         let subs = stats.sub_columns();
         let any_code = |(row, s): (usize, usize)| code[row * subs.len() + s] % subs[s].cardinality as u32;
@@ -255,7 +255,7 @@ proptest! {
         let run = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
-                let partial = analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap();
+                let partial = analyze_partition(&table, &types, SplitPart::Training, 0, Compat::Native).unwrap();
                 let stats = reduce(&[partial], &types, Protection::On, Compat::Native, TableKeys::default(), seed).unwrap();
                 let codes = encode(&table, &stats, seed, 7).unwrap();
                 let decoded = decode(&codes, &stats, BinOffsets::Random { seed, first_row: 7 }).unwrap();
@@ -272,8 +272,8 @@ proptest! {
         let codes = encode(&column.table(), &stats, seed, 0).unwrap();
         let rows = |from: usize, to: usize| {
             let part = codes.gather(&(from..to).collect::<Vec<_>>());
-            let positions = BinOffsets::Random { seed, first_row: from as u64 };
-            shown(&decode(&part, &stats, positions).unwrap()[0])
+            let offsets = BinOffsets::Random { seed, first_row: from as u64 };
+            shown(&decode(&part, &stats, offsets).unwrap()[0])
         };
         let cut = cut.min(values.len());
         let batches = [rows(0, cut), rows(cut, values.len())].concat();

@@ -1,4 +1,4 @@
-//! Protection beyond the reference's: flags, digits, parts of dates, decimals, edges of bins; subjects
+//! Protection beyond mostlyai-engine's: flags, digits, parts of dates, decimals, edges of bins; subjects
 //! instead of rows.
 
 use super::*;
@@ -9,7 +9,7 @@ fn protected(column: &Owned, encoding: EncodingType, compat: Compat, subjects: O
         None => column.table(),
         Some(subjects) => column.table().with_subjects(subjects).unwrap(),
     };
-    let partial = analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap();
+    let partial = analyze_partition(&table, &types, SplitPart::Training, 0, Compat::Native).unwrap();
     reduce(
         &[partial],
         &types,
@@ -26,7 +26,7 @@ fn native(column: &Owned, encoding: EncodingType) -> serde_json::Value {
 }
 
 fn reference(column: &Owned, encoding: EncodingType) -> serde_json::Value {
-    entry(&protected(column, encoding, Compat::Reference, None))
+    entry(&protected(column, encoding, Compat::MostlyAi, None))
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn subjects_count_instead_of_rows() {
     let parts = [0..500, 500..1_060].map(|rows: std::ops::Range<usize>| {
         let part = ints(&numbers[rows.clone()]);
         let table = part.table().with_subjects(&subjects[rows]).unwrap();
-        analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap()
+        analyze_partition(&table, &types, SplitPart::Training, 0, Compat::Native).unwrap()
     });
     let stats = reduce(
         &parts,

@@ -115,12 +115,12 @@ fn columns_take_their_places() {
     ]
     .into_iter()
     .collect();
-    let partial = analyze_partition(&table, &types, Part::Validation, 0, Compat::Reference).unwrap();
+    let partial = analyze_partition(&table, &types, SplitPart::Validation, 0, Compat::MostlyAi).unwrap();
     let stats = reduce(
         &[partial],
         &types,
         Protection::Off,
-        Compat::Reference,
+        Compat::MostlyAi,
         TableKeys::default(),
         1,
     )
@@ -170,7 +170,7 @@ fn unsupported_encodings_say_so() {
     let error = analyze_partition(
         &column.table(),
         &types(EncodingType::LANGUAGE_TEXT),
-        Part::Training,
+        SplitPart::Training,
         0,
         Compat::Native,
     )

@@ -1,5 +1,5 @@
-//! Dates in texts. A column of texts is read as a whole, because one value may tell how the others are meant:
-//! `1/3/2022` is the 3rd of January, unless `28/2/2022` stands in the same column.
+//! Dates in texts. A column of texts is read as a whole, because one value may show how the others are meant:
+//! `1/3/2022` is the 3rd of January, unless `28/2/2022` is in the same column.
 
 use crate::calendar::{DAY, SECOND, days_in_month, days_of};
 
@@ -27,7 +27,7 @@ const WEEKDAYS: [&str; 7] = [
     "sunday",
 ];
 
-/// A date as it stands in a text.
+/// A date in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Day {
     /// Year, month and day are known.
@@ -61,7 +61,7 @@ struct Parsed {
     form: Form,
     /// Whether the text is like `1/2/2022`, alone or before a blank.
     slashed: bool,
-    /// Whether the year has two digits, so that the century is anybody's guess.
+    /// Whether the year has two digits, so that the century is open.
     short_year: bool,
 }
 

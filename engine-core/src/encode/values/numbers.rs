@@ -60,7 +60,7 @@ impl Number {
         }
     }
 
-    /// Reads a number as it stands in a file of statistics.
+    /// Reads a number of a file of statistics.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         match text.parse() {
             Ok(value) => Some(Self::Int(value)),
@@ -219,7 +219,7 @@ fn read_texts<'a>(
 ) -> Numbers<'a> {
     let number_of = match compat {
         Compat::Native => whole,
-        Compat::Reference => extract,
+        Compat::MostlyAi => extract,
     };
     let mut valid = Vec::with_capacity(texts.len());
     let mut numbers = Vec::with_capacity(texts.len());

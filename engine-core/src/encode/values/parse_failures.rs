@@ -1,8 +1,8 @@
-//! Texts that cannot be read the way an encoding asks for.
+//! Texts that cannot be parsed as an encoding needs.
 
 use crate::encode::{EncodeError, EncodingType};
 
-/// Values that cannot be read the way an encoding asks for, in a part of a table.
+/// Values that cannot be parsed as an encoding needs, in a part of a table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ParseFailures {
     /// Values that are not null.

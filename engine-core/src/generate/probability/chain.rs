@@ -1,13 +1,13 @@
-//! The chain rule over sub-columns: each is asked given the codes of those before it, code by code.
+//! The chain rule over sub-columns: each is conditioned on the codes of those before it, code by code.
 
 use std::ops::Range;
 
 use super::super::loaded::LoadedModel;
-use super::super::plan::{DrawSite, Plan};
+use super::super::plan::{DrawSite, SamplePlan};
 use super::super::{Cells, GenerateError};
 use crate::ir::ops::sampling::{Cell, RequestedOutputs, SamplingRules};
 
-/// Rows that are asked at once.
+/// Rows that are scored at once.
 const CHUNK: usize = 8_192;
 
 /// Codes of some sub-columns with their probabilities, in one row.
@@ -23,12 +23,12 @@ pub struct SparseDistribution {
     pub draws: Option<f64>,
 }
 
-/// The plans that ask sub-column after sub-column.
+/// The plans that score sub-column after sub-column.
 #[derive(Debug)]
 pub(super) struct ChainRule {
     sub_columns: Vec<usize>,
-    plans: Vec<Plan>,
-    /// Whether a sub-column has codes with set probabilities, so that weights are asked for in place of probabilities.
+    plans: Vec<SamplePlan>,
+    /// Whether a sub-column has codes with set probabilities, so that weights are requested in place of probabilities.
     ruled: Vec<bool>,
 }
 
@@ -51,14 +51,14 @@ impl ChainRule {
             .map(|s| !rules.fixed_of(*s).is_empty())
             .collect();
         let plan = |(s, ruled): (&usize, &bool)| {
-            let mut reports = RequestedOutputs::default();
+            let mut requested = RequestedOutputs::default();
             let reported = if *ruled {
-                &mut reports.weights
+                &mut requested.weights
             } else {
-                &mut reports.probs
+                &mut requested.probs
             };
             reported.push(*s);
-            model.plan_parts(vec![*s], rules.clone(), reports)
+            model.plan_parts(vec![*s], rules.clone(), requested)
         };
         Ok(Self {
             plans: sub_columns
@@ -75,8 +75,8 @@ impl ChainRule {
         &self.sub_columns
     }
 
-    /// The atoms of the rows `rows` of `known`. What is not known is left out; what is known of the chain's own sub-columns is
-    /// passed over.
+    /// The support of the rows `rows` of `known`. Unobserved cells are marginalised; what is observed of the chain's own sub-columns is
+    /// ignored.
     pub(super) fn run(
         &self,
         model: &LoadedModel,
@@ -133,16 +133,16 @@ impl ChainRule {
             }
             let cells = Cells::from_words(model.sub_columns(), words);
             let drawn = model.run(&self.plans[step], &cells, DrawSite::default())?;
-            let told = if self.ruled[step] {
+            let reported = if self.ruled[step] {
                 drawn.weights
             } else {
                 drawn.probs
             };
-            for ((_, atoms, i), told) in chunk.iter().zip(told.chunks_exact(v)) {
+            for ((_, atoms, i), reported) in chunk.iter().zip(reported.chunks_exact(v)) {
                 let is_null = flag.is_some_and(|f| atoms.codes[i * step + f] == 1);
                 let null_fill = model.null_fill(s) as usize;
-                let sum: f64 = told.iter().map(|p| f64::from(*p)).sum();
-                probs.extend(told.iter().enumerate().map(|(code, p)| match is_null {
+                let sum: f64 = reported.iter().map(|p| f64::from(*p)).sum();
+                probs.extend(reported.iter().enumerate().map(|(code, p)| match is_null {
                     true => f64::from(u8::from(code == null_fill)),
                     false => f64::from(*p) / sum,
                 }));
@@ -158,7 +158,7 @@ impl ChainRule {
         self.sub_columns[..step].iter().position(|other| *other == flag)
     }
 
-    /// What is known of a row and of the chain before; the sub-columns from there on are drawn, everything else is hidden.
+    /// What is observed of a row and of the chain before; the sub-columns from there on are drawn, everything else is masked.
     fn push_words(&self, known: &[u32], prefix: &[u32], words: &mut Vec<u32>) {
         let first = words.len();
         words.extend(known.iter().map(|word| match Cell::from_bits(*word) {
@@ -192,15 +192,15 @@ impl SparseDistribution {
     }
 
     /// Drops the least probable atoms: as many as `tolerance` allows, and all but `most`.
-    fn limit_beam(&mut self, width: usize, tolerance: f64, most: usize) {
-        if tolerance == 0.0 && self.probs.len() <= most {
+    fn limit_beam(&mut self, width: usize, tolerance: f64, max: usize) {
+        if tolerance == 0.0 && self.probs.len() <= max {
             return;
         }
         let mut by_mass: Vec<usize> = (0..self.probs.len()).collect();
         by_mass.sort_by(|a, b| self.probs[*a].total_cmp(&self.probs[*b]).then(b.cmp(a)));
         let mut gone = 0;
         for i in &by_mass {
-            let too_many = self.probs.len() - gone > most.max(1);
+            let too_many = self.probs.len() - gone > max.max(1);
             if !too_many && self.dropped + self.probs[*i] > tolerance {
                 break;
             }

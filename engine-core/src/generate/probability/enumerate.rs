@@ -1,7 +1,7 @@
-//! Teacher-forced scores of combinations of codes, and sums over columns that a model of one order cannot leave out.
+//! Teacher-forced scores of combinations of codes, and sums over columns that a fixed-order model cannot leave out.
 
 use super::super::loaded::LoadedModel;
-use super::super::plan::{DrawSite, Drawn, Plan};
+use super::super::plan::{DrawSite, Drawn, SamplePlan};
 use super::super::{Cells, GenerateError};
 use crate::ir::ops::sampling::Cell;
 use crate::random::{Purpose, Stream};
@@ -68,7 +68,7 @@ fn null_flag(model: &LoadedModel, s: usize) -> Option<usize> {
     model.null_flag(column)
 }
 
-/// Sum of the logarithms of the given codes of each row. Beside a null flag of 1 the other parts of a column do not count: they
+/// Sum of the logarithms of the given codes of each row. Beside a null flag of 1 the other sub-columns do not count: they
 /// mean nothing.
 pub(super) fn row_scores(model: &LoadedModel, drawn: &Drawn, cells: &Cells) -> Vec<f64> {
     let count = model.sub_columns();
@@ -89,10 +89,10 @@ pub(super) fn row_scores(model: &LoadedModel, drawn: &Drawn, cells: &Cells) -> V
     (0..cells.rows()).map(score).collect()
 }
 
-/// Collects rows to be scored and asks for many at once.
+/// Collects rows to be scored and scores many at once.
 pub(super) struct Scorer<'m> {
     model: &'m LoadedModel,
-    plan: &'m Plan,
+    plan: &'m SamplePlan,
     words: Vec<u32>,
     /// Uniform numbers of the draws, where they are given.
     uniforms: Vec<f32>,
@@ -100,7 +100,7 @@ pub(super) struct Scorer<'m> {
 }
 
 impl<'m> Scorer<'m> {
-    pub(super) fn new(model: &'m LoadedModel, plan: &'m Plan) -> Self {
+    pub(super) fn new(model: &'m LoadedModel, plan: &'m SamplePlan) -> Self {
         Self {
             model,
             plan,
@@ -147,7 +147,7 @@ impl<'m> Scorer<'m> {
     }
 }
 
-/// A row of a question in which known cells are given at their turn; the others become `rest(sub-column)`.
+/// A row of a query in which observed cells are teacher-forced; the others become `rest(sub-column)`.
 pub(super) fn given_row(known: &Cells, row: usize, rest: impl Fn(usize) -> Cell) -> Vec<u32> {
     let word = |(s, word): (usize, &u32)| match Cell::from_bits(*word) {
         Cell::Observed(code) => Cell::TeacherForced(code).to_bits(),
@@ -156,7 +156,7 @@ pub(super) fn given_row(known: &Cells, row: usize, rest: impl Fn(usize) -> Cell)
     known.row(row).iter().enumerate().map(word).collect()
 }
 
-/// Uniform numbers of one draw of what a row leaves out.
+/// Uniform numbers of one draw of what a row does not observe.
 pub(super) fn draw_uniforms(seed: u64, row: u64, draw: u32, sub_columns: usize) -> Vec<f32> {
     let stream = Stream::new(seed, Purpose::Draw, SITE + draw);
     let number = |s| one_below(stream.uniform(row, s));

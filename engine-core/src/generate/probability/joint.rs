@@ -1,47 +1,47 @@
-//! Joint probabilities of the codes of some columns, given what is known of each row.
+//! Joint probabilities of the codes of some columns, given the observed cells of each row.
 
 use super::super::loaded::LoadedModel;
-use super::super::plan::Plan;
+use super::super::plan::SamplePlan;
 use super::super::{Cells, GenerateError};
 use super::ProbabilityOptions;
 use super::chain::{BeamLimits, ChainRule};
 use super::enumerate::{JointSupport, Scorer, draw_uniforms, given_row, log_sum};
 use crate::ir::ops::sampling::{Cell, RequestedOutputs, SamplingRules};
 
-/// Rows whose answers are worked out at once.
+/// Rows whose results are computed at once.
 pub(super) const ROWS: usize = 4_096;
 /// Scores of combinations that are held at once.
 const SCORES: usize = 1 << 20;
-/// Numbers that an answer may hold (2 GiB).
-const MOST_NUMBERS: usize = 1 << 28;
+/// f32 values that a result may hold (2 GiB).
+const MAX_NUMBERS: usize = 1 << 28;
 
 /// The joint distribution of the codes of some columns, by row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Joint {
-    /// Sub-columns of the targets, in the order of the question.
+    /// Sub-columns of the targets, in the order of the query.
     pub sub_columns: Vec<usize>,
     /// Number of codes of each.
     pub cardinalities: Vec<usize>,
     /// `[rows, product of cardinalities]`, the last sub-column fastest: probabilities that sum to 1 in each row.
     pub probs: Vec<f64>,
-    /// Standard errors of `probs`, where some row had to be answered by draws; 0 for rows that were answered exactly.
+    /// Standard errors of `probs`, where some row had to be estimated by sampling; 0 for rows that were computed exactly.
     pub standard_errors: Option<Vec<f64>>,
 }
 
-/// A question for the joint distribution of some columns. It is prepared once, and asked any number of times from any thread.
+/// A query for the joint distribution of some columns. It is prepared once, and run any number of times from any thread.
 #[derive(Debug)]
 pub struct JointQuery {
     targets: Vec<usize>,
     chain: ChainRule,
     combinations: JointSupport,
     /// Plans over all columns in the orders that are averaged; the first is the trained one.
-    orders: Vec<Plan>,
+    orders: Vec<SamplePlan>,
     options: ProbabilityOptions,
 }
 
-/// How a row is answered by a model of one order.
+/// How a row is computed by a fixed-order model.
 pub(super) enum Strategy {
-    /// All columns before the last target are known, and nothing else is.
+    /// All columns before the last target are observed, and nothing else is.
     Direct,
     /// By sums over these sub-columns.
     Exact(JointSupport),
@@ -50,13 +50,13 @@ pub(super) enum Strategy {
 }
 
 impl Strategy {
-    /// The way for a row of which some columns are known, for these targets with `combinations` combinations of codes; at most `most`
+    /// The strategy for a row of which some columns are observed, for these targets with `combinations` combinations of codes; at most `most`
     /// combinations are summed.
     pub(super) fn of(
         model: &LoadedModel,
         (known, row): (&Cells, usize),
         targets: &[usize],
-        (combinations, most): (usize, usize),
+        (combinations, max): (usize, usize),
     ) -> Self {
         let columns = model.columns();
         let is_target = |c: &usize| targets.contains(c);
@@ -81,7 +81,7 @@ impl Strategy {
             return Self::Direct;
         }
         let hidden = JointSupport::new(model, hidden);
-        if hidden.count().saturating_mul(combinations) <= most {
+        if hidden.count().saturating_mul(combinations) <= max {
             Self::Exact(hidden)
         } else {
             Self::MonteCarlo
@@ -90,7 +90,7 @@ impl Strategy {
 }
 
 impl JointQuery {
-    /// Prepares the question for `targets`, columns in the order of the answer.
+    /// Prepares the query for `targets`, columns in the order of the result.
     ///
     /// # Errors
     /// [`GenerateError::Targets`] when there is none or one twice; [`GenerateError::Combinations`] when their codes have more
@@ -111,14 +111,14 @@ impl JointQuery {
             fixed: options.fixed.clone(),
             ..SamplingRules::default()
         };
-        // The trained order is the only one that a model of one order knows.
+        // The trained order is the only one that a fixed-order model knows.
         let in_order = if model.is_any_order() { targets } else { &once };
         let sub_columns =
             |columns: &[usize]| columns.iter().flat_map(|c| model.columns()[*c].clone()).collect();
         let combinations = JointSupport::new(model, sub_columns(targets));
-        let (got, most) = (combinations.count(), options.most_combinations);
-        if got > most {
-            return Err(GenerateError::Combinations { got, most });
+        let (got, max) = (combinations.count(), options.max_combinations);
+        if got > max {
+            return Err(GenerateError::Combinations { got, max });
         }
         let logs = || RequestedOutputs {
             log_probs: true,
@@ -137,7 +137,7 @@ impl JointQuery {
         })
     }
 
-    /// The columns that are asked for.
+    /// The target columns.
     pub fn targets(&self) -> &[usize] {
         &self.targets
     }
@@ -147,20 +147,20 @@ impl JointQuery {
         self.combinations.count()
     }
 
-    /// Answers the question for each row of `known`; what is known of the targets themselves is passed over.
+    /// Runs the query for each row of `known`; what is observed of the targets themselves is ignored.
     ///
-    /// A model of any order leaves out what is not known. A model of one order sums over it: exactly when there are few
+    /// An any-order model leaves out what is not observed. A fixed-order model sums over it: exactly when there are few
     /// combinations, else by draws with their standard errors.
     ///
     /// # Errors
-    /// [`GenerateError::Combinations`] when the answer would not fit into memory; [`GenerateError::Backend`] when a code is out of
+    /// [`GenerateError::Combinations`] when the result would not fit into memory; [`GenerateError::Backend`] when a code is out of
     /// range or the device fails.
     pub fn run(&self, model: &LoadedModel, known: &Cells) -> Result<Joint, GenerateError> {
         let count = self.combinations.count();
         let got = count.saturating_mul(known.rows());
-        if got > MOST_NUMBERS {
-            let most = MOST_NUMBERS;
-            return Err(GenerateError::Combinations { got, most });
+        if got > MAX_NUMBERS {
+            let max = MAX_NUMBERS;
+            return Err(GenerateError::Combinations { got, max });
         }
         let mut joint = Joint {
             sub_columns: self.combinations.sub_columns.clone(),
@@ -196,7 +196,7 @@ impl JointQuery {
             max_values: usize::MAX,
         };
         let (count, asked) = (self.combinations.count(), self.chain.sub_columns());
-        // The chain may have another order than the answer.
+        // The chain may have another order than the result.
         let place: Vec<usize> = joint
             .sub_columns
             .iter()
@@ -218,7 +218,7 @@ impl JointQuery {
         Ok(())
     }
 
-    /// Averages with the answers of the other orders: known columns and targets are scored together, and the score of each
+    /// Averages with the results of the other orders: observed columns and targets are scored together, and the score of each
     /// combination is its share.
     fn average_orders(
         &self,
@@ -269,11 +269,11 @@ impl JointQuery {
         (0..self.combinations.count()).filter(can_occur).collect()
     }
 
-    /// A model of one order: each row is answered in the way that suits what it knows.
+    /// A fixed-order model: each row is computed by the strategy that suits its observed cells.
     fn by_rows(&self, model: &LoadedModel, known: &Cells, joint: &mut Joint) -> Result<(), GenerateError> {
         let (mut direct, mut exact, mut drawn) = (Vec::new(), Vec::new(), Vec::new());
         for row in 0..known.rows() {
-            let sizes = (self.combinations.count(), self.options.most_combinations);
+            let sizes = (self.combinations.count(), self.options.max_combinations);
             match Strategy::of(model, (known, row), &self.targets, sizes) {
                 Strategy::Direct => direct.push(row),
                 Strategy::Exact(hidden) => exact.push((row, hidden)),
@@ -281,7 +281,7 @@ impl JointQuery {
             }
         }
         self.chained(model, known, &direct, joint)?;
-        let per_chunk = (SCORES / self.options.most_combinations.max(1)).max(1);
+        let per_chunk = (SCORES / self.options.max_combinations.max(1)).max(1);
         for rows in exact.chunks(per_chunk) {
             self.summed(model, known, rows, joint)?;
         }
@@ -332,7 +332,7 @@ impl JointQuery {
         Ok(())
     }
 
-    /// Averages over draws of what a row leaves out. The draws are weighted by what they make of the known cells; every combination
+    /// Averages over draws of what a row does not observe. The draws are weighted by what they make of the observed cells; every combination
     /// of the targets sees the same random numbers, so their errors cancel in part.
     fn sampled(
         &self,
@@ -380,7 +380,7 @@ impl JointQuery {
     }
 }
 
-/// The end of the last sub-column that is known or asked for: what comes after it bears on nothing.
+/// The end of the last sub-column that is observed or requested: what comes after it bears on nothing.
 pub(super) fn last_of_interest(model: &LoadedModel, known: &Cells, row: usize, targets: &[usize]) -> usize {
     let is_observed = |s: &usize| matches!(known.get(row, *s), Cell::Observed(_));
     let last_known = (0..model.sub_columns())

@@ -1,7 +1,7 @@
 //! Log-likelihood of rows.
 
 use super::super::loaded::LoadedModel;
-use super::super::plan::Plan;
+use super::super::plan::SamplePlan;
 use super::super::{Cells, DrawSite, GenerateError};
 use super::ProbabilityOptions;
 use super::enumerate::{JointSupport, Scorer, draw_uniforms, given_row, log_sum};
@@ -14,24 +14,24 @@ const ROWS: usize = 8_192;
 /// compared within one model only.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogProbs {
-    /// One per row, finite and at most 0: the logarithm of the probability of all known cells, averaged over the orders.
+    /// One per row, finite and at most 0: the logarithm of the probability of all observed cells, averaged over the orders.
     pub rows: Vec<f64>,
     /// `[rows, columns]`: what each column adds, averaged over the orders; with one order they sum to the row's. 0 where the column is
-    /// not known, NaN in rows that a model of one order had to sum over.
+    /// not observed, NaN in rows that a fixed-order model had to sum over.
     pub columns: Vec<f64>,
-    /// Standard errors of `rows`, where some row had to be answered by draws; 0 for rows that were answered exactly.
+    /// Standard errors of `rows`, where some row had to be estimated by sampling; 0 for rows that were computed exactly.
     pub standard_errors: Option<Vec<f64>>,
 }
 
-/// A question for the log-likelihood of rows. It is prepared once, and asked any number of times from any thread.
+/// A query for the log-likelihood of rows. It is prepared once, and run any number of times from any thread.
 #[derive(Debug)]
 pub struct LogProbQuery {
-    orders: Vec<Plan>,
+    orders: Vec<SamplePlan>,
     options: ProbabilityOptions,
 }
 
 impl LogProbQuery {
-    /// Prepares the question; `options.fixed` has no effect, every code counts with the model's probability.
+    /// Prepares the query; `options.fixed` has no effect, every code counts with the model's probability.
     ///
     /// # Errors
     /// [`GenerateError::TooFew`].
@@ -43,7 +43,7 @@ impl LogProbQuery {
     /// As [`Self::new`], averaged over the given orders of all columns.
     ///
     /// # Errors
-    /// [`GenerateError::ColumnOrder`] when the model knows one order only and this is another; [`GenerateError::TooFew`] when there is
+    /// [`GenerateError::ColumnOrder`] when the model has one order only and this is another; [`GenerateError::TooFew`] when there is
     /// none.
     pub fn in_orders(
         model: &LoadedModel,
@@ -55,10 +55,10 @@ impl LogProbQuery {
             ..RequestedOutputs::default()
         };
         let plan = |order: &Vec<usize>| model.plan(order, SamplingRules::default(), logs());
-        let plans: Vec<Plan> = orders.iter().map(plan).collect::<Result<_, _>>()?;
+        let plans: Vec<SamplePlan> = orders.iter().map(plan).collect::<Result<_, _>>()?;
         if plans.is_empty() {
-            let (option, got, least) = ("orders", 0, 1);
-            return Err(GenerateError::TooFew { option, got, least });
+            let (option, got, min) = ("orders", 0, 1);
+            return Err(GenerateError::TooFew { option, got, min });
         }
         Ok(Self {
             orders: plans,
@@ -66,10 +66,10 @@ impl LogProbQuery {
         })
     }
 
-    /// Log-likelihood of the known cells of each row; all others are left out.
+    /// Log-likelihood of the observed cells of each row; all others are left out.
     ///
     /// Of a column that is null only its null flag counts: whatever stands beside it means nothing. Values that the model does not
-    /// know count as the code that stands for them. A model of one order sums over columns that are left out before known ones,
+    /// know count as the code that stands for them. A fixed-order model sums over columns that are left out before observed ones,
     /// exactly when there are few combinations, else by draws.
     ///
     /// # Errors
@@ -91,7 +91,7 @@ impl LogProbQuery {
         Ok(answer)
     }
 
-    /// Scores rows whose known cells are given at their turn, in all orders.
+    /// Scores rows whose observed cells are teacher-forced, in all orders.
     fn scored(&self, model: &LoadedModel, given: &Cells, answer: &mut LogProbs) -> Result<(), GenerateError> {
         let (rows, count, width) = (given.rows(), model.sub_columns(), model.columns().len());
         let mut by_order = Vec::with_capacity(self.orders.len());
@@ -125,7 +125,7 @@ impl LogProbQuery {
         Ok(())
     }
 
-    /// Rows of a model of one order in which a known column follows one that is not: sums over what is left out.
+    /// Rows of a fixed-order model in which an observed column follows one that is not: sums over what is left out.
     fn sum_over_gaps(
         &self,
         model: &LoadedModel,
@@ -150,7 +150,7 @@ impl LogProbQuery {
             answer.columns[row * width..(row + 1) * width].fill(f64::NAN);
             let hidden = JointSupport::new(model, gaps);
             let mut scorer = Scorer::new(model, &self.orders[0]);
-            if hidden.count() <= self.options.most_combinations {
+            if hidden.count() <= self.options.max_combinations {
                 let base = given_row(known, row, |_| Cell::Masked);
                 for h in (0..hidden.count()).filter(|h| hidden.is_valid(model, *h)) {
                     scorer.push(&base, hidden.codes(h), &[])?;

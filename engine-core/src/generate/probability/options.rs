@@ -1,4 +1,4 @@
-//! How exactly probabilities are asked for.
+//! How exactly probabilities are computed.
 
 use super::super::GenerateError;
 use super::super::loaded::LoadedModel;
@@ -8,20 +8,20 @@ use crate::random::{Purpose, Stream};
 /// Tells the orders of probability queries apart from those of training batches and of generation.
 const SITE: u32 = 2;
 
-/// How exactly probabilities are asked for.
+/// How exactly probabilities are computed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProbabilityOptions {
     /// Codes of the targets that cannot occur, or have a set share, by sub-column; see [`crate::generate::rare_codes`].
     pub fixed: Vec<Vec<FixedProbability>>,
-    /// Column orders whose answers are averaged, at least 1. Models of one order always use that one.
+    /// Column orders whose results are averaged, at least 1. Fixed-order models always use that one.
     pub orders: usize,
     /// Mass that may be dropped, in all, where values have several sub-columns; 0 keeps every value.
     pub tolerance: f64,
-    /// Most values of a column, in one row, that are told apart; beyond it the least probable ones are dropped.
+    /// Most values of a column, in one row, that are distinguished; beyond it the least probable ones are dropped.
     pub most_values: usize,
-    /// Most combinations of codes of the targets, and of columns that a model of one order cannot leave out, that are summed exactly
+    /// Most combinations of codes of the targets, and of columns that a fixed-order model cannot leave out, that are summed exactly
     /// in one row.
-    pub most_combinations: usize,
+    pub max_combinations: usize,
     /// Draws of the columns that are left out, in each row, where there are more combinations; at least 2. They fill the parts of nulls
     /// at random, as generation does, where exact sums count a null once.
     pub draws: usize,
@@ -36,7 +36,7 @@ impl Default for ProbabilityOptions {
             orders: 1,
             tolerance: 1e-3,
             most_values: 2_048,
-            most_combinations: 65_536,
+            max_combinations: 65_536,
             draws: 256,
             seed: 0,
         }
@@ -45,15 +45,15 @@ impl Default for ProbabilityOptions {
 
 impl ProbabilityOptions {
     pub(super) fn check(&self) -> Result<(), GenerateError> {
-        for (option, got, least) in [("orders", self.orders, 1), ("draws", self.draws, 2)] {
-            if got < least {
-                return Err(GenerateError::TooFew { option, got, least });
+        for (option, got, min) in [("orders", self.orders, 1), ("draws", self.draws, 2)] {
+            if got < min {
+                return Err(GenerateError::TooFew { option, got, min });
             }
         }
         Ok(())
     }
 
-    /// The orders of the model's columns: the trained one, then random ones. Models of one order have no other.
+    /// The orders of the model's columns: the trained one, then random ones. Fixed-order models have no other.
     pub(super) fn column_orders(&self, model: &LoadedModel) -> Vec<Vec<usize>> {
         let trained: Vec<usize> = (0..model.columns().len()).collect();
         let more = if model.is_any_order() { self.orders } else { 1 };

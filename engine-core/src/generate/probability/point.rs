@@ -53,9 +53,9 @@ pub fn point_predictions(
         let numbers = |c: &DecodedColumn| numbers(c).ok_or_else(|| no_point(&model_column.name, name));
         let (lower_values, upper_values) = (numbers(&lower)?, numbers(&upper)?);
         instants |= matches!(lower.values, DecodedValues::Timestamp(_));
-        let mut parts: Vec<Part> = (0..atoms.probs.len())
+        let mut intervals: Vec<Interval> = (0..atoms.probs.len())
             .filter(|i| is_value(&lower, *i))
-            .map(|i| Part {
+            .map(|i| Interval {
                 lower: lower_values[i],
                 upper: if of_column.is_binned {
                     upper_values[i]
@@ -66,8 +66,8 @@ pub fn point_predictions(
             })
             .collect();
         points.push(match point {
-            Point::Mean => mean(&parts),
-            _ => median(&mut parts),
+            Point::Mean => mean(&intervals),
+            _ => median(&mut intervals),
         });
     }
     let validity = points.iter().any(Option::is_none);
@@ -93,34 +93,34 @@ fn no_point(column: &str, point: &'static str) -> GenerateError {
 
 /// An atom's values, evenly spread between two ends, and its probability.
 #[derive(Debug, Clone, Copy)]
-struct Part {
+struct Interval {
     lower: f64,
     upper: f64,
     mass: f64,
 }
 
-fn mean(parts: &[Part]) -> Option<f64> {
-    let total: f64 = parts.iter().map(|p| p.mass).sum();
-    let sum: f64 = parts
+fn mean(intervals: &[Interval]) -> Option<f64> {
+    let total: f64 = intervals.iter().map(|p| p.mass).sum();
+    let sum: f64 = intervals
         .iter()
         .map(|p| p.mass * (p.lower + (p.upper - p.lower) / 2.0))
         .sum();
     (total > 0.0).then(|| sum / total)
 }
 
-fn median(parts: &mut [Part]) -> Option<f64> {
-    parts.sort_by(|a, b| a.lower.total_cmp(&b.lower).then(a.upper.total_cmp(&b.upper)));
-    let half = parts.iter().map(|p| p.mass).sum::<f64>() / 2.0;
+fn median(intervals: &mut [Interval]) -> Option<f64> {
+    intervals.sort_by(|a, b| a.lower.total_cmp(&b.lower).then(a.upper.total_cmp(&b.upper)));
+    let half = intervals.iter().map(|p| p.mass).sum::<f64>() / 2.0;
     let mut below = 0.0;
-    for part in parts.iter().filter(|p| p.mass > 0.0) {
-        if below + part.mass >= half {
-            let share = (half - below) / part.mass;
-            return Some(part.lower + (part.upper - part.lower) * share);
+    for interval in intervals.iter().filter(|p| p.mass > 0.0) {
+        if below + interval.mass >= half {
+            let share = (half - below) / interval.mass;
+            return Some(interval.lower + (interval.upper - interval.lower) * share);
         }
-        below += part.mass;
+        below += interval.mass;
     }
     // Rounding may leave the sum just short of its half twice over.
-    parts.last().map(|p| p.upper)
+    intervals.last().map(|p| p.upper)
 }
 
 fn is_value(column: &DecodedColumn, row: usize) -> bool {
@@ -194,22 +194,26 @@ impl Decoder {
 mod tests {
     use super::*;
 
-    fn part(lower: f64, upper: f64, mass: f64) -> Part {
-        Part { lower, upper, mass }
+    fn interval(lower: f64, upper: f64, mass: f64) -> Interval {
+        Interval { lower, upper, mass }
     }
 
     #[test]
     fn means_and_medians_are_those_of_the_mass() {
-        let mut parts = [
-            part(10.0, 20.0, 0.5),
-            part(0.0, 10.0, 0.25),
-            part(20.0, 40.0, 0.25),
+        let mut intervals = [
+            interval(10.0, 20.0, 0.5),
+            interval(0.0, 10.0, 0.25),
+            interval(20.0, 40.0, 0.25),
         ];
-        assert_eq!(mean(&parts), Some(0.25 * 5.0 + 0.5 * 15.0 + 0.25 * 30.0));
-        assert_eq!(median(&mut parts), Some(15.0));
-        let mut points = [part(3.0, 3.0, 0.4), part(1.0, 1.0, 0.3), part(2.0, 2.0, 0.3)];
+        assert_eq!(mean(&intervals), Some(0.25 * 5.0 + 0.5 * 15.0 + 0.25 * 30.0));
+        assert_eq!(median(&mut intervals), Some(15.0));
+        let mut points = [
+            interval(3.0, 3.0, 0.4),
+            interval(1.0, 1.0, 0.3),
+            interval(2.0, 2.0, 0.3),
+        ];
         assert_eq!(median(&mut points), Some(2.0));
-        assert_eq!(mean(&[part(3.0, 3.0, 0.0)]), None);
+        assert_eq!(mean(&[interval(3.0, 3.0, 0.0)]), None);
         assert_eq!(median(&mut []), None);
     }
 }

@@ -42,7 +42,7 @@ fn loaded_with(flag: &str, any_order: bool) -> LoadedModel {
     LoadedModel::new(Arc::new(InterpreterBackend), &model, &params).unwrap()
 }
 
-/// Every row that there is, a null counting once: its codes are known.
+/// Every row that there is, a null counting once: its codes are observed.
 fn all_rows(model: &LoadedModel) -> (Vec<Vec<u32>>, Cells) {
     let all = JointSupport::new(model, (0..model.sub_columns()).collect());
     let rows: Vec<Vec<u32>> = (0..all.count())
@@ -124,7 +124,7 @@ fn likelihoods(model: &LoadedModel, cells: &Cells) -> Vec<f64> {
 }
 
 /// Rows that know some columns of `row`.
-fn knowing(model: &LoadedModel, row: &[u32], columns: &[usize]) -> Cells {
+fn observing(model: &LoadedModel, row: &[u32], columns: &[usize]) -> Cells {
     let mut cells = Cells::masked(1, model.sub_columns());
     for s in columns.iter().flat_map(|c| model.columns()[*c].clone()) {
         cells.set(0, s, Cell::Observed(row[s]));
@@ -154,7 +154,7 @@ fn by_enumeration(
     sums
 }
 
-const QUESTIONS: [(&[usize], &[usize]); 8] = [
+const QUERIES: [(&[usize], &[usize]); 8] = [
     (&[0], &[3]),
     (&[3], &[0]),
     (&[1, 3], &[2]),
@@ -167,7 +167,7 @@ const QUESTIONS: [(&[usize], &[usize]); 8] = [
 
 /// Draws fill the parts of nulls as generation does, sums do not: they agree where there are no nulls.
 #[test]
-fn models_of_one_order_sum_over_what_is_left_out() {
+fn fixed_order_models_sum_over_what_is_left_out() {
     for (flag, draws) in [("nan", false), ("E2", true)] {
         sums_over_what_is_left_out(&loaded_with(flag, false), draws);
     }
@@ -177,14 +177,14 @@ fn sums_over_what_is_left_out(model: &LoadedModel, draws: bool) {
     let (rows, cells) = all_rows(model);
     let likelihoods = likelihoods(model, &cells);
     let row = &rows[100];
-    for (known, targets) in QUESTIONS {
+    for (known, targets) in QUERIES {
         let exact = ProbabilityOptions::default();
         let drawn = ProbabilityOptions {
-            most_combinations: 21,
+            max_combinations: 21,
             draws: 4_000,
             ..exact.clone()
         };
-        let cells = knowing(model, row, known);
+        let cells = observing(model, row, known);
         let query = JointQuery::new(model, targets, &exact).unwrap();
         let joint = query.run(model, &cells).unwrap();
         assert_eq!(joint.standard_errors, None);
@@ -216,13 +216,13 @@ fn sums_over_what_is_left_out(model: &LoadedModel, draws: bool) {
 }
 
 #[test]
-fn some_questions_are_answered_by_draws() {
+fn some_queries_are_estimated_by_sampling() {
     let model = loaded(false);
     let options = ProbabilityOptions {
-        most_combinations: 20,
+        max_combinations: 20,
         ..ProbabilityOptions::default()
     };
-    let cells = knowing(&model, &[0, 1, 0, 1, 2, 1], &[0]);
+    let cells = observing(&model, &[0, 1, 0, 1, 2, 1], &[0]);
     let joint = JointQuery::new(&model, &[3], &options)
         .unwrap()
         .run(&model, &cells)
@@ -233,7 +233,7 @@ fn some_questions_are_answered_by_draws() {
 }
 
 #[test]
-fn likelihood_of_models_of_one_order_sums_over_gaps() {
+fn likelihood_of_fixed_order_models_sums_over_gaps() {
     for (flag, draws) in [("nan", false), ("E2", true)] {
         likelihood_over_gaps(&loaded_with(flag, false), draws);
     }
@@ -243,7 +243,7 @@ fn likelihood_over_gaps(model: &LoadedModel, draws: bool) {
     let (rows, cells) = all_rows(model);
     let all = likelihoods(model, &cells);
     for known in [&[0, 3][..], &[2], &[1, 2], &[0, 1], &[]] {
-        let cells = knowing(model, &rows[57], known);
+        let cells = observing(model, &rows[57], known);
         let agrees = |other: &Vec<u32>| {
             let mut subs = known.iter().flat_map(|c| model.columns()[*c].clone());
             subs.all(|s| other[s] == rows[57][s])
@@ -254,9 +254,9 @@ fn likelihood_over_gaps(model: &LoadedModel, draws: bool) {
             .filter(|(r, _)| agrees(r))
             .map(|(_, p)| p)
             .sum();
-        let ask = |most_combinations| {
+        let ask = |max_combinations| {
             let options = ProbabilityOptions {
-                most_combinations,
+                max_combinations,
                 draws: 4_000,
                 ..ProbabilityOptions::default()
             };
@@ -281,13 +281,13 @@ fn likelihood_over_gaps(model: &LoadedModel, draws: bool) {
 }
 
 #[test]
-fn models_of_any_order_condition_on_what_is_known() {
+fn any_order_models_condition_on_observed_cells() {
     let model = loaded(true);
     let (rows, cells) = all_rows(&model);
     let row = &rows[100];
     let options = ProbabilityOptions::default();
-    for (known, targets) in QUESTIONS {
-        // The chain over known columns, then targets, then the others: their likelihoods sum out.
+    for (known, targets) in QUERIES {
+        // The chain over observed columns, then targets, then the others: their likelihoods sum out.
         let mut order = [known, targets].concat();
         order.extend((0..4).filter(|c| !known.contains(c) && !targets.contains(c)));
         let query = LogProbQuery::in_orders(&model, &[order], &options).unwrap();
@@ -299,7 +299,7 @@ fn models_of_any_order_condition_on_what_is_known() {
             .map(|l| l.exp())
             .collect();
         let query = JointQuery::new(&model, targets, &options).unwrap();
-        let joint = query.run(&model, &knowing(&model, row, known)).unwrap();
+        let joint = query.run(&model, &observing(&model, row, known)).unwrap();
         let want = by_enumeration(&model, (&rows, &likelihoods), row, known, &joint);
         for (got, want) in joint.probs.iter().zip(&want) {
             assert!(
@@ -321,7 +321,7 @@ fn averages_over_orders_are_distributions_and_repeat() {
         }]],
         ..ProbabilityOptions::default()
     };
-    let mut cells = knowing(&model, &[1, 1, 0, 1, 2, 1], &[1, 3]);
+    let mut cells = observing(&model, &[1, 1, 0, 1, 2, 1], &[1, 3]);
     cells.set(0, 5, Cell::Masked);
     let query = JointQuery::new(&model, &[0, 2], &options).unwrap();
     let joint = query.run(&model, &cells).unwrap();
@@ -342,7 +342,7 @@ fn averages_over_orders_are_distributions_and_repeat() {
 #[test]
 fn values_are_the_joint_distribution_but_for_what_is_dropped() {
     let model = loaded(true);
-    let cells = knowing(&model, &[2, 3, 0, 1, 2, 1], &[0, 3]);
+    let cells = observing(&model, &[2, 3, 0, 1, 2, 1], &[0, 3]);
     for (orders, tolerance, most_values) in [(1, 0.0, 100), (1, 0.1, 100), (1, 0.0, 3), (4, 0.0, 100)] {
         let exact = ProbabilityOptions {
             orders,
@@ -375,21 +375,21 @@ fn values_are_the_joint_distribution_but_for_what_is_dropped() {
 }
 
 #[test]
-fn values_of_models_of_one_order_are_sums_or_draws() {
+fn values_of_fixed_order_models_are_sums_or_draws() {
     let model = loaded_with("E2", false);
     let row = [2, 3, 0, 1, 2, 1];
     for known in [&[0, 1][..], &[3], &[0, 3], &[]] {
-        let cells = knowing(&model, &row, known);
+        let cells = observing(&model, &row, known);
         let exact = ProbabilityOptions::default();
         let joint = JointQuery::new(&model, &[2], &exact)
             .unwrap()
             .run(&model, &cells)
             .unwrap();
         let targets = JointSupport::new(&model, joint.sub_columns.clone());
-        for most_combinations in [10_000, 1] {
+        for max_combinations in [10_000, 1] {
             let options = ProbabilityOptions {
                 tolerance: 0.0,
-                most_combinations,
+                max_combinations,
                 draws: 5_000,
                 ..exact.clone()
             };
@@ -398,7 +398,7 @@ fn values_of_models_of_one_order_are_sums_or_draws() {
                 .run(&model, &cells)
                 .unwrap();
             let atoms = &values[0];
-            let is_drawn = most_combinations == 1 && known != [0, 1];
+            let is_drawn = max_combinations == 1 && known != [0, 1];
             assert_eq!(atoms.draws.is_some(), is_drawn, "{known:?}");
             for (codes, p) in atoms.codes.chunks_exact(3).zip(&atoms.probs) {
                 let want = joint.probs[targets.number(codes)];
@@ -414,7 +414,7 @@ fn values_of_models_of_one_order_are_sums_or_draws() {
 }
 
 #[test]
-fn bad_questions_get_one_sentence() {
+fn bad_queries_get_one_sentence() {
     let model = loaded(true);
     let options = ProbabilityOptions::default();
     for targets in [&[][..], &[1, 1], &[4]] {
@@ -424,13 +424,13 @@ fn bad_questions_get_one_sentence() {
         ));
     }
     let few = ProbabilityOptions {
-        most_combinations: 10,
+        max_combinations: 10,
         ..options.clone()
     };
     let error = JointQuery::new(&model, &[0, 1], &few).unwrap_err().to_string();
     assert_eq!(
         error,
-        "12 combinations of codes are asked for, at most 10 can be told apart; ask for fewer targets or fewer rows at once"
+        "12 combinations of codes are requested, at most 10 are possible; request fewer targets or fewer rows at once"
     );
     for (orders, draws, message) in [
         (0, 2, "orders is 0; give at least 1"),

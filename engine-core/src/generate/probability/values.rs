@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::loaded::LoadedModel;
-use super::super::plan::{DrawSite, Plan};
+use super::super::plan::{DrawSite, SamplePlan};
 use super::super::{Cells, GenerateError};
 use super::ProbabilityOptions;
 use super::chain::{BeamLimits, ChainRule, SparseDistribution};
@@ -11,31 +11,31 @@ use super::enumerate::{JointSupport, Scorer, draw_uniforms, given_row, log_sum, 
 use super::joint::{Joint, JointQuery, ROWS, Strategy, last_of_interest};
 use crate::ir::ops::sampling::{Cell, RequestedOutputs, SamplingRules};
 
-/// A question for the distribution of one column. It is prepared once, and asked any number of times from any thread.
+/// A query for the distribution of one column. It is prepared once, and run any number of times from any thread.
 #[derive(Debug)]
 pub struct ValueQuery {
     column: usize,
     chain: ChainRule,
     limits: BeamLimits,
     /// Plans over all columns in the orders that are averaged beside the chain's.
-    orders: Vec<Plan>,
-    /// How a model of one order answers rows that leave out columns.
+    orders: Vec<SamplePlan>,
+    /// How a fixed-order model answers rows that leave out columns.
     gaps: Option<Gaps>,
     options: ProbabilityOptions,
 }
 
-/// What a model of one order needs beside the chain.
+/// What a fixed-order model needs beside the chain.
 #[derive(Debug)]
 struct Gaps {
     /// All columns in their order, under the rules.
-    draw: Plan,
+    draw: SamplePlan,
     /// The joint distribution, where the column has few enough codes.
     joint: Option<JointQuery>,
     combinations: JointSupport,
 }
 
 impl ValueQuery {
-    /// Prepares the question for a column.
+    /// Prepares the query for a column.
     ///
     /// # Errors
     /// [`GenerateError::Targets`] when there is no such column; [`GenerateError::TooFew`].
@@ -89,14 +89,14 @@ impl ValueQuery {
         })
     }
 
-    /// The column that is asked for.
+    /// The target column.
     pub fn column(&self) -> usize {
         self.column
     }
 
-    /// The distribution in each row of `known`, given what is known; mass that was dropped is stated.
+    /// The distribution in each row of `known`, given the observed cells; mass that was dropped is stated.
     ///
-    /// A model of any order leaves out what is not known. A model of one order sums over it: exactly when there are few
+    /// An any-order model leaves out what is not observed. A fixed-order model sums over it: exactly when there are few
     /// combinations, else by draws, whose effective number is stated.
     ///
     /// # Errors
@@ -112,7 +112,7 @@ impl ValueQuery {
             }
             return Ok(all);
         };
-        let sizes = (gaps.combinations.count(), self.options.most_combinations);
+        let sizes = (gaps.combinations.count(), self.options.max_combinations);
         for row in 0..known.rows() {
             match (
                 Strategy::of(model, (known, row), &[self.column], sizes),
@@ -130,7 +130,7 @@ impl ValueQuery {
         Ok(all)
     }
 
-    /// Averages with the answers of the other orders about the values that the chain has found: what is known and each value are scored
+    /// Averages with the results of the other orders about the values that the chain has found: the observed cells and each value are scored
     /// together, and the score of each is its share of what was not dropped.
     fn average_orders(
         &self,
@@ -154,7 +154,7 @@ impl ValueQuery {
                 let of_row = &scores[from..from + atoms.probs.len()];
                 from += of_row.len();
                 let (total, kept) = (log_sum(of_row.iter().copied()), 1.0 - atoms.dropped);
-                // The chain's own answer is in `probs` and weighs as much as each of the others.
+                // The chain's own result is in `probs` and weighs as much as each of the others.
                 for (p, score) in atoms.probs.iter_mut().zip(of_row) {
                     *p += kept * (score - total).exp();
                 }
@@ -165,7 +165,7 @@ impl ValueQuery {
         Ok(())
     }
 
-    /// Draws of the column and of what is left out, weighted by what they make of the known cells.
+    /// Draws of the column and of what is left out, weighted by what they make of the observed cells.
     fn drawn(
         &self,
         model: &LoadedModel,
@@ -222,7 +222,7 @@ impl ValueQuery {
     }
 }
 
-/// Sums over what a row leaves out.
+/// Sums over what a row does not observe.
 fn exact(
     model: &LoadedModel,
     known: &Cells,

@@ -8,7 +8,7 @@ use crate::argn::{FlatModel, Model};
 use crate::backend::Run;
 use crate::encode::{
     BinnedStats, CategoricalStats, ColumnStats, Compat, DigitStats, DiscreteStats, EncodingStats,
-    EncodingType, Place, RareReplacement, SequenceLengths, TableKeys, TableStats,
+    EncodingType, ModelPlace, RareReplacement, SequenceLengths, TableKeys, TableStats,
 };
 use crate::fixtures::{mixed_model, model, pair_model, random_params, random_table};
 use crate::interpreter::InterpreterBackend;
@@ -56,7 +56,7 @@ fn forward_probs(model: &FlatModel, params: &[f32], table: &CodeTable, order: &[
     interpreter.output("probs").unwrap().clone()
 }
 
-/// Probabilities of the folded model with all codes given at their turn.
+/// Probabilities of the folded model with all codes teacher-forced.
 fn folded_probs(folded: &Arc<FoldedModel>, arena: Vec<f64>, table: &CodeTable, order: &[usize]) -> Tensor {
     let mut resources = [InterpreterBuffer::from_f64(arena)];
     let given = [Tensor::from_data(
@@ -208,7 +208,7 @@ fn folding_needs_the_parameters_of_the_model_and_each_column_once() {
 /// A loaded model with a plan for whole rows.
 struct RowPlan {
     model: LoadedModel,
-    plan: Plan,
+    plan: SamplePlan,
     seed: u64,
 }
 
@@ -239,7 +239,7 @@ impl RowPlan {
             .unwrap()
     }
 
-    /// Rows of which nothing is known, batch by batch.
+    /// Rows of which nothing is observed, batch by batch.
     fn draw(&self, rows: u64, batch_rows: u64) -> CodeTable {
         let mut first_row = 0;
         let batches = batch_sizes(rows, batch_rows).map(|size| {
@@ -280,7 +280,7 @@ fn first_rows_stay_the_same_when_more_are_asked_for() {
 }
 
 #[test]
-fn rows_of_which_nothing_is_known_are_those_of_cells_that_are_drawn() {
+fn rows_without_observed_cells_are_those_of_sampled_cells() {
     let plan = RowPlan::mixed(GenerationOrder::Random, SamplingRules::default(), 6);
     let mut cells = Cells::sampled(40, 7);
     (0..7).for_each(|s| cells.set(3, s, Cell::Sampled));
@@ -334,7 +334,7 @@ fn forbidden_codes_are_never_drawn() {
 }
 
 #[test]
-fn replaying_takes_given_codes_and_given_numbers() {
+fn replaying_takes_given_codes_and_uniforms() {
     let model = pair_model();
     let params = random_params(model.layout().len(), 13);
     let mut cells = Cells::sampled(2, 2);
@@ -388,7 +388,7 @@ fn bad_requests_get_one_sentence() {
     }
     assert_eq!(
         check_rows(1, 0).unwrap_err().to_string(),
-        "a batch of 0 rows is asked for; give a number from 1 to 4294967295"
+        "a batch of 0 rows is requested; give a number from 1 to 4294967295"
     );
     for rows in [0, -3] {
         assert_eq!(

@@ -1,13 +1,13 @@
-//! What plans allow, what is known of rows, and shares that are met.
+//! What plans allow, what is observed of rows, and shares that are met.
 
 use super::*;
 
 fn modelled(values: EncodingStats) -> ColumnStats {
     ColumnStats::Modelled {
         value_protection: Some(true),
-        texts: Compat::Reference,
+        texts: Compat::MostlyAi,
         values,
-        place: Place {
+        place: ModelPlace {
             processor: "tgt".to_owned(),
             table: "t0".to_owned(),
             column: "c0".to_owned(),
@@ -80,7 +80,7 @@ fn rare_codes_are_forbidden_by_encoding_and_replacement() {
 }
 
 #[test]
-fn known_cells_act_as_if_their_columns_came_first() {
+fn observed_cells_act_as_if_their_columns_came_first() {
     let model = mixed_model();
     let params = random_params(model.layout().len(), 31);
     let loaded = LoadedModel::new(Arc::new(InterpreterBackend), &model, &params).unwrap();
@@ -89,7 +89,7 @@ fn known_cells_act_as_if_their_columns_came_first() {
     let plan = loaded
         .plan(&order, SamplingRules::default(), RequestedOutputs::all(7))
         .unwrap();
-    // Every pattern of known columns; what is not known is given at its turn.
+    // Every pattern of observed columns; all others are teacher-forced.
     let mut cells = Cells::sampled(16, 7);
     for row in 0..16 {
         for (c, column) in loaded.columns().iter().enumerate() {
@@ -144,7 +144,7 @@ fn known_cells_act_as_if_their_columns_came_first() {
     );
 }
 
-/// Cells of mixed patterns over `rows` rows: known where `row + column` is odd.
+/// Cells of mixed patterns over `rows` rows: observed where `row + column` is odd.
 fn patterns(model: &FlatModel, columns: &[std::ops::Range<usize>], rows: usize) -> Cells {
     let table = random_table(model, rows, 6);
     let mut cells = Cells::sampled(rows, table.columns().len());
@@ -155,7 +155,7 @@ fn patterns(model: &FlatModel, columns: &[std::ops::Range<usize>], rows: usize) 
 }
 
 #[test]
-fn completed_rows_keep_what_is_known_and_depend_on_nothing_else() {
+fn completed_rows_keep_observed_cells_and_depend_on_nothing_else() {
     let model = mixed_model();
     let order = GenerationOrder::Given(vec![2, 3, 0, 1]);
     let plan = RowPlan::mixed(order, SamplingRules::default(), 12);
@@ -179,7 +179,7 @@ fn completed_rows_keep_what_is_known_and_depend_on_nothing_else() {
 }
 
 #[test]
-fn models_of_one_order_refuse_gaps() {
+fn fixed_order_models_refuse_gaps() {
     let model = mixed_model().with_order(ColumnOrderKind::Fixed);
     let params = random_params(model.layout().len(), 8);
     let loaded = LoadedModel::new(Arc::new(InterpreterBackend), &model, &params).unwrap();
@@ -208,8 +208,8 @@ fn plans_are_checked_when_they_are_made() {
     let model = mixed_model();
     let params = random_params(model.layout().len(), 8);
     let loaded = LoadedModel::new(Arc::new(InterpreterBackend), &model, &params).unwrap();
-    let fails = |order: &[usize], reports| {
-        let plan = loaded.plan(order, SamplingRules::default(), reports);
+    let fails = |order: &[usize], requested| {
+        let plan = loaded.plan(order, SamplingRules::default(), requested);
         matches!(plan, Err(GenerateError::Fold(_)))
     };
     assert!(fails(&[0, 4], RequestedOutputs::default()));
@@ -230,7 +230,7 @@ fn the_same_request_gets_the_same_plan() {
         };
         sampling_rules(1.0, 1.0, vec![vec![fixed]]).unwrap()
     };
-    let plan = |order: &[usize], code, reports| loaded.plan(order, forbidden(code), reports).unwrap().id;
+    let plan = |order: &[usize], code, requested| loaded.plan(order, forbidden(code), requested).unwrap().id;
     let first = plan(&[1, 0], 0, RequestedOutputs::default());
     let others = [
         plan(&[0, 1], 0, RequestedOutputs::default()),
@@ -242,7 +242,7 @@ fn the_same_request_gets_the_same_plan() {
 }
 
 #[test]
-fn several_threads_ask_one_model() {
+fn several_threads_use_one_model() {
     let model = mixed_model();
     let params = random_params(model.layout().len(), 8);
     let loaded = LoadedModel::new(Arc::new(InterpreterBackend), &model, &params).unwrap();
@@ -324,11 +324,11 @@ fn parity_makes_the_target_independent_of_the_groups() {
     };
     let parity = estimate_parity(&loaded, &fairness, &[0, 1], &SamplingRules::default(), 4).unwrap();
     // The target follows from the group alone, so that all rows of a group have the same probabilities.
-    let reports = RequestedOutputs {
+    let requested = RequestedOutputs {
         probs: vec![1],
         ..RequestedOutputs::default()
     };
-    let plan = loaded.plan(&[0, 1], SamplingRules::default(), reports).unwrap();
+    let plan = loaded.plan(&[0, 1], SamplingRules::default(), requested).unwrap();
     let nothing = Cells::sampled(ROWS, 2);
     let everyone = loaded.run(&plan, &nothing, DrawSite::default()).unwrap().probs;
     let share = |code: usize| everyone.iter().skip(code).step_by(4).sum::<f32>() / ROWS as f32;

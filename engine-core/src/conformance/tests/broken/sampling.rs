@@ -176,7 +176,7 @@ fn rows_and_folded_models() {
             }
             op.interpret(cx)
         }),
-        ("ordered_sample", "start values forgotten", |op, cx| {
+        ("ordered_sample", "initial weights forgotten", |op, cx| {
             let hidden = known::<OrderedSample>(op).model.hidden;
             without(op, cx, |i| i < hidden)
         }),

@@ -68,7 +68,7 @@ impl Steps {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RelativePartial {
     counts: InstantCounts,
-    /// Who has a row that lies before the one that precedes it.
+    /// Subject count of rows that lie before the one that precedes it.
     negative: SubjectCount,
     /// Years in which subjects start.
     years: Extremes<i64>,
@@ -326,7 +326,7 @@ impl RelativeStats {
         read_ends(self.min.as_deref(), self.max.as_deref())
     }
 
-    /// Where subjects without a single date start: no row tells, so all start at the least date.
+    /// Where subjects without a single date start: nothing says where, so all start at the least date.
     fn default_start(&self) -> i64 {
         let least = self.min_values.to_array();
         let mut parts = [0; 9];

@@ -36,14 +36,14 @@ pub(crate) struct PartialBinDistributions {
 struct Cell {
     /// The quantile that it begins with.
     from: f64,
-    places: Places,
+    places: DecimalPlaces,
 }
 
-/// Who holds values by the power of ten of their last digit.
+/// Subject counts by the power of ten of their last digit.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Places(Vec<(i32, SubjectCount)>);
+struct DecimalPlaces(Vec<(i32, SubjectCount)>);
 
-impl Places {
+impl DecimalPlaces {
     fn add(&mut self, place: i32, holders: &SubjectCount) {
         match self.0.iter_mut().find(|(p, _)| *p == place) {
             Some((_, all)) => *all += holders,
@@ -77,7 +77,7 @@ impl PartialBinDistributions {
         quantiles.dedup();
         let cell = |from| Cell {
             from,
-            places: Places::default(),
+            places: DecimalPlaces::default(),
         };
         let mut partial = Self {
             frequent: Vec::new(),
@@ -139,7 +139,7 @@ impl PartialBinDistributions {
         let places = match self.cells.get_mut(after.saturating_sub(1)) {
             Some(cell) => &mut cell.places,
             None => {
-                let places = Places::default();
+                let places = DecimalPlaces::default();
                 self.cells.push(Cell { from: value, places });
                 &mut self.cells[0].places
             }
@@ -163,7 +163,7 @@ type Shared<T> = (T, f64);
 /// What is counted of a bin.
 #[derive(Default)]
 struct Counts {
-    places: Places,
+    places: DecimalPlaces,
     frequent: Vec<(f64, SubjectCount)>,
 }
 

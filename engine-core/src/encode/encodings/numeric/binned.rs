@@ -233,7 +233,7 @@ impl ColumnEncoding for BinnedStats {
         let tokens = self.codes.len();
         let (least, greatest) = (code_of(&self.codes, MIN_TOKEN), code_of(&self.codes, MAX_TOKEN));
         let precision = Precision::new(self.min_decimal);
-        let position = site.positions.of_column(site.column);
+        let position = site.offsets.of_column(site.column);
         let draws: Vec<BinDraw> = self
             .within
             .iter()

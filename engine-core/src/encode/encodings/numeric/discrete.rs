@@ -100,7 +100,7 @@ impl DiscreteStats {
         }
     }
 
-    /// Statistics of numbers that may be known, in rising order: that of the table would tell something of its rows.
+    /// Statistics of numbers that may be known, in rising order: that of the table would reveal something of its rows.
     pub(crate) fn of_public(mut numbers: Vec<Number>, has_nan: bool) -> Self {
         numbers.sort_by(|a, b| a.as_f64().total_cmp(&b.as_f64()));
         numbers.dedup_by_key(|number| number.key());
@@ -200,7 +200,7 @@ impl ColumnEncoding for DiscreteStats {
         let numbers = self.numbers();
         let known: Vec<Number> = numbers.iter().flatten().copied().collect();
         let stands_in_for_rare = !self.codes.contains_key(NULL_TOKEN) && !known.is_empty();
-        let position = site.positions.of_column(site.column);
+        let position = site.offsets.of_column(site.column);
         let value = |row: usize| match codes[0].get(row) {
             0 if stands_in_for_rare => Some(known[(position(row) * known.len() as f64) as usize]),
             code => numbers.get(code as usize).copied().flatten(),

@@ -28,7 +28,7 @@ pub(crate) struct NumericPartial {
     /// The place of the last digit that is not 0, counted up from 10^-20; of zero it is that of 10^18.
     pub(crate) last_places: Histogram,
     pub(crate) extremes: Extremes<f64>,
-    /// Who holds each value, rising; `None` where discrete numbers are out of the question.
+    /// Subject count of each value, rising; `None` where discrete numbers are ruled out.
     pub(crate) cnt_values: Option<IndexMap<String, SubjectCount>>,
     pub(crate) quantiles: Option<Vec<f64>>,
     /// The same quantiles with as many digits as enough subjects share.
@@ -154,7 +154,7 @@ impl Countable for f64 {
 /// Rising numbers with the rows that hold them, and the subjects of all rows if rows name any.
 struct Rows<'a, T> {
     sorted: Vec<T>,
-    /// The rows of the numbers; empty when nobody asks.
+    /// The rows of the numbers; empty when not needed.
     rows: Vec<u32>,
     subjects: Option<&'a [u32]>,
 }

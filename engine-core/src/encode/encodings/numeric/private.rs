@@ -42,7 +42,7 @@ pub(crate) fn categories(
     Ok((kept.collect(), has_nan))
 }
 
-/// Whether the numbers that were found are nearly all that there are, as far as noise lets one tell.
+/// Whether the numbers that were found are nearly all that there are, as far as noise allows.
 pub(crate) fn are_nearly_all(numbers: &[(Number, f64)], present: f64, deviation: f64) -> bool {
     let held: f64 = numbers.iter().map(|&(_, count)| count).sum();
     let slack = 3.0 * deviation * ((numbers.len() + 2) as f64).sqrt();

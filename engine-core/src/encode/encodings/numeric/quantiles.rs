@@ -34,7 +34,7 @@ pub(crate) struct Sorted<'a> {
     pub(crate) len: usize,
     /// The value at a place.
     pub(crate) value: &'a dyn Fn(usize) -> f64,
-    /// Whose it is, if rows name subjects.
+    /// Its subject, if rows name subjects.
     pub(crate) subject: &'a dyn Fn(usize) -> Option<u32>,
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn of_sorted(sorted: &Sorted<'_>) -> Option<Vec<f64>> {
 }
 
 /// The 1001 quantiles of sorted values with as many digits as enough subjects share: a quantile is an exact
-/// value of somebody, and shown as it is only when it is one of many. Those that nobody shares are left out;
+/// value of a subject, and shown as it is only when many subjects share it. Those that no others share are left out;
 /// `None` when all are.
 pub(crate) fn shared(sorted: &Sorted<'_>) -> Option<Vec<f64>> {
     let mut last: Option<(f64, Option<f64>)> = None;

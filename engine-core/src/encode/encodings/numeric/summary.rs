@@ -41,7 +41,7 @@ pub(crate) struct Summary {
     pub(crate) categories: Vec<Number>,
     /// Power of ten of the last digit that they use.
     pub(crate) min_decimal_of_categories: i32,
-    /// Share of the rows that hold them; 0 where discrete numbers are out of the question.
+    /// Share of the rows that hold them; 0 where discrete numbers are ruled out.
     share: f64,
 }
 
@@ -175,7 +175,7 @@ pub(crate) fn max_decimal(bounds: Option<(f64, f64)>) -> i32 {
         .count() as i32
 }
 
-/// Who holds each number, in the order in which the parts name them; `None` when a part has numbers that it
+/// Subject count of each number, in the order in which the parts name them; `None` when a part has numbers that it
 /// did not count.
 pub(crate) fn holders(partials: &[&NumericPartial]) -> Option<Vec<(Number, SubjectCount)>> {
     let mut all: IndexMap<_, (Number, SubjectCount)> = IndexMap::new();

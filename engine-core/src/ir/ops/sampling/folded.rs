@@ -49,7 +49,7 @@ pub struct FoldedSubColumn {
 pub struct FoldedModel {
     /// Sub-columns in model order.
     pub sub_columns: Vec<FoldedSubColumn>,
-    /// Number of hidden units; their start values begin at element 0.
+    /// Number of hidden units; their initial weights begin at element 0.
     pub hidden: usize,
     /// Cardinalities of the sub-columns in model order.
     pub cardinalities: Groups,
