@@ -52,7 +52,7 @@ pub enum EngineError {
     /// Rows cannot be generated.
     #[error(transparent)]
     Generate(#[from] GenerateError),
-    /// A question to a model cannot be answered.
+    /// A query cannot be run.
     #[error(transparent)]
     Inference(#[from] InferenceError),
     /// The device failed.
@@ -102,7 +102,7 @@ pub enum EngineError {
         /// The table.
         table: String,
     },
-    /// An encoding is asked for a column that is no part of the model.
+    /// An encoding is requested for a column that is no part of the model.
     #[error(
         "column {column:?} is the primary key and no part of the model; leave out its encoding, or the primary key"
     )]
@@ -118,7 +118,7 @@ pub enum EngineError {
     EncodingOfType {
         /// Name of the column.
         column: String,
-        /// The encoding that was asked for.
+        /// The encoding that was requested.
         encoding: EncodingType,
         /// Its Arrow type.
         data_type: String,
@@ -149,9 +149,9 @@ pub enum EngineError {
         /// Its Arrow type.
         data_type: String,
     },
-    /// The type of the key column has fewer values than rows are asked for.
+    /// The type of the key column has fewer values than rows are requested.
     #[error(
-        "column {column:?} of the type {data_type} has room for {most} different keys, {rows} rows are asked for; ask for \
+        "column {column:?} of the type {data_type} has {max} different keys, {rows} rows are requested; request \
          fewer rows"
     )]
     KeysExhausted {
@@ -160,8 +160,8 @@ pub enum EngineError {
         /// Its Arrow type.
         data_type: String,
         /// Keys that the type holds.
-        most: u64,
-        /// Rows asked for.
+        max: u64,
+        /// Rows requested.
         rows: u64,
     },
     /// A number is outside its range.
@@ -259,7 +259,7 @@ pub enum EngineError {
         /// The table that was given.
         table: String,
     },
-    /// A fit is to go on, but nothing tells whether with the same table.
+    /// A fit is to be resumed, but nothing says whether with the same table.
     #[error(
         "{}: nothing tells whether {table} is the table that this workspace has learnt, for its data were discarded or another \
          engine made it", path.display()
@@ -321,7 +321,7 @@ pub enum EngineError {
         /// What the system says.
         reason: String,
     },
-    /// Whoever watched asked to stop.
+    /// The progress callback asked to stop.
     #[error("stopped on request during {stage}")]
     Cancelled {
         /// What was being done.
@@ -375,7 +375,7 @@ impl EngineError {
         }
     }
 
-    /// Whether whoever watched asked to stop.
+    /// Whether the progress callback asked to stop.
     pub fn is_cancelled(&self) -> bool {
         matches!(self, Self::Cancelled { .. })
     }

@@ -1,4 +1,4 @@
-//! What a job tells while it runs, and how it is stopped.
+//! What a job reports while it runs, and how it is cancelled.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -58,28 +58,32 @@ pub enum Event<'a> {
     Training(&'a Progress<'a>),
 }
 
-/// Whoever watches a job. `Break` stops it: a training stores its model and ends well, every other stage ends with
+/// A progress callback, called as a job goes on. `Break` cancels the job: a training stores its model and ends well, every other stage ends with
 /// [`EngineError::Cancelled`] and leaves nothing half-written.
-pub type Watch<'w> = dyn FnMut(&Event<'_>) -> ControlFlow<()> + 'w;
+pub type ProgressCallback<'w> = dyn FnMut(&Event<'_>) -> ControlFlow<()> + 'w;
 
-/// Watches nothing and never stops.
+/// A callback that ignores all events and never cancels.
 pub fn silent(_: &Event<'_>) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
 /// Counts the rows of a stage.
 pub(crate) struct RowCount<'a, 'w> {
-    watch: &'a mut Watch<'w>,
+    on_progress: &'a mut ProgressCallback<'w>,
     stage: Stage,
     done: u64,
     total: u64,
 }
 
 impl<'a, 'w> RowCount<'a, 'w> {
-    /// Tells that a stage of `total` rows begins.
-    pub(crate) fn start(watch: &'a mut Watch<'w>, stage: Stage, total: u64) -> Result<Self, EngineError> {
+    /// Signals that a stage of `total` rows begins.
+    pub(crate) fn start(
+        on_progress: &'a mut ProgressCallback<'w>,
+        stage: Stage,
+        total: u64,
+    ) -> Result<Self, EngineError> {
         let mut count = Self {
-            watch,
+            on_progress,
             stage,
             done: 0,
             total,
@@ -88,7 +92,7 @@ impl<'a, 'w> RowCount<'a, 'w> {
         Ok(count)
     }
 
-    /// Tells that `rows` more rows are done.
+    /// Signals that `rows` more rows are done.
     pub(crate) fn add(&mut self, rows: usize) -> Result<(), EngineError> {
         let Self { stage, total, .. } = *self;
         self.done += rows as u64;
@@ -97,7 +101,7 @@ impl<'a, 'w> RowCount<'a, 'w> {
             done: self.done,
             total,
         };
-        match (self.watch)(&event) {
+        match (self.on_progress)(&event) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(EngineError::Cancelled { stage }),
         }

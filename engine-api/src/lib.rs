@@ -1,5 +1,7 @@
-//! What users import: learn a private table once, then draw synthetic rows from the model as often as you
-//! like.
+//! What users import: fit a generative model to a private table once, then sample synthetic rows, impute missing cells, predict columns or
+//! score rows with it as often as you like. The crate adds to [`engine_core`] what a whole job needs: readers and writers of CSV, Parquet
+//! and Arrow record batches, a workspace on disk that survives interruptions, devices by name, progress and cancellation, and errors that
+//! say what to do. [`TabularArgn`] has the options of a fit and gives a [`FittedTabularArgn`], which is shared by all threads.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -19,9 +21,8 @@
 //! # }
 //! ```
 //!
-//! Everything lies in a [`Workspace`], a folder in the layout of mostlyai-engine; the [`stages`] of a job can
-//! be run one by one. Sampling needs only the folder `ModelStore/` of it, which [`Workspace::export`] packs
-//! into one file.
+//! The files of a job are in a [`Workspace`], a folder in the layout of mostlyai-engine; the [`stages`] of a job (split, analyze, encode,
+//! train, generate) can be run one by one. Sampling needs only its folder `ModelStore/`, which [`Workspace::export`] packs into one file.
 
 pub mod data;
 mod device;
@@ -47,11 +48,11 @@ pub use engine_core::encode::{
 };
 pub use engine_core::generate::{GenerateError, Level};
 pub use engine_core::ir::FoldError;
-pub use engine_core::privacy::{LedgerEntry, Mechanism, Neighbours, PrivacyLedger};
+pub use engine_core::privacy::{LedgerEntry, Mechanism, NeighbouringRelation, PrivacyLedger};
 pub use engine_core::remedy::{Job, OptionKey, Remedy, with_remedies};
 pub use engine_core::train::{Progress, ProgressMessage, StopReason, TrainError, TrainReport};
 pub use error::{Artefact, EngineError};
-pub use event::{Event, Stage, Watch, silent};
+pub use event::{Event, ProgressCallback, Stage, silent};
 pub use identity::{Identity, TableDigest};
 pub use inference::{
     Aggregate, ColumnLikelihood, ColumnOrder, Compared, EvaluateOptions, Evaluation, ImputeOptions,
@@ -60,7 +61,7 @@ pub use inference::{
 };
 pub use metrics::{ClassScores, NumberScores};
 pub use model_store::{ColumnSummary, ModelSummary, StoredModel};
-pub use options::{AnalyzeOptions, EncodeOptions, FitOptions, ModelState, SplitOptions, TrainSettings};
+pub use options::{AnalyzeOptions, EncodeOptions, FitOptions, ModelState, SplitOptions, TrainOptions};
 pub use seed::draw_seed;
 pub use tabular::{FitReport, FittedTabularArgn, TabularArgn, TabularArgnBuilder, fit};
-pub use workspace::{Layout, Marker, WORKSPACE_VERSION, Workspace};
+pub use workspace::{Marker, WORKSPACE_VERSION, Workspace, WorkspaceLayout};

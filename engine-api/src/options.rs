@@ -1,4 +1,4 @@
-//! What jobs are asked for.
+//! Options of the jobs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -56,7 +56,7 @@ pub struct AnalyzeOptions {
 /// How a table is encoded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EncodeOptions {
-    /// Seed of the order of rows and of the values that stand in for nulls; without one it is that of the
+    /// Seed of the order of rows and of the null fill; without one it is that of the
     /// workspace.
     pub seed: Option<u64>,
 }
@@ -111,13 +111,13 @@ impl FromStr for ModelState {
 
 /// How a model is trained.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TrainSettings {
-    /// Seed of start values, batches and dropout; without one it is that of the workspace. Counts only for a
+pub struct TrainOptions {
+    /// Seed of initial weights, batches and dropout; without one it is that of the workspace. Counts only for a
     /// fresh start.
     pub seed: Option<u64>,
     /// Size of a new model.
     pub model: ModelSize,
-    /// Epochs at most, at least 0, those before a resumption included. At 0 the start values are stored.
+    /// Epochs at most, at least 0, those before a resumption included. At 0 the initial weights are stored.
     pub max_epochs: f64,
     /// Minutes at most, at least 0, those before a resumption included.
     pub max_minutes: f64,
@@ -137,7 +137,7 @@ pub struct TrainSettings {
     pub device: Device,
 }
 
-impl Default for TrainSettings {
+impl Default for TrainOptions {
     fn default() -> Self {
         Self {
             seed: None,
@@ -155,7 +155,7 @@ impl Default for TrainSettings {
     }
 }
 
-/// What a whole fit is asked for: split, analyze, encode and train in one go.
+/// Options of a whole fit: split, analyze, encode and train in one go.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FitOptions {
     /// How the table is split. Its seed is that of all stages.
@@ -167,7 +167,7 @@ pub struct FitOptions {
     /// Makes the statistics differentially private within this budget, instead of protecting rare values.
     pub stats_budget: Option<StatsBudget>,
     /// How the model is trained. Seed and state are taken from the fields beside it.
-    pub train: TrainSettings,
+    pub train: TrainOptions,
     /// What happens to what is there already. Without it an unfinished workspace is begun afresh and a
     /// finished model is an error. `Resume` does what is missing; `Reuse` encodes the table with the
     /// statistics of the model and trains on from its weights.

@@ -16,22 +16,22 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit};
 use engine_api::data::{ParquetWriter, ReadOptions, SourceFormat, TableBatch, TableFormat, TableSource};
 use engine_core::encode::{
-    Compat, EncodingTypes, Part, Protection, TableKeys, analyze_partition, default_encoding, reduce,
+    Compat, EncodingTypes, Protection, SplitPart, TableKeys, analyze_partition, default_encoding, reduce,
 };
 use engine_core::random::{Purpose, Stream};
 
 /// Inputs for each target, unless the environment asks for more.
 const INPUTS: u64 = 1_000;
 /// Most bytes that are asked for at once, for inputs of a few thousand.
-const MOST_BYTES: usize = 256 << 20;
+const MAX_BYTES: usize = 256 << 20;
 
 /// The system's memory; it takes note of the largest piece that was asked for.
-struct Watched;
+struct Measured;
 
 static LARGEST: AtomicUsize = AtomicUsize::new(0);
 
 // SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Watched {
+unsafe impl GlobalAlloc for Measured {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller keeps the promises of `alloc`.
@@ -57,7 +57,7 @@ unsafe impl GlobalAlloc for Watched {
 }
 
 #[global_allocator]
-static MEMORY: Watched = Watched;
+static MEMORY: Measured = Measured;
 
 /// Pieces of text that files break on.
 const PIECES: &[&str] = &[
@@ -181,7 +181,7 @@ fn try_many(target: fn(&[u8]), samples: &[Vec<u8>]) {
         };
         assert!(catch_unwind(|| target(&bytes)).is_ok(), "{}", shown());
         let largest = LARGEST.load(Ordering::Relaxed);
-        assert!(largest <= MOST_BYTES, "{largest} bytes at once for {}", shown());
+        assert!(largest <= MAX_BYTES, "{largest} bytes at once for {}", shown());
     }
 }
 
@@ -221,7 +221,7 @@ fn types_and_stats(protection: Protection) -> (EncodingTypes, String) {
     let types: EncodingTypes = columns
         .map(|c| (c.name.to_owned(), default_encoding(&c.values)))
         .collect();
-    let partial = analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap();
+    let partial = analyze_partition(&table, &types, SplitPart::Training, 0, Compat::Native).unwrap();
     let stats = reduce(
         &[partial],
         &types,

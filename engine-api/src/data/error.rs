@@ -202,7 +202,7 @@ pub enum DataError {
         /// The columns there are, shortened.
         known: String,
     },
-    /// Columns do not form the table that was asked for.
+    /// Columns do not form the table that was requested.
     #[error("column {column:?} does not fit the table's format: {problem}; give the columns of the format")]
     Mismatch {
         /// Name of the column.

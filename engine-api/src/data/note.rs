@@ -1,4 +1,4 @@
-//! What was noticed about the values of a column, where somebody may have expected something else.
+//! Notes on columns whose values may be read otherwise than expected.
 
 use std::error::Error;
 
@@ -37,11 +37,11 @@ pub enum NoteKind {
     #[error("numbers with a plus sign stay text, so that it is kept")]
     PlusSigns,
     /// Dates whose year has two digits: `1/2/23`.
-    #[error("dates whose year has two digits stay text, for they do not tell the century")]
+    #[error("dates whose year has two digits stay text, for the century is open")]
     ShortYears,
     /// Dates of several forms, or of one that is not clear.
     #[error(
-        "dates of several forms, some with a zone and some without, or whose day and month cannot be told apart stay text"
+        "dates of several forms, some with a zone and some without, or whose day and month cannot be distinguished stay text"
     )]
     MixedDates,
     /// Instants within a leap second.

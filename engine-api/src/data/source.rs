@@ -17,9 +17,9 @@ use super::parquet::ParquetTable;
 use super::written::{Role, SourceFormat, TableFormat};
 
 /// Most cells of a record batch, unless a row has more.
-const MOST_CELLS: usize = 1 << 21;
+const MAX_CELLS: usize = 1 << 21;
 
-/// The format that a path asks for by its ending.
+/// The format of a path, by its ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PathFormat {
     /// `.csv`, or `-` for a pipe.
@@ -46,21 +46,21 @@ impl PathFormat {
     }
 }
 
-/// A table: its columns, their written forms, and its rows as often as they are asked for.
+/// A table: its columns, their written forms, and its rows as often as they are read.
 #[derive(Debug, Clone)]
 pub struct TableSource {
     name: String,
-    origin: Origin,
+    origin: SourceKind,
     schema: SchemaRef,
     format: TableFormat,
     rows: u64,
     batch_rows: usize,
     /// Whether the number of NaN has been logged.
-    nans_told: Arc<AtomicBool>,
+    nans_logged: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone)]
-enum Origin {
+enum SourceKind {
     Csv(Arc<CsvTable>),
     Parquet(ParquetTable, Vec<usize>),
     Memory(Arc<[RecordBatch]>),
@@ -95,7 +95,14 @@ impl TableSource {
             .output_columns()
             .map(|c| Field::new(&c.name, c.data_type.clone(), true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        Self::new(name, Origin::Csv(Arc::new(table)), schema, format, rows, options)
+        Self::new(
+            name,
+            SourceKind::Csv(Arc::new(table)),
+            schema,
+            format,
+            rows,
+            options,
+        )
     }
 
     fn from_parquet(path: &Path, options: &ReadOptions) -> Result<Self, DataError> {
@@ -106,7 +113,7 @@ impl TableSource {
         let rows = table.rows();
         Self::new(
             name,
-            Origin::Parquet(table, columns),
+            SourceKind::Parquet(table, columns),
             schema,
             format,
             rows,
@@ -150,7 +157,7 @@ impl TableSource {
         let rows = taken.iter().map(|b| b.num_rows() as u64).sum();
         Self::new(
             name.to_owned(),
-            Origin::Memory(taken.into()),
+            SourceKind::Memory(taken.into()),
             kept,
             format,
             rows,
@@ -160,7 +167,7 @@ impl TableSource {
 
     fn new(
         name: String,
-        origin: Origin,
+        origin: SourceKind,
         schema: SchemaRef,
         format: TableFormat,
         rows: u64,
@@ -174,7 +181,7 @@ impl TableSource {
         }
         let batch_rows = options
             .batch_rows
-            .clamp(1, MOST_CELLS.div_ceil(schema.fields().len()));
+            .clamp(1, MAX_CELLS.div_ceil(schema.fields().len()));
         Ok(Self {
             name,
             origin,
@@ -182,7 +189,7 @@ impl TableSource {
             format,
             rows,
             batch_rows,
-            nans_told: Arc::default(),
+            nans_logged: Arc::default(),
         })
     }
 
@@ -225,7 +232,7 @@ impl TableSource {
     /// [`DataError`] when the file cannot be opened any more.
     pub(crate) fn raw_rows(&self) -> Result<Option<RawRows>, DataError> {
         match &self.origin {
-            Origin::Csv(table) => Ok(Some(table.raw_rows()?)),
+            SourceKind::Csv(table) => Ok(Some(table.raw_rows()?)),
             _ => Ok(None),
         }
     }
@@ -236,15 +243,15 @@ impl TableSource {
     /// [`DataError`] when the file cannot be opened any more; each batch can fail too.
     pub fn batches(&self) -> Result<Batches, DataError> {
         let inner: Inner = match &self.origin {
-            Origin::Csv(table) => Box::new(CsvBatches::new(
+            SourceKind::Csv(table) => Box::new(CsvBatches::new(
                 Arc::clone(table),
                 Arc::clone(&self.schema),
                 self.batch_rows,
             )?),
-            Origin::Parquet(table, columns) => Box::new(table.batches(columns, self.batch_rows)?),
-            Origin::Memory(batches) => Box::new(slices(Arc::clone(batches), self.batch_rows).map(Ok)),
+            SourceKind::Parquet(table, columns) => Box::new(table.batches(columns, self.batch_rows)?),
+            SourceKind::Memory(batches) => Box::new(slices(Arc::clone(batches), self.batch_rows).map(Ok)),
         };
-        let checks_numbers = !matches!(self.origin, Origin::Csv(_));
+        let checks_numbers = !matches!(self.origin, SourceKind::Csv(_));
         Ok(Batches {
             inner,
             source: checks_numbers.then(|| self.clone()),
@@ -272,7 +279,7 @@ impl Iterator for Batches {
     fn next(&mut self) -> Option<Self::Item> {
         let batch = match self.inner.next() {
             None => {
-                self.tell_nans();
+                self.log_nans();
                 return None;
             }
             Some(Err(error)) => return Some(Err(error)),
@@ -300,9 +307,9 @@ impl Iterator for Batches {
 }
 
 impl Batches {
-    fn tell_nans(&self) {
+    fn log_nans(&self) {
         let Some(source) = &self.source else { return };
-        if source.nans_told.swap(true, Ordering::Relaxed) {
+        if source.nans_logged.swap(true, Ordering::Relaxed) {
             return;
         }
         for (field, &count) in source.schema.fields().iter().zip(&self.nans) {

@@ -622,7 +622,7 @@ impl std::io::Write for Closed {
 }
 
 #[test]
-fn a_closed_pipe_can_be_told_from_other_errors() {
+fn a_closed_pipe_is_distinguished_from_other_errors() {
     let source = memory(every_type());
     let error = TableSink::to_pipe(Box::new(Closed), "standard output", source.format())
         .map(|_| ())

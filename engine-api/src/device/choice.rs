@@ -10,7 +10,7 @@ use crate::EngineError;
 const SHOWN_CHARS: usize = 40;
 
 /// A backend that this program knows.
-pub(super) struct Known {
+pub(super) struct BackendEntry {
     /// Its name, and that of the feature with which it is built in.
     pub(super) name: &'static str,
     /// Whether it is.
@@ -20,18 +20,18 @@ pub(super) struct Known {
 }
 
 /// In the order in which `auto` tries them.
-pub(super) const BACKENDS: [Known; 3] = [
-    Known {
+pub(super) const BACKENDS: [BackendEntry; 3] = [
+    BackendEntry {
         name: "cuda",
         built: cfg!(feature = "cuda"),
         which: "[:INDEX[,INDEX]|:all]",
     },
-    Known {
+    BackendEntry {
         name: "wgpu",
         built: cfg!(feature = "wgpu"),
         which: "[:INDEX|:NAME]",
     },
-    Known {
+    BackendEntry {
         name: "cpu",
         built: cfg!(feature = "cpu"),
         which: "[:INSTRUCTION_SET]",
@@ -47,7 +47,7 @@ pub(super) enum Gpus {
     Numbers(Vec<usize>),
 }
 
-/// A device as it was asked for.
+/// A device as it was requested.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum Choice {
     /// The first backend that has a device which is worth it.

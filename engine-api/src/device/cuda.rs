@@ -70,7 +70,7 @@ mod tests {
     use crate::Device;
 
     #[test]
-    fn gpus_that_are_not_there_are_told_in_one_sentence() {
+    fn missing_gpus_get_one_sentence() {
         // There is no machine with so many.
         for name in ["cuda:999", "cuda:998,999"] {
             let device: Device = name.parse().unwrap();

@@ -16,7 +16,7 @@ use engine_core::backend::{Backend, DeviceInfo};
 use crate::EngineError;
 use choice::{BACKENDS, Choice, Gpus, not_built};
 
-/// Devices in use, as they were asked for: to open a GPU takes longer than to train on a small table.
+/// Devices in use, as they were requested: to open a GPU takes longer than to train on a small table.
 static OPENED: Mutex<Vec<(Device, Weak<dyn Backend>)>> = Mutex::new(Vec::new());
 
 /// Where programs run.
@@ -61,8 +61,8 @@ impl Device {
         Self { half_tables, ..self }
     }
 
-    /// Opens the device; `auto` the first that can be opened and is no driver in software. While it is in use, whoever opens it
-    /// again gets the same.
+    /// Opens the device; `auto` the first that can be opened and is no driver in software. While it is in use, opening it
+    /// again gives the same device.
     ///
     /// # Errors
     /// [`EngineError::DeviceNotBuilt`], [`EngineError::UnknownDevice`] and [`EngineError::Device`] when it cannot be used.
@@ -120,7 +120,7 @@ impl Device {
                 Ok(opened) => return Ok(opened),
                 Err(error) => failure = error,
             }
-            tracing::info!(%failure, "device passed over");
+            tracing::info!(%failure, "device skipped");
         }
         Err(failure)
     }
@@ -237,7 +237,7 @@ mod tests {
 
     #[cfg(feature = "wgpu")]
     #[test]
-    fn an_adapter_that_is_not_there_is_told_with_those_that_are() {
+    fn a_missing_adapter_is_named_with_those_that_are_there() {
         let device: Device = "wgpu:99".parse().unwrap();
         let error = device.open().err().unwrap().to_string();
         let known = devices().unwrap();

@@ -55,7 +55,7 @@ pub enum FileError {
         /// The file.
         path: PathBuf,
     },
-    /// Whoever read a pipe has closed it. For a command this is success.
+    /// The reader of a pipe has closed it. For a command this is success.
     #[error("{}: the reader has closed the pipe", path.display())]
     Closed {
         /// Name of the pipe.

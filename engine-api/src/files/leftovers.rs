@@ -1,8 +1,8 @@
-//! What killed runs leave behind, told from what living ones are at.
+//! What killed runs leave behind, as against what living ones are at.
 //!
 //! Whatever is made under a temporary name is locked as long as its maker lives; the system takes the lock away with the
-//! process, however that ends. So what bears such a name, is the user's own and can be locked is nobody's any more. Where the
-//! file system knows no locks nothing can be told, and nothing is removed.
+//! process, however that ends. So what bears such a name, is the user's own and can be locked is abandoned. Where the
+//! file system knows no locks this cannot be decided, and nothing is removed.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -24,7 +24,7 @@ pub fn remove_leftovers(folder: &Path) -> Result<usize, FileError> {
     remove_leftovers_of(folder, is_own)
 }
 
-/// As [`remove_leftovers`], whoever they belong to: for folders in which only one's own work lies.
+/// As [`remove_leftovers`], of any process: for folders in which only one's own work lies.
 ///
 /// # Errors
 /// Those of [`remove_leftovers`].

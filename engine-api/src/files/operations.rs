@@ -1,6 +1,6 @@
 //! The changes of the file system: every file, folder and name that is made, moved or removed passes here.
 //!
-//! Builds for tests can be told to end at any of them as a kill would, so that a test can look at what each leaves behind.
+//! Builds for tests can be set to end at any of them as a kill would, so that a test can look at what each leaves behind.
 
 use std::fs;
 use std::io;

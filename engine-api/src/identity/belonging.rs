@@ -11,16 +11,16 @@ use crate::EngineError;
 use crate::error::Artefact;
 use crate::event::Stage;
 use crate::files::FileError;
-use crate::model_store::{Analysis, TrainingFacts};
-use crate::stages::{SplitFacts, load_split};
-use crate::workspace::{Layout, Marker, Workspace, store};
+use crate::model_store::{Analysis, TrainingRecord};
+use crate::stages::{SplitRecord, load_split};
+use crate::workspace::{Marker, Workspace, WorkspaceLayout, store};
 
 /// Name of the file beside the codes that says what they were made from.
 pub(crate) const CODES_FILE: &str = "_codes.json";
 
 /// What codes were made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct CodesFacts {
+pub(crate) struct CodesRecord {
     /// Tells these codes from others; made again from the same they have the same.
     pub(crate) id: Identity,
     /// Their split; unknown when another engine made it.
@@ -46,21 +46,21 @@ fn marker(workspace: &Workspace) -> Result<Option<Marker>, EngineError> {
 ///
 /// # Errors
 /// [`EngineError::DoesNotBelong`] when the table was to be replaced by another, which never came.
-pub(crate) fn current_split(workspace: &Workspace) -> Result<Option<SplitFacts>, EngineError> {
+pub(crate) fn current_split(workspace: &Workspace) -> Result<Option<SplitRecord>, EngineError> {
     let layout = workspace.layout(Stage::Split)?;
-    let facts = load_split(layout)?;
+    let record = load_split(layout)?;
     let Some(marker) = marker(workspace)? else {
-        return Ok(facts);
+        return Ok(record);
     };
-    let is_there = facts.is_some() || layout.table_data().is_dir();
-    let holds = facts.as_ref().is_some_and(|facts| {
-        Some(facts.id) == marker.split || (facts.reuses.is_some() && facts.reuses == marker.statistics)
+    let is_there = record.is_some() || layout.table_data().is_dir();
+    let holds = record.as_ref().is_some_and(|record| {
+        Some(record.id) == marker.split || (record.reuses.is_some() && record.reuses == marker.statistics)
     });
     // Where the marker knows of no split another engine has made it.
     if is_there && !holds && marker.split.is_some() {
         return Err(does_not_belong(workspace, Artefact::Table, Job::Fit));
     }
-    Ok(facts)
+    Ok(record)
 }
 
 /// The identity of the statistics; `None` when another engine made them.
@@ -83,34 +83,34 @@ pub(crate) fn current_statistics(workspace: &Workspace) -> Result<Option<Identit
 ///
 /// # Errors
 /// [`EngineError::DoesNotBelong`] when they are those of another table or of other statistics.
-pub(crate) fn current_codes(workspace: &Workspace) -> Result<Option<CodesFacts>, EngineError> {
+pub(crate) fn current_codes(workspace: &Workspace) -> Result<Option<CodesRecord>, EngineError> {
     let layout = workspace.layout(Stage::Encode)?;
-    let split = current_split(workspace)?.map(|facts| facts.id);
+    let split = current_split(workspace)?.map(|record| record.id);
     let statistics = current_statistics(workspace)?;
-    let facts = load_codes(layout)?;
-    let holds = match facts {
-        Some(facts) => (facts.split, facts.statistics) == (split, statistics),
+    let record = load_codes(layout)?;
+    let holds = match record {
+        Some(record) => (record.split, record.statistics) == (split, statistics),
         None => marker(workspace)?.is_none() || !layout.encoded_data().is_dir(),
     };
     match holds {
-        true => Ok(facts),
+        true => Ok(record),
         false => Err(does_not_belong(workspace, Artefact::Codes, Job::Encode)),
     }
 }
 
-fn load_codes(layout: &Layout) -> Result<Option<CodesFacts>, EngineError> {
+fn load_codes(layout: &WorkspaceLayout) -> Result<Option<CodesRecord>, EngineError> {
     let path = layout.encoded_data().join(CODES_FILE);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(FileError::new(path, "read", e).into()),
     };
-    let facts = serde_json::from_str(&text).map_err(|e| EngineError::Corrupt {
+    let record = serde_json::from_str(&text).map_err(|e| EngineError::Corrupt {
         path,
         reason: format!("the file cannot be read ({e})"),
         made_by: Job::Encode,
     })?;
-    Ok(Some(facts))
+    Ok(Some(record))
 }
 
 /// Checks that the model is one of the statistics that hold.
@@ -120,8 +120,8 @@ fn load_codes(layout: &Layout) -> Result<Option<CodesFacts>, EngineError> {
 pub(crate) fn check_model(workspace: &Workspace) -> Result<(), EngineError> {
     current_statistics(workspace)?;
     if marker(workspace)?.is_some_and(|marker| {
-        let training = TrainingFacts::load(workspace);
-        let of = training.ok().flatten().and_then(|facts| facts.statistics);
+        let training = TrainingRecord::load(workspace);
+        let of = training.ok().flatten().and_then(|record| record.statistics);
         of.is_none() || of != marker.statistics
     }) {
         return Err(does_not_belong(workspace, Artefact::Model, Job::Fit));
@@ -129,7 +129,7 @@ pub(crate) fn check_model(workspace: &Workspace) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// Whether there are weights that belong to what else is there: what somebody may miss.
+/// Whether there are weights that belong to the split and the statistics that are there.
 pub(crate) fn has_current_model(workspace: &Workspace) -> bool {
     workspace.has_model() && check_model(workspace).is_ok()
 }

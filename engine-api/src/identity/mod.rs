@@ -1,13 +1,13 @@
 //! What belongs together: each product of a stage has an identity and names those of what it was made from.
 //!
 //! The marker of the workspace (`ModelStore/argn.json`) names the split and the statistics that hold. It is written before either
-//! is replaced, so that what is older is known as such wherever a run was killed:
+//! is replaced, so that what is older is recognised wherever a run was killed:
 //!
 //! ```text
 //! table --digest--> split.json --split--> analysis.json --statistics--> _codes.json --codes--> training.json --training--> state
 //! ```
 //!
-//! Identities are random or follow from random ones and tell nothing of the table. The digest of the table lies among its rows and
+//! Identities are random or follow from random ones and reveal nothing of the table. The digest of the table lies among its rows and
 //! is keyed: it goes with them.
 
 mod belonging;
@@ -17,7 +17,7 @@ mod table_digest;
 use std::fmt;
 
 pub(crate) use belonging::{
-    CODES_FILE, CodesFacts, check_model, current_codes, current_split, current_statistics, has_current_model,
+    CODES_FILE, CodesRecord, check_model, current_codes, current_split, current_statistics, has_current_model,
 };
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

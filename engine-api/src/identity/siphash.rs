@@ -1,4 +1,4 @@
-//! SipHash-2-4 with 128 bits (Aumasson, Bernstein: "SipHash: a fast short-input PRF", INDOCRYPT 2012): without the key nobody can
+//! SipHash-2-4 with 128 bits (Aumasson, Bernstein: "SipHash: a fast short-input PRF", INDOCRYPT 2012): without the key one cannot
 //! try whether a table has a digest.
 
 /// Hashes a stream of bytes; how it is cut into pieces does not matter.

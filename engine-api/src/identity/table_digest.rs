@@ -1,4 +1,4 @@
-//! What tells one table from another: a keyed hash of its schema, of what its columns are for, and of its rows.
+//! The identity of a table: a keyed hash of its schema, of what its columns are for, and of its rows.
 
 use std::fmt;
 use std::str::FromStr;

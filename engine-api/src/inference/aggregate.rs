@@ -1,4 +1,4 @@
-//! Several draws of a cell put together to one value, or to a list.
+//! Several draws of a cell reduced to one value, or to a list.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! What is known of the rows of a question: the columns of a table in the model's types, and as codes.
+//! What is observed in the rows of a query: the columns of a table in the model's types, and as codes.
 
 use std::sync::Arc;
 
@@ -25,11 +25,11 @@ pub(crate) struct TableOrigin<'a> {
     pub(crate) table: &'a str,
     /// Row of the whole table that the first row is.
     pub(crate) first_row: u64,
-    /// Whether what does not fit is passed over with a warning.
+    /// Whether what does not fit is ignored with a warning.
     pub(crate) lenient: bool,
 }
 
-/// Rows of a question.
+/// Rows of a query.
 #[derive(Debug, Clone)]
 pub(crate) struct ConditioningRows {
     /// Number of rows.
@@ -37,7 +37,7 @@ pub(crate) struct ConditioningRows {
     /// Values by column of the model, in the model's types; `None` where the table has no such column.
     pub(crate) arrays: Vec<Option<ArrayRef>>,
     codes: CodeTable,
-    /// Whether nulls that the model has never seen count as something unknown, rather than as nothing known.
+    /// Whether nulls that the model has never seen count as an unknown value rather than as not observed.
     counts_nulls: bool,
 }
 
@@ -82,14 +82,14 @@ impl ConditioningRows {
         column.knows_null || self.counts_nulls && column.codes_null
     }
 
-    /// Whether a column is given and can be known in a row: nulls of a column that had none in training are not.
+    /// Whether a column is given and can be observed in a row: nulls of a column that had none in training are not.
     pub(crate) fn is_observed(&self, column: &Column, at: usize, row: usize) -> bool {
         self.arrays[at]
             .as_ref()
             .is_some_and(|array| self.knows_null(column) || array.is_valid(row))
     }
 
-    /// Makes the given values of these rows known, in cells of as many rows; nulls of columns that `imputed` marks stay as they are.
+    /// Observes the given values of these rows, in cells of as many rows; nulls of columns that `imputed` marks stay as they are.
     pub(crate) fn observe(
         &self,
         model: &InferenceModel,
@@ -111,7 +111,7 @@ impl ConditioningRows {
         self.codes.get(row, sub_column)
     }
 
-    /// All rows as cells: what is given is known, all else is `other`.
+    /// All rows as cells: what is given is observed, all else is `other`.
     pub(crate) fn cells(&self, model: &InferenceModel, other: Cell) -> Cells {
         let width = model.loaded.sub_columns();
         let mut cells = match other {
@@ -123,7 +123,7 @@ impl ConditioningRows {
     }
 }
 
-/// Names of a table against those of the model: none in common is an error, what the model does not know is told.
+/// Names of a table against those of the model: none in common is an error, what the model does not know is logged.
 pub(crate) fn check_names<'n>(
     model: &InferenceModel,
     names: impl ExactSizeIterator<Item = &'n str> + Clone,
@@ -150,7 +150,7 @@ pub(crate) fn check_names<'n>(
     Ok(())
 }
 
-/// Codes of all columns; of those that are not given there are zeros, which nobody looks at.
+/// Codes of all columns; of those that are not given there are zeros, which are not read.
 fn codes(
     model: &InferenceModel,
     arrays: &[Option<ArrayRef>],
@@ -172,14 +172,14 @@ fn codes(
         source,
     })?;
     let shown = TableBatch::encoded_as(&batch, &model.types)?;
-    // Stand-ins of nulls are settled by the model, so the seed does not matter.
+    // The model canonicalises nulls, so the seed does not matter.
     encode_present(&shown.table()?, &model.stats, 0, origin.first_row).map_err(|source| EngineError::Encode {
         table: origin.table.to_owned(),
         source,
     })
 }
 
-/// Values in the type of the model; `None` when the column is passed over.
+/// Values in the type of the model; `None` when the column is ignored.
 pub(crate) fn fitted(
     array: &ArrayRef,
     name: &str,

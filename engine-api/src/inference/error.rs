@@ -1,9 +1,9 @@
-//! What can be wrong with a question to a model.
+//! What can be wrong with a query.
 
 use engine_core::remedy::{OptionKey, Remedy};
 use thiserror::Error;
 
-/// Why a question to a model cannot be answered. Rows count from 1.
+/// Why a query cannot be run. Rows count from 1.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum InferenceError {
@@ -54,11 +54,11 @@ pub enum InferenceError {
         columns: String,
         /// What they are needed for, and what to do.
         why: &'static str,
-        /// Whether rows without them are answered where leniency is asked for.
+        /// Whether rows without them are accepted where leniency is requested.
         may_be_missing: bool,
     },
     /// No target is named.
-    #[error("no target is named; name the column that is asked for")]
+    #[error("no target is named; name a target column")]
     NoTarget,
     /// A target is named twice.
     #[error("the target {column:?} is named twice; name it once")]
@@ -66,7 +66,7 @@ pub enum InferenceError {
         /// Name of the column.
         column: String,
     },
-    /// A target cannot be asked for in this way.
+    /// A target cannot be used in this way.
     #[error("column {column:?} {reason}")]
     Target {
         /// Name of the column.
@@ -119,7 +119,7 @@ pub enum InferenceError {
         "the column order does not match that of the training: this model was trained with a fixed order and cannot {what}"
     )]
     FixedOrder {
-        /// What was asked.
+        /// What was requested.
         what: &'static str,
     },
     /// An option is below its least value.

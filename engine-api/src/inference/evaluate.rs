@@ -1,4 +1,4 @@
-//! How good a model's answers are on rows that it has not seen, beside a baseline that knows the marginal distribution only.
+//! How good the predictions of a model are on rows that it has not seen, beside a baseline that knows the marginal distribution only.
 
 use std::collections::BTreeMap;
 
@@ -19,17 +19,17 @@ use super::model::{Column, InferenceModel};
 use crate::EngineError;
 use crate::metrics::{ClassScores, NumberScores};
 
-/// Rows that are asked at once.
+/// Rows that are scored at once.
 const ROWS: usize = 4_096;
 
 /// How a model is evaluated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EvaluateOptions {
-    /// Column orders whose answers are averaged, at least 1.
+    /// Column orders whose results are averaged, at least 1.
     pub orders: usize,
     /// Seed of the orders.
     pub seed: u64,
-    /// Whether columns and values that do not fit are passed over with a warning rather than refused.
+    /// Whether columns and values that do not fit are ignored with a warning rather than refused.
     pub lenient: bool,
 }
 
@@ -43,7 +43,7 @@ impl Default for EvaluateOptions {
     }
 }
 
-/// How good a model's answers are.
+/// How good the predictions of a model are.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Evaluation {
     /// The target.
@@ -80,7 +80,7 @@ pub struct ColumnLikelihood {
     pub baseline: f64,
 }
 
-/// Evaluates the answers for `target` on the rows of a batch.
+/// Evaluates the predictions of `target` on the rows of a batch.
 pub(crate) fn evaluate(
     model: &InferenceModel,
     batch: &RecordBatch,
@@ -248,7 +248,7 @@ fn log_likelihood(
     })
 }
 
-/// Sum of the log-likelihoods of the values of one column by themselves. Each value is asked for once: a model of one order has to sum
+/// Sum of the log-likelihoods of the values of one column by themselves. Each value is scored once: a fixed-order model has to sum
 /// over all columns before it.
 fn alone_in_rows(
     model: &InferenceModel,

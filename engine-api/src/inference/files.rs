@@ -1,4 +1,4 @@
-//! Queries for whole tables: read batch by batch, answered in order, written as they go.
+//! Queries for whole tables: read batch by batch, run in order, written as they go.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -23,10 +23,10 @@ use crate::data::{
     ColumnFormat, CsvDialect, CsvFormatter, DataError, RawRow, ReadOptions, Role, SourceFormat, TableFormat,
     TableSink, TableSource,
 };
-use crate::event::{RowCount, Stage, Watch};
+use crate::event::{ProgressCallback, RowCount, Stage};
 use crate::files::{AtomicFile, FileError};
 
-/// Opens a table of rows to ask a model of this format about: columns of which it knows texts are read as texts, and there may be no
+/// Opens a table of rows for a query to a model of this format: columns of which it knows texts are read as texts, and there may be no
 /// row; a file of no byte is a table of all columns without a row.
 pub(crate) fn open_rows(
     format: &TableFormat,
@@ -39,7 +39,7 @@ pub(crate) fn open_rows(
     reading.as_text.extend(texts.map(|c| c.name.clone()));
     reading.allow_no_rows = true;
     match TableSource::open(path, &reading) {
-        // Nothing is asked, so nothing is answered.
+        // Without rows there are no results.
         Err(DataError::EmptyFile { file }) => Ok(TableSource::from_batches(
             &file,
             &format.output_schema(),
@@ -56,15 +56,19 @@ pub(crate) fn proba_to(
     rows: &TableSource,
     output: &Path,
     (targets, options): (&[&str], &ProbaOptions),
-    watch: &mut Watch<'_>,
+    on_progress: &mut ProgressCallback<'_>,
 ) -> Result<u64, EngineError> {
     let places = places(model, targets)?;
     let coded = |p: &usize| model.values(*p).and_then(engine_core::generate::levels).is_some();
-    // What the columns of the answer are follows from all rows, unless they are the codes of a column.
+    // What the columns of the result are follows from all rows, unless they are the codes of a column.
     let whole = !model.loaded.is_any_order() || !places.iter().all(coded);
-    answer(rows, output, (options.lenient, whole), watch, |batch, origin| {
-        proba(model, batch, origin, targets, options)?.to_record_batch()
-    })
+    answer(
+        rows,
+        output,
+        (options.lenient, whole),
+        on_progress,
+        |batch, origin| proba(model, batch, origin, targets, options)?.to_record_batch(),
+    )
 }
 
 /// Predictions of `targets` in each row of a table, into a file; returns the number of rows. Lists of draws are JSON arrays in CSV.
@@ -73,17 +77,23 @@ pub(crate) fn predict_to(
     rows: &TableSource,
     output: &Path,
     (targets, options): (&[&str], &PredictOptions),
-    watch: &mut Watch<'_>,
+    on_progress: &mut ProgressCallback<'_>,
 ) -> Result<u64, EngineError> {
     let lists = matches!(options.predictor, Predictor::Draws(n) if n > 1) && is_csv(output);
-    answer(rows, output, (options.lenient, false), watch, |batch, origin| {
-        let predicted = predict(model, batch, origin, targets, options)?;
-        if lists {
-            with_texts(&predicted)
-        } else {
-            Ok(predicted)
-        }
-    })
+    answer(
+        rows,
+        output,
+        (options.lenient, false),
+        on_progress,
+        |batch, origin| {
+            let predicted = predict(model, batch, origin, targets, options)?;
+            if lists {
+                with_texts(&predicted)
+            } else {
+                Ok(predicted)
+            }
+        },
+    )
 }
 
 /// Log-likelihoods of the rows of a table, into a file; returns the number of rows.
@@ -92,15 +102,19 @@ pub(crate) fn log_prob_to(
     rows: &TableSource,
     output: &Path,
     options: &LogProbOptions,
-    watch: &mut Watch<'_>,
+    on_progress: &mut ProgressCallback<'_>,
 ) -> Result<u64, EngineError> {
     let whole = !model.loaded.is_any_order();
-    answer(rows, output, (options.lenient, whole), watch, |batch, origin| {
-        log_prob(model, batch, origin, options)?.to_record_batch()
-    })
+    answer(
+        rows,
+        output,
+        (options.lenient, whole),
+        on_progress,
+        |batch, origin| log_prob(model, batch, origin, options)?.to_record_batch(),
+    )
 }
 
-/// How good the answers for `target` are in the rows of a table.
+/// How good the predictions of `target` are in the rows of a table.
 pub(crate) fn evaluate_table(
     model: &InferenceModel,
     rows: &TableSource,
@@ -115,14 +129,14 @@ pub(crate) fn evaluate_table(
     evaluate(model, &rows.to_record_batch()?, origin, target, options)
 }
 
-/// Fills in the missing cells of a table, into a file; returns the number of rows. From CSV to CSV every byte of the known cells, of
+/// Fills in the missing cells of a table, into a file; returns the number of rows. From CSV to CSV every byte of the observed cells, of
 /// columns that are not filled in and of the header stays.
 pub(crate) fn impute_to(
     model: Arc<InferenceModel>,
     rows: &TableSource,
     output: &Path,
     options: &ImputeOptions,
-    watch: &mut Watch<'_>,
+    on_progress: &mut ProgressCallback<'_>,
 ) -> Result<u64, EngineError> {
     let origin = TableOrigin {
         table: rows.name(),
@@ -131,10 +145,10 @@ pub(crate) fn impute_to(
     };
     let imputer = Imputer::new(Arc::clone(&model), rows.schema(), origin, options)?;
     if is_csv(output) && rows.format().source == SourceFormat::Csv {
-        return patch(&model, &imputer, rows, output, (options.lenient, watch));
+        return patch(&model, &imputer, rows, output, (options.lenient, on_progress));
     }
     let mut sink = TableSink::create(output, &filled_format(&model, &imputer, rows, output))?;
-    let mut count = RowCount::start(watch, Stage::Generate, rows.rows())?;
+    let mut count = RowCount::start(on_progress, Stage::Generate, rows.rows())?;
     let mut first_row = 0;
     for batch in rows.batches()? {
         let batch = batch?;
@@ -182,7 +196,7 @@ fn patch(
     imputer: &Imputer,
     rows: &TableSource,
     output: &Path,
-    (lenient, watch): (bool, &mut Watch<'_>),
+    (lenient, on_progress): (bool, &mut ProgressCallback<'_>),
 ) -> Result<u64, EngineError> {
     let Some(mut raw) = rows.raw_rows()? else {
         return Ok(0);
@@ -197,7 +211,7 @@ fn patch(
     let (mut target, mut row, mut text) = (TextFile::create(output)?, RawRow::default(), Vec::new());
     raw.next(&mut row)?;
     row.write(&mut text, |_| None);
-    let mut count = RowCount::start(watch, Stage::Generate, rows.rows())?;
+    let mut count = RowCount::start(on_progress, Stage::Generate, rows.rows())?;
     let mut first_row = 0;
     for batch in rows.batches()? {
         let batch = batch?;
@@ -290,7 +304,7 @@ fn answer(
     rows: &TableSource,
     output: &Path,
     (lenient, whole): (bool, bool),
-    watch: &mut Watch<'_>,
+    on_progress: &mut ProgressCallback<'_>,
     ask: impl Fn(&RecordBatch, TableOrigin<'_>) -> Result<RecordBatch, EngineError>,
 ) -> Result<u64, EngineError> {
     let mut origin = TableOrigin {
@@ -298,7 +312,7 @@ fn answer(
         first_row: 0,
         lenient,
     };
-    let mut count = RowCount::start(watch, Stage::Generate, rows.rows())?;
+    let mut count = RowCount::start(on_progress, Stage::Generate, rows.rows())?;
     if whole || rows.rows() == 0 {
         let answered = ask(&rows.to_record_batch()?, origin)?;
         let mut sink = TableSink::create(output, &format_of(&answered))?;
@@ -341,7 +355,7 @@ fn with_texts(batch: &RecordBatch) -> Result<RecordBatch, EngineError> {
     Ok(batch.map_err(convert)?)
 }
 
-/// Whether a path asks for CSV.
+/// Whether a path is one of CSV.
 fn is_csv(path: &Path) -> bool {
     !path
         .as_os_str()

@@ -1,4 +1,4 @@
-//! Imputation: what is missing of rows is drawn given all that is known of them, and what is known stays as it is.
+//! Imputation: missing cells of rows are drawn given the observed ones, which stay as they are.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOption
 use arrow::compute::kernels::zip::zip;
 use arrow::datatypes::{DataType, Field, Schema};
 use engine_core::encode::{BinOffsets, RareReplacement};
-use engine_core::generate::{Cells, DrawSite, Plan, imputed_codes, merge_rules, rare_codes};
+use engine_core::generate::{Cells, DrawSite, SamplePlan, imputed_codes, merge_rules, rare_codes};
 use engine_core::ir::ops::sampling::{Cell, RequestedOutputs, SamplingRules};
 
 use super::InferenceError;
@@ -32,8 +32,8 @@ pub struct ImputeOptions {
     pub aggregate: Aggregate,
     /// Seed of the draws; without one it is drawn.
     pub seed: Option<u64>,
-    /// Whether columns and values that do not fit are passed over with a warning rather than refused; columns of texts then get their
-    /// mode where a mean or a median is asked for.
+    /// Whether columns and values that do not fit are ignored with a warning rather than refused; columns of texts then get their
+    /// mode where a mean or a median is requested.
     pub lenient: bool,
 }
 
@@ -52,7 +52,7 @@ impl Default for ImputeOptions {
 /// Fills in the missing cells of batches of one schema.
 pub(crate) struct Imputer {
     model: Arc<InferenceModel>,
-    plan: Plan,
+    plan: SamplePlan,
     /// Columns that are filled in: their places among those of the model.
     places: Vec<usize>,
     marks: Vec<bool>,
@@ -152,7 +152,7 @@ impl Imputer {
             let codes = model
                 .loaded
                 .sample(&self.plan, &cells, DrawSite { seed, first_row });
-            let codes = codes.map_err(|e| fixed_order(e, "fill in a column before one that is known"))?;
+            let codes = codes.map_err(|e| fixed_order(e, "fill in a column before an observed one"))?;
             by_draw.push(arrays(
                 model,
                 &codes,
@@ -176,7 +176,7 @@ impl Imputer {
         Ok(filled)
     }
 
-    /// What is known is known from the start; holes are drawn, what the table lacks is not asked for.
+    /// Cells with values are observed; missing ones are sampled, columns that the table lacks are masked.
     fn cells(&self, given: &ConditioningRows) -> Cells {
         let mut cells = Cells::masked(given.rows, self.model.loaded.sub_columns());
         for place in &self.places {

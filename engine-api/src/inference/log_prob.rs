@@ -14,12 +14,12 @@ use super::proba::features;
 use crate::EngineError;
 use crate::data::{DataError, list_names};
 
-/// How log-likelihoods are asked for.
+/// How log-likelihoods are computed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogProbOptions {
-    /// Column orders whose probabilities are averaged, at least 1. Models of a fixed order have one only.
+    /// Column orders whose probabilities are averaged, at least 1. Fixed-order models have one only.
     pub orders: usize,
-    /// Seed of the orders, and of draws where a model of a fixed order needs them.
+    /// Seed of the orders, and of draws where a fixed-order model needs them.
     pub seed: u64,
     /// Whether columns of the model may be missing, which are left out then, and values that do not fit are read as null.
     pub lenient: bool,
@@ -45,7 +45,7 @@ pub struct RowLogProbs {
     pub columns: Vec<String>,
     /// `[rows, columns]`: what each column adds to its row, given those before it; averaged over the orders. 0 for what is left out.
     pub by_column: Vec<f64>,
-    /// Standard errors of `rows`, where a model of a fixed order had to draw what is left out.
+    /// Standard errors of `rows`, where a fixed-order model had to draw what is left out.
     pub standard_errors: Option<Vec<f64>>,
 }
 

@@ -1,9 +1,9 @@
-//! Inference: what a model that has learnt a table is asked for.
+//! Inference: queries to a trained model.
 //!
 //! [`model`] holds a model on a device, loaded once and shared by all threads, with the queries that were prepared. Each kind of query
 //! has a file of its own: [`sample`] draws rows, [`impute`] fills in missing cells, [`predict`] gives one value, [`proba`] and
-//! [`log_prob`] give probabilities, [`evaluate`] says how good the answers are. [`conditioning`] turns the rows that are given into cells
-//! of the model, [`decoded`] turns codes back into columns; [`files`] answers for whole tables, batch by batch.
+//! [`log_prob`] give probabilities, [`evaluate`] says how good the predictions are. [`conditioning`] turns the rows that are given into cells
+//! of the model, [`decoded`] turns codes back into columns; [`files`] runs queries over whole tables, batch by batch.
 
 mod aggregate;
 mod conditioning;
@@ -37,7 +37,7 @@ pub use sample::{ColumnOrder, Parity, Rebalance, SampleBatches, SampleOptions, S
 
 use crate::EngineError;
 
-/// Errors of a model of one order, with what was asked of it.
+/// Errors of a fixed-order model, with the request.
 pub(crate) fn fixed_order(error: GenerateError, what: &'static str) -> EngineError {
     match error {
         GenerateError::Gap { .. } | GenerateError::ColumnOrder => InferenceError::FixedOrder { what }.into(),

@@ -1,4 +1,4 @@
-//! A model that is asked: loaded on a device once, with its columns by name and the questions that were prepared.
+//! A model loaded for inference: on a device once, with its columns by name and the queries that were prepared.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,10 +16,10 @@ use crate::data::{DataError, TableFormat, list_names};
 use crate::model_store::StoredModel;
 use crate::{Device, EngineError};
 
-/// Prepared questions that are kept.
+/// Prepared queries that are kept.
 const KEPT_QUERIES: usize = 32;
 
-/// A model that is asked. It is shared by all threads.
+/// A model loaded for inference. It is shared by all threads.
 #[derive(Debug)]
 pub(crate) struct InferenceModel {
     pub(crate) stats: Arc<TableStats>,
@@ -51,7 +51,7 @@ pub(crate) struct Column {
     pub(crate) knows_null: bool,
 }
 
-/// What a prepared question asks.
+/// What identifies a prepared query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum QueryKey {
     Joint(Vec<usize>),
@@ -94,7 +94,7 @@ impl InferenceModel {
                 encoding: c.encoding,
                 model_column: at,
                 codes_null,
-                // A model of one order cannot leave a null out, so it takes it for something unknown.
+                // A fixed-order model cannot leave a null out, so it takes it for something unknown.
                 knows_null: flag || token || codes_null && !loaded.is_any_order(),
                 sub_columns: c.sub_columns,
                 name: c.name,
@@ -173,7 +173,7 @@ impl InferenceModel {
         }
     }
 
-    /// A prepared question, from those that are kept where it is among them: what is prepared is compiled once.
+    /// A prepared query, from those that are kept where it is among them: what is prepared is compiled once.
     fn query(
         &self,
         asked: QueryKey,

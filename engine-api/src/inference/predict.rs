@@ -40,11 +40,11 @@ pub enum Predictor {
 pub struct PredictOptions {
     /// Which value.
     pub predictor: Predictor,
-    /// Column orders whose distributions are averaged, at least 1; draws follow one order. Models of a fixed order have one only.
+    /// Column orders whose distributions are averaged, at least 1; draws follow one order. Fixed-order models have one only.
     pub orders: usize,
     /// Seed of draws and of the orders.
     pub seed: u64,
-    /// Whether columns and values that do not fit are passed over with a warning rather than refused.
+    /// Whether columns and values that do not fit are ignored with a warning rather than refused.
     pub lenient: bool,
 }
 

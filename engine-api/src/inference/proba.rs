@@ -18,18 +18,18 @@ use crate::EngineError;
 /// Probabilities that are worked out at once.
 const CHUNK_NUMBERS: usize = 1 << 22;
 /// Most values of a target of several sub-columns that get a column of their own.
-const MOST_VALUES: usize = 1_000;
+const MAX_VALUES: usize = 1_000;
 
-/// How probabilities are asked for.
+/// How probabilities are computed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProbaOptions {
-    /// Column orders whose answers are averaged, at least 1. Models of a fixed order have one only.
+    /// Column orders whose results are averaged, at least 1. Fixed-order models have one only.
     pub orders: usize,
-    /// Seed of the orders, and of draws where a model of a fixed order needs them.
+    /// Seed of the orders, and of draws where a fixed-order model needs them.
     pub seed: u64,
     /// What becomes of the mass of rare categories: with `Sample` it goes to the others.
     pub rare: RareReplacement,
-    /// Whether columns and values that do not fit are passed over with a warning rather than refused.
+    /// Whether columns and values that do not fit are ignored with a warning rather than refused.
     pub lenient: bool,
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn places(model: &InferenceModel, targets: &[&str]) -> Result<Vec<usi
     Ok(places)
 }
 
-/// What is known of rows beside the targets, which are passed over with a warning.
+/// What is observed of rows beside the targets, which are ignored with a warning.
 pub(crate) fn features(
     model: &InferenceModel,
     batch: &RecordBatch,
@@ -93,10 +93,10 @@ pub(crate) fn proba(
 ) -> Result<ProbaTable, EngineError> {
     let places = places(model, targets)?;
     let given = features(model, batch, origin, &places)?;
-    let mut told = Vec::with_capacity(places.len());
+    let mut levels_by_target = Vec::with_capacity(places.len());
     for (place, name) in places.iter().zip(targets) {
         match model.values(*place).and_then(levels) {
-            Some(levels) => told.push(levels),
+            Some(levels) => levels_by_target.push(levels),
             None if places.len() == 1 => return values(model, &given, *place, options),
             None => {
                 return Err(InferenceError::Target {
@@ -121,7 +121,7 @@ pub(crate) fn proba(
     for first in (0..given.rows).step_by(chunk) {
         let rows = chunk.min(given.rows - first);
         let joint = query.run(&model.loaded, &cells.slice(first..first + rows))?;
-        let picks = picks(&told, &joint.cardinalities);
+        let picks = picks(&levels_by_target, &joint.cardinalities);
         let width = joint.cardinalities.iter().product::<usize>();
         let pick = |from: &[f64], to: &mut Vec<f64>| {
             for row in from.chunks_exact(width) {
@@ -138,7 +138,7 @@ pub(crate) fn proba(
             }
         }
     }
-    table.targets = told
+    table.targets = levels_by_target
         .into_iter()
         .zip(targets)
         .map(|(levels, name)| Target {
@@ -150,9 +150,9 @@ pub(crate) fn proba(
 }
 
 /// Where the combinations of levels stand among those of codes.
-fn picks(told: &[Vec<(u32, Level)>], cardinalities: &[usize]) -> Vec<usize> {
+fn picks(levels_by_target: &[Vec<(u32, Level)>], cardinalities: &[usize]) -> Vec<usize> {
     let mut picks = vec![0];
-    for (levels, cardinality) in told.iter().zip(cardinalities) {
+    for (levels, cardinality) in levels_by_target.iter().zip(cardinalities) {
         let mut longer = Vec::with_capacity(picks.len() * levels.len());
         for at in picks {
             longer.extend(levels.iter().map(|(code, _)| at * cardinality + *code as usize));
@@ -186,7 +186,7 @@ fn values(
     let mut kept: Vec<(Option<String>, f64)> = totals.into_iter().collect();
     // Stable: values of equal mass stay in the order of their texts.
     kept.sort_by(|a, b| b.1.total_cmp(&a.1));
-    kept.truncate(MOST_VALUES);
+    kept.truncate(MAX_VALUES);
     let mut kept: Vec<Option<String>> = kept.into_iter().map(|(text, _)| text).collect();
     kept.sort_by(|a, b| {
         order_of(a.as_ref())

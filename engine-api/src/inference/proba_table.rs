@@ -10,12 +10,12 @@ use engine_core::generate::Level;
 use crate::EngineError;
 use crate::data::DataError;
 
-/// A column that probabilities are asked of, with the values that they tell apart.
+/// A target column, with the values that its probabilities distinguish.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Target {
     /// Name of the column.
     pub name: String,
-    /// What is told apart, in the order of the probabilities. It shows as `_RARE_`, `<<NULL>>`, the value as text, `<22.0` or `>=22.0`.
+    /// The distinguished values, in the order of the probabilities. It shows as `_RARE_`, `<<NULL>>`, the value as text, `<22.0` or `>=22.0`.
     pub levels: Vec<Level>,
 }
 
@@ -30,7 +30,7 @@ pub struct ProbaTable {
 }
 
 impl ProbaTable {
-    /// The columns that were asked for, in the order of the question.
+    /// The targets, in the order of the request.
     pub fn targets(&self) -> &[Target] {
         &self.targets
     }
@@ -51,7 +51,7 @@ impl ProbaTable {
         &self.probs[row * width..(row + 1) * width]
     }
 
-    /// The standard errors of a row's probabilities, where some row had to be answered by draws; 0 in rows that were answered
+    /// The standard errors of a row's probabilities, where some row had to be estimated by sampling; 0 in rows that were computed
     /// exactly. Panics when there is no such row.
     pub fn standard_errors(&self, row: usize) -> Option<&[f64]> {
         let width = self.combinations();
@@ -82,7 +82,7 @@ impl ProbaTable {
         (0..self.rows).map(best).collect()
     }
 
-    /// The probabilities of one target alone, `[rows, levels]`; `None` when it was not asked for.
+    /// The probabilities of one target alone, `[rows, levels]`; `None` when it was not requested.
     pub fn marginal(&self, target: &str) -> Option<Vec<f64>> {
         let at = self.targets.iter().position(|t| t.name == target)?;
         let levels = self.targets[at].levels.len();
@@ -142,7 +142,7 @@ impl ProbaTable {
     }
 
     /// As columns: one for each combination, called by its label, with the label of each target in the field's metadata; where some
-    /// row was answered by draws, standard errors follow in columns called `LABEL|standard_error`.
+    /// row was estimated by sampling, standard errors follow in columns called `LABEL|standard_error`.
     ///
     /// # Errors
     /// [`EngineError::Data`] when Arrow refuses the columns.

@@ -8,7 +8,7 @@ use engine_core::train::{CheckpointSink, ProgressMessage, SinkError, TrainState,
 
 use super::training_state::write_state;
 use super::weights::to_safetensors;
-use crate::Layout;
+use crate::WorkspaceLayout;
 use crate::files;
 use crate::identity::Identity;
 
@@ -25,7 +25,7 @@ pub struct Checkpoints {
 impl Checkpoints {
     /// Checkpoints of a training in the model store of a workspace, for a model whose arena has that layout. The folder of the
     /// model must be there.
-    pub fn new(layout: &Layout, params: Arc<ParamLayout>, training: Option<Identity>) -> Self {
+    pub fn new(layout: &WorkspaceLayout, params: Arc<ParamLayout>, training: Option<Identity>) -> Self {
         Self {
             weights: layout.weights(),
             state: layout.training_state(),

@@ -6,7 +6,7 @@ use engine_core::argn::{Model, ModelKind, ModelParts, ModelSize, ModelUnits, emp
 use engine_core::encode::{TableStats, empirical_probabilities};
 use engine_core::remedy::Job;
 use engine_core::schema::{CodeTable, ColumnOrderKind, SubColumnName};
-use engine_core::train::Plan;
+use engine_core::train::TrainPlan;
 use serde::{Deserialize, Serialize};
 
 use crate::EngineError;
@@ -34,7 +34,7 @@ pub struct ModelConfigs {
 
 /// Content of `training.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct TrainingFacts {
+pub struct TrainingRecord {
     /// Seed of the training.
     pub seed: u64,
     /// [`BATCH_SCALE`].
@@ -56,7 +56,7 @@ pub struct TrainingFacts {
     pub reuses: bool,
     /// Sizes of batches and the first learning rate.
     #[serde(flatten)]
-    pub plan: Plan,
+    pub plan: TrainPlan,
 }
 
 impl ModelConfigs {
@@ -102,7 +102,7 @@ impl ModelConfigs {
     }
 }
 
-impl TrainingFacts {
+impl TrainingRecord {
     /// Reads how a stored model was trained; `None` when that is not known.
     pub(crate) fn load(workspace: &Workspace) -> Result<Option<Self>, EngineError> {
         let text = workspace.store_text(store::TRAINING)?;

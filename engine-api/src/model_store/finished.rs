@@ -1,8 +1,8 @@
-//! Whether a model is there that somebody may miss.
+//! Whether a finished model is there.
 
 use engine_core::train::StopReason;
 
-use super::configs::TrainingFacts;
+use super::configs::TrainingRecord;
 use super::training_state::read_counters;
 use super::weights::is_calibrated;
 use crate::EngineError;
@@ -17,17 +17,17 @@ pub(crate) fn is_finished(workspace: &Workspace) -> Result<bool, EngineError> {
     if !has_current_model(workspace) {
         return Ok(false);
     }
-    let facts = TrainingFacts::load(workspace)?;
-    let counters = read_counters(&layout.training_state(), facts.and_then(|facts| facts.id))?;
+    let record = TrainingRecord::load(workspace)?;
+    let counters = read_counters(&layout.training_state(), record.and_then(|record| record.id))?;
     let Some(counters) = counters else {
-        return Ok(facts.is_none_or(|facts| facts.reuses));
+        return Ok(record.is_none_or(|record| record.reuses));
     };
     match counters.finished {
         None => Ok(false),
         Some(StopReason::Cancelled) => Ok(true),
         // Killed before its weights were calibrated it is not over.
         Some(_) => {
-            let calibrates = facts.is_some_and(|facts| facts.calibrate);
+            let calibrates = record.is_some_and(|record| record.calibrate);
             let weights = workspace.weights()?;
             Ok(!calibrates || weights.is_some_and(|weights| is_calibrated(&weights)))
         }

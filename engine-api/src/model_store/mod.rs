@@ -11,7 +11,7 @@ mod training_state;
 mod weights;
 
 pub use checkpoints::Checkpoints;
-pub use configs::{BATCH_SCALE, ModelConfigs, TrainingFacts};
+pub use configs::{BATCH_SCALE, ModelConfigs, TrainingRecord};
 pub(crate) use finished::is_finished;
 pub use stored_model::StoredModel;
 pub(crate) use stored_model::{Analysis, default_format, load_format, load_stats};

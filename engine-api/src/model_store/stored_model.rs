@@ -8,10 +8,11 @@ use engine_core::argn::{Model, ModelError};
 use engine_core::encode::{BinOffsets, Compat, EncodeError, TableStats, decode};
 use engine_core::remedy::Job;
 use engine_core::schema::{CodeColumn, CodeTable, DecodedValues};
+use engine_core::target_name;
 use engine_core::train::ProgressMessage;
 use serde::{Deserialize, Serialize};
 
-use super::configs::{ModelConfigs, TrainingFacts};
+use super::configs::{ModelConfigs, TrainingRecord};
 use super::progress_file::read_progress;
 use super::weights::from_safetensors;
 use crate::EngineError;
@@ -28,7 +29,7 @@ pub struct StoredModel {
     pub(crate) model: Arc<dyn Model>,
     pub(crate) params: Arc<[f32]>,
     pub(crate) progress: Vec<ProgressMessage>,
-    pub(crate) training: Option<TrainingFacts>,
+    pub(crate) training: Option<TrainingRecord>,
 }
 
 /// Content of `analysis.json`.
@@ -95,7 +96,7 @@ impl StoredModel {
             model,
             params: params.into(),
             progress: read_progress(workspace)?,
-            training: TrainingFacts::load(workspace)?,
+            training: TrainingRecord::load(workspace)?,
         })
     }
 
@@ -130,7 +131,7 @@ impl StoredModel {
     }
 
     /// How it was trained; `None` when another engine did it.
-    pub fn training(&self) -> Option<&TrainingFacts> {
+    pub fn training(&self) -> Option<&TrainingRecord> {
         self.training.as_ref()
     }
 
@@ -139,7 +140,7 @@ impl StoredModel {
     /// # Errors
     /// [`EngineError::Model`] when a layer does not fit.
     pub fn graph(&self) -> Result<String, EngineError> {
-        let plan = self.training.map(|facts| facts.plan);
+        let plan = self.training.map(|record| record.plan);
         let steps = plan.map_or(1, |p| u32::try_from(p.steps_per_epoch).unwrap_or(u32::MAX));
         let forward = self.model.forward()?;
         let step = self.model.train_programs(steps)?.training_step();
@@ -154,7 +155,11 @@ const WEIGHTS: &str = "model-data/model-weights.safetensors";
 pub(crate) fn load_stats(workspace: &Workspace) -> Result<TableStats, EngineError> {
     let text = workspace.needed_text(
         store::STATS,
-        "file of statistics (ModelStore/tgt-stats/stats.json)",
+        concat!(
+            "file of statistics (ModelStore/",
+            target_name!("-stats"),
+            "/stats.json)"
+        ),
         Job::Analyze,
     )?;
     TableStats::from_json(&text).map_err(|e| corrupt_stats(workspace.store_path(store::STATS), &e))

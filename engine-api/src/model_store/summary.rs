@@ -35,7 +35,8 @@ pub struct ModelSummary {
     /// `MOSTLY_AI/Medium` and so on.
     pub model: String,
     /// Whether columns can be drawn in any order.
-    pub flexible: bool,
+    #[serde(rename = "flexible")]
+    pub any_order: bool,
     /// Number of parameters.
     pub parameters: usize,
     /// Rows of a batch, where known.
@@ -59,16 +60,16 @@ impl ModelSummary {
             .iter()
             .filter(|m| m.is_checkpoint == 1)
             .filter_map(|m| m.val_loss);
-        let facts = model.training();
+        let record = model.training();
         Self {
             columns: summaries(stats, model.format()),
             training_rows: stats.no_of_training_records,
             validation_rows: stats.no_of_validation_records,
             model: model.configs().model_id.clone(),
-            flexible: model.configs().order.is_any(),
+            any_order: model.configs().order.is_any(),
             parameters: model.params().len(),
-            batch_size: facts.map(|f| f.plan.batch_size),
-            seed: facts.map(|f| f.seed),
+            batch_size: record.map(|f| f.plan.batch_size),
+            seed: record.map(|f| f.seed),
             epochs: last.map(|m| m.epoch),
             best_val_loss: losses.reduce(f64::min),
             seconds: last.map(|m| m.total_time),

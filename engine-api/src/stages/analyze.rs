@@ -8,24 +8,25 @@ use engine_core::encode::{
 };
 use engine_core::privacy::{PrivacyLedger, SystemRandom};
 use engine_core::remedy::Job;
+use engine_core::target_name;
 
-use super::code_watch::CodeWatch;
+use super::code_detector::CodeDetector;
 use super::explain::{ColumnExplanation, explain_columns, explain_statistics};
 use super::parts::{PartRows, load_split, part_files, read_meta};
 use super::protected_format::protect_format;
 use crate::EngineError;
 use crate::data::{TableBatch, TableFormat};
-use crate::event::{RowCount, Stage, Watch};
+use crate::event::{ProgressCallback, RowCount, Stage};
 use crate::files::{AtomicFolder, remove_file, remove_folder, write_atomically};
 use crate::identity::{Identity, current_split, current_statistics, has_current_model};
 use crate::model_store::{Analysis, default_format, load_format, load_stats};
 use crate::options::AnalyzeOptions;
-use crate::stages::SplitFacts;
+use crate::stages::SplitRecord;
 use crate::workspace::{Marker, Workspace, write_json};
 
 /// Collects the statistics of the table that was split, training and validation rows together, under value
 /// protection or a privacy budget, in `ModelStore/tgt-stats/`. What is counted before the protection stays in
-/// memory, whatever happens. What a budget was spent on stands in `ModelStore/privacy-ledger.json`.
+/// memory, whatever happens. What a budget was spent on is recorded in `ModelStore/privacy-ledger.json`.
 ///
 /// New statistics give the codes new meanings, so the encoded data and the model of older ones are removed.
 ///
@@ -36,9 +37,9 @@ use crate::workspace::{Marker, Workspace, write_json};
 pub fn analyze(
     workspace: &Workspace,
     options: &AnalyzeOptions,
-    watch: &mut Watch<'_>,
+    on_progress: &mut ProgressCallback<'_>,
 ) -> Result<TableStats, EngineError> {
-    Ok(analyze_explained(workspace, options, watch)?.0)
+    Ok(analyze_explained(workspace, options, on_progress)?.0)
 }
 
 /// As [`analyze`], and says of every column of the model why it is encoded as it is and how much of it is protected. The
@@ -49,7 +50,7 @@ pub fn analyze(
 pub fn analyze_explained(
     workspace: &Workspace,
     options: &AnalyzeOptions,
-    watch: &mut Watch<'_>,
+    on_progress: &mut ProgressCallback<'_>,
 ) -> Result<(TableStats, Vec<ColumnExplanation>), EngineError> {
     let layout = workspace.layout(Stage::Analyze)?;
     if !options.force && has_current_model(workspace) {
@@ -66,8 +67,8 @@ pub fn analyze_explained(
         compat: options.compat,
         is_private: options.stats_budget.is_some(),
     };
-    let counted = Counted::of(workspace, &analysis, watch)?;
-    let of_table = |error| explained(counted.facts.as_ref(), error);
+    let counted = Counted::of(workspace, &analysis, on_progress)?;
+    let of_table = |error| explained(counted.record.as_ref(), error);
     let (partials, types, keys) = (&counted.partials, &counted.types, counted.keys.clone());
     let (stats, ledger) = match &options.stats_budget {
         None => {
@@ -82,7 +83,7 @@ pub fn analyze_explained(
         }
     };
     let analysis = Analysis {
-        split: counted.facts.as_ref().map(|facts| facts.id),
+        split: counted.record.as_ref().map(|record| record.id),
         ..analysis
     };
     let mut format = match read_meta::<TableFormat>(layout, "table-format.json")? {
@@ -98,12 +99,15 @@ pub fn analyze_explained(
 }
 
 /// Explains the statistics of a workspace or of a packed model, and changes nothing. Where the table is there it is counted anew,
-/// without protection; otherwise only what the statistics tell is said.
+/// without protection; otherwise only what follows from the statistics is said.
 ///
 /// # Errors
 /// [`EngineError::Lacks`] without statistics; [`EngineError::DoesNotBelong`] when they are those of an older table;
 /// [`EngineError::Cancelled`].
-pub fn explain(workspace: &Workspace, watch: &mut Watch<'_>) -> Result<Vec<ColumnExplanation>, EngineError> {
+pub fn explain(
+    workspace: &Workspace,
+    on_progress: &mut ProgressCallback<'_>,
+) -> Result<Vec<ColumnExplanation>, EngineError> {
     let stats = load_stats(workspace)?;
     current_statistics(workspace)?;
     let format = load_format(workspace, &stats)?;
@@ -111,7 +115,7 @@ pub fn explain(workspace: &Workspace, watch: &mut Watch<'_>) -> Result<Vec<Colum
     let rows_of = |analysis: &Analysis| {
         let split = workspace.layout(Stage::Analyze).ok().map(load_split);
         let split = split.transpose().ok().flatten().flatten();
-        analysis.split.is_some() && split.map(|facts| facts.id) == analysis.split
+        analysis.split.is_some() && split.map(|record| record.id) == analysis.split
     };
     let Some(analysis) = analysis.filter(rows_of) else {
         return Ok(explain_statistics(&stats, &format));
@@ -120,7 +124,7 @@ pub fn explain(workspace: &Workspace, watch: &mut Watch<'_>) -> Result<Vec<Colum
         true => Protection::On,
         false => Protection::Off,
     };
-    Counted::of(workspace, &analysis, watch)?.explain(&stats, &format, protection, &analysis)
+    Counted::of(workspace, &analysis, on_progress)?.explain(&stats, &format, protection, &analysis)
 }
 
 /// What was counted in the table.
@@ -128,28 +132,35 @@ struct Counted {
     partials: Vec<PartialStats>,
     types: EncodingTypes,
     keys: TableKeys,
-    facts: Option<SplitFacts>,
-    codes: CodeWatch,
+    record: Option<SplitRecord>,
+    codes: CodeDetector,
 }
 
 impl Counted {
-    fn of(workspace: &Workspace, analysis: &Analysis, watch: &mut Watch<'_>) -> Result<Self, EngineError> {
+    fn of(
+        workspace: &Workspace,
+        analysis: &Analysis,
+        on_progress: &mut ProgressCallback<'_>,
+    ) -> Result<Self, EngineError> {
         let layout = workspace.layout(Stage::Analyze)?;
         let files = part_files(&layout.table_data())?;
         let types: Option<EncodingTypes> = read_meta(layout, "encoding-types.json")?;
         let Some(types) = types.filter(|_| !files.is_empty()) else {
-            return Err(workspace.lacks("table (OriginalData/tgt-data)", Job::Split));
+            return Err(workspace.lacks(
+                concat!("table (OriginalData/", target_name!("-data"), ")"),
+                Job::Split,
+            ));
         };
-        let facts = current_split(workspace)?;
-        let of_table = |error| explained(facts.as_ref(), error);
+        let record = current_split(workspace)?;
+        let of_table = |error| explained(record.as_ref(), error);
         let parts = files
             .iter()
             .map(|file| Ok((file.part, PartRows::open(&file.path)?)));
         let parts = parts.collect::<Result<Vec<_>, EngineError>>()?;
         let total = parts.iter().map(|(_, rows)| rows.rows).sum();
-        let mut count = RowCount::start(watch, Stage::Analyze, total)?;
+        let mut count = RowCount::start(on_progress, Stage::Analyze, total)?;
         let mut partials: Vec<PartialStats> = Vec::new();
-        let mut codes = CodeWatch::new(&types);
+        let mut codes = CodeDetector::new(&types);
         let mut first_row = 0;
         for (part, rows) in &parts {
             for batch in rows.batches()? {
@@ -173,7 +184,7 @@ impl Counted {
             partials,
             keys: read_meta(layout, "keys.json")?.unwrap_or_default(),
             types,
-            facts,
+            record,
             codes,
         })
     }
@@ -185,7 +196,7 @@ impl Counted {
         protection: Protection,
         analysis: &Analysis,
     ) -> Result<Vec<ColumnExplanation>, EngineError> {
-        let codes = self.codes.tell(stats);
+        let codes = self.codes.log_codes(stats);
         let (partials, types) = (&self.partials, &self.types);
         let explanations =
             encode::explain(partials, types, stats, protection, analysis.compat, analysis.seed);
@@ -227,9 +238,12 @@ fn replace_ledger(path: &Path, ledger: Option<&PrivacyLedger>) -> Result<(), Eng
 }
 
 /// An error about the parts as one about the table, where it is known how that was split.
-pub(super) fn explained(facts: Option<&SplitFacts>, error: engine_core::encode::EncodeError) -> EngineError {
-    match facts {
-        Some(facts) => facts.explain(error),
+pub(super) fn explained(
+    record: Option<&SplitRecord>,
+    error: engine_core::encode::EncodeError,
+) -> EngineError {
+    match record {
+        Some(record) => record.explain(error),
         None => error.into(),
     }
 }

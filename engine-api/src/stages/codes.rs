@@ -8,7 +8,7 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
-use engine_core::encode::{Part, SubColumn};
+use engine_core::encode::{SplitPart, SubColumn};
 use engine_core::schema::{CodeColumn, CodeTable};
 use rayon::prelude::*;
 
@@ -19,16 +19,16 @@ use crate::data::{DataError, ParquetWriter};
 /// Cells that are put into a record batch at once, and how many rows that is at least and at most.
 const BATCH_CELLS: usize = 1 << 22;
 const BATCH_ROWS: std::ops::RangeInclusive<usize> = 1 << 10..=1 << 17;
-/// Rows for which room is made at once; more need it made again.
-const MOST_ROOM: u64 = 1 << 27;
+/// Rows for which memory is allocated at once; more are allocated as they come.
+const MAX_CAPACITY: u64 = 1 << 27;
 
-/// A table of codes without rows, with room for so many.
+/// A table of codes without rows, with capacity for so many.
 pub(super) fn empty_codes(sub_columns: &[SubColumn], rows: u64) -> Result<CodeTable, EngineError> {
     // A number of rows that a damaged file claims must not use up the memory.
-    let room = rows.min(MOST_ROOM) as usize;
+    let capacity = rows.min(MAX_CAPACITY) as usize;
     let columns = sub_columns
         .iter()
-        .map(|s| CodeColumn::with_capacity(s.cardinality, room));
+        .map(|s| CodeColumn::with_capacity(s.cardinality, capacity));
     table(columns.collect(), 0, sub_columns)
 }
 
@@ -44,9 +44,9 @@ pub(super) fn write_codes(
         .map(|s| Field::new(s.name.as_str(), narrowest(s.cardinality), false));
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let mut writer = ParquetWriter::create(path, Arc::clone(&schema))?;
-    let most = (BATCH_CELLS / sub_columns.len().max(1)).clamp(*BATCH_ROWS.start(), *BATCH_ROWS.end());
-    for start in (0..codes.rows()).step_by(most) {
-        let end = (start + most).min(codes.rows());
+    let max = (BATCH_CELLS / sub_columns.len().max(1)).clamp(*BATCH_ROWS.start(), *BATCH_ROWS.end());
+    for start in (0..codes.rows()).step_by(max) {
+        let end = (start + max).min(codes.rows());
         let rows: Vec<usize> = (start..end).into_par_iter().map(&order).collect();
         let arrays = codes.columns().par_iter().zip(sub_columns);
         let arrays = arrays.map(|(column, sub)| to_array(column, sub.cardinality, &rows));
@@ -86,7 +86,7 @@ fn to_array(codes: &CodeColumn, cardinality: usize, rows: &[usize]) -> ArrayRef 
 /// All codes of one purpose, in the order of the files. Integers of any width are taken.
 pub(super) fn read_codes(
     files: &[PartFile],
-    part: Part,
+    part: SplitPart,
     sub_columns: &[SubColumn],
 ) -> Result<CodeTable, EngineError> {
     let files = files.iter().filter(|file| file.part == part);

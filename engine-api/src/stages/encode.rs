@@ -4,22 +4,23 @@ use engine_core::encode::{self, EncodingTypes, SubColumn, TableStats};
 use engine_core::random::{Permutation, Purpose, Stream};
 use engine_core::remedy::Job;
 use engine_core::schema::CodeTable;
+use engine_core::target_name;
 
 use super::analyze::explained;
 use super::codes::{empty_codes, write_codes};
 use super::parts::{PartRows, part_files};
 use crate::EngineError;
 use crate::data::TableBatch;
-use crate::event::{RowCount, Stage, Watch};
+use crate::event::{ProgressCallback, RowCount, Stage};
 use crate::files::AtomicFolder;
-use crate::identity::{CODES_FILE, CodesFacts, Identity, current_split, current_statistics};
+use crate::identity::{CODES_FILE, CodesRecord, Identity, current_split, current_statistics};
 use crate::model_store::load_stats;
 use crate::options::EncodeOptions;
-use crate::stages::SplitFacts;
+use crate::stages::SplitRecord;
 use crate::workspace::{Workspace, write_json};
 
 /// Turns the rows of the table that was split into codes with the statistics of the workspace, in
-/// `OriginalData/encoded-data/`. In each part the rows are shuffled, so that nothing can be told from their order. Memory
+/// `OriginalData/encoded-data/`. In each part the rows are shuffled, so that nothing can be inferred from their order. Memory
 /// grows with the codes of a part only.
 ///
 /// # Errors
@@ -28,29 +29,32 @@ use crate::workspace::{Workspace, write_json};
 pub fn encode(
     workspace: &Workspace,
     options: &EncodeOptions,
-    watch: &mut Watch<'_>,
+    on_progress: &mut ProgressCallback<'_>,
 ) -> Result<(), EngineError> {
     let layout = workspace.layout(Stage::Encode)?;
     let files = part_files(&layout.table_data())?;
     if files.is_empty() {
-        return Err(workspace.lacks("table (OriginalData/tgt-data)", Job::Split));
+        return Err(workspace.lacks(
+            concat!("table (OriginalData/", target_name!("-data"), ")"),
+            Job::Split,
+        ));
     }
     let stats = load_stats(workspace)?;
     let sub_columns = stats.sub_columns();
     let seed = workspace.stage_seed(options.seed)?;
-    let facts = current_split(workspace)?;
+    let record = current_split(workspace)?;
     let statistics = current_statistics(workspace)?;
 
     let parts = files.iter().map(|file| Ok((file, PartRows::open(&file.path)?)));
     let parts = parts.collect::<Result<Vec<_>, EngineError>>()?;
     let total = parts.iter().map(|(_, rows)| rows.rows).sum();
-    let mut count = RowCount::start(watch, Stage::Encode, total)?;
+    let mut count = RowCount::start(on_progress, Stage::Encode, total)?;
     let folder = AtomicFolder::create_private(&layout.encoded_data())?;
     let mut encoder = Encoder {
         stats: &stats,
         sub_columns: &sub_columns,
         types: encoding_types(&stats),
-        facts: facts.as_ref(),
+        record: record.as_ref(),
         seed,
         first_row: 0,
     };
@@ -66,12 +70,12 @@ pub fn encode(
             })?;
         }
     }
-    let split = facts.as_ref().map(|facts| facts.id);
+    let split = record.as_ref().map(|record| record.id);
     let id = match (split, statistics) {
         (Some(split), Some(statistics)) => Identity::derived(&[split, statistics], seed),
         _ => Identity::draw()?,
     };
-    let made_from = CodesFacts {
+    let made_from = CodesRecord {
         id,
         split,
         statistics,
@@ -92,7 +96,7 @@ struct Encoder<'a> {
     stats: &'a TableStats,
     sub_columns: &'a [SubColumn],
     types: EncodingTypes,
-    facts: Option<&'a SplitFacts>,
+    record: Option<&'a SplitRecord>,
     seed: u64,
     /// Rows of the parts before.
     first_row: u64,
@@ -109,7 +113,7 @@ impl Encoder<'_> {
             let batch = TableBatch::encoded_as(&batch?, &self.types)?;
             let table = batch.table()?;
             let codes = encode::encode(&table, self.stats, self.seed, self.first_row);
-            let codes = codes.map_err(|error| explained(self.facts, error))?;
+            let codes = codes.map_err(|error| explained(self.record, error))?;
             if !all.append(&codes) {
                 return Err(unequal(codes.columns().len()).into());
             }

@@ -25,7 +25,7 @@ pub struct ColumnExplanation {
     pub alternatives: Vec<EncodingType>,
 }
 
-/// Puts explanations, one for each column of the statistics, beside what is known of the table. `codes` names the columns
+/// Puts explanations, one for each column of the statistics, beside what is noted of the table. `codes` names the columns
 /// whose whole numbers may be codes.
 pub(super) fn explain_columns(
     stats: &TableStats,
@@ -53,7 +53,7 @@ pub(super) fn explain_columns(
     Ok(columns)
 }
 
-/// What statistics tell without their table.
+/// What follows from statistics without their table.
 pub(super) fn explain_statistics(stats: &TableStats, format: &TableFormat) -> Vec<ColumnExplanation> {
     let summaries = summaries(stats, format).into_iter();
     let modelled = summaries.filter(|summary| stats.columns.contains_key(&summary.name));
@@ -67,7 +67,7 @@ pub(super) fn explain_statistics(stats: &TableStats, format: &TableFormat) -> Ve
     explained.collect()
 }
 
-/// The encoding of a column for which none was asked.
+/// The encoding of a column for which none was requested.
 fn type_encoding(column: &ColumnFormat) -> Result<EncodingType, DataError> {
     let field = Field::new(&column.name, column.data_type.clone(), true);
     let schema = std::sync::Arc::new(Schema::new(vec![field]));

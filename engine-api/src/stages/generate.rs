@@ -1,7 +1,7 @@
 //! Generate: rows of a model into the workspace.
 
 use crate::data::TableSink;
-use crate::event::{Stage, Watch};
+use crate::event::{ProgressCallback, Stage};
 use crate::files::AtomicFolder;
 use crate::inference::sample::{SampleBatches, SampleOptions, write_batches};
 use crate::model_store::StoredModel;
@@ -19,14 +19,14 @@ pub fn generate(
     workspace: &Workspace,
     device: &Device,
     options: &SampleOptions,
-    watch: &mut Watch<'_>,
+    on_progress: &mut ProgressCallback<'_>,
 ) -> Result<u64, EngineError> {
     let layout = workspace.layout(Stage::Generate)?;
     let model = StoredModel::load(workspace)?;
     let batches = SampleBatches::new(&model, device, options)?;
     let folder = AtomicFolder::create(&layout.synthetic_data())?;
     let sink = TableSink::create(&folder.path().join(ROWS_FILE), model.format())?;
-    let rows = write_batches(batches, sink, watch)?;
+    let rows = write_batches(batches, sink, on_progress)?;
     folder.commit()?;
     Ok(rows)
 }

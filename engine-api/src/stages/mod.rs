@@ -6,7 +6,7 @@
 //! model.
 
 mod analyze;
-mod code_watch;
+mod code_detector;
 mod codes;
 mod encode;
 mod explain;
@@ -22,7 +22,7 @@ pub use analyze::{analyze, analyze_explained, explain};
 pub use encode::encode;
 pub use explain::ColumnExplanation;
 pub use generate::generate;
-pub(crate) use parts::{SplitFacts, load_split};
+pub(crate) use parts::{SplitRecord, load_split};
 pub use split::{SplitReport, split};
 pub(crate) use split::{Statistics, split_for};
 pub use train::train;

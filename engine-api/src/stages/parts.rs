@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use engine_core::encode::{EncodeError, Part};
+use engine_core::encode::{EncodeError, SplitPart};
 use engine_core::random::{Permutation, Purpose, Stream};
 use engine_core::remedy::Job;
 use serde::de::DeserializeOwned;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::ParquetTable;
 use crate::files::FileError;
 use crate::identity::{Identity, TableDigest};
-use crate::{EngineError, Layout};
+use crate::{EngineError, WorkspaceLayout};
 
 /// Name of the file that says how a table was split.
 pub(super) const SPLIT_FILE: &str = "split.json";
@@ -25,15 +25,15 @@ const CHUNK_ROWS: std::ops::RangeInclusive<usize> = 1 << 14..=1 << 18;
 /// A part of the table, or of its codes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PartFile {
-    pub(super) part: Part,
+    pub(super) part: SplitPart,
     pub(super) path: PathBuf,
 }
 
 /// Name of part number `index`.
-pub(super) fn part_name(index: usize, part: Part) -> String {
+pub(super) fn part_name(index: usize, part: SplitPart) -> String {
     let purpose = match part {
-        Part::Training => "trn",
-        Part::Validation => "val",
+        SplitPart::Training => "trn",
+        SplitPart::Validation => "val",
     };
     format!("part.{index:06}-{purpose}.parquet")
 }
@@ -57,8 +57,8 @@ pub(super) fn part_files(folder: &Path) -> Result<Vec<PartFile>, EngineError> {
             .strip_prefix("part.")
             .and_then(|n| n.strip_suffix(".parquet"));
         let part = match id.and_then(|id| id.split_once('-')) {
-            Some((_, "trn")) => Part::Training,
-            Some((_, "val")) => Part::Validation,
+            Some((_, "trn")) => SplitPart::Training,
+            Some((_, "val")) => SplitPart::Validation,
             _ => continue,
         };
         files.push(PartFile { part, path });
@@ -88,22 +88,22 @@ impl PartRows {
     {
         let width = self.table.schema().fields().len();
         let columns: Vec<usize> = (0..width).collect();
-        let most = (CHUNK_CELLS / width.max(1)).clamp(*CHUNK_ROWS.start(), *CHUNK_ROWS.end());
+        let max = (CHUNK_CELLS / width.max(1)).clamp(*CHUNK_ROWS.start(), *CHUNK_ROWS.end());
         let rows = usize::try_from(self.rows).unwrap_or(usize::MAX);
-        let chunks = rows.div_ceil(most).max(1);
+        let chunks = rows.div_ceil(max).max(1);
         Ok(self.table.batches(&columns, rows.div_ceil(chunks).max(1))?)
     }
 }
 
 /// How a table was split: enough to say which row of the table a row of a part is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct SplitFacts {
+pub(crate) struct SplitRecord {
     /// Tells this split from any other.
     pub(crate) id: Identity,
     /// Statistics that it is to be encoded with although they are those of another table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reuses: Option<Identity>,
-    /// What tells the table from others.
+    /// Identifies the table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) digest: Option<TableDigest>,
     /// Seed of the assignment.
@@ -118,7 +118,7 @@ pub(crate) struct SplitFacts {
     pub(crate) partitions: usize,
 }
 
-impl SplitFacts {
+impl SplitRecord {
     /// Which file each row goes to: 0 is the first training part, 1 the first validation part, 2 the second training
     /// part and so on, as the files are sorted by name.
     pub(super) fn slots(&self) -> impl Fn(u64) -> usize {
@@ -168,12 +168,15 @@ impl SplitFacts {
 }
 
 /// How the table of a workspace was split; `None` when it is not there.
-pub(crate) fn load_split(layout: &Layout) -> Result<Option<SplitFacts>, EngineError> {
+pub(crate) fn load_split(layout: &WorkspaceLayout) -> Result<Option<SplitRecord>, EngineError> {
     read_meta(layout, SPLIT_FILE)
 }
 
 /// Reads a JSON file of the table's meta data; `None` when there is none.
-pub(super) fn read_meta<T: DeserializeOwned>(layout: &Layout, name: &str) -> Result<Option<T>, EngineError> {
+pub(super) fn read_meta<T: DeserializeOwned>(
+    layout: &WorkspaceLayout,
+    name: &str,
+) -> Result<Option<T>, EngineError> {
     let path = layout.table_meta().join(name);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,

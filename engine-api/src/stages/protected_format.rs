@@ -49,12 +49,12 @@ fn protect_column(column: &mut ColumnFormat, shown: &Shown) {
 }
 
 fn protect_number(form: &mut NumberForm, shown: &Shown) {
-    // Of decimals as categories nothing is known, and a single number of decimals is that of all values.
-    if let Some(most) = shown.decimals
+    // Of decimals as categories no range is known, and a single number of decimals is that of all values.
+    if let Some(max) = shown.decimals
         && form.decimals.len() > 1
     {
-        let fewest = form.decimals[0];
-        form.decimals.retain(|&decimals| decimals <= most.max(fewest));
+        let min = form.decimals[0];
+        form.decimals.retain(|&decimals| decimals <= max.max(min));
     }
     let all_have_one = form
         .exponent

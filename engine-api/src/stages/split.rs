@@ -8,22 +8,23 @@ use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema};
 use engine_core::encode::{
-    EncodeError, EncodingType, EncodingTypes, Part, TableKeys, ValueKind, default_encoding,
+    EncodeError, EncodingType, EncodingTypes, SplitPart, TableKeys, ValueKind, default_encoding,
 };
 use engine_core::schema::{DecodedColumn, DecodedValues, Values};
+use engine_core::target_name;
 
-use super::parts::{SPLIT_FILE, SplitFacts, part_name};
+use super::parts::{SPLIT_FILE, SplitRecord, part_name};
 use crate::data::{
     ColumnFormat, DataError, ParquetWriter, Role, SourceFormat, TableBatch, TableFormat, TableSource,
     list_names, to_record_batch,
 };
-use crate::event::{RowCount, Stage, Watch};
+use crate::event::{ProgressCallback, RowCount, Stage};
 use crate::files::{AtomicFolder, make_folder, sync_folder};
 use crate::identity::{Digester, Identity, TableDigest, has_current_model};
 use crate::options::SplitOptions;
 use crate::seed::draw_seed;
 use crate::workspace::{Marker, Workspace, write_json};
-use crate::{EngineError, Layout};
+use crate::{EngineError, WorkspaceLayout};
 
 /// What a split has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +41,7 @@ pub struct SplitReport {
 /// that follows from the seed, so that the numbers are exact; in a part they keep their order.
 ///
 /// Whatever was in `OriginalData/` is replaced when all is written; nothing changes when an error occurs. A model and statistics
-/// of another table can be used no more, from the moment on when the split begins: one that is killed leaves a workspace which asks
+/// of another table can be used no more, from the moment on when the split begins: one that is killed leaves a workspace which needs
 /// for a table.
 ///
 /// # Errors
@@ -52,9 +53,9 @@ pub fn split(
     workspace: &Workspace,
     source: &TableSource,
     options: &SplitOptions,
-    watch: &mut Watch<'_>,
+    on_progress: &mut ProgressCallback<'_>,
 ) -> Result<SplitReport, EngineError> {
-    split_for(workspace, source, options, Statistics::Replaced, watch)
+    split_for(workspace, source, options, Statistics::Replaced, on_progress)
 }
 
 /// What becomes of the statistics that are there when a table is split.
@@ -72,9 +73,9 @@ pub(crate) fn split_for(
     source: &TableSource,
     options: &SplitOptions,
     statistics: Statistics,
-    watch: &mut Watch<'_>,
+    on_progress: &mut ProgressCallback<'_>,
 ) -> Result<SplitReport, EngineError> {
-    let report = split_rows(workspace, source, options, statistics, watch);
+    let report = split_rows(workspace, source, options, statistics, on_progress);
     if report.is_err() {
         workspace.forget_if_untouched();
     }
@@ -86,10 +87,10 @@ fn split_rows(
     source: &TableSource,
     options: &SplitOptions,
     statistics: Statistics,
-    watch: &mut Watch<'_>,
+    on_progress: &mut ProgressCallback<'_>,
 ) -> Result<SplitReport, EngineError> {
     let layout = workspace.layout(Stage::Split)?;
-    let mut facts = plan(source, options)?;
+    let mut record = plan(source, options)?;
     let types = encoding_types(source, &options.encodings)?;
     if statistics == Statistics::Replaced && !options.force && has_current_model(workspace) {
         return Err(EngineError::ModelExists {
@@ -97,11 +98,11 @@ fn split_rows(
         });
     }
     let before = workspace.marker()?;
-    let marker = Marker::new(Some(facts.seed));
+    let marker = Marker::new(Some(record.seed));
     // What this table replaces is out of date before anything of it is touched.
     workspace.set_marker(&match (statistics, &before) {
         (Statistics::Replaced, _) => Marker {
-            split: Some(facts.id),
+            split: Some(record.id),
             ..marker
         },
         (Statistics::Reused(_), Some(before)) => Marker {
@@ -111,9 +112,9 @@ fn split_rows(
         (Statistics::Reused(_), None) => marker,
     })?;
     if let Statistics::Reused(statistics) = statistics {
-        facts.reuses = statistics;
+        record.reuses = statistics;
     }
-    if let Err(error) = write_split(layout, source, &types, &mut facts, watch) {
+    if let Err(error) = write_split(layout, source, &types, &mut record, on_progress) {
         // Nothing was touched: what was there goes on holding.
         if let Some(before) = before {
             workspace.set_marker(&before)?;
@@ -121,27 +122,37 @@ fn split_rows(
         return Err(error);
     }
     Ok(SplitReport {
-        seed: facts.seed,
-        training_rows: facts.training_rows,
-        validation_rows: facts.rows - facts.training_rows,
+        seed: record.seed,
+        training_rows: record.training_rows,
+        validation_rows: record.rows - record.training_rows,
     })
 }
 
 fn write_split(
-    layout: &Layout,
+    layout: &WorkspaceLayout,
     source: &TableSource,
     types: &EncodingTypes,
-    facts: &mut SplitFacts,
-    watch: &mut Watch<'_>,
+    record: &mut SplitRecord,
+    on_progress: &mut ProgressCallback<'_>,
 ) -> Result<(), EngineError> {
     let folder = AtomicFolder::create_private(&layout.original_data())?;
-    let digest = write_rows(&folder.path().join("tgt-data"), source, facts, watch)?;
-    facts.digest = Some(digest);
-    write_meta(&folder.path().join("tgt-meta"), source.format(), types, facts)?;
+    let digest = write_rows(
+        &folder.path().join(target_name!("-data")),
+        source,
+        record,
+        on_progress,
+    )?;
+    record.digest = Some(digest);
+    write_meta(
+        &folder.path().join(target_name!("-meta")),
+        source.format(),
+        types,
+        record,
+    )?;
     Ok(folder.commit()?)
 }
 
-fn plan(source: &TableSource, options: &SplitOptions) -> Result<SplitFacts, EngineError> {
+fn plan(source: &TableSource, options: &SplitOptions) -> Result<SplitRecord, EngineError> {
     let (table, rows, share) = (source.name().to_owned(), source.rows(), options.training_share);
     if rows < 2 {
         return Err(EngineError::TooFewRows { table, rows });
@@ -162,7 +173,7 @@ fn plan(source: &TableSource, options: &SplitOptions) -> Result<SplitFacts, Engi
     }
     let seed = options.seed.map_or_else(draw_seed, Ok)?;
     let training_rows = (share * rows as f64).round_ties_even() as u64;
-    Ok(SplitFacts {
+    Ok(SplitRecord {
         id: Identity::draw()?,
         reuses: None,
         digest: None,
@@ -200,7 +211,7 @@ fn encoding_types(source: &TableSource, given: &EncodingTypes) -> Result<Encodin
     Ok(types)
 }
 
-/// The encoding of a column for which none was asked. The reference takes decimals and times of day as categories, of which
+/// The encoding of a column for which none was requested. mostlyai-engine takes decimals and times of day as categories, of which
 /// nearly all would be rare; and dictionaries are categories, whatever they hold.
 pub(super) fn encoding_of_type(data_type: &DataType, values: &Values<'_>) -> EncodingType {
     match data_type {
@@ -279,21 +290,21 @@ pub(super) fn comes_back(encoding: EncodingType, column: &ColumnFormat) -> bool 
 fn write_rows(
     folder: &Path,
     source: &TableSource,
-    facts: &SplitFacts,
-    watch: &mut Watch<'_>,
+    record: &SplitRecord,
+    on_progress: &mut ProgressCallback<'_>,
 ) -> Result<TableDigest, EngineError> {
     make_folder(folder)?;
     let mut digester = Digester::new(source)?;
-    let mut writers = Vec::with_capacity(2 * facts.partitions);
-    for index in 0..facts.partitions {
-        for part in [Part::Training, Part::Validation] {
+    let mut writers = Vec::with_capacity(2 * record.partitions);
+    for index in 0..record.partitions {
+        for part in [SplitPart::Training, SplitPart::Validation] {
             let path = folder.join(part_name(index, part));
             writers.push(ParquetWriter::create(&path, source.schema().clone())?);
         }
     }
     let mut keys = KeyCheck::new(source)?;
-    let slot_of = facts.slots();
-    let mut count = RowCount::start(watch, Stage::Split, facts.rows)?;
+    let slot_of = record.slots();
+    let mut count = RowCount::start(on_progress, Stage::Split, record.rows)?;
     let mut first_row = 0;
     for batch in source.batches()? {
         let batch = batch?;
@@ -329,7 +340,7 @@ fn write_meta(
     folder: &Path,
     format: &TableFormat,
     types: &EncodingTypes,
-    facts: &SplitFacts,
+    record: &SplitRecord,
 ) -> Result<(), EngineError> {
     make_folder(folder)?;
     let primary_key = format.columns.iter().find(|c| c.role == Role::PrimaryKey);
@@ -339,7 +350,7 @@ fn write_meta(
     };
     write_json(&folder.join("encoding-types.json"), types)?;
     write_json(&folder.join("keys.json"), &keys)?;
-    write_json(&folder.join(SPLIT_FILE), facts)?;
+    write_json(&folder.join(SPLIT_FILE), record)?;
     format.save(&folder.join("table-format.json"))?;
     Ok(sync_folder(folder)?)
 }

@@ -5,80 +5,80 @@ use std::sync::Arc;
 
 use engine_core::argn::Model;
 use engine_core::backend::Backend;
-use engine_core::encode::{Part, TableStats};
+use engine_core::encode::{SplitPart, TableStats};
 use engine_core::generate::calibrate_biases;
 use engine_core::remedy::Job;
 use engine_core::schema::{CodeTable, ColumnOrderKind};
 use engine_core::train::{
-    BackgroundSink, Plan, Start, StopReason, TableSize, TrainError, TrainOptions, TrainReport, TrainState,
-    Training, data_points,
+    self, BackgroundSink, Start, StopReason, TableSize, TrainError, TrainPlan, TrainReport, TrainState,
+    Training, codes_per_sample,
 };
 
 use super::codes::read_codes;
 use super::parts::part_files;
-use crate::event::{Event, Stage, Watch};
+use crate::event::{Event, ProgressCallback, Stage};
 use crate::files::{FileError, make_folders, remove_file, remove_folder, write_atomically};
-use crate::identity::{CodesFacts, Identity, check_model, current_codes};
+use crate::identity::{CodesRecord, Identity, check_model, current_codes};
 use crate::model_store::{
-    BATCH_SCALE, Checkpoints, ModelConfigs, TrainingFacts, from_safetensors, is_calibrated, is_finished,
+    BATCH_SCALE, Checkpoints, ModelConfigs, TrainingRecord, from_safetensors, is_calibrated, is_finished,
     load_stats, read_state, to_safetensors,
 };
-use crate::options::{ModelState, TrainSettings};
+use crate::options::{ModelState, TrainOptions};
 use crate::workspace::{Workspace, store, write_json};
-use crate::{EngineError, Layout};
+use crate::{EngineError, WorkspaceLayout};
 
 /// Trains a model on the codes of the workspace, in `ModelStore/model-data/`. The best model by validation loss is stored
 /// whenever it gets better, and at the end of each epoch all that a resumption needs. When the training is over, that model is calibrated.
 ///
-/// Whoever watches may stop it: the step under way is finished, and what is stored can be sampled and resumed.
+/// The callback may stop it: the step under way is finished, and what is stored can be sampled and resumed.
 ///
 /// # Errors
 /// [`EngineError::Lacks`] when the table has not been encoded; [`EngineError::CodesDoNotFit`] when the codes belong to other
 /// statistics; [`EngineError::Train`] when the loss diverges before any model is stored; [`EngineError::State`] when the state to
 /// resume belongs to other data; [`EngineError::OtherCodes`] when it was begun on others; [`EngineError::ModelExists`] when it would
-/// replace a finished model, unless `settings.force`; [`EngineError::DoesNotBelong`] when codes or statistics are out of date.
+/// replace a finished model, unless `options.force`; [`EngineError::DoesNotBelong`] when codes or statistics are out of date.
 pub fn train(
     workspace: &Workspace,
-    settings: &TrainSettings,
-    watch: &mut Watch<'_>,
+    options: &TrainOptions,
+    on_progress: &mut ProgressCallback<'_>,
 ) -> Result<TrainReport, EngineError> {
     let layout = workspace.layout(Stage::Train)?;
     let stats = load_stats(workspace)?;
-    let backend = settings.device.open()?;
+    let backend = options.device.open()?;
     let tables = tables(workspace, layout, &stats)?;
     let (training, validation) = (&tables.0, &tables.1);
     let folder = layout.model_data();
     let codes = current_codes(workspace)?;
-    let begin = Beginning::of(workspace, layout, &stats, settings, (training, codes))?;
+    let begin = Beginning::of(workspace, layout, &stats, options, (training, codes))?;
     make_folders(&folder)?;
     let table = TableSize {
         training_rows: training.rows(),
         validation_rows: validation.rows(),
         parameters: begin.model.layout().len(),
-        data_points: data_points(&stats),
+        codes_per_sample: codes_per_sample(&stats),
     };
     let (seed, plan) = match &begin.start {
         Start::Resume { state } => (state.counters.seed, state.counters.plan),
         _ => (
-            workspace.stage_seed(settings.seed)?,
-            Plan::choose(table, settings.batch_size, settings.micro_batches),
+            workspace.stage_seed(options.seed)?,
+            TrainPlan::choose(table, options.batch_size, options.micro_batches),
         ),
     };
-    let mut id = TrainingFacts::load(workspace)?.and_then(|facts| facts.id);
+    let mut id = TrainingRecord::load(workspace)?.and_then(|record| record.id);
     if !matches!(begin.start, Start::Resume { .. }) {
         id = Some(Identity::draw()?);
         write_json(&layout.model_store().join(store::CONFIGS), &begin.configs)?;
-        let facts = TrainingFacts {
+        let record = TrainingRecord {
             seed,
             batch_scale: BATCH_SCALE,
-            calibrate: settings.calibrate,
+            calibrate: options.calibrate,
             id,
             codes: codes.map(|codes| codes.id),
             statistics: codes.and_then(|codes| codes.statistics),
             reuses: matches!(begin.start, Start::Reuse { .. }),
             plan,
         };
-        write_json(&layout.model_store().join(store::TRAINING), &facts)?;
+        write_json(&layout.model_store().join(store::TRAINING), &record)?;
         // From here on they are those of another training, and nobody takes them for its own.
         remove_file(&layout.training_state())?;
         remove_file(&layout.progress_messages())?;
@@ -91,21 +91,21 @@ pub fn train(
         programs: model.train_programs(plan.micro_batches_per_epoch())?,
         training: model.train_data("training", training)?,
         validation: model.train_data("validation", validation)?,
-        options: TrainOptions {
+        options: train::TrainOptions {
             seed,
             plan,
-            max_epochs: settings.max_epochs,
-            max_minutes: settings.max_minutes,
+            max_epochs: options.max_epochs,
+            max_minutes: options.max_minutes,
         },
     };
     let report = training.run(begin.start, &mut checkpoints, &mut |progress| {
-        watch(&Event::Training(progress))
+        on_progress(&Event::Training(progress))
     })?;
     checkpoints
         .finish()
         .map_err(|source| TrainError::Sink { source })?;
     // A resumed training ends as it was begun.
-    let calibrates = TrainingFacts::load(workspace)?.is_some_and(|facts| facts.calibrate);
+    let calibrates = TrainingRecord::load(workspace)?.is_some_and(|record| record.calibrate);
     if calibrates && report.reason != StopReason::Cancelled {
         calibrate(layout, &backend, model, (&tables.0, &tables.1), seed)?;
     }
@@ -114,7 +114,7 @@ pub fn train(
 
 /// Calibrates the stored weights, once: those that are calibrated say so.
 fn calibrate(
-    layout: &Layout,
+    layout: &WorkspaceLayout,
     backend: &Arc<dyn Backend>,
     model: &dyn Model,
     tables: (&CodeTable, &CodeTable),
@@ -136,13 +136,13 @@ fn calibrate(
 
 fn tables(
     workspace: &Workspace,
-    layout: &Layout,
+    layout: &WorkspaceLayout,
     stats: &TableStats,
 ) -> Result<(Arc<CodeTable>, Arc<CodeTable>), EngineError> {
     let files = part_files(&layout.encoded_data())?;
     let sub_columns = stats.sub_columns();
     let of = |part| Ok::<_, EngineError>(Arc::new(read_codes(&files, part, &sub_columns)?));
-    let (training, validation) = (of(Part::Training)?, of(Part::Validation)?);
+    let (training, validation) = (of(SplitPart::Training)?, of(SplitPart::Validation)?);
     if training.rows() == 0 || validation.rows() == 0 {
         return Err(workspace.lacks("encoded table (OriginalData/encoded-data)", Job::Encode));
     }
@@ -159,27 +159,27 @@ struct Beginning {
 impl Beginning {
     fn of(
         workspace: &Workspace,
-        layout: &Layout,
+        layout: &WorkspaceLayout,
         stats: &TableStats,
-        settings: &TrainSettings,
-        (training, codes): (&CodeTable, Option<CodesFacts>),
+        options: &TrainOptions,
+        (training, codes): (&CodeTable, Option<CodesRecord>),
     ) -> Result<Self, EngineError> {
         // What is out of date is none to go on from.
         let is_current = check_model(workspace).is_ok();
         let stored = ModelConfigs::load(workspace)?.filter(|_| is_current);
-        let (facts, state) = match settings.state {
+        let (record, state) = match options.state {
             ModelState::Resume if is_current => {
-                let facts = TrainingFacts::load(workspace)?;
-                let id = facts.and_then(|facts| facts.id);
-                (facts, read_state(&layout.training_state(), id)?)
+                let record = TrainingRecord::load(workspace)?;
+                let id = record.and_then(|record| record.id);
+                (record, read_state(&layout.training_state(), id)?)
             }
             _ => (None, None),
         };
-        let begun_by_reuse = state.is_none() && facts.is_some_and(|facts| facts.reuses);
-        match (settings.state, stored) {
+        let begun_by_reuse = state.is_none() && record.is_some_and(|record| record.reuses);
+        match (options.state, stored) {
             (ModelState::Resume, Some(configs)) if !begun_by_reuse => {
                 if let Some(state) = state {
-                    if facts.and_then(|facts| facts.codes) != codes.map(|codes| codes.id) {
+                    if record.and_then(|record| record.codes) != codes.map(|codes| codes.id) {
                         return Err(EngineError::OtherCodes {
                             path: workspace.path().to_owned(),
                         });
@@ -200,14 +200,14 @@ impl Beginning {
             }
             _ => {}
         }
-        if !settings.force && is_finished(workspace)? {
+        if !options.force && is_finished(workspace)? {
             return Err(EngineError::ModelExists {
                 path: workspace.path().to_owned(),
             });
         }
         remove_folder(&layout.model_data())?;
-        let order = ColumnOrderKind::from(!settings.fixed_order);
-        let configs = ModelConfigs::new(settings.model, stats, order);
+        let order = ColumnOrderKind::from(!options.fixed_order);
+        let configs = ModelConfigs::new(options.model, stats, order);
         let model = configs.model(stats, Some(training))?;
         Ok(Self {
             configs,

@@ -4,10 +4,10 @@ use engine_core::train::TrainReport;
 
 use crate::EngineError;
 use crate::data::TableSource;
-use crate::event::{Stage, Watch};
+use crate::event::{ProgressCallback, Stage};
 use crate::identity::{current_codes, current_split, current_statistics, has_current_model};
 use crate::model_store::is_finished;
-use crate::options::{AnalyzeOptions, EncodeOptions, FitOptions, ModelState, SplitOptions, TrainSettings};
+use crate::options::{AnalyzeOptions, EncodeOptions, FitOptions, ModelState, SplitOptions, TrainOptions};
 use crate::stages::{self, Statistics};
 use crate::workspace::{Workspace, store};
 
@@ -31,15 +31,15 @@ pub fn fit(
     workspace: &Workspace,
     table: &TableSource,
     options: &FitOptions,
-    watch: &mut Watch<'_>,
+    on_progress: &mut ProgressCallback<'_>,
 ) -> Result<FitReport, EngineError> {
     let was_untouched = workspace.is_untouched();
-    let result = fit_table(workspace, table, options, watch);
-    let is_misfit = matches!(result, Err(EngineError::Encode { .. }));
-    if options.discard_data || (is_misfit && was_untouched) {
+    let result = fit_table(workspace, table, options, on_progress);
+    let is_encode_error = matches!(result, Err(EngineError::Encode { .. }));
+    if options.discard_data || (is_encode_error && was_untouched) {
         workspace.discard_data()?;
     }
-    if is_misfit {
+    if is_encode_error {
         workspace.forget_if_untouched();
     }
     result
@@ -49,7 +49,7 @@ fn fit_table(
     workspace: &Workspace,
     table: &TableSource,
     options: &FitOptions,
-    watch: &mut Watch<'_>,
+    on_progress: &mut ProgressCallback<'_>,
 ) -> Result<FitReport, EngineError> {
     if options.state.is_none() && !options.force && is_finished(workspace)? {
         return Err(EngineError::ModelExists {
@@ -64,25 +64,25 @@ fn fit_table(
             return Err(error);
         }
     };
-    run(workspace, table, options, watch)
+    run(workspace, table, options, on_progress)
 }
 
 fn run(
     workspace: &Workspace,
     table: &TableSource,
     options: &FitOptions,
-    watch: &mut Watch<'_>,
+    on_progress: &mut ProgressCallback<'_>,
 ) -> Result<FitReport, EngineError> {
     let seed = options.split.seed;
-    prepare(workspace, table, options, watch)?;
-    let settings = TrainSettings {
+    prepare(workspace, table, options, on_progress)?;
+    let train = TrainOptions {
         seed,
         state: options.state.unwrap_or_default(),
-        // Whether a model may be replaced was asked before.
+        // Whether a model may be replaced was checked before.
         force: matches!(options.state, None | Some(ModelState::Reset)),
         ..options.train.clone()
     };
-    let training = stages::train(workspace, &settings, watch)?;
+    let training = stages::train(workspace, &train, on_progress)?;
     Ok(FitReport {
         seed: workspace.stage_seed(seed)?,
         training,
@@ -94,14 +94,14 @@ fn prepare(
     workspace: &Workspace,
     table: &TableSource,
     options: &FitOptions,
-    watch: &mut Watch<'_>,
+    on_progress: &mut ProgressCallback<'_>,
 ) -> Result<(), EngineError> {
     let state = options.state.unwrap_or_default();
     let reuses = state == ModelState::Reuse && has_current_model(workspace);
     let resumes = state == ModelState::Resume;
     let seed = options.split.seed;
     if !(resumes && has_table(workspace, table)?) {
-        // Whether a model may be replaced was asked before.
+        // Whether a model may be replaced was checked before.
         let split = SplitOptions {
             force: true,
             ..options.split.clone()
@@ -110,7 +110,7 @@ fn prepare(
             true => Statistics::Reused(current_statistics(workspace)?),
             false => Statistics::Replaced,
         };
-        stages::split_for(workspace, table, &split, statistics, watch)?;
+        stages::split_for(workspace, table, &split, statistics, on_progress)?;
     }
     if !((reuses || resumes) && has_statistics(workspace)?) {
         let options = AnalyzeOptions {
@@ -120,11 +120,11 @@ fn prepare(
             stats_budget: options.stats_budget.clone(),
             force: true,
         };
-        stages::analyze(workspace, &options, watch)?;
+        stages::analyze(workspace, &options, on_progress)?;
     }
     let has_codes = workspace.layout(Stage::Encode)?.encoded_data().is_dir();
     if !(resumes && has_codes && is_current(current_codes(workspace))?) {
-        stages::encode(workspace, &EncodeOptions { seed }, watch)?;
+        stages::encode(workspace, &EncodeOptions { seed }, on_progress)?;
     }
     Ok(())
 }
@@ -136,12 +136,12 @@ fn has_table(workspace: &Workspace, table: &TableSource) -> Result<bool, EngineE
         table: table.name().to_owned(),
     };
     let is_there = workspace.layout(Stage::Split)?.table_data().is_dir();
-    let facts = match current_split(workspace) {
+    let record = match current_split(workspace) {
         // What was to replace it never came: there is nothing to go on with.
         Err(EngineError::DoesNotBelong { .. }) => return Ok(false),
-        facts => facts?,
+        record => record?,
     };
-    match facts.and_then(|facts| facts.digest) {
+    match record.and_then(|record| record.digest) {
         _ if !is_there && !has_statistics(workspace)? => Ok(false),
         Some(digest) if is_there => match digest.is_of(table)? {
             true => Ok(true),

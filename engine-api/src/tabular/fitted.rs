@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::fit::{FitReport, fit};
 use crate::data::{DataError, TableSink, TableSource};
-use crate::event::Watch;
+use crate::event::ProgressCallback;
 use crate::files::TemporaryFolder;
 use crate::inference::InferenceModel;
 use crate::inference::sample::{SampleBatches, SampleOptions, write_batches};
@@ -24,9 +24,9 @@ pub struct FittedTabularArgn {
     model: StoredModel,
     workspace: Workspace,
     report: Option<FitReport>,
-    /// Where it is asked.
+    /// Where its queries run.
     device: Device,
-    /// The model on that device, from the first call that asks it on.
+    /// The model on that device, from the first query on.
     inference: Arc<Mutex<Option<Arc<InferenceModel>>>>,
     /// Keeps a temporary workspace alive.
     _temporary: Option<Arc<TemporaryFolder>>,
@@ -37,7 +37,7 @@ impl FittedTabularArgn {
         folder: Option<&Path>,
         table: &TableSource,
         options: &FitOptions,
-        watch: &mut Watch<'_>,
+        on_progress: &mut ProgressCallback<'_>,
     ) -> Result<Self, EngineError> {
         let temporary = match folder {
             Some(_) => None,
@@ -47,7 +47,7 @@ impl FittedTabularArgn {
             .or(temporary.as_ref().map(TemporaryFolder::path))
             .unwrap_or(Path::new("engine-ws"));
         let workspace = Workspace::create(folder)?;
-        let report = fit(&workspace, table, options, watch)?;
+        let report = fit(&workspace, table, options, on_progress)?;
         let model = StoredModel::load(&workspace)?;
         Ok(Self {
             model,
@@ -76,7 +76,7 @@ impl FittedTabularArgn {
         })
     }
 
-    /// The same model on another device, for all that it is asked: rows, probabilities and the like. A model that was fitted is asked on
+    /// The same model on another device, for all its queries: rows, probabilities and the like. A model that was fitted runs them on
     /// the device that it was fitted on, a loaded one on the best unless this says otherwise.
     #[must_use]
     pub fn on_device(self, device: Device) -> Self {
@@ -131,10 +131,14 @@ impl FittedTabularArgn {
         &self,
         file: &Path,
         options: &SampleOptions,
-        watch: &mut Watch<'_>,
+        on_progress: &mut ProgressCallback<'_>,
     ) -> Result<u64, EngineError> {
         let batches = self.sample_batches(options)?;
-        write_batches(batches, TableSink::create(file, self.model.format())?, watch)
+        write_batches(
+            batches,
+            TableSink::create(file, self.model.format())?,
+            on_progress,
+        )
     }
 
     /// Columns and types of the rows.

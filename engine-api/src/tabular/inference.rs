@@ -1,4 +1,4 @@
-//! What a fitted model is asked for besides rows: probabilities, predictions, likelihoods, missing cells, scores.
+//! Queries to a fitted model besides sampling: probabilities, predictions, likelihoods, missing cells, scores.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use super::FittedTabularArgn;
 use crate::EngineError;
 use crate::data::{ReadOptions, TableSource};
-use crate::event::Watch;
+use crate::event::ProgressCallback;
 use crate::inference::{
     EvaluateOptions, Evaluation, ImputeOptions, LogProbOptions, PredictOptions, ProbaOptions, ProbaTable,
     RowLogProbs, TableOrigin, evaluate, files, impute, log_prob, predict, proba,
@@ -29,7 +29,7 @@ impl FittedTabularArgn {
     /// row for each, in order. Nulls are given values too; columns that are not given are left out, so that a batch of no column gives
     /// the marginal distribution. What the batch says of the targets themselves is ignored with a warning.
     ///
-    /// A column with a code for each of its parts (numbers by digits, dates) can be asked for alone: its most probable values, of all
+    /// A column with a code for each of its parts (numbers by digits, dates) can be a target alone: its most probable values, of all
     /// rows together, get a level each, all others are in the first level.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl FittedTabularArgn {
     /// medians come from the distribution over values, not from draws.
     ///
     /// # Errors
-    /// As [`Self::predict_proba`]; [`EngineError::Generate`] when a mean or a median is asked of texts.
+    /// As [`Self::predict_proba`]; [`EngineError::Generate`] when a mean or a median is requested of texts.
     pub fn predict(
         &self,
         rows: &RecordBatch,
@@ -78,8 +78,8 @@ impl FittedTabularArgn {
         log_prob::log_prob(&*self.inference()?, rows, batch_origin(options.lenient), options)
     }
 
-    /// Fills in missing cells, each drawn given all that is known of its row. Columns, their order and their types stay; what is known
-    /// stays as it is. With [`Aggregate::List`](crate::Aggregate::List) the columns that are filled in become lists, whose known cells have one element.
+    /// Fills in missing cells, each drawn given the observed cells of its row. Columns, their order and their types stay; observed cells
+    /// stay as they are. With [`Aggregate::List`](crate::Aggregate::List) the columns that are filled in become lists, whose observed cells have one element.
     ///
     /// # Errors
     /// [`EngineError::Inference`] and [`EngineError::Data`] say which column, value or option is at fault.
@@ -88,7 +88,7 @@ impl FittedTabularArgn {
         impute::Imputer::new(self.inference()?, rows.schema_ref(), origin, options)?.filled(rows, origin)
     }
 
-    /// How good the answers for `target` are in rows that the model has not seen, whose target is known.
+    /// How good the predictions of `target` are in rows that the model has not seen, whose target is known.
     ///
     /// # Errors
     /// [`EngineError::Inference`] and [`EngineError::Data`] say which column or value is at fault.
@@ -107,7 +107,7 @@ impl FittedTabularArgn {
         )
     }
 
-    /// Opens a table of rows to ask about: columns of which the model knows texts are read as texts, and there may be no row; a file of no
+    /// Opens a table of rows for a query: columns of which the model knows texts are read as texts, and there may be no row; a file of no
     /// byte is a table of all columns without a row.
     ///
     /// # Errors
@@ -126,9 +126,9 @@ impl FittedTabularArgn {
         output: &Path,
         targets: &[&str],
         options: &ProbaOptions,
-        watch: &mut Watch<'_>,
+        on_progress: &mut ProgressCallback<'_>,
     ) -> Result<u64, EngineError> {
-        files::proba_to(&*self.inference()?, rows, output, (targets, options), watch)
+        files::proba_to(&*self.inference()?, rows, output, (targets, options), on_progress)
     }
 
     /// [`Self::predict`] for a table, into a file; returns the number of rows. Lists of draws are JSON arrays in CSV.
@@ -141,9 +141,9 @@ impl FittedTabularArgn {
         output: &Path,
         targets: &[&str],
         options: &PredictOptions,
-        watch: &mut Watch<'_>,
+        on_progress: &mut ProgressCallback<'_>,
     ) -> Result<u64, EngineError> {
-        files::predict_to(&*self.inference()?, rows, output, (targets, options), watch)
+        files::predict_to(&*self.inference()?, rows, output, (targets, options), on_progress)
     }
 
     /// [`Self::log_prob`] for a table, into a file of the column `log_prob` and one column `log_prob|NAME` for each column of the model;
@@ -156,9 +156,9 @@ impl FittedTabularArgn {
         rows: &TableSource,
         output: &Path,
         options: &LogProbOptions,
-        watch: &mut Watch<'_>,
+        on_progress: &mut ProgressCallback<'_>,
     ) -> Result<u64, EngineError> {
-        files::log_prob_to(&*self.inference()?, rows, output, options, watch)
+        files::log_prob_to(&*self.inference()?, rows, output, options, on_progress)
     }
 
     /// [`Self::evaluate`] for a table.
@@ -174,7 +174,7 @@ impl FittedTabularArgn {
         files::evaluate_table(&*self.inference()?, rows, target, options)
     }
 
-    /// [`Self::impute`] for a table, into a file; returns the number of rows. From CSV to CSV every byte of the known cells, of
+    /// [`Self::impute`] for a table, into a file; returns the number of rows. From CSV to CSV every byte of the observed cells, of
     /// columns that are not filled in and of the header stays.
     ///
     /// # Errors
@@ -184,8 +184,8 @@ impl FittedTabularArgn {
         rows: &TableSource,
         output: &Path,
         options: &ImputeOptions,
-        watch: &mut Watch<'_>,
+        on_progress: &mut ProgressCallback<'_>,
     ) -> Result<u64, EngineError> {
-        files::impute_to(self.inference()?, rows, output, options, watch)
+        files::impute_to(self.inference()?, rows, output, options, on_progress)
     }
 }

@@ -16,7 +16,7 @@ pub use fit::{FitReport, fit};
 pub use fitted::FittedTabularArgn;
 
 use crate::data::{DataError, ReadOptions, TableSource};
-use crate::event::Watch;
+use crate::event::ProgressCallback;
 use crate::{Device, EngineError, FitOptions, ModelState, Workspace};
 
 /// How a table is learnt; nothing happens before [`Self::fit`].
@@ -35,7 +35,7 @@ pub struct TabularArgnBuilder {
 }
 
 impl TabularArgn {
-    /// Begins with the defaults: a medium model of any order, value protection on, training until early
+    /// Begins with the defaults: a medium any-order model, value protection on, training until early
     /// stopping, in a temporary workspace.
     pub fn builder() -> TabularArgnBuilder {
         TabularArgnBuilder::default()
@@ -45,17 +45,25 @@ impl TabularArgn {
     ///
     /// # Errors
     /// [`EngineError`], see [`fit`].
-    pub fn fit(&self, table: &RecordBatch, watch: &mut Watch<'_>) -> Result<FittedTabularArgn, EngineError> {
+    pub fn fit(
+        &self,
+        table: &RecordBatch,
+        on_progress: &mut ProgressCallback<'_>,
+    ) -> Result<FittedTabularArgn, EngineError> {
         let source = TableSource::from_batches("table", &table.schema(), vec![table.clone()], &self.reading);
-        self.fit_opened(source, watch)
+        self.fit_opened(source, on_progress)
     }
 
     /// Learns a file: `.csv`, `.csv.gz` or `.parquet`.
     ///
     /// # Errors
     /// [`EngineError`], see [`fit`].
-    pub fn fit_file(&self, table: &Path, watch: &mut Watch<'_>) -> Result<FittedTabularArgn, EngineError> {
-        self.fit_opened(TableSource::open(table, &self.reading), watch)
+    pub fn fit_file(
+        &self,
+        table: &Path,
+        on_progress: &mut ProgressCallback<'_>,
+    ) -> Result<FittedTabularArgn, EngineError> {
+        self.fit_opened(TableSource::open(table, &self.reading), on_progress)
     }
 
     /// Learns a table from any source; roles of its columns are those of the source.
@@ -65,19 +73,19 @@ impl TabularArgn {
     pub fn fit_source(
         &self,
         table: &TableSource,
-        watch: &mut Watch<'_>,
+        on_progress: &mut ProgressCallback<'_>,
     ) -> Result<FittedTabularArgn, EngineError> {
-        let fitted = FittedTabularArgn::fit(self.workspace.as_deref(), table, &self.options, watch);
+        let fitted = FittedTabularArgn::fit(self.workspace.as_deref(), table, &self.options, on_progress);
         self.discard_after(fitted)
     }
 
     fn fit_opened(
         &self,
         table: Result<TableSource, DataError>,
-        watch: &mut Watch<'_>,
+        on_progress: &mut ProgressCallback<'_>,
     ) -> Result<FittedTabularArgn, EngineError> {
         match table {
-            Ok(table) => self.fit_source(&table, watch),
+            Ok(table) => self.fit_source(&table, on_progress),
             Err(error) => self.discard_after(Err(error.into())),
         }
     }
@@ -108,7 +116,7 @@ impl TabularArgnBuilder {
         self
     }
 
-    /// Epochs at most; fractions are allowed, 0 stores the start values.
+    /// Epochs at most; fractions are allowed, 0 stores the initial weights.
     pub fn max_epochs(mut self, epochs: f64) -> Self {
         self.argn.options.train.max_epochs = epochs;
         self

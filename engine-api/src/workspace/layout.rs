@@ -3,22 +3,24 @@
 
 use std::path::{Path, PathBuf};
 
+use engine_core::target_name;
+
 /// Paths of a workspace folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layout {
+pub struct WorkspaceLayout {
     root: PathBuf,
 }
 
 /// Methods that join a fixed path to the root.
 macro_rules! paths {
-    ($($(#[$doc:meta])* $name:ident = $path:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $path:expr;)*) => {
         $($(#[$doc])* pub fn $name(&self) -> PathBuf {
             self.root.join($path)
         })*
     };
 }
 
-impl Layout {
+impl WorkspaceLayout {
     /// The layout of the workspace at `root`.
     pub fn new(root: &Path) -> Self {
         Self {
@@ -35,9 +37,9 @@ impl Layout {
         /// Everything that holds rows of the user's table.
         original_data = "OriginalData";
         /// The table's rows, `part.NNNNNN-trn.parquet` and `part.NNNNNN-val.parquet`.
-        table_data = "OriginalData/tgt-data";
+        table_data = concat!("OriginalData/", target_name!("-data"));
         /// What is known about the table before it is analyzed.
-        table_meta = "OriginalData/tgt-meta";
+        table_meta = concat!("OriginalData/", target_name!("-meta"));
         /// The codes, in files named as those of the table.
         encoded_data = "OriginalData/encoded-data";
         /// All that sampling needs.
@@ -47,7 +49,7 @@ impl Layout {
         /// What the statistics cost under a privacy budget.
         privacy_ledger = "ModelStore/privacy-ledger.json";
         /// Statistics and format of the table.
-        table_stats = "ModelStore/tgt-stats";
+        table_stats = concat!("ModelStore/", target_name!("-stats"));
         /// The model.
         model_data = "ModelStore/model-data";
         /// The weights, as safetensors.
@@ -64,14 +66,16 @@ impl Layout {
 /// Files of the model store that sampling and a summary need, by their names in it; the weights are not
 /// among them.
 pub(crate) mod store {
+    use engine_core::target_name;
+
     /// Version and seed of the workspace.
     pub(crate) const MARKER: &str = "argn.json";
     /// The statistics.
-    pub(crate) const STATS: &str = "tgt-stats/stats.json";
+    pub(crate) const STATS: &str = concat!(target_name!("-stats"), "/stats.json");
     /// Which split the statistics are of.
-    pub(crate) const ANALYSIS: &str = "tgt-stats/analysis.json";
+    pub(crate) const ANALYSIS: &str = concat!(target_name!("-stats"), "/analysis.json");
     /// Columns of the table, their types and written forms.
-    pub(crate) const TABLE_FORMAT: &str = "tgt-stats/table-format.json";
+    pub(crate) const TABLE_FORMAT: &str = concat!(target_name!("-stats"), "/table-format.json");
     /// Widths of the layers.
     pub(crate) const CONFIGS: &str = "model-data/model-configs.json";
     /// How the model was trained.

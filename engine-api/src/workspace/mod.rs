@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use engine_core::privacy::PrivacyLedger;
 use engine_core::remedy::Job;
-pub use layout::Layout;
+pub use layout::WorkspaceLayout;
 pub(crate) use layout::store;
 pub(crate) use marker::write_json;
 pub use marker::{Marker, WORKSPACE_VERSION};
@@ -30,7 +30,7 @@ use crate::seed::draw_seed;
 /// A workspace folder, or a packed model.
 #[derive(Debug, Clone)]
 pub struct Workspace {
-    layout: Layout,
+    layout: WorkspaceLayout,
     packed: Option<Arc<PackedModel>>,
 }
 
@@ -41,7 +41,7 @@ impl Workspace {
     /// [`EngineError::WorkspaceMissing`], [`EngineError::NotAWorkspace`], [`EngineError::NotAPackedModel`],
     /// and [`EngineError::NewerVersion`] when a newer version of this program made it.
     pub fn open(path: &Path) -> Result<Self, EngineError> {
-        let layout = Layout::new(path);
+        let layout = WorkspaceLayout::new(path);
         if path.is_file() {
             let packed = Some(Arc::new(PackedModel::read(path)?));
             return Ok(Self { layout, packed });
@@ -86,7 +86,7 @@ impl Workspace {
         if !nothing_there {
             return Self::open(path);
         }
-        let layout = Layout::new(path);
+        let layout = WorkspaceLayout::new(path);
         let store = layout.model_store();
         make_folders(&store)?;
         sync_folder(path)?;
@@ -129,7 +129,7 @@ impl Workspace {
     ///
     /// # Errors
     /// [`EngineError::Packed`] for a packed model; `stage` is what was to be done.
-    pub fn layout(&self, stage: Stage) -> Result<&Layout, EngineError> {
+    pub fn layout(&self, stage: Stage) -> Result<&WorkspaceLayout, EngineError> {
         match &self.packed {
             None => Ok(&self.layout),
             Some(_) => Err(EngineError::Packed {
@@ -277,7 +277,7 @@ impl Workspace {
         if !path.is_dir() {
             return Ok(());
         }
-        let removed = remove_folder(&Layout::new(path).original_data());
+        let removed = remove_folder(&WorkspaceLayout::new(path).original_data());
         // Among them may be what somebody else is removing at this moment.
         remove_leftovers_of_all(path)?;
         Ok(removed?)

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::layout::store;
 use super::marker::Marker;
 use crate::files::{self, FileError};
-use crate::{EngineError, Layout};
+use crate::{EngineError, WorkspaceLayout};
 use engine_core::remedy::Job;
 
 /// The only key of the metadata; a second one would make the order of the bytes a matter of chance.
@@ -63,7 +63,7 @@ impl PackedModel {
     }
 
     /// Packs the model store of a workspace folder into a file.
-    pub(crate) fn write(layout: &Layout, to: &Path) -> Result<(), EngineError> {
+    pub(crate) fn write(layout: &WorkspaceLayout, to: &Path) -> Result<(), EngineError> {
         let mut texts = IndexMap::new();
         for name in store::ALL {
             let path = layout.model_store().join(name);

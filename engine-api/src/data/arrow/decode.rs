@@ -122,14 +122,14 @@ fn labelled(labels: &StringArray, rows: &UInt32Array, to: &DataType) -> Result<A
     take(&from_texts(labels, to)?, rows, None)
 }
 
-/// A dictionary of the labels that some row has. Those that the type of its keys has no room for are null: only the token
+/// A dictionary of the labels that some row has. Those that the type of its keys cannot number are null: only the token
 /// for rare categories can be one too many.
 fn dictionary_of_labels(
     labels: &ArrayRef,
     rows: &UInt32Array,
     to: &DataType,
 ) -> Result<ArrayRef, ArrowError> {
-    let room = key_room(to);
+    let capacity = key_capacity(to);
     let mut key_of: Vec<Option<i64>> = vec![None; labels.len()];
     let mut used: Vec<u32> = Vec::new();
     let key = |row: Option<u32>| {
@@ -137,7 +137,7 @@ fn dictionary_of_labels(
         if labels.is_null(label) {
             return None;
         }
-        if key_of[label].is_none() && used.len() < room {
+        if key_of[label].is_none() && used.len() < capacity {
             key_of[label] = Some(used.len() as i64);
             used.push(label as u32);
         }
@@ -147,21 +147,21 @@ fn dictionary_of_labels(
     dictionary(keys, take(labels, &UInt32Array::from(used), None)?, to)
 }
 
-/// A dictionary of values of its value type. Values that the type of its keys has no room for are null.
+/// A dictionary of values of its value type. Values that the type of its keys cannot number are null.
 fn dictionary_of_values(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
     let wide = DataType::Dictionary(Box::new(DataType::UInt32), Box::new(values.data_type().clone()));
     let wide = cast(values, &wide)?;
     let wide = wide.as_any_dictionary();
-    let room = key_room(to);
+    let capacity = key_capacity(to);
     let keys = cast(wide.keys(), &DataType::Int64)?;
-    let fits = |key: Option<i64>| key.filter(|&key| (key as usize) < room);
+    let fits = |key: Option<i64>| key.filter(|&key| (key as usize) < capacity);
     let keys = keys.as_primitive::<types::Int64Type>().iter().map(fits).collect();
     let distinct = wide.values();
-    dictionary(keys, distinct.slice(0, distinct.len().min(room)), to)
+    dictionary(keys, distinct.slice(0, distinct.len().min(capacity)), to)
 }
 
 /// Number of different keys that a dictionary's type has.
-fn key_room(to: &DataType) -> usize {
+fn key_capacity(to: &DataType) -> usize {
     let DataType::Dictionary(keys, _) = to else {
         return 0;
     };
@@ -452,15 +452,15 @@ enum Amount {
 
 /// Decimals of numbers, those beyond the precision at its end.
 fn decimal(values: impl Iterator<Item = Option<Amount>>, precision: u8, scale: i8) -> Option<ArrayRef> {
-    let most = 10_i128.checked_pow(u32::from(precision))? - 1;
+    let max = 10_i128.checked_pow(u32::from(precision))? - 1;
     let factor = 10_f64.powi(i32::from(scale));
     let unscaled = values.map(|value| match value? {
         Amount::Int(v) if scale >= 0 => {
             let exact = i128::from(v).saturating_mul(10_i128.saturating_pow(scale.unsigned_abs().into()));
-            Some(exact.clamp(-most, most))
+            Some(exact.clamp(-max, max))
         }
-        Amount::Int(v) => Some(((v as f64 * factor).round() as i128).clamp(-most, most)),
-        Amount::Float(v) => (!v.is_nan()).then(|| ((v * factor).round() as i128).clamp(-most, most)),
+        Amount::Int(v) => Some(((v as f64 * factor).round() as i128).clamp(-max, max)),
+        Amount::Float(v) => (!v.is_nan()).then(|| ((v * factor).round() as i128).clamp(-max, max)),
     });
     let array: Decimal128Array = unscaled.collect();
     array

@@ -52,16 +52,16 @@ pub(super) struct Quotes {
 
 /// Finds the quotes in a sample that starts at the header.
 pub(super) fn find_quotes(sample: &[u8], delimiter: u8, columns: usize) -> Quotes {
-    let mut header = (0..columns).map(|_| Seen::default()).collect::<Vec<_>>();
+    let mut header = (0..columns).map(|_| QuoteCounts::default()).collect::<Vec<_>>();
     let mut body = header.clone();
     let mut rest = sample;
     let mut row = 0;
     let mut column = 0;
     while !rest.is_empty() {
         let field = next_field(rest, delimiter);
-        let seen = if row == 0 { &mut header } else { &mut body };
-        if let Some(seen) = seen.get_mut(column) {
-            seen.add(&field);
+        let counts = if row == 0 { &mut header } else { &mut body };
+        if let Some(counts) = counts.get_mut(column) {
+            counts.add(&field);
         }
         rest = &rest[field.taken..];
         if field.ends_row {
@@ -72,18 +72,18 @@ pub(super) fn find_quotes(sample: &[u8], delimiter: u8, columns: usize) -> Quote
         }
     }
     Quotes {
-        header: !header.is_empty() && header.iter().all(Seen::quoted),
-        columns: body.iter().map(Seen::quoted).collect(),
+        header: !header.is_empty() && header.iter().all(QuoteCounts::quoted),
+        columns: body.iter().map(QuoteCounts::quoted).collect(),
     }
 }
 
 #[derive(Debug, Clone, Default)]
-struct Seen {
+struct QuoteCounts {
     needless: bool,
     bare: bool,
 }
 
-impl Seen {
+impl QuoteCounts {
     fn add(&mut self, field: &RawField) {
         if field.quoted {
             self.needless |= !field.needs_quotes && !field.empty;

@@ -20,10 +20,10 @@ use crate::data::written::{ColumnFormat, CsvDialect, Role, SourceFormat, TABLE_F
 /// How much of the beginning is looked at for delimiter and quotes.
 const SAMPLE_BYTES: u64 = 1 << 16;
 
-/// After so many values of one kind, another that makes the column text is told.
-const TOLD_FROM: u64 = 20;
+/// After so many values of one kind, another that makes the column text is logged.
+const MIN_BEFORE_BREAK: u64 = 20;
 
-/// A CSV file whose columns are known.
+/// A CSV file whose column types are inferred.
 #[derive(Debug)]
 pub(crate) struct CsvTable {
     pub(super) input: Arc<CsvInput>,
@@ -161,7 +161,7 @@ fn finish_column(
         tracing::info!(column = name, count = found.nans, "NaN read as null");
     }
     if options.primary_key.as_deref() != Some(name) {
-        tell_of_text(&found, name, input)?;
+        log_text_column(&found, name, input)?;
     }
     let mut format = found.format;
     if options.as_text.iter().any(|text| text == name) && !matches!(format.data_type, DataType::Utf8) {
@@ -176,8 +176,8 @@ fn finish_column(
     Ok(format)
 }
 
-/// Logs why a column is text, where somebody may have expected something else.
-fn tell_of_text(found: &Found, name: &str, input: &CsvInput) -> Result<(), DataError> {
+/// Logs why a column is text, where another type may have been expected.
+fn log_text_column(found: &Found, name: &str, input: &CsvInput) -> Result<(), DataError> {
     if found.format.data_type != DataType::Utf8 {
         return Ok(());
     }
@@ -189,7 +189,7 @@ fn tell_of_text(found: &Found, name: &str, input: &CsvInput) -> Result<(), DataE
         note(kind).log();
         return Ok(());
     }
-    if let Some((start, kind, before)) = found.notes.break_at.filter(|b| b.2 >= TOLD_FROM) {
+    if let Some((start, kind, before)) = found.notes.break_at.filter(|b| b.2 >= MIN_BEFORE_BREAK) {
         let line = input.line_at(start)?;
         note(NoteKind::OddValue { line, kind, before }).log();
     }

@@ -20,11 +20,11 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub(super) struct CsvInput {
     /// How messages call it.
     pub(super) name: String,
-    origin: Origin,
+    origin: InputOrigin,
 }
 
 #[derive(Debug)]
-enum Origin {
+enum InputOrigin {
     Memory(Arc<[u8]>),
     File {
         path: PathBuf,
@@ -52,7 +52,7 @@ impl CsvInput {
         if !regular {
             return Self::spool(Cursor::new(start).chain(file), &name);
         }
-        let origin = Origin::File {
+        let origin = InputOrigin::File {
             path: path.to_owned(),
             gzip,
         };
@@ -74,7 +74,7 @@ impl CsvInput {
         if fits && !gzip {
             return Ok(Self {
                 name,
-                origin: Origin::Memory(without_mark(kept).into()),
+                origin: InputOrigin::Memory(without_mark(kept).into()),
             });
         }
         let spooled = (|| {
@@ -86,7 +86,7 @@ impl CsvInput {
         let file = spooled.map_err(|e| FileError::new(std::env::temp_dir(), "write to", e))?;
         Ok(Self {
             name,
-            origin: Origin::Spooled {
+            origin: InputOrigin::Spooled {
                 file: Arc::new(file),
                 gzip,
             },
@@ -104,16 +104,16 @@ impl CsvInput {
         }
         Ok(Self {
             name: self.name,
-            origin: Origin::Memory(without_mark(kept).into()),
+            origin: InputOrigin::Memory(without_mark(kept).into()),
         })
     }
 
     /// The text from its start, without a byte order mark.
     pub(super) fn reader(&self) -> Result<Bytes, DataError> {
         let mut stream: Bytes = match &self.origin {
-            Origin::Memory(bytes) => return Ok(Box::new(Cursor::new(Arc::clone(bytes)))),
-            Origin::File { path, gzip } => unpacked(files::open(path)?, *gzip),
-            Origin::Spooled { file, gzip } => unpacked(
+            InputOrigin::Memory(bytes) => return Ok(Box::new(Cursor::new(Arc::clone(bytes)))),
+            InputOrigin::File { path, gzip } => unpacked(files::open(path)?, *gzip),
+            InputOrigin::Spooled { file, gzip } => unpacked(
                 FromStart {
                     file: Arc::clone(file),
                     position: 0,
@@ -154,8 +154,8 @@ impl CsvInput {
     /// Puts the input's name to an error of a read.
     pub(super) fn failed(&self, error: io::Error) -> DataError {
         let gzip = match self.origin {
-            Origin::Memory(_) => false,
-            Origin::File { gzip, .. } | Origin::Spooled { gzip, .. } => gzip,
+            InputOrigin::Memory(_) => false,
+            InputOrigin::File { gzip, .. } | InputOrigin::Spooled { gzip, .. } => gzip,
         };
         let damaged = matches!(
             error.kind(),

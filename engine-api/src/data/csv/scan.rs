@@ -38,7 +38,7 @@ impl Kind {
     }
 }
 
-/// What is known of a column after the rows so far.
+/// What the rows so far say of a column.
 #[derive(Debug, Default)]
 pub(super) struct ColumnScan {
     kind: Kind,
@@ -195,13 +195,13 @@ struct NumberScan {
     moderate_exponents: bool,
 }
 
-/// Most decimals that are told apart.
-const MOST_DECIMALS: u8 = 40;
+/// Most decimals that are distinguished.
+const MAX_DECIMALS: u8 = 40;
 
 impl NumberScan {
     fn add(&mut self, shape: NumberShape) {
         self.fractional += 1;
-        let bit = 1 << shape.decimals.min(MOST_DECIMALS);
+        let bit = 1 << shape.decimals.min(MAX_DECIMALS);
         if shape.decimals > 0 {
             self.bare_points |= shape.bare_point;
             self.zero_points |= !shape.bare_point;
@@ -242,7 +242,7 @@ impl NumberScan {
             decimals |= 1;
         }
         NumberForm {
-            decimals: (0..=MOST_DECIMALS).filter(|d| decimals >> d & 1 == 1).collect(),
+            decimals: (0..=MAX_DECIMALS).filter(|d| decimals >> d & 1 == 1).collect(),
             bare_point: self.bare_points && !self.zero_points,
             exponent: self.exponent_digits.map(|digits| ExponentForm {
                 used,

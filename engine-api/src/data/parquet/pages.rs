@@ -11,7 +11,7 @@ use parquet::file::metadata::ColumnChunkMetaData;
 /// Bytes that a page may always unpack to.
 const ALWAYS: u64 = 1 << 16;
 /// Structs and lists inside each other; headers have three.
-const MOST_DEPTH: usize = 8;
+const MAX_DEPTH: usize = 8;
 
 /// Types of the compact protocol.
 mod kind {
@@ -33,7 +33,7 @@ mod kind {
 /// # Errors
 /// When a page does, when a header cannot be read, or when the file cannot.
 pub(super) fn check(file: &File, chunk: &ColumnChunkMetaData) -> Result<(), ParquetError> {
-    let Some(most) = most_times(chunk.compression_codec()) else {
+    let Some(max) = max_ratio(chunk.compression_codec()) else {
         return Ok(());
     };
     let (start, length) = chunk.byte_range();
@@ -47,7 +47,7 @@ pub(super) fn check(file: &File, chunk: &ColumnChunkMetaData) -> Result<(), Parq
             read: 0,
         };
         let (unpacked, packed) = header.sizes()?;
-        let allowed = packed.saturating_mul(most).saturating_add(ALWAYS);
+        let allowed = packed.saturating_mul(max).saturating_add(ALWAYS);
         if unpacked > allowed {
             let text = format!("a page of {packed} bytes claims to unpack to {unpacked}");
             return Err(ParquetError::General(text));
@@ -58,7 +58,7 @@ pub(super) fn check(file: &File, chunk: &ColumnChunkMetaData) -> Result<(), Parq
 }
 
 /// How many bytes a codec can make of one; `None` where the reader makes no room before it has the bytes.
-fn most_times(codec: CompressionCodec) -> Option<u64> {
+fn max_ratio(codec: CompressionCodec) -> Option<u64> {
     match codec {
         CompressionCodec::UNCOMPRESSED => None,
         // A copy of 64 bytes takes three.
@@ -92,7 +92,7 @@ impl<R: Read> Header<R> {
         Ok((size(unpacked)?, size(packed)?))
     }
 
-    /// Reads a struct to its end and tells its whole numbers with the numbers of their fields.
+    /// Reads a struct to its end and returns its whole numbers with the numbers of their fields.
     fn fields(&mut self, depth: usize, mut number: impl FnMut(i64, i64)) -> io::Result<()> {
         let mut id = 0;
         loop {
@@ -115,7 +115,7 @@ impl<R: Read> Header<R> {
 
     /// Passes over a value that is no field's boolean.
     fn skip(&mut self, kind: u8, depth: usize) -> io::Result<()> {
-        if depth >= MOST_DEPTH {
+        if depth >= MAX_DEPTH {
             return Err(damaged());
         }
         match kind {

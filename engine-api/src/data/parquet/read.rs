@@ -55,7 +55,7 @@ impl ParquetTable {
         self.metadata.metadata().file_metadata().num_rows().max(0) as u64
     }
 
-    /// Refuses pages that would need more memory than their bytes can ask for.
+    /// Refuses pages that would need more memory than their bytes can need.
     fn check_pages(&self, mask: &ProjectionMask) -> Result<(), DataError> {
         let file = files::open(&self.path)?;
         let groups = self.metadata.metadata().row_groups().iter();

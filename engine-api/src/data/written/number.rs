@@ -6,7 +6,7 @@ use super::table_format::{ExponentForm, ExponentUse, NumberForm};
 /// together stay under one half, so the rounded product is the decimal value.
 const EXACT_SCALED: f64 = (1_u64 << 50) as f64;
 /// Most decimals whose power of ten times a small number stays below [`EXACT_SCALED`].
-const MOST_SCALED_DECIMALS: u8 = 15;
+const MAX_SCALED_DECIMALS: u8 = 15;
 const POWERS_OF_TEN: [f64; 16] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
 ];
@@ -155,18 +155,18 @@ pub(in crate::data) fn write_f32(value: f32, form: &NumberForm, out: &mut Vec<u8
 /// Writes a number whose multiple by a power of ten is small and whole, or is to be rounded to be so; says whether it
 /// was one.
 fn write_scaled(value: f64, form: &NumberForm, out: &mut Vec<u8>) -> bool {
-    let Some(&most) = form.decimals.last() else {
+    let Some(&max) = form.decimals.last() else {
         return false;
     };
-    if most > MOST_SCALED_DECIMALS {
+    if max > MAX_SCALED_DECIMALS {
         return false;
     }
-    let scaled = value.abs() * POWERS_OF_TEN[usize::from(most)];
+    let scaled = value.abs() * POWERS_OF_TEN[usize::from(max)];
     if scaled >= EXACT_SCALED {
         return false;
     }
     let mut scaled = scaled.round() as u64;
-    let mut needed = i32::from(most);
+    let mut needed = i32::from(max);
     while needed > 0 && scaled.is_multiple_of(10) && form.decimals.len() > 1 {
         scaled /= 10;
         needed -= 1;
@@ -202,8 +202,8 @@ fn write_digits(value: f64, digits: Digits, form: &NumberForm, out: &mut Vec<u8>
             return write_exponential(value, digits, form, exponent, out);
         }
         if exponent.used == ExponentUse::Shorter {
-            let most = form.decimals.last().map_or(i32::MAX, |&d| i32::from(d));
-            let rounded = digits.decimals() > most;
+            let max = form.decimals.last().map_or(i32::MAX, |&d| i32::from(d));
+            let rounded = digits.decimals() > max;
             let (mut positional, mut exponential) = (Vec::new(), Vec::new());
             write_positional(value, &digits, form, &mut positional);
             write_exponential(value, digits, form, exponent, &mut exponential);
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fewest_listed_decimals_that_show_the_value_are_taken() {
+    fn the_least_number_of_listed_decimals_that_shows_the_value_is_taken() {
         let some = decimals(&[0, 2]);
         assert_eq!(written(12.0, &some), "12");
         assert_eq!(written(11.5, &some), "11.50");

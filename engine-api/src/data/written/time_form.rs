@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn decimals_of_seconds_are_the_fewest_that_show_the_value() {
+    fn decimals_of_seconds_are_the_least_number_that_shows_the_value() {
         let written = |nanos, decimals: &[u8]| {
             let mut out = Vec::new();
             write_time(1, nanos, true, decimals, &mut out);

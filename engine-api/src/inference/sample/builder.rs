@@ -51,19 +51,19 @@ impl SampleOptionsBuilder {
         self
     }
 
-    /// Order of the draws; it excludes conditions, imputation, rebalancing and fairness.
+    /// Order of the draws; it excludes seed data, imputation, rebalancing and fairness.
     pub fn order(mut self, order: ColumnOrder) -> Self {
         self.options.order = order;
         self
     }
 
-    /// What is known of the rows, one for each row that is drawn; it excludes a number of rows.
-    pub fn conditions(mut self, conditions: RecordBatch) -> Self {
-        self.options.conditions = Some(conditions);
+    /// The observed values of the rows, one row for each row that is drawn; it excludes a number of rows.
+    pub fn seed_data(mut self, seed_data: RecordBatch) -> Self {
+        self.options.seed_data = Some(seed_data);
         self
     }
 
-    /// A column whose nulls among the conditions are drawn, and that is never drawn null or rare; may be called again.
+    /// A column whose nulls in the seed data are drawn, and that is never drawn null or rare; may be called again.
     pub fn impute(mut self, column: impl Into<String>) -> Self {
         self.options.impute.push(column.into());
         self
@@ -115,7 +115,7 @@ impl SampleOptionsBuilder {
         self
     }
 
-    /// Whether what does not fit is passed over with a warning rather than refused.
+    /// Whether what does not fit is ignored with a warning rather than refused.
     pub fn lenient(mut self, lenient: bool) -> Self {
         self.options.lenient = lenient;
         self
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn what_no_model_can_do_is_refused_when_it_is_built() {
         let new = SampleOptions::builder;
-        let conditions = RecordBatch::new_empty(arrow::datatypes::Schema::empty().into());
+        let seed_data = RecordBatch::new_empty(arrow::datatypes::Schema::empty().into());
         let cases = [
             (new().rows(0), "0 rows cannot be generated; ask for at least one"),
             (
@@ -191,10 +191,10 @@ mod tests {
             ),
             (
                 new().batch_rows(0),
-                "a batch of 0 rows is asked for; give a number from 1 to 4294967295",
+                "a batch of 0 rows is requested; give a number from 1 to 4294967295",
             ),
             (
-                new().rows(5).conditions(conditions),
+                new().rows(5).seed_data(seed_data),
                 "a number of rows and seed data exclude each other: as many rows are drawn as the seed data have; leave the \
                  number out",
             ),

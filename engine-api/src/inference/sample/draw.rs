@@ -1,11 +1,11 @@
-//! One draw of many rows: seed data, imputation, rebalancing and fairness as one plan. Rows of which nothing is known are a plan too.
+//! One draw of many rows: seed data, imputation, rebalancing and fairness as one plan. Rows without observed cells are a plan too.
 
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use engine_core::encode::CategoricalStats;
 use engine_core::generate::{
-    Cells, DrawSite, ExactQuotas, Fairness, GenerateError, GenerationOrder, OrderRequest, Plan,
+    Cells, DrawSite, ExactQuotas, Fairness, GenerateError, GenerationOrder, OrderRequest, SamplePlan,
     estimate_parity, imputed_codes, merge_rules, rare_codes, rebalanced_codes,
 };
 use engine_core::ir::ops::sampling::{Cell, FixedProbability, RequestedOutputs};
@@ -19,7 +19,7 @@ use crate::inference::conditioning::{ConditioningRows, TableOrigin, check_names}
 use crate::inference::model::InferenceModel;
 use crate::inference::{InferenceError, fixed_order};
 
-/// How messages call conditions.
+/// How messages call the seed data.
 pub(super) const SEED_DATA: &str = "the seed data";
 
 /// Fixed probabilities by sub-column.
@@ -29,7 +29,7 @@ type Fixed = Vec<Vec<FixedProbability>>;
 #[derive(Debug)]
 pub(super) struct RowSampler {
     model: Arc<InferenceModel>,
-    plan: Plan,
+    plan: SamplePlan,
     seed: u64,
     given: Option<ConditioningRows>,
     imputed: Vec<bool>,
@@ -49,8 +49,8 @@ impl RowSampler {
             first_row: 0,
             lenient: options.lenient,
         };
-        let given = match &options.conditions {
-            Some(batch) => Some(conditions(&model, batch, origin)?),
+        let given = match &options.seed_data {
+            Some(batch) => Some(conditioning_rows(&model, batch, origin)?),
             None => None,
         };
         let imputed = imputed(&model, options)?;
@@ -126,7 +126,7 @@ impl RowSampler {
         loaded.sample(&self.plan, &cells, site)
     }
 
-    /// Nulls of columns that had none in training are seen by nobody: their cells are neither known nor drawn.
+    /// Nulls of columns that had none in training are ignored: their cells are neither observed nor sampled.
     fn mask_unknown(&self, given: &ConditioningRows, cells: &mut Cells, first_row: usize) {
         if !self.model.loaded.is_any_order() {
             return;
@@ -145,7 +145,7 @@ impl RowSampler {
     }
 }
 
-fn conditions(
+fn conditioning_rows(
     model: &InferenceModel,
     batch: &RecordBatch,
     origin: TableOrigin<'_>,
@@ -170,7 +170,7 @@ fn imputed(model: &InferenceModel, options: &SampleOptions) -> Result<Vec<bool>,
     Ok(marks)
 }
 
-/// A column that is rebalanced, and the rule for it; `None` when a lenient call asks for what cannot be.
+/// A column that is rebalanced, and the rule for it; `None` when a lenient call requests what cannot be.
 fn rebalanced_column(
     model: &InferenceModel,
     rebalance: &Rebalance,
@@ -245,7 +245,7 @@ fn parity(model: &InferenceModel, asked: &Parity) -> Result<Fairness, EngineErro
     Ok(fairness)
 }
 
-/// The order of the columns: that which was asked for, or the one that suits the request; a model of one order refuses what needs
+/// The order of the columns: the requested one, or the one that suits the request; a fixed-order model refuses what needs
 /// another.
 fn order(
     model: &InferenceModel,
@@ -260,7 +260,7 @@ fn order(
     }
     let place = |name: &str| model.columns.iter().position(|c| c.name == name);
     let names = options
-        .conditions
+        .seed_data
         .iter()
         .flat_map(|b| b.schema_ref().fields().iter());
     let mut known: Vec<usize> = names
@@ -277,8 +277,8 @@ fn order(
         known,
         rebalanced,
         imputed: options.impute.iter().filter_map(|name| place(name)).collect(),
-        // A model of any order draws sensitive columns where they stand, before the target in any case: all columns but the target then
-        // keep the draws that they have without fairness. A model of one order can only be asked for groups that come first.
+        // An any-order model draws sensitive columns where they stand, before the target in any case: all columns but the target then
+        // keep the draws that they have without fairness. A fixed-order model can only be conditioned on groups that come first.
         sensitive: fairness.map_or_else(Vec::new, |f| {
             if any_order {
                 Vec::new()

@@ -21,7 +21,7 @@ impl NewKeys {
         let Some(column) = format.columns.iter().find(|c| c.role == Role::PrimaryKey) else {
             return Ok(None);
         };
-        let most = match &column.data_type {
+        let max = match &column.data_type {
             DataType::Int8 => i8::MAX as u64,
             DataType::UInt8 => u64::from(u8::MAX),
             DataType::Int16 => i16::MAX as u64,
@@ -30,12 +30,12 @@ impl NewKeys {
             DataType::UInt32 => u64::from(u32::MAX),
             _ => u64::MAX,
         };
-        if rows > most {
+        if rows > max {
             let (column, data_type) = (column.name.clone(), column.data_type.to_string());
             return Err(EngineError::KeysExhausted {
                 column,
                 data_type,
-                most,
+                max,
                 rows,
             });
         }

@@ -18,7 +18,7 @@ use engine_core::schema::CodeTable;
 use super::fixed_order;
 use super::model::InferenceModel;
 use crate::data::{TableFormat, TableSink, to_record_batch};
-use crate::event::{RowCount, Stage, Watch};
+use crate::event::{ProgressCallback, RowCount, Stage};
 use crate::model_store::StoredModel;
 use crate::seed::draw_seed;
 use crate::{Device, EngineError};
@@ -65,8 +65,8 @@ impl SampleBatches {
         let model = model()?;
         let (stats, format) = (Arc::clone(&model.stats), Arc::clone(&model.format));
         let learnt = stats.no_of_training_records + stats.no_of_validation_records;
-        let rows = match (&options.conditions, options.rows) {
-            (Some(conditions), _) => conditions.num_rows() as u64,
+        let rows = match (&options.seed_data, options.rows) {
+            (Some(seed_data), _) => seed_data.num_rows() as u64,
             (None, Some(rows)) => rows.unsigned_abs(),
             (None, None) => learnt.max(1),
         };
@@ -124,7 +124,7 @@ impl SampleBatches {
     }
 }
 
-/// Draws all rows batch by batch, until nobody listens any more.
+/// Draws all rows batch by batch, until the receiver is gone.
 fn draw(
     sampler: &RowSampler,
     (rows, batch_rows): (u64, u64),
@@ -181,9 +181,9 @@ impl Drop for SampleBatches {
 pub(crate) fn write_batches(
     batches: SampleBatches,
     mut sink: TableSink,
-    watch: &mut Watch<'_>,
+    on_progress: &mut ProgressCallback<'_>,
 ) -> Result<u64, EngineError> {
-    let mut count = RowCount::start(watch, Stage::Generate, batches.rows())?;
+    let mut count = RowCount::start(on_progress, Stage::Generate, batches.rows())?;
     for batch in batches {
         let batch = batch?;
         sink.write(&batch)?;

@@ -1,4 +1,4 @@
-//! What a sampling is asked for, and what no model could make fit.
+//! Options of sampling, and which of them exclude each other.
 
 use arrow::array::RecordBatch;
 use engine_core::encode::RareReplacement;
@@ -10,7 +10,7 @@ use crate::{EngineError, InferenceError};
 /// In which order the columns of a row are drawn.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum ColumnOrder {
-    /// As they stand in the model.
+    /// The order of the model.
     #[default]
     Model,
     /// A random order, the same for all rows, that follows from the seed.
@@ -40,10 +40,10 @@ pub struct Parity {
     pub sensitive: Vec<String>,
 }
 
-/// How rows are sampled. [`Self::check`] says which options exclude each other; every sampling asks it first.
+/// How rows are sampled. [`Self::check`] says which options exclude each other; every sampling calls it first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SampleOptions {
-    /// Number of rows, at least 1; without it as many as the model has learnt from, or as there are conditions.
+    /// Number of rows, at least 1; without it as many as the model has learnt from, or as there are rows of seed data.
     pub rows: Option<i64>,
     /// Seed of the draws; without one it is drawn.
     pub seed: Option<u64>,
@@ -55,18 +55,18 @@ pub struct SampleOptions {
     pub rare: RareReplacement,
     /// Order of the draws.
     pub order: ColumnOrder,
-    /// What is known of the rows: any columns of the model and its primary key, a row for each row that is drawn, in order. They come
-    /// out as they are, whether the model knows their values or not; a null is a value too, but for columns of `impute`.
-    pub conditions: Option<RecordBatch>,
-    /// Columns whose nulls among the conditions are drawn, and that are never drawn null or rare.
+    /// The observed values of the rows: any columns of the model and its primary key, a row for each row that is drawn, in order. They are
+    /// returned as they are, whether the model knows their values or not; a null is a value too, but for columns of `impute`.
+    pub seed_data: Option<RecordBatch>,
+    /// Columns whose nulls in the seed data are drawn, and that are never drawn null or rare.
     pub impute: Vec<String>,
     /// Shares that values of columns are to have, each column once. Where the shares of several columns are set they are met in every
     /// row whatever the others hold, so these columns become independent of each other.
     pub rebalance: Vec<Rebalance>,
     /// Statistical parity.
     pub fairness: Option<Parity>,
-    /// Whether what does not fit is passed over with a warning rather than refused: columns and values of conditions, columns and
-    /// values of `impute` and `rebalance` that the model does not know, `rows` beside conditions.
+    /// Whether what does not fit is ignored with a warning rather than refused: columns and values of the seed data, columns and
+    /// values of `impute` and `rebalance` that the model does not know, `rows` beside seed data.
     pub lenient: bool,
     /// Rows of a batch, at least 1. It changes the memory that is needed, never the rows.
     pub batch_rows: usize,
@@ -81,7 +81,7 @@ impl Default for SampleOptions {
             top_p: 1.0,
             rare: RareReplacement::default(),
             order: ColumnOrder::default(),
-            conditions: None,
+            seed_data: None,
             impute: Vec::new(),
             rebalance: Vec::new(),
             fairness: None,
@@ -100,10 +100,10 @@ impl SampleOptions {
         }
     }
 
-    /// A row for each row of `conditions`, around what they say.
-    pub fn around(conditions: RecordBatch) -> Self {
+    /// A row for each row of `seed_data`, around what they say.
+    pub fn around(seed_data: RecordBatch) -> Self {
         Self {
-            conditions: Some(conditions),
+            seed_data: Some(seed_data),
             ..Self::default()
         }
     }
@@ -113,9 +113,9 @@ impl SampleOptions {
         sampling_rules(self.temperature, self.top_p, fixed)
     }
 
-    /// Whether nothing but the order and the rules of the draw is asked for.
+    /// Whether nothing but the order and the rules of the draw is requested.
     fn is_plain(&self) -> bool {
-        self.conditions.is_none()
+        self.seed_data.is_none()
             && self.impute.is_empty()
             && self.rebalance.is_empty()
             && self.fairness.is_none()
@@ -136,7 +136,7 @@ impl SampleOptions {
         };
         check_rows(self.rows.unwrap_or(1), self.batch_rows)?;
         self.rules(Vec::new())?;
-        if self.conditions.is_some() && self.rows.is_some() && !self.lenient {
+        if self.seed_data.is_some() && self.rows.is_some() && !self.lenient {
             return conflict(
                 "a number of rows",
                 "seed data",

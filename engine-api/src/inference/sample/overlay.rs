@@ -1,4 +1,4 @@
-//! Values of conditions in the rows that are drawn around them.
+//! Values of the seed data in the rows that are drawn around them.
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::is_null;
@@ -11,16 +11,16 @@ use crate::data::{DataError, Role};
 use crate::inference::conditioning::{TableOrigin, fitted};
 use crate::inference::model::InferenceModel;
 
-/// Values of conditions, which come out as they are.
+/// Values of the seed data, which are returned as they are.
 #[derive(Debug, Default)]
 pub(super) struct Overlay {
     columns: Vec<(String, ArrayRef, bool)>,
 }
 
 impl Overlay {
-    /// Takes the conditions in the types of the output.
+    /// Takes the seed data in the types of the output.
     pub(super) fn new(model: &InferenceModel, options: &SampleOptions) -> Result<Self, EngineError> {
-        let Some(batch) = &options.conditions else {
+        let Some(batch) = &options.seed_data else {
             return Ok(Self::default());
         };
         let origin = TableOrigin {
@@ -44,7 +44,7 @@ impl Overlay {
         Ok(Self { columns })
     }
 
-    /// Puts the conditions of rows `first_row ..` in place of what was drawn.
+    /// Puts the seed data of rows `first_row ..` in place of what was drawn.
     pub(super) fn lay(&self, batch: RecordBatch, first_row: usize) -> Result<RecordBatch, EngineError> {
         let mut arrays = batch.columns().to_vec();
         for (name, given, imputed) in &self.columns {

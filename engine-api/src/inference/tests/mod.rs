@@ -107,7 +107,7 @@ fn proba(x: &RecordBatch, targets: &[&str]) -> Result<ProbaTable, EngineError> {
 }
 
 #[test]
-fn a_model_can_be_asked_from_many_threads() {
+fn a_model_can_be_used_from_many_threads() {
     fn shared<T: Send + Sync + Clone>() {}
     shared::<FittedTabularArgn>();
     let x = table().slice(0, 40).project(&[0, 2]).unwrap();
@@ -125,14 +125,14 @@ fn a_model_can_be_asked_from_many_threads() {
 #[test]
 fn probabilities_sum_to_one_in_every_row() {
     let x = table().slice(0, 50).project(&[0, 3]).unwrap();
-    let questions: [&[&str]; 5] = [
+    let queries: [&[&str]; 5] = [
         &["shape"],
         &["size"],
         &["shape", "size"],
         &["size", "shape"],
         &["day"],
     ];
-    for targets in questions {
+    for targets in queries {
         let answer = proba(&x, targets).unwrap();
         assert_eq!(answer.rows(), 50);
         for row in 0..50 {
@@ -157,7 +157,7 @@ fn probabilities_sum_to_one_in_every_row() {
 }
 
 #[test]
-fn labels_are_those_of_the_reference() {
+fn labels_are_those_of_mostlyai_engine() {
     let x = table().slice(0, 3).project(&[0]).unwrap();
     let answer = proba(&x, &["shape"]).unwrap();
     assert_eq!(answer.labels(), ["_RARE_", "<<NULL>>", "ball", "cube"]);
@@ -197,7 +197,7 @@ fn without_features_there_is_the_marginal() {
 }
 
 #[test]
-fn an_empty_table_gives_an_empty_typed_answer() {
+fn an_empty_table_gives_an_empty_typed_result() {
     let nothing = table().slice(0, 0);
     assert_eq!(
         proba(&nothing, &["shape"])
@@ -323,7 +323,7 @@ fn holes() -> RecordBatch {
 }
 
 #[test]
-fn imputation_leaves_known_cells_and_fills_all_others() {
+fn imputation_keeps_observed_cells_and_fills_all_others() {
     let holes = holes();
     let options = ImputeOptions {
         seed: Some(1),
@@ -388,7 +388,7 @@ fn only_named_columns_are_imputed() {
 }
 
 #[test]
-fn conditions_come_out_as_they_are_and_in_order() {
+fn seed_data_are_returned_as_they_are_and_in_order() {
     let seeds = batch(vec![
         texts(
             "shape",
@@ -419,7 +419,7 @@ fn conditions_come_out_as_they_are_and_in_order() {
 }
 
 #[test]
-fn conditions_with_columns_to_impute_keep_their_known_cells() {
+fn seed_data_with_columns_to_impute_keep_their_observed_cells() {
     let holes = holes().project(&[0, 1]).unwrap();
     let options = SampleOptions {
         seed: Some(1),
@@ -591,7 +591,7 @@ fn evaluation_beats_the_baseline() {
 }
 
 #[test]
-fn parquet_is_filled_without_touching_known_cells() {
+fn parquet_is_filled_without_touching_observed_cells() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("whole.parquet");
     let rows = TableSource::from_batches("holes", &holes().schema(), vec![holes()], &ReadOptions::default())

@@ -54,10 +54,7 @@ fn bad_tables_are_refused_and_lenient_ones_are_not() {
             x.num_rows()
         );
     }
-    says(
-        proba(&table(), &[]),
-        "no target is named; name the column that is asked for",
-    );
+    says(proba(&table(), &[]), "no target is named; name a target column");
     says(
         proba(&table(), &["size", "size"]),
         "the target \"size\" is named twice; name it once",
@@ -77,7 +74,7 @@ fn bad_tables_are_refused_and_lenient_ones_are_not() {
 }
 
 #[test]
-fn models_of_a_fixed_order_name_the_option_that_would_help() {
+fn fixed_order_models_name_the_option_that_would_help() {
     let refused = |what: &str| {
         format!(
             "the column order does not match that of the training: this model was trained with a fixed order and cannot {what}"
@@ -108,7 +105,7 @@ fn models_of_a_fixed_order_name_the_option_that_would_help() {
     );
     says(
         model.impute(&holes(), &ImputeOptions::default()),
-        &refused("fill in a column before one that is known"),
+        &refused("fill in a column before an observed one"),
     );
     let x = table().slice(0, 5).project(&[0, 2]).unwrap();
     let answer = model

@@ -1,4 +1,4 @@
-//! Tables through split, analyze, encode and decode: what comes out without a model in between.
+//! Tables through split, analyze, encode and decode: what is returned without a model in between.
 
 mod csv_forms;
 mod odd_values;
@@ -7,7 +7,7 @@ mod types;
 use std::path::Path;
 
 use arrow::array::RecordBatch;
-use engine_core::encode::{BinOffsets, EncodingType, Part, Protection, TableStats, decode};
+use engine_core::encode::{BinOffsets, EncodingType, Protection, SplitPart, TableStats, decode};
 use engine_core::schema::CodeTable;
 
 use super::codes::read_codes;
@@ -62,8 +62,8 @@ impl Trip {
         let stats = analyze(&workspace, &options, &mut silent)?;
         encode(&workspace, &EncodeOptions::default(), &mut silent)?;
         let files = part_files(&workspace.layout(Stage::Encode)?.encoded_data())?;
-        let mut codes = read_codes(&files, Part::Training, &stats.sub_columns())?;
-        assert!(codes.append(&read_codes(&files, Part::Validation, &stats.sub_columns())?));
+        let mut codes = read_codes(&files, SplitPart::Training, &stats.sub_columns())?;
+        assert!(codes.append(&read_codes(&files, SplitPart::Validation, &stats.sub_columns())?));
         Ok(Coded {
             codes,
             stats,

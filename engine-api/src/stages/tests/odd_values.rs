@@ -62,7 +62,7 @@ fn years_of_two_digits_are_refused_in_a_column_of_dates() {
     let source = open(folder.path(), &text);
     let trip = Trip::default().with("day", EncodingType::DATETIME);
     let error = trip.codes(&source).err().unwrap().to_string();
-    let expected = "column \"day\", row 3: the year of \"05/06/23\" has two digits, which does not tell the century; write \
+    let expected = "column \"day\", row 3: the year of \"05/06/23\" has two digits, which leaves the century open; write \
                     four, or use categorical";
     assert!(error.ends_with(expected), "{error}");
 }

@@ -8,50 +8,50 @@ use engine_core::schema::{Column, Table, Values};
 use crate::data::{ColumnNote, NoteKind};
 
 /// More different numbers than these are hardly categories.
-const MOST_DISTINCT: usize = 1_000;
-/// On average each number must stand in at least so many rows.
+const MAX_DISTINCT: usize = 1_000;
+/// On average each number must occur in at least so many rows.
 const ROWS_PER_NUMBER: u64 = 20;
 /// At most this share of the numbers between the least and the greatest may occur.
 const DENSEST: f64 = 0.2;
 
 /// Watches the whole numbers of a table that are encoded by the automatic choice.
-pub(super) struct CodeWatch(Vec<(String, Seen)>);
+pub(super) struct CodeDetector(Vec<(String, NumberCounts)>);
 
 /// What a column has shown; no numbers once there are too many different ones.
 #[derive(Debug, Default)]
-struct Seen {
+struct NumberCounts {
     numbers: Option<HashSet<i64>>,
     rows: u64,
 }
 
-impl CodeWatch {
+impl CodeDetector {
     pub(super) fn new(types: &EncodingTypes) -> Self {
         let chosen = types
             .iter()
             .filter(|(_, encoding)| **encoding == EncodingType::NUMERIC_AUTO);
-        let seen = || Seen {
+        let counts = || NumberCounts {
             numbers: Some(HashSet::new()),
             rows: 0,
         };
-        Self(chosen.map(|(name, _)| (name.clone(), seen())).collect())
+        Self(chosen.map(|(name, _)| (name.clone(), counts())).collect())
     }
 
     /// Takes note of more rows.
     pub(super) fn add(&mut self, table: &Table<'_>) {
-        for (name, seen) in &mut self.0 {
+        for (name, counts) in &mut self.0 {
             if let Some(column) = table.column(name) {
-                seen.add(column);
+                counts.add(column);
             }
         }
     }
 
     /// Logs which columns look like codes although they are not learnt as such; returns their names.
-    pub(super) fn tell(&self, stats: &TableStats) -> HashSet<String> {
+    pub(super) fn log_codes(&self, stats: &TableStats) -> HashSet<String> {
         let mut found = HashSet::new();
-        for (name, seen) in &self.0 {
+        for (name, counts) in &self.0 {
             let encoding = stats.columns.get(name).map(|column| column.encoding_type());
             let is_amount = encoding.is_some_and(|e| e.is_numeric() && e != EncodingType::NUMERIC_DISCRETE);
-            if is_amount && seen.looks_like_codes() {
+            if is_amount && counts.looks_like_codes() {
                 found.insert(name.clone());
                 let kind = NoteKind::MayBeCodes;
                 let column = name.clone();
@@ -62,7 +62,7 @@ impl CodeWatch {
     }
 }
 
-impl Seen {
+impl NumberCounts {
     fn add(&mut self, column: &Column<'_>) {
         match column.values {
             Values::Int8(values) => self.add_values(column, values),
@@ -82,7 +82,7 @@ impl Seen {
             if column.is_valid(row) {
                 self.rows += 1;
                 numbers.insert(value.into());
-                if numbers.len() > MOST_DISTINCT {
+                if numbers.len() > MAX_DISTINCT {
                     self.numbers = None;
                     return;
                 }
@@ -108,18 +108,18 @@ mod tests {
     use super::*;
 
     fn looks_like_codes(values: &[i64]) -> bool {
-        let mut seen = Seen {
+        let mut counts = NumberCounts {
             numbers: Some(HashSet::new()),
             rows: 0,
         };
         for part in values.chunks(1_000) {
-            seen.add(&Column {
+            counts.add(&Column {
                 name: "x",
                 values: Values::Int64(part),
                 validity: None,
             });
         }
-        seen.looks_like_codes()
+        counts.looks_like_codes()
     }
 
     #[test]
