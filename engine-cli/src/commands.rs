@@ -17,56 +17,56 @@ use crate::args::{
 };
 use crate::explain::explain;
 use crate::failure::Failure;
-use crate::progress::Watcher;
+use crate::progress::ProgressReporter;
 use crate::report::{print, print_json, summary};
-use crate::screen::Screen;
-use crate::{interrupt, meaning, questions};
+use crate::terminal::Terminal;
+use crate::{inference, interrupt, options};
 
 /// Runs a command. Rows that are to be discarded go however it ends.
-pub(crate) fn run(cli: &Cli, screen: &Screen) -> Result<(), Failure> {
+pub(crate) fn run(cli: &Cli, terminal: &Terminal) -> Result<(), Failure> {
     let workspace = match &cli.command {
         Command::Fit(args) if args.discard_data => &args.workspace.workspace,
         Command::Train(args) if args.discard_data => &args.workspace.workspace,
-        _ => return run_command(cli, screen),
+        _ => return run_command(cli, terminal),
     };
     interrupt::discard_at_once(workspace);
-    let result = run_command(cli, screen);
+    let result = run_command(cli, terminal);
     match (result, Workspace::discard_data_at(workspace)) {
         (result, Ok(())) => result,
         (Ok(()), Err(error)) => Err(error.into()),
         (Err(first), Err(error)) => {
-            first.report(screen);
+            first.report(terminal);
             Err(error.into())
         }
     }
 }
 
-fn run_command(cli: &Cli, screen: &Screen) -> Result<(), Failure> {
+fn run_command(cli: &Cli, terminal: &Terminal) -> Result<(), Failure> {
     let common = &cli.common;
-    meaning::device(common)?;
+    options::device(common)?;
     if let Some(threads) = common.threads {
         limit_threads(threads)?;
     }
     match &cli.command {
-        Command::Synthesize(args) => synthesize(args, common, screen),
-        Command::Fit(args) => fit(args, common, screen),
-        Command::Sample(args) => sample(args, common, screen),
-        Command::Impute(args) => questions::impute(args, common, screen),
-        Command::Predict(args) => questions::predict(args, common, screen),
-        Command::Proba(args) => questions::proba(args, common, screen),
-        Command::LogProb(args) => questions::log_prob(args, common, screen),
-        Command::Evaluate(args) => questions::evaluate(args, common),
-        Command::Split(args) => split(args, common, screen),
-        Command::Analyze(args) => analyze(args, common, screen),
+        Command::Synthesize(args) => synthesize(args, common, terminal),
+        Command::Fit(args) => fit(args, common, terminal),
+        Command::Sample(args) => sample(args, common, terminal),
+        Command::Impute(args) => inference::impute(args, common, terminal),
+        Command::Predict(args) => inference::predict(args, common, terminal),
+        Command::Proba(args) => inference::proba(args, common, terminal),
+        Command::LogProb(args) => inference::log_prob(args, common, terminal),
+        Command::Evaluate(args) => inference::evaluate(args, common),
+        Command::Split(args) => split(args, common, terminal),
+        Command::Analyze(args) => analyze(args, common, terminal),
         Command::Encode(args) => {
             let workspace = Workspace::open(&args.workspace.workspace)?;
-            watched(screen, |watch| {
-                stages::encode(&workspace, &EncodeOptions { seed: common.seed }, watch)
+            with_progress(terminal, |on_progress| {
+                stages::encode(&workspace, &EncodeOptions { seed: common.seed }, on_progress)
             })
         }
-        Command::Train(args) => train(args, common, screen),
-        Command::Generate(args) => generate(args, common, screen),
-        Command::Info(args) => info(args, screen),
+        Command::Train(args) => train(args, common, terminal),
+        Command::Generate(args) => generate(args, common, terminal),
+        Command::Info(args) => info(args, terminal),
         Command::Export(args) => Ok(Workspace::open(&args.workspace.workspace)?.export(&args.output)?),
         Command::Devices(args) => list_devices(args.json.json),
         Command::Completions(args) => {
@@ -78,26 +78,26 @@ fn run_command(cli: &Cli, screen: &Screen) -> Result<(), Failure> {
 }
 
 /// Runs a job under the progress bar.
-pub(crate) fn watched<T>(
-    screen: &Screen,
-    job: impl FnOnce(&mut engine_api::Watch<'_>) -> Result<T, engine_api::EngineError>,
+pub(crate) fn with_progress<T>(
+    terminal: &Terminal,
+    job: impl FnOnce(&mut engine_api::ProgressCallback<'_>) -> Result<T, engine_api::EngineError>,
 ) -> Result<T, Failure> {
-    let mut watcher = Watcher::new(screen);
-    Ok(job(&mut |event| watcher.take(event))?)
+    let mut reporter = ProgressReporter::new(terminal);
+    Ok(job(&mut |event| reporter.take(event))?)
 }
 
-fn warn_of_protection(is_off: bool, screen: &Screen) {
+fn warn_of_protection(is_off: bool, terminal: &Terminal) {
     if is_off {
-        screen.tell(
+        terminal.report(
             "warning: value protection is off: rare categories and extreme values of the table can appear in the model and in \
              synthetic rows",
         );
     }
 }
 
-pub(crate) fn tell_seed(seed: u64, common: &CommonArgs, screen: &Screen) {
+pub(crate) fn report_seed(seed: u64, common: &CommonArgs, terminal: &Terminal) {
     if common.seed.is_none() {
-        screen.tell(&format!("seed {seed} (drawn; give --seed {seed} to repeat this)"));
+        terminal.report(&format!("seed {seed} (drawn; give --seed {seed} to repeat this)"));
     }
 }
 
@@ -118,20 +118,22 @@ fn learn(
     table: &TableSource,
     options: &FitOptions,
     common: &CommonArgs,
-    screen: &Screen,
+    terminal: &Terminal,
 ) -> Result<FitReport, Failure> {
-    let report = watched(screen, |watch| engine_api::fit(workspace, table, options, watch))?;
-    tell_seed(report.seed, common, screen);
+    let report = with_progress(terminal, |on_progress| {
+        engine_api::fit(workspace, table, options, on_progress)
+    })?;
+    report_seed(report.seed, common, terminal);
     Ok(report)
 }
 
-fn synthesize(args: &Synthesize, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
-    warn_of_protection(args.analyze.no_value_protection, screen);
+fn synthesize(args: &Synthesize, common: &CommonArgs, terminal: &Terminal) -> Result<(), Failure> {
+    warn_of_protection(args.analyze.no_value_protection, terminal);
     let begin = Instant::now();
-    let options = meaning::fitting(&args.table, &args.analyze, &args.train, common)?;
-    let sampling = meaning::sampling(&args.sample, args.rows, common);
-    let table = TableSource::open(&args.table.table, &meaning::reading(&args.table))?;
-    // Rows are written only after minutes of work, so an output that cannot be is found out first. In a pipe
+    let options = options::fitting(&args.table, &args.analyze, &args.train, common)?;
+    let sampling = options::sampling(&args.sample, args.rows, common);
+    let table = TableSource::open(&args.table.table, &options::reading(&args.table))?;
+    // Rows are written only after minutes of work, so an output that cannot be written is an error before that. In a pipe
     // the trial would be seen: a sink begins with the header.
     if !is_stream(&args.output) {
         drop(engine_api::data::TableSink::create(&args.output, table.format())?);
@@ -142,13 +144,13 @@ fn synthesize(args: &Synthesize, common: &CommonArgs, screen: &Screen) -> Result
         (&table, &options),
         (args, sampling),
         common,
-        screen,
+        terminal,
     );
     // Rows that cannot be removed are an error, but not the first.
     let closed = folder.close().map_err(engine_api::EngineError::from);
     let rows = result?;
     closed?;
-    tell_rows(rows, &args.output, begin, screen);
+    report_rows(rows, &args.output, begin, terminal);
     Ok(())
 }
 
@@ -158,17 +160,19 @@ fn synthesize_in(
     (table, options): (&TableSource, &FitOptions),
     (args, mut sampling): (&Synthesize, engine_api::SampleOptions),
     common: &CommonArgs,
-    screen: &Screen,
+    terminal: &Terminal,
 ) -> Result<u64, Failure> {
     let workspace = Workspace::create(folder)?;
-    let report = learn(&workspace, table, options, common, screen)?;
+    let report = learn(&workspace, table, options, common, terminal)?;
     let model = FittedTabularArgn::load(folder)?.on_device(options.train.device.clone());
-    screen.tell(summary(&model.summary()).trim_end());
+    terminal.report(summary(&model.summary()).trim_end());
     if interrupt::is_asked_for() {
         return Err(Failure::Stopped("stopped; no rows were written".to_owned()));
     }
     sampling.seed = Some(report.seed);
-    watched(screen, |watch| model.sample_to(&args.output, &sampling, watch))
+    with_progress(terminal, |on_progress| {
+        model.sample_to(&args.output, &sampling, on_progress)
+    })
 }
 
 /// Whether what is written there is read at once: standard output, a named pipe or a device.
@@ -179,18 +183,18 @@ fn is_stream(output: &Path) -> bool {
             .is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
-fn fit(args: &Fit, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
-    warn_of_protection(args.analyze.no_value_protection, screen);
+fn fit(args: &Fit, common: &CommonArgs, terminal: &Terminal) -> Result<(), Failure> {
+    warn_of_protection(args.analyze.no_value_protection, terminal);
     let options = FitOptions {
-        state: args.state.state.map(meaning::state),
+        state: args.state.state.map(options::state),
         force: args.force,
         discard_data: args.discard_data,
-        ..meaning::fitting(&args.table, &args.analyze, &args.train, common)?
+        ..options::fitting(&args.table, &args.analyze, &args.train, common)?
     };
-    let table = TableSource::open(&args.table.table, &meaning::reading(&args.table))?;
+    let table = TableSource::open(&args.table.table, &options::reading(&args.table))?;
     let workspace = Workspace::create(&args.workspace.workspace)?;
-    let report = learn(&workspace, &table, &options, common, screen)?;
-    finish(&workspace, &report.training, args.json.json, screen)
+    let report = learn(&workspace, &table, &options, common, terminal)?;
+    finish(&workspace, &report.training, args.json.json, terminal)
 }
 
 /// The summary at the end of a training.
@@ -198,51 +202,53 @@ fn finish(
     workspace: &Workspace,
     report: &TrainReport,
     as_json: bool,
-    screen: &Screen,
+    terminal: &Terminal,
 ) -> Result<(), Failure> {
     let model = FittedTabularArgn::load(workspace.path())?;
     if as_json {
         print_json(&model.summary())?;
     } else {
         if report.was_over {
-            screen.tell("the training was over already; nothing was changed");
+            terminal.report("the training was over already; nothing was changed");
         }
-        screen.tell(summary(&model.summary()).trim_end());
+        terminal.report(summary(&model.summary()).trim_end());
     }
     stopped(report, workspace.path())
 }
 
-fn split(args: &Split, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
-    let options = meaning::splitting(&args.table, common)?;
-    let table = TableSource::open(&args.table.table, &meaning::reading(&args.table))?;
+fn split(args: &Split, common: &CommonArgs, terminal: &Terminal) -> Result<(), Failure> {
+    let options = options::splitting(&args.table, common)?;
+    let table = TableSource::open(&args.table.table, &options::reading(&args.table))?;
     let options = SplitOptions {
         force: args.force,
         ..options
     };
     let workspace = Workspace::create(&args.workspace.workspace)?;
-    let report = watched(screen, |watch| stages::split(&workspace, &table, &options, watch))?;
-    tell_seed(report.seed, common, screen);
-    screen.tell(&format!(
+    let report = with_progress(terminal, |on_progress| {
+        stages::split(&workspace, &table, &options, on_progress)
+    })?;
+    report_seed(report.seed, common, terminal);
+    terminal.report(&format!(
         "{} rows to train on, {} to validate on",
         report.training_rows, report.validation_rows
     ));
     Ok(())
 }
 
-fn analyze(args: &Analyze, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
+fn analyze(args: &Analyze, common: &CommonArgs, terminal: &Terminal) -> Result<(), Failure> {
     let workspace = Workspace::open(&args.workspace.workspace)?;
     let options = AnalyzeOptions {
         force: args.force,
-        ..meaning::analyzing(&args.analyze, common)?
+        ..options::analyzing(&args.analyze, common)?
     };
-    // Who only asks why must not lose what is there. Who says how is asking for an analysis.
+    // An explanation alone must not replace what is there; flags of statistics request a new analysis.
     let only_asks = options == AnalyzeOptions::default();
     if args.explain && only_asks && workspace.has_statistics() {
-        return print_explanations(&workspace, screen);
+        return print_explanations(&workspace, terminal);
     }
-    warn_of_protection(args.analyze.no_value_protection, screen);
-    let explained = watched(screen, |watch| {
-        stages::analyze_explained(&workspace, &options, watch)
+    warn_of_protection(args.analyze.no_value_protection, terminal);
+    let explained = with_progress(terminal, |on_progress| {
+        stages::analyze_explained(&workspace, &options, on_progress)
     })?;
     if args.explain {
         print(&explain(&explained.1))?;
@@ -250,28 +256,30 @@ fn analyze(args: &Analyze, common: &CommonArgs, screen: &Screen) -> Result<(), F
     Ok(())
 }
 
-fn print_explanations(workspace: &Workspace, screen: &Screen) -> Result<(), Failure> {
-    let columns = watched(screen, |watch| stages::explain(workspace, watch))?;
+fn print_explanations(workspace: &Workspace, terminal: &Terminal) -> Result<(), Failure> {
+    let columns = with_progress(terminal, |on_progress| stages::explain(workspace, on_progress))?;
     print(&explain(&columns))
 }
 
-fn train(args: &Train, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
-    let mut settings = meaning::training(&args.train, common)?;
-    settings.state = args.state.state.map_or(ModelState::Reset, meaning::state);
+fn train(args: &Train, common: &CommonArgs, terminal: &Terminal) -> Result<(), Failure> {
+    let mut train = options::training(&args.train, common)?;
+    train.state = args.state.state.map_or(ModelState::Reset, options::state);
     // Who says `reset` has said what becomes of the model.
-    settings.force = args.force || args.state.state == Some(State::Reset);
+    train.force = args.force || args.state.state == Some(State::Reset);
     let workspace = Workspace::open(&args.workspace.workspace)?;
-    let report = watched(screen, |watch| stages::train(&workspace, &settings, watch))?;
-    finish(&workspace, &report, args.json.json, screen)
+    let report = with_progress(terminal, |on_progress| {
+        stages::train(&workspace, &train, on_progress)
+    })?;
+    finish(&workspace, &report, args.json.json, terminal)
 }
 
-fn sample(args: &Sample, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
+fn sample(args: &Sample, common: &CommonArgs, terminal: &Terminal) -> Result<(), Failure> {
     let begin = Instant::now();
-    let mut options = meaning::sampling(&args.sample, args.rows, common);
-    let model = questions::loaded(&args.model, common)?;
-    meaning::conditions(&args.conditions, &model, &mut options)?;
-    let rows = draw(&model, &args.output, options, common, screen)?;
-    tell_rows(rows, &args.output, begin, screen);
+    let mut options = options::sampling(&args.sample, args.rows, common);
+    let model = inference::loaded(&args.model, common)?;
+    options::conditioning(&args.conditioning, &model, &mut options)?;
+    let rows = draw(&model, &args.output, options, common, terminal)?;
+    report_rows(rows, &args.output, begin, terminal);
     Ok(())
 }
 
@@ -280,53 +288,55 @@ fn draw(
     output: &Path,
     mut options: engine_api::SampleOptions,
     common: &CommonArgs,
-    screen: &Screen,
+    terminal: &Terminal,
 ) -> Result<u64, Failure> {
     let seed = match options.seed {
         Some(seed) => seed,
         None => engine_api::draw_seed()?,
     };
     options.seed = Some(seed);
-    let rows = watched(screen, |watch| model.sample_to(output, &options, watch))?;
-    tell_seed(seed, common, screen);
+    let rows = with_progress(terminal, |on_progress| {
+        model.sample_to(output, &options, on_progress)
+    })?;
+    report_seed(seed, common, terminal);
     Ok(rows)
 }
 
-fn generate(args: &Generate, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
+fn generate(args: &Generate, common: &CommonArgs, terminal: &Terminal) -> Result<(), Failure> {
     let begin = Instant::now();
-    let mut options = meaning::sampling(&args.sample, args.rows, common);
-    let device = meaning::device(common)?;
+    let mut options = options::sampling(&args.sample, args.rows, common);
+    let device = options::device(common)?;
     let workspace = Workspace::open(&args.workspace.workspace)?;
     if let Some(output) = &args.output {
         let model = FittedTabularArgn::load(workspace.path())?.on_device(device);
-        let rows = draw(&model, output, options, common, screen)?;
-        tell_rows(rows, output, begin, screen);
+        let rows = draw(&model, output, options, common, terminal)?;
+        report_rows(rows, output, begin, terminal);
         return Ok(());
     }
     let seed = options.seed.map_or_else(engine_api::draw_seed, Ok)?;
     options.seed = Some(seed);
-    let rows = watched(screen, |watch| {
-        stages::generate(&workspace, &device, &options, watch)
+    let rows = with_progress(terminal, |on_progress| {
+        stages::generate(&workspace, &device, &options, on_progress)
     })?;
-    tell_seed(seed, common, screen);
-    tell_rows(rows, &workspace.path().join("SyntheticData"), begin, screen);
+    report_seed(seed, common, terminal);
+    report_rows(rows, &workspace.path().join("SyntheticData"), begin, terminal);
     Ok(())
 }
 
-pub(crate) fn tell_rows(rows: u64, output: &Path, begin: Instant, screen: &Screen) {
+pub(crate) fn report_rows(rows: u64, output: &Path, begin: Instant, terminal: &Terminal) {
     let seconds = begin.elapsed().as_secs_f64();
     let place = if output == Path::new("-") {
         "standard output".into()
     } else {
         output.to_string_lossy()
     };
-    screen.tell(&format!("{rows} rows in {place} ({seconds:.2} s)"));
+    terminal.report(&format!("{rows} rows in {place} ({seconds:.2} s)"));
 }
 
-fn info(args: &Info, screen: &Screen) -> Result<(), Failure> {
+fn info(args: &Info, terminal: &Terminal) -> Result<(), Failure> {
     let workspace = Workspace::open(&args.model.workspace)?;
     if args.explain {
-        return print_explanations(&workspace, screen);
+        return print_explanations(&workspace, terminal);
     }
     if args.graph {
         return print(&(StoredModel::load(&workspace)?.graph()? + "\n"));

@@ -32,7 +32,7 @@ pub(crate) fn explain(columns: &[ColumnExplanation]) -> String {
         if column.may_be_codes {
             let _ = writeln!(
                 text,
-                "  note       its few numbers lie far apart and stand in many rows each: they may be codes, not amounts"
+                "  note       its few numbers lie far apart and occur in many rows each: they may be codes, not amounts"
             );
         }
         let _ = writeln!(text, "  protected  {}", protected(column, explanation));
@@ -41,7 +41,7 @@ pub(crate) fn explain(columns: &[ColumnExplanation]) -> String {
         }
     }
     if columns.iter().any(|column| column.explanation.is_none()) {
-        text += "The table is not there, so this is what its statistics tell.\n";
+        text += "The table is not there, so this is what follows from its statistics.\n";
     }
     text
 }
@@ -66,11 +66,11 @@ fn why(column: &ColumnExplanation, reason: Reason) -> String {
         ),
         Reason::NoRows => "no row holds a value".to_owned(),
         _ if column.by_type => format!("columns of the type {} are encoded so", column.summary.data_type),
-        _ => "it was asked for".to_owned(),
+        _ => "it was requested".to_owned(),
     }
 }
 
-/// What statistics alone tell of rare values.
+/// What statistics alone say of rare values.
 fn protected_categories(column: &ColumnExplanation) -> String {
     match column.summary.rare_categories {
         Some(rare) => format!("{rare} rare categories"),

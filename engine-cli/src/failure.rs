@@ -7,7 +7,7 @@ use engine_api::data::DataError;
 use engine_api::{EncodeError, EngineError, FoldError, GenerateError, InferenceError, TrainError};
 
 use crate::messages;
-use crate::screen::Screen;
+use crate::terminal::Terminal;
 
 /// How the program ends. The numbers are documented in `--help` and docs/cli.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl From<EncodeError> for Failure {
 
 impl Failure {
     /// Says why, and gives the exit code. That the reader of a pipe has gone away is success.
-    pub(crate) fn report(&self, screen: &Screen) -> ExitCode {
+    pub(crate) fn report(&self, terminal: &Terminal) -> ExitCode {
         let (text, status) = match self {
             Self::Engine(error) if error.is_closed_pipe() => return ExitCode::SUCCESS,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
@@ -65,11 +65,11 @@ impl Failure {
                 ExitStatus::Failed,
             ),
             Self::Stopped(what) => {
-                screen.tell(what);
+                terminal.report(what);
                 return ExitCode::from(ExitStatus::Stopped as u8);
             }
         };
-        screen.print(&format!("error: {text}"));
+        terminal.print(&format!("error: {text}"));
         ExitCode::from(status as u8)
     }
 }
@@ -86,7 +86,7 @@ fn status(error: &EngineError) -> ExitStatus {
             ExitStatus::Failed
         }
         E::Generate(_) => ExitStatus::Arguments,
-        E::Inference(error) => status_of_question(error),
+        E::Inference(error) => status_of_inference(error),
         E::UnknownDevice { .. }
         | E::DeviceNotBuilt { .. }
         | E::EncodingOfKey { .. }
@@ -130,7 +130,7 @@ fn status_of_data(error: &DataError) -> ExitStatus {
     }
 }
 
-fn status_of_question(error: &InferenceError) -> ExitStatus {
+fn status_of_inference(error: &InferenceError) -> ExitStatus {
     match error {
         InferenceError::NoModelColumn { .. }
         | InferenceError::Type { .. }

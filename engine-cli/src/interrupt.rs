@@ -9,21 +9,21 @@ use engine_api::Workspace;
 use engine_api::files::remove_own_temporary_folders;
 
 use crate::failure::ExitStatus;
-use crate::screen::Screen;
+use crate::terminal::Terminal;
 
 static STOP: AtomicBool = AtomicBool::new(false);
 /// The workspace whose rows go however the program ends.
 static DISCARDED: OnceLock<PathBuf> = OnceLock::new();
 
 /// Begins to listen. Without it Ctrl-C ends the program at once, which is no reason to give up.
-pub(crate) fn listen(screen: &Screen) {
-    let screen = screen.clone();
+pub(crate) fn listen(terminal: &Terminal) {
+    let terminal = terminal.clone();
     let heard = ctrlc::set_handler(move || {
         if STOP.swap(true, Ordering::SeqCst) {
-            leave_no_row(&screen);
+            leave_no_row(&terminal);
             std::process::exit(i32::from(ExitStatus::Stopped as u8));
         }
-        screen.tell("stopping after this step; press Ctrl-C again to stop at once");
+        terminal.report("stopping after this step; press Ctrl-C again to stop at once");
     });
     if let Err(error) = heard {
         tracing::debug!(%error, "Ctrl-C cannot be listened to");
@@ -37,14 +37,14 @@ pub(crate) fn discard_at_once(workspace: &Path) {
 }
 
 /// Removes what nobody will remove when the program ends at once.
-fn leave_no_row(screen: &Screen) {
+fn leave_no_row(terminal: &Terminal) {
     if let Err(error) = remove_own_temporary_folders() {
-        screen.print(&format!("error: {error}"));
+        terminal.print(&format!("error: {error}"));
     }
     if let Some(workspace) = DISCARDED.get()
         && let Err(error) = Workspace::discard_data_at(workspace)
     {
-        screen.print(&format!("error: {error}"));
+        terminal.print(&format!("error: {error}"));
     }
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn is_asked_for() -> bool {
     STOP.load(Ordering::SeqCst)
 }
 
-/// The same as the answer to an event of the engine.
+/// The same as the return value of a progress callback.
 pub(crate) fn answer() -> ControlFlow<()> {
     if is_asked_for() {
         ControlFlow::Break(())

@@ -1,30 +1,31 @@
-//! `argn`: synthetic tables from the command line, a thin skin over [`engine_api`].
+//! `argn`, the command line: it parses flags into options of [`engine_api`], shows progress, and turns errors into one sentence, with the flags
+//! that would help, and an exit code. All work is done by the library, so that a program that embeds it can do whatever the command line does.
 
 mod args;
 mod commands;
 mod explain;
 mod failure;
+mod inference;
 mod interrupt;
-mod meaning;
 mod messages;
+mod options;
 mod progress;
-mod questions;
 mod report;
-mod screen;
+mod terminal;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use args::Cli;
-use screen::Screen;
+use terminal::Terminal;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let screen = Screen::open(&cli.common);
-    interrupt::listen(&screen);
-    match commands::run(&cli, &screen) {
+    let terminal = Terminal::open(&cli.common);
+    interrupt::listen(&terminal);
+    match commands::run(&cli, &terminal) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(&screen),
+        Err(failure) => failure.report(&terminal),
     }
 }

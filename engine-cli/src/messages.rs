@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn remedies_are_told_in_flags_and_commands() {
+    fn remedies_are_shown_as_flags_and_commands() {
         let error = |e| super::error(&e);
         let path = || "ws".into();
         assert_eq!(

@@ -8,7 +8,7 @@ use engine_api::{Event, Progress, Stage};
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::interrupt;
-use crate::screen::Screen;
+use crate::terminal::Terminal;
 
 const ROWS: &str = "{prefix:9} {bar:24} {human_pos}/{human_len} rows  {speed} rows/s  {eta} left";
 const TRAINING: &str = "{prefix:9} {bar:24} {msg}";
@@ -16,18 +16,18 @@ const TRAINING: &str = "{prefix:9} {bar:24} {msg}";
 const TICKS: u64 = 1000;
 
 /// What is shown of a job.
-pub(crate) struct Watcher<'s> {
+pub(crate) struct ProgressReporter<'s> {
     bar: &'s ProgressBar,
     stage: Option<Stage>,
     /// Rows and seconds when this training began, which is not zero for a resumed one.
     began: (u64, f64),
 }
 
-impl<'s> Watcher<'s> {
-    /// Shows a job on the screen.
-    pub(crate) fn new(screen: &'s Screen) -> Self {
+impl<'s> ProgressReporter<'s> {
+    /// Shows a job on the terminal.
+    pub(crate) fn new(terminal: &'s Terminal) -> Self {
         Self {
-            bar: screen.bar(),
+            bar: terminal.bar(),
             stage: None,
             began: (0, 0.0),
         }
@@ -73,7 +73,7 @@ impl<'s> Watcher<'s> {
     }
 }
 
-impl Drop for Watcher<'_> {
+impl Drop for ProgressReporter<'_> {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
@@ -81,7 +81,7 @@ impl Drop for Watcher<'_> {
 
 /// Whole rows a second; the bar's own number has decimals.
 fn write_speed(state: &ProgressState, out: &mut dyn fmt::Write) {
-    // Nobody is there to be told that a bar cannot be drawn.
+    // There is nobody to report that a bar cannot be drawn.
     let _ = write!(out, "{}", HumanCount(state.per_sec() as u64));
 }
 

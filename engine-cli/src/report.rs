@@ -34,7 +34,7 @@ pub(crate) fn summary(model: &ModelSummary) -> String {
     for column in &model.columns {
         let _ = writeln!(text, "  {:widest$}  {}", column.name, describe(column));
     }
-    let order = if model.flexible {
+    let order = if model.any_order {
         "any order"
     } else {
         "fixed order"

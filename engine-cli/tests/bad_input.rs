@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use argn::{Desk, Ended, SHORT};
+use argn::{Ended, SHORT, TestDir};
 use arrow::array::{ArrayRef, BinaryArray, Float64Array, Int32Array, ListArray, RecordBatch};
 use arrow::datatypes::Int32Type;
 use parquet::arrow::ArrowWriter;
@@ -49,19 +49,19 @@ fn assert_argument(ended: &Ended, sentence: &str) {
     assert_eq!(ended.code, ARGUMENTS);
 }
 
-fn fit(desk: &Desk, more: &[&str]) -> Ended {
-    desk.run(&[&["fit", "-w", "ws", "-q"], &SHORT[..], more].concat())
+fn fit(dir: &TestDir, more: &[&str]) -> Ended {
+    dir.run(&[&["fit", "-w", "ws", "-q"], &SHORT[..], more].concat())
 }
 
 /// A table cannot be used: the code and sentence are these, there is no workspace, and no synthetic table.
 #[track_caller]
 fn assert_unusable(name: &str, content: impl AsRef<[u8]>, sentence: &str) {
-    let desk = Desk::new();
-    desk.write(name, content);
-    assert_says(&fit(&desk, &[name]), TABLE, sentence);
+    let dir = TestDir::new();
+    dir.write(name, content);
+    assert_says(&fit(&dir, &[name]), TABLE, sentence);
     let flags = ["synthesize", name, "-o", "o.csv", "-q", "--max-epochs", "1"];
-    assert_says(&desk.run(&flags), TABLE, sentence);
-    let left: Vec<_> = fs::read_dir(desk.path(""))
+    assert_says(&dir.run(&flags), TABLE, sentence);
+    let left: Vec<_> = fs::read_dir(dir.path(""))
         .unwrap()
         .map(|e| e.unwrap().file_name())
         .collect();
@@ -126,12 +126,12 @@ fn a_parquet_file_that_is_cut_or_garbage() {
         &whole[..whole.len() / 2],
         &b"this is something else altogether"[..],
     ] {
-        let desk = Desk::new();
-        desk.write("t.parquet", content);
+        let dir = TestDir::new();
+        dir.write("t.parquet", content);
         let sentence =
             "t.parquet: this is no Parquet file, or it is cut short or damaged; make or fetch it anew (";
-        assert_begins(&fit(&desk, &["t.parquet"]), TABLE, sentence);
-        assert!(!desk.exists("ws"));
+        assert_begins(&fit(&dir, &["t.parquet"]), TABLE, sentence);
+        assert!(!dir.exists("ws"));
     }
 }
 
@@ -150,9 +150,9 @@ fn a_column_of_a_type_that_has_no_encoding() {
 
 #[test]
 fn an_unknown_encoding_or_column() {
-    let desk = Desk::with_table();
+    let dir = TestDir::with_table();
     assert_argument(
-        &fit(&desk, &["t.csv", "--encoding", "city=nonsense"]),
+        &fit(&dir, &["t.csv", "--encoding", "city=nonsense"]),
         "invalid value 'city=nonsense' for '--encoding <COL=TYPE>': unknown encoding \"nonsense\"; the encodings are \
          categorical, numeric-auto, numeric-discrete, numeric-binned, numeric-digit, character, datetime, \
          datetime-relative and lat-long",
@@ -163,60 +163,60 @@ fn an_unknown_encoding_or_column() {
         ["--exclude", "ghost"],
         ["--primary-key", "ghost"],
     ] {
-        assert_says(&fit(&desk, &["t.csv", flags[0], flags[1]]), ARGUMENTS, sentence);
+        assert_says(&fit(&dir, &["t.csv", flags[0], flags[1]]), ARGUMENTS, sentence);
     }
-    assert!(!desk.exists("ws"));
+    assert!(!dir.exists("ws"));
 }
 
 #[test]
 fn an_encoding_that_this_table_cannot_have() {
-    let desk = Desk::with_table();
+    let dir = TestDir::with_table();
     let text = "t.csv: column \"city\": the encoding language-text needs the language model, which this version lacks: use \
                 categorical for texts that repeat, character for short codes, or leave the column out";
     assert_says(
-        &fit(&desk, &["t.csv", "--encoding", "city=language_text"]),
+        &fit(&dir, &["t.csv", "--encoding", "city=language_text"]),
         ARGUMENTS,
         text,
     );
     let relative = "t.csv: column \"since\": the encoding datetime-relative counts from one row of a subject to the \
                     next, but the rows of this table name no subject; use datetime";
     let flags = ["t.csv", "--encoding", "since=datetime_relative"];
-    assert_says(&fit(&desk, &flags), ARGUMENTS, relative);
-    assert!(!desk.exists("ws"));
+    assert_says(&fit(&dir, &flags), ARGUMENTS, relative);
+    assert!(!dir.exists("ws"));
 }
 
 #[test]
 fn an_encoding_that_does_not_fit_the_values() {
-    let desk = Desk::new();
-    desk.write("t.csv", "a,b\n1,x\nWien,y\n,z\nGraz,x\n");
-    let ended = fit(&desk, &["t.csv", "--encoding", "a=numeric_binned"]);
+    let dir = TestDir::new();
+    dir.write("t.csv", "a,b\n1,x\nWien,y\n,z\nGraz,x\n");
+    let ended = fit(&dir, &["t.csv", "--encoding", "a=numeric_binned"]);
     let sentence = "t.csv: column \"a\", row 2: \"Wien\" is not a number, like 2 of 3 values of the column; the encoding \
                     numeric-binned does not fit, use categorical";
     assert_says(&ended, TABLE, sentence);
     assert!(
-        !desk.exists("ws"),
+        !dir.exists("ws"),
         "rows of a table that cannot be used stay nowhere"
     );
 
-    desk.done(&["split", "t.csv", "-w", "ws"]);
+    dir.done(&["split", "t.csv", "-w", "ws"]);
     assert_says(
-        &fit(&desk, &["t.csv", "--encoding", "a=numeric_binned"]),
+        &fit(&dir, &["t.csv", "--encoding", "a=numeric_binned"]),
         TABLE,
         sentence,
     );
-    assert!(desk.exists("ws"), "a workspace that was there is kept");
+    assert!(dir.exists("ws"), "a workspace that was there is kept");
 }
 
 #[test]
 fn every_column_excluded() {
-    let desk = Desk::with_table();
-    let ended = fit(&desk, &["t.csv", "--exclude", "city,age,height,since,smoker"]);
+    let dir = TestDir::with_table();
+    let ended = fit(&dir, &["t.csv", "--exclude", "city,age,height,since,smoker"]);
     assert_says(
         &ended,
         ARGUMENTS,
         "t.csv: every column is excluded; keep at least one",
     );
-    assert!(!desk.exists("ws"));
+    assert!(!dir.exists("ws"));
 }
 
 #[test]
@@ -233,14 +233,14 @@ fn an_infinite_value() {
 
 #[test]
 fn nan_is_null_and_counted_in_the_log() {
-    let desk = Desk::new();
+    let dir = TestDir::new();
     let column = Float64Array::from(vec![1.0, 2.0, f64::NAN, 4.0, f64::NAN]);
     let other = Int32Array::from(vec![1, 2, 3, 4, 5]);
-    desk.write(
+    dir.write(
         "t.parquet",
         parquet(vec![("n", Arc::new(column)), ("m", Arc::new(other))]),
     );
-    let ended = desk.done(&["fit", "t.parquet", "-w", "ws", "--max-epochs", "0", "-v"]);
+    let ended = dir.done(&["fit", "t.parquet", "-w", "ws", "--max-epochs", "0", "-v"]);
     assert!(
         ended.err.contains("NaN read as null (column \"n\", count 2)"),
         "{}",
@@ -256,17 +256,17 @@ fn fewer_than_two_rows() {
 
 #[test]
 fn a_key_that_names_two_rows() {
-    let desk = Desk::new();
-    desk.write("t.csv", "id,b\n1,x\n2,y\n1,z\n");
+    let dir = TestDir::new();
+    dir.write("t.csv", "id,b\n1,x\n2,y\n1,z\n");
     let sentence = "t.csv: rows 1 and 3 have the same value in the primary key column \"id\"; choose a column whose values \
                     are all different, or exclude this one";
-    assert_says(&fit(&desk, &["t.csv", "--primary-key", "id"]), TABLE, sentence);
-    assert!(!desk.exists("ws"));
+    assert_says(&fit(&dir, &["t.csv", "--primary-key", "id"]), TABLE, sentence);
+    assert!(!dir.exists("ws"));
 }
 
 #[test]
 fn a_workspace_that_is_missing_or_something_else() {
-    let desk = Desk::with_table();
+    let dir = TestDir::with_table();
     let missing = "ws: there is no workspace; make one with `argn fit TABLE -w ws`";
     for command in [
         &["sample", "-n", "5", "-o", "o.csv"][..],
@@ -274,56 +274,56 @@ fn a_workspace_that_is_missing_or_something_else() {
         &["train"],
         &["export", "-o", "o.csv"],
     ] {
-        assert_says(&desk.run(&[command, &["-w", "ws"]].concat()), WORKSPACE, missing);
+        assert_says(&dir.run(&[command, &["-w", "ws"]].concat()), WORKSPACE, missing);
     }
-    fs::create_dir(desk.path("ws")).unwrap();
-    desk.write("ws/letter.txt", "dear");
+    fs::create_dir(dir.path("ws")).unwrap();
+    dir.write("ws/letter.txt", "dear");
     let other = "ws: this folder is not empty and is no workspace; choose an empty or a new folder";
-    assert_says(&fit(&desk, &["t.csv"]), WORKSPACE, other);
-    assert_eq!(desk.files("ws").len(), 1);
-    let sample = desk.run(&["sample", "-w", "t.csv", "-n", "5", "-o", "o.csv"]);
+    assert_says(&fit(&dir, &["t.csv"]), WORKSPACE, other);
+    assert_eq!(dir.files("ws").len(), 1);
+    let sample = dir.run(&["sample", "-w", "t.csv", "-n", "5", "-o", "o.csv"]);
     assert_begins(
         &sample,
         WORKSPACE,
         "t.csv: this is no packed model, or it is damaged (",
     );
-    assert!(!desk.exists("o.csv"));
+    assert!(!dir.exists("o.csv"));
 }
 
 #[test]
 fn a_workspace_that_lacks_what_a_command_needs() {
-    let desk = Desk::with_table();
-    desk.done(&["split", "t.csv", "-w", "ws", "-q"]);
+    let dir = TestDir::with_table();
+    dir.done(&["split", "t.csv", "-w", "ws", "-q"]);
     let sample = ["sample", "-w", "ws", "-n", "5", "-o", "o.csv"];
     let no_statistics =
         "ws: there is no file of statistics (ModelStore/tgt-stats/stats.json); run `argn analyze` first";
     for command in [&sample[..], &["encode", "-w", "ws"], &["train", "-w", "ws"]] {
-        assert_says(&desk.run(command), WORKSPACE, no_statistics);
+        assert_says(&dir.run(command), WORKSPACE, no_statistics);
     }
-    desk.done(&["analyze", "-w", "ws", "-q"]);
+    dir.done(&["analyze", "-w", "ws", "-q"]);
     let no_codes = "ws: there is no encoded table (OriginalData/encoded-data); run `argn encode` first";
-    assert_says(&desk.run(&["train", "-w", "ws"]), WORKSPACE, no_codes);
+    assert_says(&dir.run(&["train", "-w", "ws"]), WORKSPACE, no_codes);
     let model = "ModelStore/model-data/model-";
     for (command, file) in [
         (&sample[..], "configs.json"),
         (&["export", "-w", "ws", "-o", "o.csv"], "weights.safetensors"),
     ] {
         let no_model = format!("ws: there is no model ({model}{file}); run `argn train` first");
-        assert_says(&desk.run(command), WORKSPACE, &no_model);
+        assert_says(&dir.run(command), WORKSPACE, &no_model);
     }
-    assert!(!desk.exists("o.csv"));
+    assert!(!dir.exists("o.csv"));
 }
 
 #[test]
 fn a_workspace_of_a_newer_version() {
-    let desk = Desk::with_table();
-    desk.done(&["split", "t.csv", "-w", "ws", "-q"]);
-    let mark = String::from_utf8(desk.read("ws/ModelStore/argn.json")).unwrap();
-    desk.write(
+    let dir = TestDir::with_table();
+    dir.done(&["split", "t.csv", "-w", "ws", "-q"]);
+    let mark = String::from_utf8(dir.read("ws/ModelStore/argn.json")).unwrap();
+    dir.write(
         "ws/ModelStore/argn.json",
         mark.replace("\"workspace_version\": 1", "\"workspace_version\": 99"),
     );
-    let before = desk.files("ws");
+    let before = dir.files("ws");
     let sentence = "ws: the workspace has version 99, this program reads up to 1; use a newer version of it";
     for command in [
         &["sample", "-n", "5", "-o", "o.csv"][..],
@@ -331,17 +331,17 @@ fn a_workspace_of_a_newer_version() {
         &["fit", "t.csv"],
         &["analyze"],
     ] {
-        assert_says(&desk.run(&[command, &["-w", "ws"]].concat()), WORKSPACE, sentence);
+        assert_says(&dir.run(&[command, &["-w", "ws"]].concat()), WORKSPACE, sentence);
     }
-    assert_eq!(desk.files("ws"), before);
+    assert_eq!(dir.files("ws"), before);
 }
 
 #[test]
 fn weights_that_do_not_fit_the_statistics() {
-    let desk = Desk::with_table();
-    desk.write("u.csv", "x,y\n1.5,a\n2.5,b\n3.5,c\n");
+    let dir = TestDir::with_table();
+    dir.write("u.csv", "x,y\n1.5,a\n2.5,b\n3.5,c\n");
     for (table, folder) in [("t.csv", "ws"), ("u.csv", "other")] {
-        desk.done(&[
+        dir.done(&[
             "fit",
             table,
             "-w",
@@ -355,28 +355,28 @@ fn weights_that_do_not_fit_the_statistics() {
     let weights = "ModelStore/model-data/model-weights.safetensors";
     let file = format!("ws/{weights}");
     let sample = ["sample", "-w", "ws", "-n", "5", "-o", "o.csv"];
-    let whole = desk.read(&file);
-    desk.write(&file, desk.read(&format!("other/{weights}")));
-    let ended = desk.run(&sample);
+    let whole = dir.read(&file);
+    dir.write(&file, dir.read(&format!("other/{weights}")));
+    let ended = dir.run(&sample);
     assert_begins(&ended, WORKSPACE, &format!("{file}: tensor \"embedders."));
     let hint = "; the weights do not belong to these statistics; run `argn train` again\n";
     assert!(ended.err.ends_with(hint), "{}", ended.err);
-    desk.write(&file, &whole[..whole.len() / 2]);
+    dir.write(&file, &whole[..whole.len() / 2]);
     assert_begins(
-        &desk.run(&sample),
+        &dir.run(&sample),
         WORKSPACE,
         &format!("{file}: the weights are cut short or damaged ("),
     );
-    assert!(!desk.exists("o.csv"));
+    assert!(!dir.exists("o.csv"));
 }
 
 #[test]
 fn weights_of_another_shape() {
-    let desk = Desk::new();
-    desk.write("t.csv", "x\n".to_owned() + &"a\nb\nc\n".repeat(20));
-    desk.write("u.csv", "x\n".to_owned() + &"a\nb\nc\nd\n".repeat(20));
+    let dir = TestDir::new();
+    dir.write("t.csv", "x\n".to_owned() + &"a\nb\nc\n".repeat(20));
+    dir.write("u.csv", "x\n".to_owned() + &"a\nb\nc\nd\n".repeat(20));
     for (table, folder) in [("t.csv", "ws"), ("u.csv", "other")] {
-        desk.done(&[
+        dir.done(&[
             "fit",
             table,
             "-w",
@@ -388,16 +388,16 @@ fn weights_of_another_shape() {
         ]);
     }
     let file = "ws/ModelStore/model-data/model-weights.safetensors";
-    desk.write(file, desk.read(&file.replace("ws/", "other/")));
-    let ended = desk.run(&["sample", "-w", "ws", "-n", "5", "-o", "o.csv"]);
+    dir.write(file, dir.read(&file.replace("ws/", "other/")));
+    let ended = dir.run(&["sample", "-w", "ws", "-n", "5", "-o", "o.csv"]);
     assert_begins(&ended, WORKSPACE, &format!("{file}: tensor \""));
     assert!(ended.err.contains("shape"), "{}", ended.err);
-    assert!(!desk.exists("o.csv"));
+    assert!(!dir.exists("o.csv"));
 }
 
 #[test]
 fn numbers_out_of_range() {
-    let desk = Desk::new();
+    let dir = TestDir::new();
     let rows = "give a whole number of rows, at least 1";
     let temperature = "give a number of at least 0 (1 leaves the probabilities as they are)";
     let top_p = "give a number from 0 to 1 (1 leaves the probabilities as they are)";
@@ -414,15 +414,15 @@ fn numbers_out_of_range() {
             arguments.extend(["-n", "5"]);
         }
         assert_argument(
-            &desk.run(&arguments),
+            &dir.run(&arguments),
             &format!("invalid value '{value}' for '{name}': {hint}"),
         );
     }
-    assert!(!desk.exists("o.csv"));
+    assert!(!dir.exists("o.csv"));
 }
 
 /// The program with files of at most so many blocks of 512 bytes or a kilobyte: what a disk that fills up looks like.
-fn on_a_small_disk(desk: &Desk, blocks: u32, arguments: &[&str]) -> Ended {
+fn on_a_small_disk(dir: &TestDir, blocks: u32, arguments: &[&str]) -> Ended {
     let limits = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
     let mut command = Command::new("sh");
     command
@@ -430,25 +430,25 @@ fn on_a_small_disk(desk: &Desk, blocks: u32, arguments: &[&str]) -> Ended {
         .arg(limits)
         .arg(env!("CARGO_BIN_EXE_argn"))
         .args(arguments);
-    command.current_dir(desk.path("")).arg0("sh");
+    command.current_dir(dir.path("")).arg0("sh");
     Ended::from(command.output().unwrap())
 }
 
 #[test]
 fn a_disk_that_fills_up() {
-    let desk = Desk::with_table();
-    desk.done(&[&["fit", "t.csv", "-w", "ws", "-q"], &SHORT[..]].concat());
+    let dir = TestDir::with_table();
+    dir.done(&[&["fit", "t.csv", "-w", "ws", "-q"], &SHORT[..]].concat());
     for out in ["o.csv", "o.csv.gz", "o.parquet"] {
-        let ended = on_a_small_disk(&desk, 8, &["sample", "-w", "ws", "-n", "50000", "-o", out, "-q"]);
+        let ended = on_a_small_disk(&dir, 8, &["sample", "-w", "ws", "-n", "50000", "-o", out, "-q"]);
         assert_begins(&ended, FAILED, &format!("{out}: cannot write it: "));
     }
-    let left: Vec<_> = fs::read_dir(desk.path(""))
+    let left: Vec<_> = fs::read_dir(dir.path(""))
         .unwrap()
         .map(|e| e.unwrap().file_name())
         .collect();
     assert_eq!(left.len(), 2, "{left:?}");
     let ended = on_a_small_disk(
-        &desk,
+        &dir,
         16,
         &["fit", "t.csv", "-w", "new", "-q", "--max-epochs", "1"],
     );
@@ -459,12 +459,12 @@ fn a_disk_that_fills_up() {
     );
     assert_eq!(ended.code, FAILED);
     assert!(
-        desk.files("new")
+        dir.files("new")
             .keys()
             .all(|f| !f.to_string_lossy().contains("argn-tmp"))
     );
-    assert!(!desk.exists("new/ModelStore/model-data/model-weights.safetensors"));
-    let mut to_full = desk.command(&["sample", "-w", "ws", "-n", "5000", "-o", "-", "-q"]);
+    assert!(!dir.exists("new/ModelStore/model-data/model-weights.safetensors"));
+    let mut to_full = dir.command(&["sample", "-w", "ws", "-n", "5000", "-o", "-", "-q"]);
     let Ok(full) = fs::OpenOptions::new().write(true).open("/dev/full") else {
         return;
     };
@@ -484,16 +484,16 @@ fn a_disk_that_fills_up() {
 
 #[test]
 fn a_folder_that_cannot_be_written() {
-    let desk = Desk::with_table();
-    let fit = |folder| desk.run(&["fit", "t.csv", "-w", folder, "-q", "--max-epochs", "0"]);
+    let dir = TestDir::with_table();
+    let fit = |folder| dir.run(&["fit", "t.csv", "-w", folder, "-q", "--max-epochs", "0"]);
     for folder in ["t.csv", "t.csv/ws"] {
         let sentence = format!("{folder}: this is a file; give the path of a folder");
         assert_says(&fit(folder), FAILED, &sentence);
     }
-    let synthesize = |out| desk.run(&["synthesize", "t.csv", "-o", out, "-q", "--max-epochs", "0"]);
+    let synthesize = |out| dir.run(&["synthesize", "t.csv", "-o", out, "-q", "--max-epochs", "0"]);
     let missing = "no/o.csv: the folder no does not exist; make it first or choose another path";
     assert_says(&synthesize("no/o.csv"), FAILED, missing);
     let unknown = "o.xlsx: its ending names no known format; use .csv, .csv.gz or .parquet, or - for CSV through a pipe";
     assert_says(&synthesize("o.xlsx"), ARGUMENTS, unknown);
-    assert_eq!(desk.files("").len(), 1);
+    assert_eq!(dir.files("").len(), 1);
 }

@@ -4,7 +4,7 @@
 
 mod argn;
 
-use argn::{Desk, Ended};
+use argn::{Ended, TestDir};
 
 /// Ages, postal codes as numbers and as text, cities of which some are rare, amounts, and a date; two of `odd` values.
 fn table() -> String {
@@ -28,10 +28,10 @@ fn table() -> String {
 }
 
 fn explained(flags: &[&str]) -> (String, Ended) {
-    let desk = Desk::new();
-    desk.write("t.csv", table());
-    let split = desk.done(&[&["split", "t.csv", "-w", "ws", "--seed", "7"], flags].concat());
-    let ended = desk.done(&["analyze", "-w", "ws", "--explain"]);
+    let dir = TestDir::new();
+    dir.write("t.csv", table());
+    let split = dir.done(&[&["split", "t.csv", "-w", "ws", "--seed", "7"], flags].concat());
+    let ended = dir.done(&["analyze", "-w", "ws", "--explain"]);
     (
         String::from_utf8(ended.out.clone()).unwrap(),
         Ended {
@@ -100,14 +100,14 @@ fn what_was_asked_for_is_said_to_be() {
         zip[1..3],
         [
             "  encoding   categorical (cat 131)",
-            "  why        it was asked for"
+            "  why        it was requested"
         ]
     );
     assert!(!text.contains("amount"));
 }
 
 #[test]
-fn codes_and_odd_texts_are_told_with_their_override() {
+fn codes_and_odd_texts_are_noted_with_their_override() {
     let (text, ended) = explained(&[]);
     for part in [
         "note: digits with leading zeros are codes and stay text, so that no zero is lost; learn the numbers with \
@@ -133,7 +133,7 @@ fn codes_and_odd_texts_are_told_with_their_override() {
 
 #[test]
 fn without_the_flag_nothing_is_printed() {
-    let desk = Desk::with_table();
-    desk.done(&["split", "t.csv", "-w", "ws", "-q"]);
-    assert!(desk.done(&["analyze", "-w", "ws"]).out.is_empty());
+    let dir = TestDir::with_table();
+    dir.done(&["split", "t.csv", "-w", "ws", "-q"]);
+    assert!(dir.done(&["analyze", "-w", "ws"]).out.is_empty());
 }

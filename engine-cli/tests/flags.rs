@@ -6,14 +6,14 @@ mod argn;
 
 use std::collections::HashSet;
 
-use argn::{Desk, Ended, SHORT};
+use argn::{Ended, SHORT, TestDir};
 use serde_json::Value;
 
 const ARGUMENTS: i32 = 2;
 const WEIGHTS: &str = "ws/ModelStore/model-data/model-weights.safetensors";
 
 /// Fits `t.csv` without learning anything, which is all that most flags need.
-fn fit(desk: &Desk, more: &[&str]) -> Ended {
+fn fit(dir: &TestDir, more: &[&str]) -> Ended {
     // The last of several values of a flag would be an error, so the limit stands only where no other does.
     let limit = if more.contains(&"--max-epochs") {
         &[][..]
@@ -21,20 +21,20 @@ fn fit(desk: &Desk, more: &[&str]) -> Ended {
         &["--max-epochs", "0"]
     };
     let flags = ["fit", "t.csv", "-w", "ws", "-q", "--force", "--seed", "7"];
-    desk.run(&[&flags[..], limit, more].concat())
+    dir.run(&[&flags[..], limit, more].concat())
 }
 
 /// What is known of the model that [`fit`] makes.
 #[track_caller]
-fn fitted(desk: &Desk, more: &[&str]) -> Value {
-    let ended = fit(desk, more);
+fn fitted(dir: &TestDir, more: &[&str]) -> Value {
+    let ended = fit(dir, more);
     assert_eq!((ended.code, ended.err.as_str()), (0, ""), "{more:?}");
-    info(desk)
+    info(dir)
 }
 
 #[track_caller]
-fn info(desk: &Desk) -> Value {
-    json(&desk.done(&["info", "-w", "ws", "--json"]))
+fn info(dir: &TestDir) -> Value {
+    json(&dir.done(&["info", "-w", "ws", "--json"]))
 }
 
 #[track_caller]
@@ -55,8 +55,8 @@ fn columns(info: &Value) -> usize {
 
 /// The program refuses these arguments and says this.
 #[track_caller]
-fn assert_refused(desk: &Desk, arguments: &[&str], part: &str) {
-    let ended = desk.run(arguments);
+fn assert_refused(dir: &TestDir, arguments: &[&str], part: &str) {
+    let ended = dir.run(arguments);
     assert_eq!(ended.code, ARGUMENTS, "{arguments:?}: {}", ended.err);
     assert!(
         ended.err.starts_with("error: ") && ended.err.contains(part),
@@ -68,32 +68,32 @@ fn assert_refused(desk: &Desk, arguments: &[&str], part: &str) {
 
 /// The program refuses two flags that exclude each other.
 #[track_caller]
-fn assert_conflict(desk: &Desk, arguments: &[&str]) {
-    assert_refused(desk, arguments, "cannot be used with");
+fn assert_conflict(dir: &TestDir, arguments: &[&str]) {
+    assert_refused(dir, arguments, "cannot be used with");
 }
 
 /// Synthetic rows of the workspace, with their header.
 #[track_caller]
-fn rows(desk: &Desk, more: &[&str]) -> String {
+fn rows(dir: &TestDir, more: &[&str]) -> String {
     let flags = ["sample", "-w", "ws", "-n", "300", "-o", "-", "-q", "--seed", "1"];
-    String::from_utf8(desk.done(&[&flags[..], more].concat()).out).unwrap()
+    String::from_utf8(dir.done(&[&flags[..], more].concat()).out).unwrap()
 }
 
 #[test]
 fn seed_is_drawn_printed_and_stored_unless_given() {
-    let desk = Desk::with_table();
+    let dir = TestDir::with_table();
     let flags = ["fit", "t.csv", "-w", "ws", "--max-epochs", "1", "--force"];
-    let drawn = desk.done(&flags);
-    let seed = info(&desk)["seed"].to_string();
+    let drawn = dir.done(&flags);
+    let seed = info(&dir)["seed"].to_string();
     let said = format!("seed {seed} (drawn; give --seed {seed} to repeat this)\n");
     assert!(drawn.err.contains(&said), "{}", drawn.err);
-    let weights = desk.read(WEIGHTS);
-    let given = desk.done(&[&flags[..], &["--seed", &seed]].concat());
+    let weights = dir.read(WEIGHTS);
+    let given = dir.done(&[&flags[..], &["--seed", &seed]].concat());
     assert!(!given.err.contains("drawn"), "{}", given.err);
-    assert!(weights == desk.read(WEIGHTS), "the weights differ");
+    assert!(weights == dir.read(WEIGHTS), "the weights differ");
     let sample = |more: &[&str]| {
         let flags = ["sample", "-w", "ws", "-n", "100", "-o", "-"];
-        desk.done(&[&flags[..], more].concat())
+        dir.done(&[&flags[..], more].concat())
     };
     let first = sample(&[]);
     let seed = first.err.split(' ').nth(1).unwrap();
@@ -103,32 +103,32 @@ fn seed_is_drawn_printed_and_stored_unless_given() {
         first.out != sample(&[]).out,
         "each sample draws a seed of its own"
     );
-    assert_refused(&desk, &["info", "-w", "ws", "--seed", "x"], "'--seed <SEED>'");
+    assert_refused(&dir, &["info", "-w", "ws", "--seed", "x"], "'--seed <SEED>'");
 }
 
 #[test]
 fn threads_change_no_byte() {
-    let desk = Desk::with_table();
+    let dir = TestDir::with_table();
     let result = |threads: &[&str]| {
         let flags = [&["fit", "t.csv", "-w", "ws", "-q", "--force"], &SHORT[..]].concat();
-        desk.done(&[&flags[..], threads].concat());
-        (desk.read(WEIGHTS), rows(&desk, threads))
+        dir.done(&[&flags[..], threads].concat());
+        (dir.read(WEIGHTS), rows(&dir, threads))
     };
     let default = result(&[]);
     assert!(default == result(&["--threads", "1"]), "one thread");
     assert!(default == result(&["--threads", "3"]), "three threads");
     let hint = "give a whole number of threads, at least 1";
-    assert_refused(&desk, &["devices", "--threads", "0"], hint);
+    assert_refused(&dir, &["devices", "--threads", "0"], hint);
 }
 
 #[test]
 fn what_a_device_never_has_is_refused() {
-    let desk = Desk::with_table();
+    let dir = TestDir::with_table();
     for (flag, reason) in [
         ("--tensor-cores", "only cuda multiplies on tensor cores"),
         ("--half-tables", "only wgpu keeps tables in half precision"),
     ] {
-        let ended = desk.run(&["fit", "t.csv", "-w", "ws", flag]);
+        let ended = dir.run(&["fit", "t.csv", "-w", "ws", flag]);
         assert_eq!(ended.code, 1, "{}", ended.err);
         assert!(
             ended
@@ -137,17 +137,17 @@ fn what_a_device_never_has_is_refused() {
             "{}",
             ended.err
         );
-        assert!(!desk.exists("ws"), "{flag}");
+        assert!(!dir.exists("ws"), "{flag}");
     }
 }
 
 #[test]
 fn device_is_the_processor_unless_given() {
-    let desk = Desk::with_table();
+    let dir = TestDir::with_table();
     for device in ["cpu", "auto", "CPU"] {
-        desk.done(&["devices", "--device", device]);
+        dir.done(&["devices", "--device", device]);
     }
-    let devices = json(&desk.done(&["devices", "--json"]));
+    let devices = json(&dir.done(&["devices", "--json"]));
     let last = devices.as_array().unwrap().last().unwrap();
     assert_eq!((&last["name"], &last["backend"]), (&"cpu".into(), &"cpu".into()));
     for command in [
@@ -157,38 +157,38 @@ fn device_is_the_processor_unless_given() {
     ] {
         for unknown in ["gpu", "cpu:0", "wgpu:"] {
             let hint = format!("there is no device {unknown:?}; use auto or ");
-            assert_refused(&desk, &[command, &["--device", unknown]].concat(), &hint);
+            assert_refused(&dir, &[command, &["--device", unknown]].concat(), &hint);
         }
     }
-    assert!(!desk.exists("ws"));
+    assert!(!dir.exists("ws"));
 }
 
 #[cfg(not(feature = "wgpu"))]
 #[test]
 fn a_device_that_is_not_built_in_is_refused() {
-    let desk = Desk::with_table();
+    let dir = TestDir::with_table();
     for device in ["wgpu", "wgpu:1"] {
         let arguments = ["fit", "t.csv", "-w", "ws", "--device", device];
-        assert_refused(&desk, &arguments, "build it with the feature `wgpu`\n");
+        assert_refused(&dir, &arguments, "build it with the feature `wgpu`\n");
     }
 }
 
 #[cfg(not(feature = "cuda"))]
 #[test]
 fn cuda_that_is_not_built_in_is_refused() {
-    let desk = Desk::with_table();
+    let dir = TestDir::with_table();
     for device in ["cuda", "cuda:1"] {
         let arguments = ["fit", "t.csv", "-w", "ws", "--device", device];
-        assert_refused(&desk, &arguments, "build it with the feature `cuda`\n");
+        assert_refused(&dir, &arguments, "build it with the feature `cuda`\n");
     }
 }
 
 /// Without the driver, its compiler or so many devices, the program says which in one sentence, and that nothing was begun.
 #[cfg(feature = "cuda")]
 #[test]
-fn a_gpu_that_is_missing_is_told_in_one_sentence() {
-    let desk = Desk::with_table();
-    let ended = desk.run(&[
+fn a_missing_gpu_gets_one_sentence() {
+    let dir = TestDir::with_table();
+    let ended = dir.run(&[
         "fit",
         "t.csv",
         "-w",
@@ -209,8 +209,8 @@ fn a_gpu_that_is_missing_is_told_in_one_sentence() {
     );
     assert!(ended.err.ends_with("use --device cpu\n"), "{}", ended.err);
     assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
-    assert!(!desk.exists("ws"), "nothing was begun");
-    desk.done(&[
+    assert!(!dir.exists("ws"), "nothing was begun");
+    dir.done(&[
         "fit",
         "t.csv",
         "-w",
@@ -226,10 +226,10 @@ fn a_gpu_that_is_missing_is_told_in_one_sentence() {
 
 #[test]
 fn quiet_says_nothing_and_verbose_more() {
-    let desk = Desk::with_table();
+    let dir = TestDir::with_table();
     let fit = |more: &[&str]| {
         let flags = [&["fit", "t.csv", "-w", "ws", "--force"], &SHORT[..]].concat();
-        desk.done(&[&flags[..], more].concat())
+        dir.done(&[&flags[..], more].concat())
     };
     let (normal, quiet, verbose) = (fit(&[]), fit(&["--quiet"]), fit(&["--verbose"]));
     assert_eq!((quiet.err.as_str(), quiet.out.len()), ("", 0));
@@ -240,14 +240,14 @@ fn quiet_says_nothing_and_verbose_more() {
         normal.out.is_empty() && !normal.err.contains('\u{1b}'),
         "no bar outside a terminal"
     );
-    assert_conflict(&desk, &["devices", "-q", "-v"]);
+    assert_conflict(&dir, &["devices", "-q", "-v"]);
 }
 
 #[test]
 fn the_log_follows_its_variable() {
-    let desk = Desk::with_table();
+    let dir = TestDir::with_table();
     let arguments = [&["fit", "t.csv", "-w", "ws", "-q"], &SHORT[..]].concat();
-    let mut command = desk.command(&arguments);
+    let mut command = dir.command(&arguments);
     let ended = Ended::from(command.env("ARGN_LOG", "engine_core=info").output().unwrap());
     assert_eq!(ended.code, 0, "{}", ended.err);
     assert!(ended.err.contains("note: training ended"), "{}", ended.err);
@@ -255,25 +255,25 @@ fn the_log_follows_its_variable() {
 
 #[test]
 fn primary_key_is_not_learnt() {
-    let desk = Desk::new();
+    let dir = TestDir::new();
     let row = |i: u32| format!("{},{}\n", 1000 + i, ["a", "b"][(i % 2) as usize]);
-    desk.write(
+    dir.write(
         "t.csv",
         "id,kind\n".to_owned() + &(0..100).map(row).collect::<String>(),
     );
-    assert_eq!(column(&fitted(&desk, &[]), "id")["role"], "model");
-    let keyed = fitted(&desk, &["--primary-key", "id"]);
+    assert_eq!(column(&fitted(&dir, &[]), "id")["role"], "model");
+    let keyed = fitted(&dir, &["--primary-key", "id"]);
     let id = column(&keyed, "id");
     assert_eq!(id["role"], "primary_key");
     assert!(id["encoding"].is_null());
-    let rows = rows(&desk, &[]);
+    let rows = rows(&dir, &[]);
     let keys: HashSet<&str> = rows
         .lines()
         .skip(1)
         .filter_map(|row| row.split(',').next())
         .collect();
     assert_eq!(keys.len(), 300, "keys are all different");
-    let ended = fit(&desk, &["--primary-key", "id", "--encoding", "id=categorical"]);
+    let ended = fit(&dir, &["--primary-key", "id", "--encoding", "id=categorical"]);
     let sentence = "error: column \"id\" is the primary key and no part of the model; leave out its encoding, or the primary \
                     key\n";
     assert_eq!((ended.code, ended.err.as_str()), (ARGUMENTS, sentence));
@@ -281,17 +281,17 @@ fn primary_key_is_not_learnt() {
 
 #[test]
 fn exclude_takes_several_columns() {
-    let desk = Desk::with_table();
-    let header = || rows(&desk, &[]).lines().next().unwrap().to_owned();
-    fitted(&desk, &[]);
+    let dir = TestDir::with_table();
+    let header = || rows(&dir, &[]).lines().next().unwrap().to_owned();
+    fitted(&dir, &[]);
     assert_eq!(header(), "city,age,height,since,smoker");
-    let both = fitted(&desk, &["--exclude", "age,since"]);
+    let both = fitted(&dir, &["--exclude", "age,since"]);
     assert_eq!(column(&both, "age")["role"], "excluded");
     assert_eq!(header(), "city,height,smoker");
-    fitted(&desk, &["--exclude", "age", "--exclude", "since"]);
+    fitted(&dir, &["--exclude", "age", "--exclude", "since"]);
     assert_eq!(header(), "city,height,smoker");
-    desk.write("t.csv", "id,kind\n1,a\n2,b\n");
-    let ended = fit(&desk, &["--primary-key", "id", "--exclude", "kind"]);
+    dir.write("t.csv", "id,kind\n1,a\n2,b\n");
+    let ended = fit(&dir, &["--primary-key", "id", "--exclude", "kind"]);
     let sentence = "error: t.csv: no column is left for the model; give a table with a column that is neither a key nor \
                     excluded\n";
     assert_eq!((ended.code, ended.err.as_str()), (3, sentence));
@@ -299,8 +299,8 @@ fn exclude_takes_several_columns() {
 
 #[test]
 fn encoding_replaces_the_one_of_the_type() {
-    let desk = Desk::with_table();
-    let default = fitted(&desk, &[]);
+    let dir = TestDir::with_table();
+    let default = fitted(&dir, &[]);
     let encoding = column(&default, "age")["encoding"].as_str().unwrap();
     assert!(encoding.starts_with("TABULAR_NUMERIC_"), "{encoding}");
     let asked = [
@@ -309,18 +309,18 @@ fn encoding_replaces_the_one_of_the_type() {
         "--encoding",
         "height=Numeric-Digit",
     ];
-    let given = fitted(&desk, &asked);
+    let given = fitted(&dir, &asked);
     assert_eq!(column(&given, "age")["encoding"], "TABULAR_CATEGORICAL");
     assert_eq!(column(&given, "height")["encoding"], "TABULAR_NUMERIC_DIGIT");
-    assert!(rows(&desk, &[]).starts_with("city,age,height,since,smoker\n"));
+    assert!(rows(&dir, &[]).starts_with("city,age,height,since,smoker\n"));
     let malformed = ["fit", "t.csv", "-w", "ws", "--encoding", "age"];
     let hint = "give a column and a type, for instance zip=categorical";
-    assert_refused(&desk, &malformed, hint);
+    assert_refused(&dir, &malformed, hint);
 }
 
 #[test]
-fn characters_and_places_are_put_together_again() {
-    let desk = Desk::new();
+fn characters_and_places_are_decoded_again() {
+    let dir = TestDir::new();
     let row = |i: u32| {
         let (letter, number) = (char::from(b'A' + (i % 3) as u8), 100 + i * 7 % 900);
         let (y, x) = (
@@ -329,7 +329,7 @@ fn characters_and_places_are_put_together_again() {
         );
         format!("{letter}-{number},\"{y:.3}, {x:.3}\"\n")
     };
-    desk.write(
+    dir.write(
         "t.csv",
         "plate,place\n".to_owned() + &(0..300).map(row).collect::<String>(),
     );
@@ -341,11 +341,11 @@ fn characters_and_places_are_put_together_again() {
         "--max-epochs",
         "2",
     ];
-    let info = fitted(&desk, &flags);
+    let info = fitted(&dir, &flags);
     assert_eq!(column(&info, "plate")["encoding"], "TABULAR_CHARACTER");
     assert_eq!(column(&info, "plate")["sub_columns"].as_array().unwrap().len(), 5);
     assert_eq!(column(&info, "place")["encoding"], "TABULAR_LAT_LONG");
-    let rows = rows(&desk, &[]);
+    let rows = rows(&dir, &[]);
     let is_whole = |row: &&str| {
         let (plate, place) = row.split_once(',').unwrap();
         let (letter, number) = plate.split_at(1);
@@ -359,67 +359,67 @@ fn characters_and_places_are_put_together_again() {
 
 #[test]
 fn null_texts_stand_for_missing_values() {
-    let desk = Desk::new();
-    desk.write("t.csv", "a,b\n".to_owned() + &"1,x\nNA,y\n-,x\n2,y\n".repeat(30));
-    assert_eq!(column(&fitted(&desk, &[]), "a")["data_type"], "Utf8");
-    let given = fitted(&desk, &["--null", "NA", "--null", "-"]);
+    let dir = TestDir::new();
+    dir.write("t.csv", "a,b\n".to_owned() + &"1,x\nNA,y\n-,x\n2,y\n".repeat(30));
+    assert_eq!(column(&fitted(&dir, &[]), "a")["data_type"], "Utf8");
+    let given = fitted(&dir, &["--null", "NA", "--null", "-"]);
     assert_eq!(column(&given, "a")["data_type"], "Int64");
 }
 
 #[test]
 fn delimiter_is_found_unless_given() {
-    let desk = Desk::new();
-    desk.write("t.csv", "a;b\n".to_owned() + &"1;x\n2;y\n".repeat(20));
-    assert_eq!(columns(&fitted(&desk, &[])), 2);
-    desk.write("t.csv", "a^b\n".to_owned() + &"1^x\n2^y\n".repeat(20));
-    assert_eq!(columns(&fitted(&desk, &[])), 1);
-    assert_eq!(columns(&fitted(&desk, &["--delimiter", "^"])), 2);
-    assert!(rows(&desk, &[]).starts_with("a^b\n"));
-    desk.write("t.csv", "a\tb,c\n".to_owned() + &"1\tx,z\n2\ty,z\n".repeat(20));
-    let given = fitted(&desk, &["--delimiter", "\\t"]);
+    let dir = TestDir::new();
+    dir.write("t.csv", "a;b\n".to_owned() + &"1;x\n2;y\n".repeat(20));
+    assert_eq!(columns(&fitted(&dir, &[])), 2);
+    dir.write("t.csv", "a^b\n".to_owned() + &"1^x\n2^y\n".repeat(20));
+    assert_eq!(columns(&fitted(&dir, &[])), 1);
+    assert_eq!(columns(&fitted(&dir, &["--delimiter", "^"])), 2);
+    assert!(rows(&dir, &[]).starts_with("a^b\n"));
+    dir.write("t.csv", "a\tb,c\n".to_owned() + &"1\tx,z\n2\ty,z\n".repeat(20));
+    let given = fitted(&dir, &["--delimiter", "\\t"]);
     assert_eq!(column(&given, "b,c")["data_type"], "Utf8");
     let two = ["fit", "t.csv", "-w", "ws", "--delimiter", "::"];
     let hint = "give one ASCII character that is not a quote or a line end, \\t for tab";
-    assert_refused(&desk, &two, hint);
+    assert_refused(&dir, &two, hint);
 }
 
 #[test]
 fn value_protection_is_on_unless_warned_of() {
-    let desk = Desk::new();
+    let dir = TestDir::new();
     let rows = "kind\n".to_owned() + &"a\nb\n".repeat(200) + "the-only-one\n";
-    desk.write("t.csv", rows);
+    dir.write("t.csv", rows);
     let stats = "ws/ModelStore/tgt-stats/stats.json";
     let holds = || {
-        String::from_utf8(desk.read(stats))
+        String::from_utf8(dir.read(stats))
             .unwrap()
             .contains("the-only-one")
     };
     let fit = ["fit", "t.csv", "-w", "ws", "--max-epochs", "0", "--force"];
-    let on = desk.done(&fit);
+    let on = dir.done(&fit);
     assert!(!holds() && !on.err.contains("warning"), "{}", on.err);
-    let off = desk.done(&[&fit[..], &["--no-value-protection"]].concat());
+    let off = dir.done(&[&fit[..], &["--no-value-protection"]].concat());
     assert!(holds(), "rare values are kept");
     assert!(
         off.err.starts_with("warning: value protection is off: "),
         "{}",
         off.err
     );
-    desk.done(&["analyze", "-w", "ws", "-q", "--force"]);
+    dir.done(&["analyze", "-w", "ws", "-q", "--force"]);
     assert!(!holds(), "analyze protects as fit does");
 }
 
 #[test]
 fn discard_data_leaves_no_row_behind() {
-    let desk = Desk::with_table();
-    fitted(&desk, &[]);
+    let dir = TestDir::with_table();
+    fitted(&dir, &[]);
     for folder in ["tgt-data", "encoded-data"] {
-        assert!(desk.exists(&format!("ws/OriginalData/{folder}")));
+        assert!(dir.exists(&format!("ws/OriginalData/{folder}")));
     }
-    fitted(&desk, &["--discard-data"]);
-    assert!(!desk.exists("ws/OriginalData"));
-    assert_eq!(rows(&desk, &[]).lines().count(), 301);
-    fitted(&desk, &[]);
-    desk.done(&[
+    fitted(&dir, &["--discard-data"]);
+    assert!(!dir.exists("ws/OriginalData"));
+    assert_eq!(rows(&dir, &[]).lines().count(), 301);
+    fitted(&dir, &[]);
+    dir.done(&[
         "train",
         "-w",
         "ws",
@@ -429,17 +429,17 @@ fn discard_data_leaves_no_row_behind() {
         "--discard-data",
         "--force",
     ]);
-    assert!(!desk.exists("ws/OriginalData"));
+    assert!(!dir.exists("ws/OriginalData"));
 }
 
 #[test]
 fn a_finished_model_is_kept_unless_force_or_state_say_otherwise() {
-    let desk = Desk::with_table();
+    let dir = TestDir::with_table();
     let fit = |more: &[&str]| {
         let flags = [&["fit", "t.csv", "-w", "ws", "-q"], &SHORT[..]].concat();
-        desk.run(&[&flags[..], more].concat())
+        dir.run(&[&flags[..], more].concat())
     };
-    let weights = || desk.read(WEIGHTS);
+    let weights = || dir.read(WEIGHTS);
     assert_eq!(fit(&[]).code, 0);
     let first = weights();
     let refused = fit(&[]);
@@ -455,55 +455,52 @@ fn a_finished_model_is_kept_unless_force_or_state_say_otherwise() {
         assert_eq!(fit(again).code, 0);
         assert!(first == weights(), "{again:?} trains anew");
     }
-    assert_conflict(
-        &desk,
-        &["fit", "t.csv", "-w", "ws", "--force", "--state", "reset"],
-    );
+    assert_conflict(&dir, &["fit", "t.csv", "-w", "ws", "--force", "--state", "reset"]);
     let possible = "[possible values: reset, reuse, resume]";
-    assert_refused(&desk, &["train", "-w", "ws", "--state", "again"], possible);
-    assert_eq!(desk.run(&["split", "t.csv", "-w", "ws"]).code, 4);
-    desk.done(&["split", "t.csv", "-w", "ws", "-q", "--force"]);
+    assert_refused(&dir, &["train", "-w", "ws", "--state", "again"], possible);
+    assert_eq!(dir.run(&["split", "t.csv", "-w", "ws"]).code, 4);
+    dir.done(&["split", "t.csv", "-w", "ws", "-q", "--force"]);
 }
 
 #[test]
 fn max_epochs_may_be_zero_or_a_fraction() {
-    let desk = Desk::with_table();
-    let epochs = |more: &[&str]| fitted(&desk, more)["epochs"].as_f64().unwrap_or(0.0);
+    let dir = TestDir::with_table();
+    let epochs = |more: &[&str]| fitted(&dir, more)["epochs"].as_f64().unwrap_or(0.0);
     assert_eq!(epochs(&["--max-epochs", "0"]), 0.0);
     let half = epochs(&["--max-epochs", "0.5", "--batch-size", "16"]);
     assert!((0.4..=0.6).contains(&half), "{half}");
     assert_eq!(epochs(&["--max-epochs", "2"]), 2.0);
     for wrong in ["-1", "nan", "inf", "many"] {
         let arguments = ["fit", "t.csv", "-w", "ws", "--max-epochs", wrong];
-        assert_refused(&desk, &arguments, "give a number of epochs, at least 0");
+        assert_refused(&dir, &arguments, "give a number of epochs, at least 0");
     }
 }
 
 #[test]
 fn max_minutes_ends_a_training_early() {
-    let desk = Desk::with_table();
+    let dir = TestDir::with_table();
     let none = ["--max-epochs", "50", "--max-minutes", "0"];
-    let epochs = fitted(&desk, &none)["epochs"].as_f64().unwrap_or(0.0);
+    let epochs = fitted(&dir, &none)["epochs"].as_f64().unwrap_or(0.0);
     assert!(epochs < 2.0, "{epochs}");
     let wrong = ["fit", "t.csv", "-w", "ws", "--max-minutes", "-1"];
-    assert_refused(&desk, &wrong, "give a number of minutes, at least 0");
+    assert_refused(&dir, &wrong, "give a number of minutes, at least 0");
 }
 
 #[test]
 fn batch_size_follows_from_the_table_unless_given() {
-    let desk = Desk::with_table();
-    let chosen = fitted(&desk, &[])["batch_size"].as_u64().unwrap();
+    let dir = TestDir::with_table();
+    let chosen = fitted(&dir, &[])["batch_size"].as_u64().unwrap();
     assert!(chosen > 0 && chosen != 48, "{chosen}");
-    assert_eq!(fitted(&desk, &["--batch-size", "48"])["batch_size"], 48);
+    assert_eq!(fitted(&dir, &["--batch-size", "48"])["batch_size"], 48);
     let wrong = ["fit", "t.csv", "-w", "ws", "--batch-size", "0"];
-    assert_refused(&desk, &wrong, "give a whole number of rows, at least 1");
+    assert_refused(&dir, &wrong, "give a whole number of rows, at least 1");
 }
 
 #[test]
 fn model_has_three_sizes() {
-    let desk = Desk::with_table();
+    let dir = TestDir::with_table();
     let size = |more: &[&str]| {
-        let found = fitted(&desk, more);
+        let found = fitted(&dir, more);
         let name = found["model"].as_str().unwrap().to_owned();
         (name, found["parameters"].as_u64().unwrap())
     };
@@ -517,32 +514,32 @@ fn model_has_three_sizes() {
     );
     assert!(small.1 < default.1 && default.1 < large.1);
     let wrong = ["fit", "t.csv", "-w", "ws", "--model", "huge"];
-    assert_refused(&desk, &wrong, "[possible values: small, medium, large]");
+    assert_refused(&dir, &wrong, "[possible values: small, medium, large]");
 }
 
 #[test]
 fn a_fixed_order_draws_in_no_other() {
-    let desk = Desk::with_table();
-    assert_eq!(fitted(&desk, &["--max-epochs", "1"])["flexible"], true);
-    assert_ne!(rows(&desk, &[]), rows(&desk, &["--random-order"]));
-    assert_eq!(fitted(&desk, &["--fixed-order"])["flexible"], false);
-    assert_eq!(rows(&desk, &[]).lines().count(), 301);
+    let dir = TestDir::with_table();
+    assert_eq!(fitted(&dir, &["--max-epochs", "1"])["flexible"], true);
+    assert_ne!(rows(&dir, &[]), rows(&dir, &["--random-order"]));
+    assert_eq!(fitted(&dir, &["--fixed-order"])["flexible"], false);
+    assert_eq!(rows(&dir, &[]).lines().count(), 301);
     let random = ["sample", "-w", "ws", "-n", "5", "-o", "o.csv", "--random-order"];
-    assert_refused(&desk, &random, "this model was trained with a fixed order");
-    assert!(!desk.exists("o.csv"));
+    assert_refused(&dir, &random, "this model was trained with a fixed order");
+    assert!(!dir.exists("o.csv"));
 }
 
 #[test]
 fn temperature_and_top_p_narrow_the_rows() {
-    let desk = Desk::with_table();
-    fitted(&desk, &["--max-epochs", "1"]);
+    let dir = TestDir::with_table();
+    fitted(&dir, &["--max-epochs", "1"]);
     let distinct_ages = |more: &[&str]| {
-        let text = rows(&desk, more);
+        let text = rows(&dir, more);
         let ages = text.lines().skip(1).filter_map(|row| row.split(',').nth(1));
         ages.collect::<HashSet<_>>().len()
     };
     let ones = ["--temperature", "1", "--top-p", "1"];
-    assert_eq!(rows(&desk, &[]), rows(&desk, &ones));
+    assert_eq!(rows(&dir, &[]), rows(&dir, &ones));
     let default = distinct_ages(&[]);
     for narrow in [["--temperature", "0"], ["--top-p", "0.1"]] {
         let found = distinct_ages(&narrow);
@@ -551,38 +548,38 @@ fn temperature_and_top_p_narrow_the_rows() {
 }
 
 #[test]
-fn rare_categories_have_a_stand_in() {
-    let desk = Desk::new();
+fn rare_categories_have_a_placeholder() {
+    let dir = TestDir::new();
     let rare: String = (0..150).map(|i| format!("only-{i}\n")).collect();
-    desk.write("t.csv", "kind\n".to_owned() + &"a\nb\n".repeat(75) + &rare);
-    fitted(&desk, &["--max-epochs", "5"]);
-    let count = |more: &[&str]| rows(&desk, more).matches("_RARE_").count();
+    dir.write("t.csv", "kind\n".to_owned() + &"a\nb\n".repeat(75) + &rare);
+    fitted(&dir, &["--max-epochs", "5"]);
+    let count = |more: &[&str]| rows(&dir, more).matches("_RARE_").count();
     assert!(count(&[]) > 0);
-    assert_eq!(rows(&desk, &[]), rows(&desk, &["--rare", "constant"]));
+    assert_eq!(rows(&dir, &[]), rows(&dir, &["--rare", "constant"]));
     assert_eq!(count(&["--rare", "sample"]), 0);
     let wrong = ["sample", "-w", "ws", "-n", "5", "-o", "-", "--rare", "drop"];
-    assert_refused(&desk, &wrong, "[possible values: constant, sample]");
+    assert_refused(&dir, &wrong, "[possible values: constant, sample]");
 }
 
 #[test]
 fn json_is_all_that_standard_output_holds() {
-    let desk = Desk::with_table();
-    let fit = desk.done(&[&["fit", "t.csv", "-w", "ws", "--json"], &SHORT[..]].concat());
+    let dir = TestDir::with_table();
+    let fit = dir.done(&[&["fit", "t.csv", "-w", "ws", "--json"], &SHORT[..]].concat());
     let known = json(&fit);
     assert_eq!(known["training_rows"], 480);
     assert_eq!(known["seed"], 7);
-    assert_eq!(known, info(&desk));
+    assert_eq!(known, info(&dir));
     let resume = ["train", "-w", "ws", "--state", "resume", "--max-epochs", "6"];
-    let train = desk.done(&[&resume[..], &["--json"]].concat());
+    let train = dir.done(&[&resume[..], &["--json"]].concat());
     assert_eq!(json(&train), known);
-    let graph = desk.done(&["info", "-w", "ws", "--graph"]);
+    let graph = dir.done(&["info", "-w", "ws", "--graph"]);
     assert!(graph.out.starts_with(b"program forward {"));
-    assert_conflict(&desk, &["info", "-w", "ws", "--json", "--graph"]);
+    assert_conflict(&dir, &["info", "-w", "ws", "--json", "--graph"]);
 }
 
 #[test]
 fn outputs_rows_and_workspaces_are_needed() {
-    let desk = Desk::with_table();
+    let dir = TestDir::with_table();
     for (arguments, lacks) in [
         (&["fit", "t.csv"][..], "--workspace <WS>"),
         (&["fit", "-w", "ws"], "<TABLE>"),
@@ -592,37 +589,37 @@ fn outputs_rows_and_workspaces_are_needed() {
         (&["export", "-w", "ws"], "--output <FILE>"),
         (&["completions"], "<SHELL>"),
     ] {
-        assert_refused(&desk, arguments, lacks);
+        assert_refused(&dir, arguments, lacks);
     }
-    assert_refused(&desk, &["sampel"], "a similar subcommand exists: 'sample'");
-    assert_eq!(desk.run(&[]).code, ARGUMENTS);
-    desk.done(&["synthesize", "t.csv", "-o", "o.csv", "--max-epochs", "0", "-q"]);
-    let lines = desk.read("o.csv").iter().filter(|b| **b == b'\n').count();
+    assert_refused(&dir, &["sampel"], "a similar subcommand exists: 'sample'");
+    assert_eq!(dir.run(&[]).code, ARGUMENTS);
+    dir.done(&["synthesize", "t.csv", "-o", "o.csv", "--max-epochs", "0", "-q"]);
+    let lines = dir.read("o.csv").iter().filter(|b| **b == b'\n').count();
     assert_eq!(lines, 601, "as many rows as the table has");
 }
 
 #[test]
-fn generate_writes_into_the_workspace_unless_told() {
-    let desk = Desk::with_table();
-    fitted(&desk, &[]);
-    let ended = desk.done(&["generate", "-w", "ws"]);
+fn generate_writes_into_the_workspace_by_default() {
+    let dir = TestDir::with_table();
+    fitted(&dir, &[]);
+    let ended = dir.done(&["generate", "-w", "ws"]);
     assert!(
         ended.err.contains("600 rows in ws/SyntheticData"),
         "{}",
         ended.err
     );
-    assert!(desk.exists("ws/SyntheticData/part.000000.000000.parquet"));
+    assert!(dir.exists("ws/SyntheticData/part.000000.000000.parquet"));
     for (command, output) in [("generate", "o.csv"), ("sample", "p.csv")] {
-        desk.done(&[command, "-w", "ws", "-n", "7", "-o", output, "--seed", "1", "-q"]);
+        dir.done(&[command, "-w", "ws", "-n", "7", "-o", output, "--seed", "1", "-q"]);
     }
-    assert!(desk.read("o.csv") == desk.read("p.csv"));
+    assert!(dir.read("o.csv") == dir.read("p.csv"));
 }
 
 #[test]
 fn completions_know_every_command() {
-    let desk = Desk::new();
+    let dir = TestDir::new();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        let script = String::from_utf8(desk.done(&["completions", shell]).out).unwrap();
+        let script = String::from_utf8(dir.done(&["completions", shell]).out).unwrap();
         for command in [
             "synthesize",
             "fit",
@@ -641,8 +638,8 @@ fn completions_know_every_command() {
 
 #[test]
 fn help_and_manual_name_every_exit_code_and_flag() {
-    let desk = Desk::new();
-    let help = |arguments: &[&str]| String::from_utf8(desk.done(arguments).out).unwrap();
+    let dir = TestDir::new();
+    let help = |arguments: &[&str]| String::from_utf8(dir.done(arguments).out).unwrap();
     let manual = include_str!("../../docs/cli.md");
     for code in ["0", "1", "2", "3", "4", "130"] {
         assert!(manual.contains(&format!("| {code} |")), "{code}");

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use argn::{Desk, Ended};
+use argn::{Ended, TestDir};
 
 /// Read by builds for tests only, see `engine-api/src/files/operations.rs`.
 const ABORT_BEFORE: &str = "ARGN_ABORT_BEFORE_CHANGE";
@@ -67,37 +67,37 @@ enum Rows {
 }
 
 struct Test {
-    desk: Desk,
+    dir: TestDir,
     old: BTreeMap<PathBuf, Vec<u8>>,
     new_weights: Vec<u8>,
 }
 
 impl Test {
     fn new() -> Self {
-        let desk = Desk::new();
-        desk.write("old.csv", table(OLD));
-        desk.write("new.csv", table(NEW));
+        let dir = TestDir::new();
+        dir.write("old.csv", table(OLD));
+        dir.write("new.csv", table(NEW));
         for (name, seed) in [("old", "7"), ("new", "8")] {
             let fit = [
                 &["fit", &format!("{name}.csv"), "-w", name, "--seed", seed],
                 &SHORT[..],
                 &["1"],
             ];
-            desk.done(&fit.concat());
+            dir.done(&fit.concat());
         }
-        let old = Self::files(&desk, "old");
-        let new_weights = desk.read(&format!("new/{WEIGHTS}"));
+        let old = Self::files(&dir, "old");
+        let new_weights = dir.read(&format!("new/{WEIGHTS}"));
         Self {
-            desk,
+            dir,
             old,
             new_weights,
         }
     }
 
     /// The files of a workspace by their path in it, but for temporary ones.
-    fn files(desk: &Desk, name: &str) -> BTreeMap<PathBuf, Vec<u8>> {
-        let files = desk.files(name).into_iter();
-        let inside = |path: &Path| path.strip_prefix(desk.path(name)).unwrap().to_owned();
+    fn files(dir: &TestDir, name: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+        let files = dir.files(name).into_iter();
+        let inside = |path: &Path| path.strip_prefix(dir.path(name)).unwrap().to_owned();
         files
             .filter(|(path, _)| !path.to_string_lossy().contains("argn-tmp"))
             .map(|(path, bytes)| (inside(&path), bytes))
@@ -106,9 +106,9 @@ impl Test {
 
     /// Starts `fit --force` in a copy of the old workspace and kills it; whether it was still running.
     fn is_killed(&self, before: u64, workspace: &str) -> bool {
-        copy(&self.desk.path("old"), &self.desk.path(workspace));
+        copy(&self.dir.path("old"), &self.dir.path(workspace));
         let fit = ["fit", "new.csv", "-w", workspace, "--force", "--seed", "8"];
-        let mut command = self.desk.command(&[&fit[..], &SHORT[..], &["1"]].concat());
+        let mut command = self.dir.command(&[&fit[..], &SHORT[..], &["1"]].concat());
         let output = command.env(ABORT_BEFORE, before.to_string()).output().unwrap();
         let is_killed = output.status.signal() == Some(ABORTED);
         assert!(
@@ -131,7 +131,7 @@ impl Test {
             arguments.push("1");
         }
         arguments.extend(["-w", workspace]);
-        self.desk.run(&arguments)
+        self.dir.run(&arguments)
     }
 
     /// Draws rows of what is there now.
@@ -152,7 +152,7 @@ impl Test {
     /// What a continuation may end with.
     fn check(&self, killed: &str, next: &[&str], is_untouched: bool) {
         let workspace = format!("{killed}-{}", next.join("-").replace(".csv", ""));
-        copy(&self.desk.path(killed), &self.desk.path(&workspace));
+        copy(&self.dir.path(killed), &self.dir.path(&workspace));
         let ended = self.run(next, &workspace);
         if ended.code != 0 {
             assert_refusal(&ended);
@@ -168,10 +168,10 @@ impl Test {
         }
         let trains = ["fit", "train"].contains(&next[0]) && ended.code == 0;
         if trains && rows == Rows::New {
-            let weights = self.desk.read(&format!("{workspace}/{WEIGHTS}"));
+            let weights = self.dir.read(&format!("{workspace}/{WEIGHTS}"));
             assert!(weights == self.new_weights, "{about}: other weights");
         }
-        fs::remove_dir_all(self.desk.path(&workspace)).unwrap();
+        fs::remove_dir_all(self.dir.path(&workspace)).unwrap();
     }
 }
 
@@ -199,12 +199,12 @@ fn a_forced_fit_killed_before_any_change_never_ends_as_the_old_model() {
                 ends.lock().unwrap().push(change);
                 return;
             }
-            let is_untouched = Test::files(&test.desk, &workspace) == test.old;
+            let is_untouched = Test::files(&test.dir, &workspace) == test.old;
             untouched.fetch_add(u64::from(is_untouched), Ordering::SeqCst);
             for continuation in CONTINUATIONS {
                 test.check(&workspace, continuation, is_untouched);
             }
-            fs::remove_dir_all(test.desk.path(&workspace)).unwrap();
+            fs::remove_dir_all(test.dir.path(&workspace)).unwrap();
         }
     };
     let threads = std::thread::available_parallelism().map_or(2, usize::from).min(8);

@@ -7,11 +7,11 @@ mod argn;
 use std::io::Write;
 use std::process::Stdio;
 
-use argn::{Desk, Ended, SHORT};
+use argn::{Ended, SHORT, TestDir};
 
 /// Runs the program on bytes from standard input, which it need not read to the end.
-fn fed(desk: &Desk, input: &[u8], arguments: &[&str]) -> Ended {
-    let mut command = desk.command(arguments);
+fn fed(dir: &TestDir, input: &[u8], arguments: &[&str]) -> Ended {
+    let mut command = dir.command(arguments);
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -26,17 +26,17 @@ fn fed(desk: &Desk, input: &[u8], arguments: &[&str]) -> Ended {
 }
 
 #[test]
-fn packed_input_is_told_by_its_bytes() {
-    let desk = Desk::with_table();
-    desk.done(&[&["fit", "t.csv", "-w", "ws", "-q"], &SHORT[..]].concat());
-    desk.done(&[
+fn gzip_input_is_detected_by_its_bytes() {
+    let dir = TestDir::with_table();
+    dir.done(&[&["fit", "t.csv", "-w", "ws", "-q"], &SHORT[..]].concat());
+    dir.done(&[
         "sample", "-w", "ws", "-n", "50", "-o", "o.csv.gz", "--seed", "1", "-q",
     ]);
-    desk.done(&[
+    dir.done(&[
         "sample", "-w", "ws", "-n", "50", "-o", "o.csv", "--seed", "1", "-q",
     ]);
     let synthesize = [&["synthesize", "-", "-o", "-", "-q"], &SHORT[..]].concat();
-    let [packed, plain] = ["o.csv.gz", "o.csv"].map(|name| fed(&desk, &desk.read(name), &synthesize));
+    let [packed, plain] = ["o.csv.gz", "o.csv"].map(|name| fed(&dir, &dir.read(name), &synthesize));
     assert_eq!((packed.code, packed.err.as_str()), (0, ""));
     assert_eq!(plain.out.iter().filter(|b| **b == b'\n').count(), 51);
     assert!(packed.out == plain.out);
@@ -44,28 +44,28 @@ fn packed_input_is_told_by_its_bytes() {
 
 #[test]
 fn errors_call_a_pipe_by_its_name() {
-    let desk = Desk::new();
-    let ended = fed(&desk, b"", &["fit", "-", "-w", "ws"]);
+    let dir = TestDir::new();
+    let ended = fed(&dir, b"", &["fit", "-", "-w", "ws"]);
     let sentence =
         "error: standard input: the file is empty; give a table with a header and at least one row\n";
     assert_eq!((ended.code, ended.err.as_str()), (3, sentence));
-    let ended = fed(&desk, b"a,b\n1,2\n3\n", &["fit", "-", "-w", "ws"]);
+    let ended = fed(&dir, b"a,b\n1,2\n3\n", &["fit", "-", "-w", "ws"]);
     let sentence = "error: standard input, line 3: the row has 1 field, the header has 2; correct the line (is a quote or the \
                     delimiter ',' missing or superfluous?)\n";
     assert_eq!((ended.code, ended.err.as_str()), (3, sentence));
-    assert!(!desk.exists("ws"));
+    assert!(!dir.exists("ws"));
 }
 
 #[test]
 fn readers_of_reports_may_go_away() {
-    let desk = Desk::with_table();
-    desk.done(&[&["fit", "t.csv", "-w", "ws", "-q"], &SHORT[..]].concat());
+    let dir = TestDir::with_table();
+    dir.done(&[&["fit", "t.csv", "-w", "ws", "-q"], &SHORT[..]].concat());
     for arguments in [
         &["info", "-w", "ws", "--graph"][..],
         &["info", "-w", "ws", "--json"],
         &["completions", "zsh"],
     ] {
-        let mut command = desk.command(arguments);
+        let mut command = dir.command(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         drop(child.stdout.take());

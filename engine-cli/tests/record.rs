@@ -15,7 +15,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use argn::Desk;
+use argn::TestDir;
 use flate2::read::GzDecoder;
 
 const SIZES: [&str; 3] = ["small", "medium", "large"];
@@ -85,14 +85,14 @@ fn holes(table: &str) -> String {
 }
 
 /// What is recorded of a table, a size and an instruction set.
-fn results(desk: &Desk, table: &str, size: &str, set: &str) -> String {
+fn results(dir: &TestDir, table: &str, size: &str, set: &str) -> String {
     let device = format!("cpu:{set}");
     let run = |arguments: &[&str]| {
-        desk.done(&[arguments, &["--device", &device, "-q"]].concat());
+        dir.done(&[arguments, &["--device", &device, "-q"]].concat());
     };
     let input = format!("{table}.csv");
     let asked = format!("{table}-holes.csv");
-    let header = String::from_utf8(desk.read(&input)).unwrap();
+    let header = String::from_utf8(dir.read(&input)).unwrap();
     let target = header
         .lines()
         .next()
@@ -140,8 +140,8 @@ fn results(desk: &Desk, table: &str, size: &str, set: &str) -> String {
         "predicted.csv",
     ]);
     let files = [WEIGHTS, "sampled.csv", "imputed.csv", "predicted.csv"];
-    let hashes = files.map(|file| format!("{:016x}", hash(&desk.read(file))));
-    fs::remove_dir_all(desk.path("ws")).unwrap();
+    let hashes = files.map(|file| format!("{:016x}", hash(&dir.read(file))));
+    fs::remove_dir_all(dir.path("ws")).unwrap();
     hashes.join(" ")
 }
 
@@ -158,9 +158,9 @@ fn recorded() -> BTreeMap<String, String> {
 }
 
 /// Whether this processor can be asked for the set: the program says so.
-fn has(desk: &Desk, set: &str) -> bool {
+fn has(dir: &TestDir, set: &str) -> bool {
     let device = format!("cpu:{set}");
-    let ended = desk.run(&[
+    let ended = dir.run(&[
         "fit",
         "online_shoppers.csv",
         "-w",
@@ -171,13 +171,13 @@ fn has(desk: &Desk, set: &str) -> bool {
         &device,
         "-q",
     ]);
-    let _ = fs::remove_dir_all(desk.path("probe"));
+    let _ = fs::remove_dir_all(dir.path("probe"));
     ended.code == 0
 }
 
 #[test]
 fn results_are_those_of_the_record() {
-    let desk = Desk::new();
+    let dir = TestDir::new();
     let census = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data/census.csv.gz");
     let tables = [
         ("census", first_rows(&census)),
@@ -188,15 +188,15 @@ fn results_are_those_of_the_record() {
         ("wide", wide()),
     ];
     for (name, text) in &tables {
-        desk.write(&format!("{name}.csv"), text);
-        desk.write(&format!("{name}-holes.csv"), holes(text));
+        dir.write(&format!("{name}.csv"), text);
+        dir.write(&format!("{name}-holes.csv"), holes(text));
     }
     let record = recorded();
     let write = std::env::var_os("ENGINE_WRITE_RECORD");
     let (mut found, mut differing) = (String::new(), String::new());
     let available: Vec<&str> = INSTRUCTION_SETS
         .into_iter()
-        .filter(|set| has(&desk, set))
+        .filter(|set| has(&dir, set))
         .collect();
     for set in INSTRUCTION_SETS {
         let is_checked = set == "portable" || available.last() == Some(&set);
@@ -214,7 +214,7 @@ fn results_are_those_of_the_record() {
         for (table, _) in &tables {
             for size in SIZES {
                 let key = format!("{set} {table} {size}");
-                let got = results(&desk, table, size, set);
+                let got = results(&dir, table, size, set);
                 writeln!(found, "{key} {got}").unwrap();
                 if record.get(&key) != Some(&got) {
                     let expected = record.get(&key).map_or("nothing", String::as_str);

@@ -8,7 +8,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use argn::Desk;
+use argn::TestDir;
 
 const WEIGHTS: &str = "ws/ModelStore/model-data/model-weights.safetensors";
 const STATE: &str = "ws/ModelStore/model-data/training-state.bin";
@@ -33,8 +33,8 @@ impl Instants {
 }
 
 /// Runs the program and kills it after a while; whether it was still running.
-fn is_killed(desk: &Desk, arguments: &[&str], after: Duration) -> bool {
-    let mut child = desk.command(arguments).stderr(Stdio::piped()).spawn().unwrap();
+fn is_killed(dir: &TestDir, arguments: &[&str], after: Duration) -> bool {
+    let mut child = dir.command(arguments).stderr(Stdio::piped()).spawn().unwrap();
     std::thread::sleep(after);
     child.kill().unwrap();
     let output = child.wait_with_output().unwrap();
@@ -47,22 +47,22 @@ fn is_killed(desk: &Desk, arguments: &[&str], after: Duration) -> bool {
     is_killed
 }
 
-/// A desk with a finished model, and how long the command took that made it.
-fn uninterrupted(command: &[&str]) -> (Desk, Duration) {
-    let desk = Desk::with_table();
+/// A dir with a finished model, and how long the command took that made it.
+fn uninterrupted(command: &[&str]) -> (TestDir, Duration) {
+    let dir = TestDir::with_table();
     if command[0] == "train" {
-        prepare(&desk);
+        prepare(&dir);
     }
     let begin = Instant::now();
-    desk.done(&[command, &SETTINGS[..]].concat());
-    (desk, begin.elapsed())
+    dir.done(&[command, &SETTINGS[..]].concat());
+    (dir, begin.elapsed())
 }
 
 /// Everything before the training.
-fn prepare(desk: &Desk) {
-    desk.done(&["split", "t.csv", "-w", "ws", "-q", "--seed", "7"]);
+fn prepare(dir: &TestDir) {
+    dir.done(&["split", "t.csv", "-w", "ws", "-q", "--seed", "7"]);
     for stage in ["analyze", "encode"] {
-        desk.done(&[stage, "-w", "ws", "-q"]);
+        dir.done(&[stage, "-w", "ws", "-q"]);
     }
 }
 
@@ -78,10 +78,10 @@ fn a_training_killed_at_random_instants_ends_with_the_same_weights() {
             rounds <= 50,
             "{kills} kills, {kills_after_a_checkpoint} of them after a checkpoint"
         );
-        let desk = Desk::with_table();
-        prepare(&desk);
+        let dir = TestDir::with_table();
+        prepare(&dir);
         let first = instants.within(time);
-        if !is_killed(&desk, &resume, first) {
+        if !is_killed(&dir, &resume, first) {
             // The machine is faster than it was: kill earlier from now on.
             time = time.min(first);
         } else {
@@ -89,15 +89,15 @@ fn a_training_killed_at_random_instants_ends_with_the_same_weights() {
             let mut patience = Duration::ZERO;
             loop {
                 kills += 1;
-                kills_after_a_checkpoint += u32::from(desk.exists(STATE));
+                kills_after_a_checkpoint += u32::from(dir.exists(STATE));
                 patience += time.mul_f64(0.1);
-                if !is_killed(&desk, &resume, instants.within(time) + patience) {
+                if !is_killed(&dir, &resume, instants.within(time) + patience) {
                     break;
                 }
             }
         }
         assert!(
-            desk.read(WEIGHTS) == whole.read(WEIGHTS),
+            dir.read(WEIGHTS) == whole.read(WEIGHTS),
             "the weights differ in round {rounds}"
         );
     }
@@ -108,24 +108,24 @@ fn a_fit_killed_at_random_instants_begins_afresh_or_resumes_to_the_same_weights(
     let (whole, time) = uninterrupted(&FIT);
     let mut instants = Instants(3);
     for round in 0..8 {
-        let desk = Desk::with_table();
+        let dir = TestDir::with_table();
         let fit = [&FIT[..], &SETTINGS[..]].concat();
-        if is_killed(&desk, &fit, instants.within(time)) {
-            let is_encoded = desk.exists("ws/OriginalData/encoded-data");
+        if is_killed(&dir, &fit, instants.within(time)) {
+            let is_encoded = dir.exists("ws/OriginalData/encoded-data");
             if is_encoded && round % 2 == 0 {
-                desk.done(&[&RESUME[..], &SETTINGS[..]].concat());
+                dir.done(&[&RESUME[..], &SETTINGS[..]].concat());
             } else {
                 // Killed between the end of the training and that of the program, it is finished.
-                let again = desk.run(&fit);
+                let again = dir.run(&fit);
                 let is_finished = again.code == 4 && again.err.contains("there is a trained model already");
                 assert!(again.code == 0 || is_finished, "{}", again.err);
             }
         }
         assert!(
-            desk.read(WEIGHTS) == whole.read(WEIGHTS),
+            dir.read(WEIGHTS) == whole.read(WEIGHTS),
             "the weights differ in round {round}"
         );
-        let mut files = desk.files("ws").into_keys();
+        let mut files = dir.files("ws").into_keys();
         let leftover = files.find(|file| file.to_string_lossy().contains("argn-tmp"));
         assert_eq!(leftover, None);
     }
@@ -133,19 +133,19 @@ fn a_fit_killed_at_random_instants_begins_afresh_or_resumes_to_the_same_weights(
 
 #[test]
 fn to_resume_what_is_finished_changes_nothing() {
-    let (desk, _) = uninterrupted(&FIT);
-    let before = desk.files("ws");
-    desk.done(&[&RESUME[..], &SETTINGS[..]].concat());
-    assert!(desk.files("ws") == before);
+    let (dir, _) = uninterrupted(&FIT);
+    let before = dir.files("ws");
+    dir.done(&[&RESUME[..], &SETTINGS[..]].concat());
+    assert!(dir.files("ws") == before);
 }
 
 #[test]
 fn the_epochs_of_a_resumed_training_are_counted_in_all() {
     let (whole, _) = uninterrupted(&FIT);
-    let desk = Desk::with_table();
+    let dir = TestDir::with_table();
     let short = ["-q", "--max-epochs", "2", "--batch-size", "32", "--seed", "7"];
-    desk.done(&[&FIT[..], &short[..]].concat());
-    assert!(desk.read(WEIGHTS) != whole.read(WEIGHTS));
-    desk.done(&[&RESUME[..], &SETTINGS[..]].concat());
-    assert!(desk.read(WEIGHTS) == whole.read(WEIGHTS));
+    dir.done(&[&FIT[..], &short[..]].concat());
+    assert!(dir.read(WEIGHTS) != whole.read(WEIGHTS));
+    dir.done(&[&RESUME[..], &SETTINGS[..]].concat());
+    assert!(dir.read(WEIGHTS) == whole.read(WEIGHTS));
 }

@@ -12,20 +12,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use argn::{Desk, Ended, SHORT, table};
+use argn::{Ended, SHORT, TestDir, table};
 
 const WORKSPACE: i32 = 4;
 const NOBODY: &str = "65534";
 
-fn fit(desk: &Desk, more: &[&str]) -> Ended {
-    desk.run(&[&["fit", "t.csv", "-w", "ws", "-q"], &SHORT[..], more].concat())
+fn fit(dir: &TestDir, more: &[&str]) -> Ended {
+    dir.run(&[&["fit", "t.csv", "-w", "ws", "-q"], &SHORT[..], more].concat())
 }
 
-/// A desk with a finished model.
-fn fitted() -> Desk {
-    let desk = Desk::with_table();
-    assert_eq!(fit(&desk, &[]).code, 0);
-    desk
+/// A dir with a finished model.
+fn fitted() -> TestDir {
+    let dir = TestDir::with_table();
+    assert_eq!(fit(&dir, &[]).code, 0);
+    dir
 }
 
 fn mode(path: &Path) -> u32 {
@@ -54,12 +54,12 @@ fn assert_refused(ended: &Ended, part: &str) {
 
 #[test]
 fn rows_in_a_workspace_are_their_owners_alone() {
-    let desk = fitted();
-    assert_all_private(&desk.path("ws/OriginalData"));
+    let dir = fitted();
+    assert_all_private(&dir.path("ws/OriginalData"));
     // One that an older program has made is private from the next split on.
-    fs::set_permissions(desk.path("ws/OriginalData"), Permissions::from_mode(0o755)).unwrap();
-    assert_eq!(fit(&desk, &["--force"]).code, 0);
-    assert_all_private(&desk.path("ws/OriginalData"));
+    fs::set_permissions(dir.path("ws/OriginalData"), Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(fit(&dir, &["--force"]).code, 0);
+    assert_all_private(&dir.path("ws/OriginalData"));
 }
 
 #[test]
@@ -68,54 +68,54 @@ fn temporary_folders_are_private_and_go_with_the_next_run_unless_they_live() {
         eprintln!("skipped: builds without debug assertions cannot be told to abort");
         return;
     }
-    let desk = Desk::with_table();
-    fs::create_dir(desk.path("tmp")).unwrap();
+    let dir = TestDir::with_table();
+    fs::create_dir(dir.path("tmp")).unwrap();
     let run = |abort: Option<&str>| {
         let arguments = [&["synthesize", "t.csv", "-o", "o.csv", "-q"], &SHORT[..]].concat();
-        let mut command = desk.command(&arguments);
-        command.env("TMPDIR", desk.path("tmp"));
+        let mut command = dir.command(&arguments);
+        command.env("TMPDIR", dir.path("tmp"));
         if let Some(change) = abort {
             command.env("ARGN_ABORT_BEFORE_CHANGE", change);
         }
         command.output().unwrap().status.success()
     };
     assert!(!run(Some("30")));
-    let left = entries(&desk.path("tmp"));
+    let left = entries(&dir.path("tmp"));
     assert_eq!(left.len(), 1, "{left:?}");
     assert_eq!(mode(&left[0]), 0o700);
     // As long as somebody holds its lock it lives.
     let lock = File::open(&left[0]).unwrap();
     lock.lock().unwrap();
     assert!(run(None));
-    assert_eq!(entries(&desk.path("tmp")), left);
+    assert_eq!(entries(&dir.path("tmp")), left);
     drop(lock);
     assert!(run(None));
-    assert_eq!(entries(&desk.path("tmp")), Vec::<PathBuf>::new());
+    assert_eq!(entries(&dir.path("tmp")), Vec::<PathBuf>::new());
 }
 
 #[test]
 fn outputs_keep_rights_and_links() {
-    let desk = fitted();
-    let sample = |out: &str| desk.done(&["sample", "-w", "ws", "-n", "5", "-q", "-o", out]);
-    desk.write("o.csv", "old");
-    fs::set_permissions(desk.path("o.csv"), Permissions::from_mode(0o640)).unwrap();
-    symlink("o.csv", desk.path("link.csv")).unwrap();
+    let dir = fitted();
+    let sample = |out: &str| dir.done(&["sample", "-w", "ws", "-n", "5", "-q", "-o", out]);
+    dir.write("o.csv", "old");
+    fs::set_permissions(dir.path("o.csv"), Permissions::from_mode(0o640)).unwrap();
+    symlink("o.csv", dir.path("link.csv")).unwrap();
     sample("link.csv");
-    assert!(desk.read("o.csv").starts_with(b"city,"));
-    assert_eq!(mode(&desk.path("o.csv")), 0o640);
-    symlink("later.csv", desk.path("dangling.csv")).unwrap();
+    assert!(dir.read("o.csv").starts_with(b"city,"));
+    assert_eq!(mode(&dir.path("o.csv")), 0o640);
+    symlink("later.csv", dir.path("dangling.csv")).unwrap();
     sample("dangling.csv");
-    assert!(desk.read("later.csv").starts_with(b"city,"));
+    assert!(dir.read("later.csv").starts_with(b"city,"));
     for link in ["link.csv", "dangling.csv"] {
-        assert!(desk.path(link).symlink_metadata().unwrap().is_symlink());
+        assert!(dir.path(link).symlink_metadata().unwrap().is_symlink());
     }
 }
 
 #[test]
 fn data_are_discarded_however_the_command_ends() {
-    let desk = fitted();
-    desk.write("bad.csv", "a,b\n1\n");
-    copy(&desk, "ws", "whole");
+    let dir = fitted();
+    dir.write("bad.csv", "a,b\n1\n");
+    copy(&dir, "ws", "whole");
     for arguments in [
         &["fit", "t.csv"][..],
         &["fit", "missing.csv", "--force"],
@@ -134,20 +134,20 @@ fn data_are_discarded_however_the_command_ends() {
         &["train"],
         &["train", "--force", "--device", "none"],
     ] {
-        fs::remove_dir_all(desk.path("ws")).unwrap();
-        copy(&desk, "whole", "ws");
-        fs::create_dir(desk.path("ws/.OriginalData.Xyz.argn-tmp")).unwrap();
-        let ended = desk.run(&[arguments, &["-w", "ws", "-q", "--discard-data"]].concat());
+        fs::remove_dir_all(dir.path("ws")).unwrap();
+        copy(&dir, "whole", "ws");
+        fs::create_dir(dir.path("ws/.OriginalData.Xyz.argn-tmp")).unwrap();
+        let ended = dir.run(&[arguments, &["-w", "ws", "-q", "--discard-data"]].concat());
         assert_ne!(ended.code, 0, "{arguments:?}");
-        let left = entries(&desk.path("ws"));
-        assert_eq!(left, [desk.path("ws/ModelStore")], "{arguments:?}");
+        let left = entries(&dir.path("ws"));
+        assert_eq!(left, [dir.path("ws/ModelStore")], "{arguments:?}");
     }
 }
 
-fn copy(desk: &Desk, from: &str, to: &str) {
+fn copy(dir: &TestDir, from: &str, to: &str) {
     let status = Command::new("cp")
         .arg("-r")
-        .args([desk.path(from), desk.path(to)])
+        .args([dir.path(from), dir.path(to)])
         .status();
     assert!(status.unwrap().success());
 }
@@ -155,24 +155,24 @@ fn copy(desk: &Desk, from: &str, to: &str) {
 #[test]
 fn data_are_discarded_by_one_ctrl_c_and_by_two() {
     for signals in [1, 2] {
-        let desk = Desk::new();
-        desk.write("t.csv", table(6_000));
+        let dir = TestDir::new();
+        dir.write("t.csv", table(6_000));
         let long = ["--max-epochs", "100", "--batch-size", "8", "--discard-data"];
-        let mut command = desk.command(&[&["fit", "t.csv", "-w", "ws"], &long[..]].concat());
+        let mut command = dir.command(&[&["fit", "t.csv", "-w", "ws"], &long[..]].concat());
         let mut child = command
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let begin = Instant::now();
-        while !desk.exists("ws/ModelStore/model-data") {
+        while !dir.exists("ws/ModelStore/model-data") {
             assert!(
                 begin.elapsed() < Duration::from_secs(120),
                 "no training in two minutes"
             );
             std::thread::sleep(Duration::from_millis(2));
         }
-        assert!(desk.exists("ws/OriginalData"));
+        assert!(dir.exists("ws/OriginalData"));
         let mut sent = 0;
         let status = loop {
             if let Some(status) = child.try_wait().unwrap() {
@@ -190,30 +190,30 @@ fn data_are_discarded_by_one_ctrl_c_and_by_two() {
             std::thread::sleep(Duration::from_millis(1));
         };
         assert_eq!(status.code(), Some(130));
-        assert!(!desk.exists("ws/OriginalData"), "after {signals}");
+        assert!(!dir.exists("ws/OriginalData"), "after {signals}");
     }
 }
 
 #[test]
 fn data_that_cannot_be_removed_are_an_error() {
-    let desk = fitted();
+    let dir = fitted();
     let setpriv = |arguments: &[&str]| {
         let mut command = Command::new("setpriv");
         command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]);
         command
             .arg(env!("CARGO_BIN_EXE_argn"))
             .args(arguments)
-            .current_dir(desk.path(""));
+            .current_dir(dir.path(""));
         command.output()
     };
-    fs::set_permissions(desk.path(""), Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(dir.path(""), Permissions::from_mode(0o755)).unwrap();
     match setpriv(&["--version"]) {
         Ok(output) if output.status.success() => {}
         _ => return eprintln!("skipped: no other user can run the program here"),
     }
     let chown = Command::new("chown")
         .args(["-R", NOBODY])
-        .arg(desk.path("ws/OriginalData"))
+        .arg(dir.path("ws/OriginalData"))
         .status();
     assert!(chown.unwrap().success());
     let output = setpriv(&["train", "-w", "ws", "-q", "--discard-data"]).unwrap();
@@ -223,13 +223,13 @@ fn data_that_cannot_be_removed_are_an_error() {
         said.contains("OriginalData: no permission to remove it"),
         "{said}"
     );
-    assert!(desk.exists("ws/OriginalData"));
+    assert!(dir.exists("ws/OriginalData"));
 }
 
 #[test]
 fn whatever_would_lose_a_model_asks_first() {
-    let desk = fitted();
-    let before = desk.files("ws");
+    let dir = fitted();
+    let before = dir.files("ws");
     for arguments in [
         &["analyze"][..],
         &["analyze", "--explain", "--no-value-protection"],
@@ -237,45 +237,45 @@ fn whatever_would_lose_a_model_asks_first() {
         &["split", "t.csv"],
         &["fit", "t.csv"],
     ] {
-        let ended = desk.run(&[arguments, &["-w", "ws"]].concat());
+        let ended = dir.run(&[arguments, &["-w", "ws"]].concat());
         assert_refused(
             &ended,
             "there is a trained model already; replace it with --force",
         );
         assert_eq!(ended.out, b"");
-        assert!(desk.files("ws") == before, "{arguments:?}");
+        assert!(dir.files("ws") == before, "{arguments:?}");
     }
-    desk.done(&[&["train", "-w", "ws", "-q", "--force"], &SHORT[..]].concat());
-    desk.done(&["analyze", "-w", "ws", "-q", "--force"]);
-    assert!(!desk.exists("ws/ModelStore/model-data"));
+    dir.done(&[&["train", "-w", "ws", "-q", "--force"], &SHORT[..]].concat());
+    dir.done(&["analyze", "-w", "ws", "-q", "--force"]);
+    assert!(!dir.exists("ws/ModelStore/model-data"));
 }
 
 #[test]
 fn explaining_only_reads() {
-    let desk = fitted();
-    let before = desk.files("ws");
-    let explain = |arguments: &[&str]| String::from_utf8(desk.done(arguments).out).unwrap();
+    let dir = fitted();
+    let before = dir.files("ws");
+    let explain = |arguments: &[&str]| String::from_utf8(dir.done(arguments).out).unwrap();
     let text = explain(&["analyze", "-w", "ws", "--explain"]);
     assert!(
         text.contains("\n  why        columns of the type Utf8 are encoded so\n"),
         "{text}"
     );
     assert_eq!(explain(&["info", "-w", "ws", "--explain"]), text);
-    assert!(desk.files("ws") == before);
-    desk.done(&["export", "-w", "ws", "-o", "m.argn"]);
+    assert!(dir.files("ws") == before);
+    dir.done(&["export", "-w", "ws", "-o", "m.argn"]);
     let exported = explain(&["info", "-w", "m.argn", "--explain"]);
     assert!(
         exported.contains("\n  encoding   categorical (cat 4)\n"),
         "{exported}"
     );
-    assert!(exported.ends_with("The table is not there, so this is what its statistics tell.\n"));
+    assert!(exported.ends_with("The table is not there, so this is what follows from its statistics.\n"));
 }
 
 #[test]
 fn a_fit_goes_on_with_its_own_table_only() {
-    let desk = fitted();
+    let dir = fitted();
     let resume = |table: &str| {
-        desk.run(&[
+        dir.run(&[
             "fit",
             table,
             "-w",
@@ -288,14 +288,14 @@ fn a_fit_goes_on_with_its_own_table_only() {
         ])
     };
     let text = table(600);
-    desk.write("one_cell.csv", text.replacen("Wien", "Graz", 1));
-    desk.write(
+    dir.write("one_cell.csv", text.replacen("Wien", "Graz", 1));
+    dir.write(
         "one_row.csv",
         text.lines().take(600).collect::<Vec<_>>().join("\n") + "\n",
     );
-    desk.write("renamed.csv", text.replacen("city", "town", 1));
-    desk.write("same.csv", &text);
-    let before = desk.files("ws");
+    dir.write("renamed.csv", text.replacen("city", "town", 1));
+    dir.write("same.csv", &text);
+    let before = dir.files("ws");
     for other in ["one_cell.csv", "one_row.csv", "renamed.csv"] {
         assert_refused(
             &resume(other),
@@ -305,13 +305,13 @@ fn a_fit_goes_on_with_its_own_table_only() {
     let ended = resume("same.csv");
     assert_eq!(ended.code, 0, "{}", ended.err);
     assert!(
-        desk.files("ws") == before,
+        dir.files("ws") == before,
         "a training that is over stays as it is"
     );
     // Without the data nothing tells what the table was.
-    fs::remove_dir_all(desk.path("ws/OriginalData")).unwrap();
+    fs::remove_dir_all(dir.path("ws/OriginalData")).unwrap();
     assert_refused(&resume("same.csv"), "nothing tells whether same.csv is the table");
-    let reuse = desk.run(&[
+    let reuse = dir.run(&[
         "fit",
         "one_cell.csv",
         "-w",
@@ -327,7 +327,7 @@ fn a_fit_goes_on_with_its_own_table_only() {
 
 #[test]
 fn parts_of_another_workspace_are_refused() {
-    let desk = fitted();
+    let dir = fitted();
     let flags = [
         "fit",
         "t.csv",
@@ -339,8 +339,8 @@ fn parts_of_another_workspace_are_refused() {
         "--seed",
         "8",
     ];
-    desk.done(&flags);
-    copy(&desk, "ws", "whole");
+    dir.done(&flags);
+    copy(&dir, "ws", "whole");
     let resume = [
         "train",
         "-w",
@@ -370,22 +370,22 @@ fn parts_of_another_workspace_are_refused() {
             "the codes are those of an older table or older statistics",
         ),
     ] {
-        fs::remove_dir_all(desk.path("ws")).unwrap();
-        copy(&desk, "whole", "ws");
-        fs::remove_dir_all(desk.path(&format!("ws/{part}"))).unwrap();
-        copy(&desk, &format!("other/{part}"), &format!("ws/{part}"));
-        let ended = desk.run(command);
+        fs::remove_dir_all(dir.path("ws")).unwrap();
+        copy(&dir, "whole", "ws");
+        fs::remove_dir_all(dir.path(&format!("ws/{part}"))).unwrap();
+        copy(&dir, &format!("other/{part}"), &format!("ws/{part}"));
+        let ended = dir.run(command);
         assert_refused(&ended, says);
         assert!(ended.err.contains("run `argn "), "{}", ended.err);
     }
-    assert!(!desk.exists("o.csv"));
+    assert!(!dir.exists("o.csv"));
 }
 
 #[test]
 fn no_export_and_no_part_of_the_model_holds_the_digest_of_the_table() {
-    let desk = fitted();
-    desk.done(&["export", "-w", "ws", "-o", "m.argn"]);
-    let split = String::from_utf8(desk.read("ws/OriginalData/tgt-meta/split.json")).unwrap();
+    let dir = fitted();
+    dir.done(&["export", "-w", "ws", "-o", "m.argn"]);
+    let split = String::from_utf8(dir.read("ws/OriginalData/tgt-meta/split.json")).unwrap();
     let hex = |key: &str| {
         let after = split.split(&format!("\"{key}\": \"")).nth(1).unwrap();
         after.split('"').next().unwrap().to_owned()
@@ -393,7 +393,7 @@ fn no_export_and_no_part_of_the_model_holds_the_digest_of_the_table() {
     for digits in [hex("key"), hex("value")] {
         assert_eq!(digits.len(), 32);
         let holds = |bytes: &[u8]| bytes.windows(32).any(|part| part == digits.as_bytes());
-        assert!(!holds(&desk.read("m.argn")));
-        assert!(desk.files("ws/ModelStore").values().all(|bytes| !holds(bytes)));
+        assert!(!holds(&dir.read("m.argn")));
+        assert!(dir.files("ws/ModelStore").values().all(|bytes| !holds(bytes)));
     }
 }

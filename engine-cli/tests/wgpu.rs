@@ -12,33 +12,33 @@ mod argn;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use argn::{Desk, table};
+use argn::{TestDir, table};
 
 const MESSAGES: &str = "ws/ModelStore/model-data/progress-messages.csv";
 const STATE: &str = "ws/ModelStore/model-data/training-state.bin";
 /// Rows that are drawn on both devices, and how many of them may differ.
 const DRAWN: &str = "2000";
-const MOST_DIFFERENT: usize = 20;
+const MAX_DIFFERENT: usize = 20;
 
-fn desk(rows: u64) -> Desk {
-    let desk = Desk::new();
-    desk.write("t.csv", table(rows));
-    desk
+fn dir(rows: u64) -> TestDir {
+    let dir = TestDir::new();
+    dir.write("t.csv", table(rows));
+    dir
 }
 
-/// The rows that a device draws from the model of a desk, after the header.
-fn drawn(desk: &Desk, device: &str) -> Vec<String> {
+/// The rows that a device draws from the model of a dir, after the header.
+fn drawn(dir: &TestDir, device: &str) -> Vec<String> {
     let flags = [
         "sample", "-w", "ws", "-n", DRAWN, "-o", "-", "-q", "--seed", "3", "--device", device,
     ];
-    let text = String::from_utf8(desk.done(&flags).out).unwrap();
+    let text = String::from_utf8(dir.done(&flags).out).unwrap();
     text.lines().skip(1).map(str::to_owned).collect()
 }
 
 #[test]
 fn a_model_of_each_size_draws_the_same_rows_on_both_devices() {
     for size in ["small", "medium", "large"] {
-        let desk = desk(1_000);
+        let dir = dir(1_000);
         let flags = [
             "--max-epochs",
             "2",
@@ -49,13 +49,13 @@ fn a_model_of_each_size_draws_the_same_rows_on_both_devices() {
             "--device",
             "wgpu",
         ];
-        desk.done(&[&["fit", "t.csv", "-w", "ws", "-q"], &flags[..]].concat());
-        let (ours, theirs) = (drawn(&desk, "wgpu"), drawn(&desk, "cpu"));
+        dir.done(&[&["fit", "t.csv", "-w", "ws", "-q"], &flags[..]].concat());
+        let (ours, theirs) = (drawn(&dir, "wgpu"), drawn(&dir, "cpu"));
         assert_eq!((ours.len(), theirs.len()), (2_000, 2_000));
         let different = ours.iter().zip(&theirs).filter(|(a, b)| a != b).count();
         println!("model {size}: {different} of {DRAWN} rows differ");
         assert!(
-            different <= MOST_DIFFERENT,
+            different <= MAX_DIFFERENT,
             "model {size}: {different} rows differ"
         );
         let mut distinct = ours;
@@ -72,12 +72,12 @@ fn a_model_of_each_size_draws_the_same_rows_on_both_devices() {
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
     let weights = || {
-        let desk = desk(400);
+        let dir = dir(400);
         let flags = ["--max-epochs", "2", "--seed", "7", "--device", "wgpu"];
-        desk.done(&[&["fit", "t.csv", "-w", "ws", "-q"], &flags[..]].concat());
+        dir.done(&[&["fit", "t.csv", "-w", "ws", "-q"], &flags[..]].concat());
         (
-            desk.read("ws/ModelStore/model-data/model-weights.safetensors"),
-            drawn(&desk, "wgpu"),
+            dir.read("ws/ModelStore/model-data/model-weights.safetensors"),
+            drawn(&dir, "wgpu"),
         )
     };
     assert!(weights() == weights(), "two trainings differ");
@@ -91,16 +91,16 @@ fn losses(messages: &str) -> Vec<f64> {
     messages.lines().skip(1).filter_map(loss).collect()
 }
 
-fn messages(desk: &Desk) -> String {
-    String::from_utf8(desk.read(MESSAGES)).unwrap()
+fn messages(dir: &TestDir) -> String {
+    String::from_utf8(dir.read(MESSAGES)).unwrap()
 }
 
 const EPOCHS: [&str; 6] = ["--max-epochs", "8", "--batch-size", "64", "--seed", "7"];
 
-/// A desk with a training that was killed after its first epoch was stored.
-fn killed(device: &str) -> Desk {
-    let desk = desk(2_000);
-    let mut command = desk.command(
+/// A dir with a training that was killed after its first epoch was stored.
+fn killed(device: &str) -> TestDir {
+    let dir = dir(2_000);
+    let mut command = dir.command(
         &[
             &["fit", "t.csv", "-w", "ws", "-q", "--device", device],
             &EPOCHS[..],
@@ -109,7 +109,7 @@ fn killed(device: &str) -> Desk {
     );
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
     let begin = Instant::now();
-    while !desk.exists(STATE) {
+    while !dir.exists(STATE) {
         assert!(
             begin.elapsed() < Duration::from_secs(300),
             "no epoch in five minutes"
@@ -118,12 +118,12 @@ fn killed(device: &str) -> Desk {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    desk
+    dir
 }
 
 #[test]
 fn a_training_is_resumed_on_another_device() {
-    let whole = desk(2_000);
+    let whole = dir(2_000);
     whole.done(
         &[
             &["fit", "t.csv", "-w", "ws", "-q", "--device", "cpu"],
@@ -133,17 +133,17 @@ fn a_training_is_resumed_on_another_device() {
     );
     let expected = losses(&messages(&whole));
     for (from, to) in [("wgpu", "cpu"), ("cpu", "wgpu")] {
-        let desk = killed(from);
-        let before = messages(&desk);
+        let dir = killed(from);
+        let before = messages(&dir);
         assert!(!losses(&before).is_empty(), "{before}");
-        desk.done(
+        dir.done(
             &[
                 &["train", "-w", "ws", "--state", "resume", "-q", "--device", to],
                 &EPOCHS[..],
             ]
             .concat(),
         );
-        let after = messages(&desk);
+        let after = messages(&dir);
         // Epochs, steps and losses up to the kill stay as they were, and the training goes on from there.
         let stored = after
             .lines()
@@ -166,8 +166,8 @@ fn a_training_is_resumed_on_another_device() {
 
 #[test]
 fn adapters_are_listed_and_chosen() {
-    let desk = desk(100);
-    let listed = String::from_utf8(desk.done(&["devices"]).out).unwrap();
+    let dir = dir(100);
+    let listed = String::from_utf8(dir.done(&["devices"]).out).unwrap();
     let first = listed
         .lines()
         .find(|line| line.starts_with("wgpu:0"))
@@ -187,8 +187,8 @@ fn adapters_are_listed_and_chosen() {
         "--seed",
         "1",
     ];
-    desk.done(&[&fit[..], &["--device", "wgpu:0"]].concat());
-    let ended = desk.run(&[&fit[..], &["--force", "--device", "wgpu:no such adapter"]].concat());
+    dir.done(&[&fit[..], &["--device", "wgpu:0"]].concat());
+    let ended = dir.run(&[&fit[..], &["--force", "--device", "wgpu:no such adapter"]].concat());
     assert_eq!(ended.code, 2, "{}", ended.err);
     let expected = "there is no device \"wgpu:no such adapter\"; use a number or a part of a name: 0: ";
     assert!(ended.err.contains(expected), "{}", ended.err);
@@ -196,7 +196,7 @@ fn adapters_are_listed_and_chosen() {
 
 #[test]
 fn without_a_driver_there_is_a_sentence_and_the_processor_still_works() {
-    let desk = desk(100);
+    let dir = dir(100);
     let fit = [
         "fit",
         "t.csv",
@@ -210,7 +210,7 @@ fn without_a_driver_there_is_a_sentence_and_the_processor_still_works() {
         "--device",
     ];
     let run = |device: &str| {
-        let mut command = desk.command(&[&fit[..], &[device]].concat());
+        let mut command = dir.command(&[&fit[..], &[device]].concat());
         // A list of drivers that names none.
         command
             .env("VK_DRIVER_FILES", "/dev/null")
@@ -222,7 +222,7 @@ fn without_a_driver_there_is_a_sentence_and_the_processor_still_works() {
     let sentence =
         "the device wgpu cannot be used: no graphics driver offers a device; install the driver of your GPU";
     assert!(ended.err.contains(sentence), "{}", ended.err);
-    assert!(!desk.exists("ws/ModelStore/model-data/model-weights.safetensors"));
+    assert!(!dir.exists("ws/ModelStore/model-data/model-weights.safetensors"));
     let ended = run("auto");
     assert_eq!(ended.code, 0, "{}", ended.err);
 }

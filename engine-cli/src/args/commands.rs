@@ -7,8 +7,8 @@ use clap_complete::Shell;
 
 use super::values::rows;
 use super::{
-    AnalyzeArgs, ConditionArgs, Evaluate, Impute, LogProb, Predict, Proba, SampleArgs, StateArgs, TableArgs,
-    TrainArgs,
+    AnalyzeArgs, ConditioningArgs, Evaluate, Impute, LogProb, Predict, Proba, SampleArgs, StateArgs,
+    TableArgs, TrainArgs,
 };
 
 /// The commands.
@@ -20,13 +20,13 @@ pub(crate) enum Command {
     Fit(Fit),
     /// Draw synthetic rows from a model
     Sample(Sample),
-    /// Fill in the missing cells of a table, each given all that is known of its row
+    /// Impute the missing cells of a table, each given the other cells of its row
     Impute(Impute),
     /// Predict a column, row by row
     Predict(Predict),
-    /// Print how probable each value of a column is, row by row
+    /// Print the probability of each value of a column, row by row
     Proba(Proba),
-    /// Print how likely each row is, as a logarithm
+    /// Print the log-likelihood of each row
     LogProb(LogProb),
     /// Measure predictions and likelihood on rows that the model has not seen
     Evaluate(Evaluate),
@@ -119,7 +119,7 @@ pub(crate) struct Sample {
     #[arg(short, long, value_name = "OUT", help_heading = "Output")]
     pub(crate) output: PathBuf,
     #[command(flatten)]
-    pub(crate) conditions: ConditionArgs,
+    pub(crate) conditioning: ConditioningArgs,
     #[command(flatten)]
     pub(crate) sample: SampleArgs,
 }

@@ -1,9 +1,9 @@
-//! What was typed: commands and flags as they stand on the command line, each defined once for parser, help
-//! and completions. What they mean to the engine is said in [`crate::meaning`].
+//! Command-line arguments: commands and flags as they stand on the command line, each defined once for parser, help
+//! and completions. They are translated into options of the engine in [`crate::options`].
 
 mod commands;
 mod common;
-mod questions;
+mod inference;
 mod sample;
 mod table;
 mod train;
@@ -13,11 +13,11 @@ use clap::Parser;
 
 pub(crate) use commands::*;
 pub(crate) use common::CommonArgs;
-pub(crate) use questions::*;
+pub(crate) use inference::*;
 pub(crate) use sample::{Rare, SampleArgs};
 pub(crate) use table::{AnalyzeArgs, Rules, TableArgs};
 pub(crate) use train::{Model, State, StateArgs, TrainArgs};
-pub(crate) use values::{ColumnDomain, Share};
+pub(crate) use values::{ColumnDomain, RebalanceShare};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,7 +25,7 @@ Examples:
   argn fit customers.parquet -w customers.ws --seed 7      learn a table, keep the model
   argn sample -w customers.ws -n 100000 -o new.parquet     draw rows from it, as often as you like
   argn fit t.csv -w t.ws --primary-key id --exclude notes --encoding zip=categorical
-  argn sample -w customers.ws --seed-data some.csv -o new.csv   rows around known values
+  argn sample -w customers.ws --seed-data some.csv -o new.csv   fix some columns, generate the rest
   argn impute holes.csv -w customers.ws -o whole.csv       fill in what is missing, leave the rest as it is
   argn proba new.csv -w customers.ws --target churn -o p.csv   how probable each value is, row by row
   argn export -w customers.ws -o customers.argn            the model in one file, without the table

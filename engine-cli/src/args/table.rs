@@ -27,7 +27,7 @@ pub(crate) struct TableArgs {
     /// Text of a CSV that stands for a missing value, besides the empty field; may be repeated
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) null: Vec<String>,
-    /// Character between the fields of a CSV, \t for tab [default: found out]
+    /// Character between the fields of a CSV, \t for tab [default: detected]
     #[arg(long, value_name = "CHAR", value_parser = delimiter)]
     pub(crate) delimiter: Option<char>,
 }

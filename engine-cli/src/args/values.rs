@@ -49,7 +49,7 @@ pub(super) fn column_domain(text: &str) -> Result<ColumnDomain, String> {
 
 /// A value of a column and the share that it is to have.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Share {
+pub(crate) struct RebalanceShare {
     /// Name of the column.
     pub(crate) column: String,
     /// The value, which may hold colons and equals signs.
@@ -59,14 +59,14 @@ pub(crate) struct Share {
 }
 
 /// Takes `COL:VALUE=P` apart at the first colon and the last equals sign.
-pub(super) fn share(text: &str) -> Result<Share, String> {
+pub(super) fn share(text: &str) -> Result<RebalanceShare, String> {
     let parts = text
         .split_once(':')
         .and_then(|(column, rest)| rest.rsplit_once('=').map(|(value, share)| (column, value, share)));
     match parts {
         Some((column, value, share)) if !column.is_empty() && !value.is_empty() => {
             match number(share, |_| true) {
-                Some(share) => Ok(Share {
+                Some(share) => Ok(RebalanceShare {
                     column: column.to_owned(),
                     value: value.to_owned(),
                     share,
@@ -80,7 +80,7 @@ pub(super) fn share(text: &str) -> Result<Share, String> {
 
 /// A column that is to be distributed alike in the groups that others make.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Shared {
+pub(crate) struct ParityColumns {
     /// Name of the column.
     pub(crate) target: String,
     /// Names of the others.
@@ -88,9 +88,9 @@ pub(crate) struct Shared {
 }
 
 /// Takes `TARGET:SENSITIVE,...` apart at the first colon.
-pub(super) fn parity(text: &str) -> Result<Shared, String> {
+pub(super) fn parity(text: &str) -> Result<ParityColumns, String> {
     match text.split_once(':') {
-        Some((target, sensitive)) if !target.is_empty() && !sensitive.is_empty() => Ok(Shared {
+        Some((target, sensitive)) if !target.is_empty() && !sensitive.is_empty() => Ok(ParityColumns {
             target: target.to_owned(),
             sensitive: sensitive.split(',').map(str::to_owned).collect(),
         }),

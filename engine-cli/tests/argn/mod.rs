@@ -13,7 +13,7 @@ use tempfile::TempDir;
 pub(crate) const SHORT: [&str; 6] = ["--max-epochs", "6", "--batch-size", "32", "--seed", "7"];
 
 /// A temporary folder in which the program runs, so that file names in messages are short and known.
-pub(crate) struct Desk(TempDir);
+pub(crate) struct TestDir(TempDir);
 
 /// How a run of the program ended.
 pub(crate) struct Ended {
@@ -25,7 +25,7 @@ pub(crate) struct Ended {
     pub(crate) err: String,
 }
 
-impl Desk {
+impl TestDir {
     /// An empty folder.
     pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
@@ -33,9 +33,9 @@ impl Desk {
 
     /// A folder with the table `t.csv`.
     pub(crate) fn with_table() -> Self {
-        let desk = Self::new();
-        desk.write("t.csv", table(600));
-        desk
+        let dir = Self::new();
+        dir.write("t.csv", table(600));
+        dir
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -1,4 +1,4 @@
-//! The commands that ask a model: impute, predict, proba, log-prob, evaluate.
+//! The commands of inference: impute, predict, proba, log-prob, evaluate.
 
 use std::fmt::Write;
 use std::time::Instant;
@@ -12,15 +12,15 @@ use engine_api::{
 use crate::args::{
     Aggregates, By, CommonArgs, Evaluate, Impute, LogProb, ModelArgs, Predict, Proba, RowsArgs,
 };
-use crate::commands::{tell_rows, tell_seed, watched};
+use crate::commands::{report_rows, report_seed, with_progress};
 use crate::failure::Failure;
-use crate::meaning;
+use crate::options;
 use crate::report::{print, print_json};
-use crate::screen::Screen;
+use crate::terminal::Terminal;
 
-/// The model on the device that was asked for.
+/// The model on the requested device.
 pub(crate) fn loaded(model: &ModelArgs, common: &CommonArgs) -> Result<FittedTabularArgn, Failure> {
-    let device = meaning::device(common)?;
+    let device = options::device(common)?;
     Ok(FittedTabularArgn::load(&model.workspace)?.on_device(device))
 }
 
@@ -34,7 +34,7 @@ fn rows(model: &FittedTabularArgn, args: &RowsArgs) -> Result<TableSource, Failu
 }
 
 /// `argn impute`
-pub(crate) fn impute(args: &Impute, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
+pub(crate) fn impute(args: &Impute, common: &CommonArgs, terminal: &Terminal) -> Result<(), Failure> {
     let begin = Instant::now();
     let model = loaded(&args.model, common)?;
     let rows = rows(&model, &args.rows)?;
@@ -52,14 +52,16 @@ pub(crate) fn impute(args: &Impute, common: &CommonArgs, screen: &Screen) -> Res
         lenient: args.rows.lenient.lenient,
     };
     let output = &args.output.output;
-    let done = watched(screen, |watch| model.impute_to(&rows, output, &options, watch))?;
-    tell_seed(seed, common, screen);
-    tell_rows(done, output, begin, screen);
+    let done = with_progress(terminal, |on_progress| {
+        model.impute_to(&rows, output, &options, on_progress)
+    })?;
+    report_seed(seed, common, terminal);
+    report_rows(done, output, begin, terminal);
     Ok(())
 }
 
 /// `argn predict`
-pub(crate) fn predict(args: &Predict, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
+pub(crate) fn predict(args: &Predict, common: &CommonArgs, terminal: &Terminal) -> Result<(), Failure> {
     let begin = Instant::now();
     let model = loaded(&args.model, common)?;
     let rows = rows(&model, &args.rows)?;
@@ -77,18 +79,18 @@ pub(crate) fn predict(args: &Predict, common: &CommonArgs, screen: &Screen) -> R
     if let Some(draws) = args.draws {
         options.predictor = Predictor::Draws(draws.get());
         options.seed = common.seed.map_or_else(draw_seed, Ok)?;
-        tell_seed(options.seed, common, screen);
+        report_seed(options.seed, common, terminal);
     }
     let (output, targets) = (&args.output.output, texts(&args.target.targets));
-    let done = watched(screen, |watch| {
-        model.predict_to(&rows, output, &targets, &options, watch)
+    let done = with_progress(terminal, |on_progress| {
+        model.predict_to(&rows, output, &targets, &options, on_progress)
     })?;
-    tell_rows(done, output, begin, screen);
+    report_rows(done, output, begin, terminal);
     Ok(())
 }
 
 /// `argn proba`
-pub(crate) fn proba(args: &Proba, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
+pub(crate) fn proba(args: &Proba, common: &CommonArgs, terminal: &Terminal) -> Result<(), Failure> {
     let begin = Instant::now();
     let model = loaded(&args.model, common)?;
     let rows = rows(&model, &args.rows)?;
@@ -99,15 +101,15 @@ pub(crate) fn proba(args: &Proba, common: &CommonArgs, screen: &Screen) -> Resul
         ..ProbaOptions::default()
     };
     let (output, targets) = (&args.output.output, texts(&args.target.targets));
-    let done = watched(screen, |watch| {
-        model.predict_proba_to(&rows, output, &targets, &options, watch)
+    let done = with_progress(terminal, |on_progress| {
+        model.predict_proba_to(&rows, output, &targets, &options, on_progress)
     })?;
-    tell_rows(done, output, begin, screen);
+    report_rows(done, output, begin, terminal);
     Ok(())
 }
 
 /// `argn log-prob`
-pub(crate) fn log_prob(args: &LogProb, common: &CommonArgs, screen: &Screen) -> Result<(), Failure> {
+pub(crate) fn log_prob(args: &LogProb, common: &CommonArgs, terminal: &Terminal) -> Result<(), Failure> {
     let begin = Instant::now();
     let model = loaded(&args.model, common)?;
     let rows = rows(&model, &args.rows)?;
@@ -117,8 +119,10 @@ pub(crate) fn log_prob(args: &LogProb, common: &CommonArgs, screen: &Screen) -> 
         lenient: args.rows.lenient.lenient,
     };
     let output = &args.output.output;
-    let done = watched(screen, |watch| model.log_prob_to(&rows, output, &options, watch))?;
-    tell_rows(done, output, begin, screen);
+    let done = with_progress(terminal, |on_progress| {
+        model.log_prob_to(&rows, output, &options, on_progress)
+    })?;
+    report_rows(done, output, begin, terminal);
     Ok(())
 }
 

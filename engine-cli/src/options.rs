@@ -1,4 +1,4 @@
-//! What was typed means: flags as options of the engine.
+//! Flags as options of the engine.
 
 use std::fs;
 
@@ -7,12 +7,12 @@ use engine_api::files::FileError;
 use engine_api::{
     AnalyzeOptions, ColumnOrder, Compat, Device, EncodingTypes, EngineError, FitOptions, FittedTabularArgn,
     ModelSize, ModelState, Parity, Protection, RareReplacement, Rebalance, SampleOptions, SplitOptions,
-    StatsBudget, TrainSettings,
+    StatsBudget, TrainOptions,
 };
 
 use crate::args::{
-    AnalyzeArgs, ColumnDomain, CommonArgs, ConditionArgs, Model, Rare, Rules, SampleArgs, Share, State,
-    TableArgs, TrainArgs,
+    AnalyzeArgs, ColumnDomain, CommonArgs, ConditioningArgs, Model, Rare, RebalanceShare, Rules, SampleArgs,
+    State, TableArgs, TrainArgs,
 };
 use crate::failure::Failure;
 
@@ -58,7 +58,7 @@ pub(crate) fn protection(analyze: &AnalyzeArgs) -> Protection {
 fn compat(analyze: &AnalyzeArgs) -> Compat {
     match analyze.compat {
         Rules::Native => Compat::Native,
-        Rules::Reference => Compat::Reference,
+        Rules::Reference => Compat::MostlyAi,
     }
 }
 
@@ -100,14 +100,14 @@ pub(crate) fn state(state: State) -> ModelState {
     }
 }
 
-pub(crate) fn training(train: &TrainArgs, common: &CommonArgs) -> Result<TrainSettings, Failure> {
-    let default = TrainSettings::default();
+pub(crate) fn training(train: &TrainArgs, common: &CommonArgs) -> Result<TrainOptions, Failure> {
+    let default = TrainOptions::default();
     let size = |model| match model {
         Model::Small => ModelSize::Small,
         Model::Medium => ModelSize::Medium,
         Model::Large => ModelSize::Large,
     };
-    Ok(TrainSettings {
+    Ok(TrainOptions {
         seed: common.seed,
         model: train.model.map_or(default.model, size),
         max_epochs: train.max_epochs.unwrap_or(default.max_epochs),
@@ -155,9 +155,9 @@ pub(crate) fn sampling(sample: &SampleArgs, rows: Option<u64>, common: &CommonAr
     }
 }
 
-/// What is known of the rows to draw, and how they are to be distributed.
-pub(crate) fn conditions(
-    args: &ConditionArgs,
+/// Seed data for the rows to draw, and the distribution that some values are to have.
+pub(crate) fn conditioning(
+    args: &ConditioningArgs,
     model: &FittedTabularArgn,
     options: &mut SampleOptions,
 ) -> Result<(), Failure> {
@@ -170,13 +170,13 @@ pub(crate) fn conditions(
     });
     if let Some(file) = &args.seed_data {
         let rows = model.open_rows(file, &ReadOptions::default())?;
-        options.conditions = Some(rows.to_record_batch()?);
+        options.seed_data = Some(rows.to_record_batch()?);
     }
     Ok(())
 }
 
 /// Shares by column, in the order in which the columns are named first.
-fn rebalance(shares: &[Share], exact: bool) -> Vec<Rebalance> {
+fn rebalance(shares: &[RebalanceShare], exact: bool) -> Vec<Rebalance> {
     let mut columns: Vec<Rebalance> = Vec::new();
     for share in shares {
         let of_value = (share.value.clone(), share.share);

@@ -1,18 +1,18 @@
-//! Flags of questions to a model: seed data, imputation, probabilities, scores.
+//! Flags of inference: seed data, imputation, probabilities, scores.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::values::{Share, Shared, delimiter, draws, parity, share};
+use super::values::{ParityColumns, RebalanceShare, delimiter, draws, parity, share};
 use super::{JsonArgs, ModelArgs};
 
-/// What is known of the rows to draw, and how some values are to be distributed.
+/// Seed data for the rows to draw, and the distribution that some values are to have.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Conditions")]
-pub(crate) struct ConditionArgs {
-    /// Table of known values: a row is drawn around each of its rows, in order; nulls are values too
+#[command(next_help_heading = "Conditional sampling")]
+pub(crate) struct ConditioningArgs {
+    /// Table of fixed values: one row is generated for each of its rows, in order; nulls are values too
     #[arg(long, value_name = "FILE")]
     pub(crate) seed_data: Option<PathBuf>,
     /// Columns that are never drawn null or rare, and whose nulls in the seed data are drawn
@@ -20,13 +20,13 @@ pub(crate) struct ConditionArgs {
     pub(crate) impute: Vec<String>,
     /// Share that a value of a categorical column is to have; repeat it for more values and columns
     #[arg(long, value_name = "COL:VALUE=P", value_parser = share)]
-    pub(crate) rebalance: Vec<Share>,
+    pub(crate) rebalance: Vec<RebalanceShare>,
     /// Rebalance to the row instead of in expectation
     #[arg(long, requires = "rebalance")]
     pub(crate) exact: bool,
     /// Distribute a categorical column alike in all groups of rows
     #[arg(long, value_name = "TARGET:SENSITIVE,...", value_parser = parity)]
-    pub(crate) fairness: Option<Shared>,
+    pub(crate) fairness: Option<ParityColumns>,
     #[command(flatten)]
     pub(crate) lenient: LenientArgs,
 }
@@ -34,12 +34,12 @@ pub(crate) struct ConditionArgs {
 /// What happens to what does not fit.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LenientArgs {
-    /// Pass over columns, values and options that do not fit the model, with a warning
-    #[arg(long, help_heading = "Conditions")]
+    /// Ignore columns, values and options that do not fit the model, with a warning
+    #[arg(long, help_heading = "Conditional sampling")]
     pub(crate) lenient: bool,
 }
 
-/// The rows to ask about.
+/// The rows of a query.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Table")]
 pub(crate) struct RowsArgs {
@@ -49,14 +49,14 @@ pub(crate) struct RowsArgs {
     /// Text of a CSV that stands for a missing value, besides the empty field; may be repeated
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) null: Vec<String>,
-    /// Character between the fields of a CSV, \t for tab [default: found out]
+    /// Character between the fields of a CSV, \t for tab [default: detected]
     #[arg(long, value_name = "CHAR", value_parser = delimiter)]
     pub(crate) delimiter: Option<char>,
     #[command(flatten)]
     pub(crate) lenient: LenientArgs,
 }
 
-/// Where answers go.
+/// Where results go.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct OutputArgs {
     /// Where to write: .csv, .csv.gz or .parquet, or - for CSV on standard output
@@ -97,29 +97,24 @@ pub(crate) enum Aggregates {
     List,
 }
 
-/// The columns that are asked for.
+/// The target columns.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TargetArgs {
-    /// Column that is asked for; may be repeated
-    #[arg(
-        long = "target",
-        value_name = "COL",
-        required = true,
-        help_heading = "Question"
-    )]
+    /// Target column; may be repeated
+    #[arg(long = "target", value_name = "COL", required = true, help_heading = "Query")]
     pub(crate) targets: Vec<String>,
 }
 
 /// The column orders.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct OrdersArgs {
-    /// Column orders whose answers are averaged
+    /// Column orders whose results are averaged
     #[arg(
         long,
         value_name = "K",
         value_parser = draws,
         default_value = "1",
-        help_heading = "Question",
+        help_heading = "Query",
         allow_negative_numbers = true
     )]
     pub(crate) orders: NonZeroUsize,
@@ -142,7 +137,7 @@ pub(crate) struct Predict {
         value_enum,
         value_name = "HOW",
         default_value = "auto",
-        help_heading = "Question"
+        help_heading = "Query"
     )]
     pub(crate) by: By,
     /// Draw so many values of each row instead; more than one is a list, in CSV a JSON array
@@ -151,7 +146,7 @@ pub(crate) struct Predict {
         value_name = "K",
         value_parser = draws,
         conflicts_with = "by",
-        help_heading = "Question",
+        help_heading = "Query",
         allow_negative_numbers = true
     )]
     pub(crate) draws: Option<NonZeroUsize>,
@@ -206,10 +201,10 @@ pub(crate) struct Evaluate {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     /// Rows that the model has not seen: .csv, .csv.gz or .parquet, or - for CSV on standard input
-    #[arg(long, value_name = "FILE", help_heading = "Question")]
+    #[arg(long, value_name = "FILE", help_heading = "Query")]
     pub(crate) test: PathBuf,
     /// Column that is predicted from all others
-    #[arg(long, value_name = "COL", help_heading = "Question")]
+    #[arg(long, value_name = "COL", help_heading = "Query")]
     pub(crate) target: String,
     #[command(flatten)]
     pub(crate) orders: OrdersArgs,

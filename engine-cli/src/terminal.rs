@@ -22,15 +22,15 @@ use crate::messages;
 /// Variable with a filter for the log, as `engine_core=debug`.
 const LOG_VARIABLE: &str = "ARGN_LOG";
 
-/// What a user sees besides results.
+/// Standard error as a terminal: what a user sees besides results.
 #[derive(Debug, Clone)]
-pub(crate) struct Screen {
+pub(crate) struct Terminal {
     bar: ProgressBar,
     is_quiet: bool,
 }
 
-impl Screen {
-    /// Opens standard error and starts the log. The bar is seen on a terminal only, and not when it shall be quiet.
+impl Terminal {
+    /// Opens standard error and starts the log. The bar is shown on a terminal only, and not when it shall be quiet.
     pub(crate) fn open(common: &CommonArgs) -> Self {
         let is_seen = !common.quiet && io::stderr().is_terminal();
         let target = if is_seen {
@@ -38,15 +38,15 @@ impl Screen {
         } else {
             ProgressDrawTarget::hidden()
         };
-        let screen = Self {
+        let terminal = Self {
             bar: ProgressBar::with_draw_target(None, target),
             is_quiet: common.quiet,
         };
-        screen.start_log(common);
-        screen
+        terminal.start_log(common);
+        terminal
     }
 
-    /// Warnings and what was found about a table's values; all steps when asked for; what the variable says if it is set.
+    /// Warnings and what was found about a table's values; all steps when requested; what the variable says if it is set.
     fn start_log(&self, common: &CommonArgs) {
         let default = match (common.quiet, common.verbose) {
             (true, _) => Targets::new().with_default(Level::ERROR),
@@ -70,8 +70,8 @@ impl Screen {
         &self.bar
     }
 
-    /// Tells something, unless it shall be quiet.
-    pub(crate) fn tell(&self, text: &str) {
+    /// Prints a note, unless it shall be quiet.
+    pub(crate) fn report(&self, text: &str) {
         if !self.is_quiet {
             self.print(text);
         }
@@ -85,8 +85,8 @@ impl Screen {
     }
 }
 
-/// A line of the log on its way to the screen.
-pub(crate) struct Line<'a>(&'a Screen);
+/// A line of the log on its way to the terminal.
+pub(crate) struct Line<'a>(&'a Terminal);
 
 impl Write for Line<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -98,7 +98,7 @@ impl Write for Line<'_> {
     }
 }
 
-impl<'a> MakeWriter<'a> for Screen {
+impl<'a> MakeWriter<'a> for Terminal {
     type Writer = Line<'a>;
 
     fn make_writer(&'a self) -> Line<'a> {
@@ -129,11 +129,11 @@ where
         };
         let mut sentence = Sentence::default();
         event.record(&mut sentence);
-        let Sentence { message, facts } = sentence;
-        if facts.is_empty() {
+        let Sentence { message, fields } = sentence;
+        if fields.is_empty() {
             writeln!(writer, "{kind}: {message}")
         } else {
-            writeln!(writer, "{kind}: {message} ({})", facts.join(", "))
+            writeln!(writer, "{kind}: {message} ({})", fields.join(", "))
         }
     }
 }
@@ -141,7 +141,7 @@ where
 #[derive(Default)]
 struct Sentence {
     message: String,
-    facts: Vec<String>,
+    fields: Vec<String>,
 }
 
 impl Visit for Sentence {
@@ -155,7 +155,7 @@ impl Visit for Sentence {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         match field.name() {
             "message" => self.message = format!("{value:?}"),
-            name => self.facts.push(format!("{} {value:?}", name.replace('_', " "))),
+            name => self.fields.push(format!("{} {value:?}", name.replace('_', " "))),
         }
     }
 }

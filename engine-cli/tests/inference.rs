@@ -1,20 +1,20 @@
-//! Questions to a model on the command line: seed data, imputation, probabilities, scores.
+//! Inference on the command line: seed data, imputation, probabilities, scores.
 
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 mod argn;
 
-use argn::{Desk, SHORT, table};
+use argn::{SHORT, TestDir, table};
 
 const ARGUMENTS: i32 = 2;
 const TABLE: i32 = 3;
 const WORKSPACE: i32 = 4;
 
 /// A folder with the table `t.csv` and its model `ws`.
-fn fitted(more: &[&str]) -> Desk {
-    let desk = Desk::with_table();
-    desk.done(&[&["fit", "t.csv", "-w", "ws", "-q"], &SHORT[..], more].concat());
-    desk
+fn fitted(more: &[&str]) -> TestDir {
+    let dir = TestDir::with_table();
+    dir.done(&[&["fit", "t.csv", "-w", "ws", "-q"], &SHORT[..], more].concat());
+    dir
 }
 
 fn text(bytes: Vec<u8>) -> String {
@@ -26,11 +26,11 @@ fn lines(bytes: Vec<u8>) -> Vec<String> {
 }
 
 #[track_caller]
-fn assert_says(desk: &Desk, arguments: &[&str], code: i32, sentence: &str) {
-    let ended = desk.run(arguments);
+fn assert_says(dir: &TestDir, arguments: &[&str], code: i32, sentence: &str) {
+    let ended = dir.run(arguments);
     assert_eq!(ended.err, format!("error: {sentence}\n"), "{arguments:?}");
     assert_eq!(ended.code, code);
-    assert!(!desk.exists("o.csv"));
+    assert!(!dir.exists("o.csv"));
 }
 
 /// A table in which every third cell or so is missing, written in odd ways.
@@ -55,12 +55,12 @@ fn holes() -> String {
 }
 
 #[test]
-fn imputation_leaves_every_byte_of_known_cells() {
-    let desk = fitted(&[]);
-    desk.write("h.csv", holes());
+fn imputation_keeps_every_byte_of_observed_cells() {
+    let dir = fitted(&[]);
+    dir.write("h.csv", holes());
     let flags = ["impute", "h.csv", "-w", "ws", "-q", "--seed", "1", "-o"];
-    desk.done(&[&flags[..], &["o.csv"]].concat());
-    let (old, new) = (holes(), text(desk.read("o.csv")));
+    dir.done(&[&flags[..], &["o.csv"]].concat());
+    let (old, new) = (holes(), text(dir.read("o.csv")));
     assert_eq!(old.lines().count(), new.lines().count());
     assert!(new.ends_with("\r\n"));
     for (old, new) in old.lines().zip(new.lines()) {
@@ -77,23 +77,23 @@ fn imputation_leaves_every_byte_of_known_cells() {
             );
         }
     }
-    desk.done(&[&flags[..], &["p.csv"]].concat());
-    assert_eq!(desk.read("o.csv"), desk.read("p.csv"));
-    let piped = desk.done(&[&flags[..], &["-"]].concat());
-    assert_eq!(piped.out, desk.read("o.csv"));
-    desk.done(&[&flags[..], &["o.csv.gz"]].concat());
-    desk.done(&["impute", "o.csv.gz", "-w", "ws", "-q", "-o", "q.csv"]);
+    dir.done(&[&flags[..], &["p.csv"]].concat());
+    assert_eq!(dir.read("o.csv"), dir.read("p.csv"));
+    let piped = dir.done(&[&flags[..], &["-"]].concat());
+    assert_eq!(piped.out, dir.read("o.csv"));
+    dir.done(&[&flags[..], &["o.csv.gz"]].concat());
+    dir.done(&["impute", "o.csv.gz", "-w", "ws", "-q", "-o", "q.csv"]);
     assert_eq!(
-        desk.read("o.csv"),
-        desk.read("q.csv"),
+        dir.read("o.csv"),
+        dir.read("q.csv"),
         "nothing is missing any more"
     );
 }
 
 #[test]
 fn imputation_of_named_columns_and_lists() {
-    let desk = fitted(&[]);
-    desk.write("h.csv", "city,age\nWien,\n,30\nGraz,40\n");
+    let dir = fitted(&[]);
+    dir.write("h.csv", "city,age\nWien,\n,30\nGraz,40\n");
     let flags = [
         "impute",
         "h.csv",
@@ -107,10 +107,10 @@ fn imputation_of_named_columns_and_lists() {
         "--columns",
         "age",
     ];
-    let out = lines(desk.done(&flags).out);
+    let out = lines(dir.done(&flags).out);
     assert_eq!(out[2..], [",30", "Graz,40"]);
     let list = lines(
-        desk.done(&[&flags[..], &["--draws", "3", "--aggregate", "list"]].concat())
+        dir.done(&[&flags[..], &["--draws", "3", "--aggregate", "list"]].concat())
             .out,
     );
     assert!(
@@ -118,14 +118,14 @@ fn imputation_of_named_columns_and_lists() {
         "{list:?}"
     );
     let mean = lines(
-        desk.done(&[&flags[..], &["--draws", "3", "--aggregate", "mean"]].concat())
+        dir.done(&[&flags[..], &["--draws", "3", "--aggregate", "mean"]].concat())
             .out,
     );
     assert!(
         mean[1].trim_start_matches("Wien,").parse::<i64>().is_ok(),
         "{mean:?}"
     );
-    let refused = desk.run(&["impute", "h.csv", "-w", "ws", "-o", "-", "--draws", "0"]);
+    let refused = dir.run(&["impute", "h.csv", "-w", "ws", "-o", "-", "--draws", "0"]);
     assert!(
         refused.err.contains("give a whole number, at least 1"),
         "{}",
@@ -133,7 +133,7 @@ fn imputation_of_named_columns_and_lists() {
     );
     assert_eq!(refused.code, ARGUMENTS);
     assert_says(
-        &desk,
+        &dir,
         &[
             "impute",
             "h.csv",
@@ -153,9 +153,9 @@ fn imputation_of_named_columns_and_lists() {
 
 #[test]
 fn probabilities_have_a_row_for_each_row() {
-    let desk = fitted(&[]);
+    let dir = fitted(&[]);
     let flags = ["proba", "t.csv", "-w", "ws", "-o", "-", "--target"];
-    let ended = desk.done(&[&flags[..], &["city"]].concat());
+    let ended = dir.done(&[&flags[..], &["city"]].concat());
     assert!(
         ended
             .err
@@ -170,7 +170,7 @@ fn probabilities_have_a_row_for_each_row() {
         assert!((sum - 1.0).abs() < 1e-5, "{line}");
     }
     let both = lines(
-        desk.done(&[&flags[..], &["city", "--target", "smoker", "-q", "--orders", "2"]].concat())
+        dir.done(&[&flags[..], &["city", "--target", "smoker", "-q", "--orders", "2"]].concat())
             .out,
     );
     assert!(both[0].contains("Graz|"), "{}", both[0]);
@@ -179,21 +179,18 @@ fn probabilities_have_a_row_for_each_row() {
 
 #[test]
 fn predictions_and_likelihoods_have_a_row_for_each_row() {
-    let desk = fitted(&[]);
+    let dir = fitted(&[]);
     let flags = ["predict", "t.csv", "-w", "ws", "-q", "-o", "-", "--target"];
-    let out = lines(
-        desk.done(&[&flags[..], &["age", "--target", "city"]].concat())
-            .out,
-    );
+    let out = lines(dir.done(&[&flags[..], &["age", "--target", "city"]].concat()).out);
     assert_eq!((out[0].as_str(), out.len()), ("age,city", 601));
     let drawn = lines(
-        desk.done(&[&flags[..], &["age", "--draws", "2", "--seed", "1"]].concat())
+        dir.done(&[&flags[..], &["age", "--draws", "2", "--seed", "1"]].concat())
             .out,
     );
     assert!(drawn[1].starts_with("\"["), "{}", drawn[1]);
     let flags = ["log-prob", "t.csv", "-w", "ws", "-q", "-o", "-"];
-    let out = desk.done(&flags).out;
-    assert_eq!(out, desk.done(&flags).out);
+    let out = dir.done(&flags).out;
+    assert_eq!(out, dir.done(&flags).out);
     let out = lines(out);
     assert_eq!(out.len(), 601);
     assert!(
@@ -210,9 +207,9 @@ fn predictions_and_likelihoods_have_a_row_for_each_row() {
 
 #[test]
 fn seed_data_stay_and_rebalancing_is_exact() {
-    let desk = fitted(&[]);
-    desk.write("s.csv", "smoker,city,extra\nyes,Wien,1\nno,Paris,2\n,Graz,3\n");
-    let ended = desk.done(&[
+    let dir = fitted(&[]);
+    dir.write("s.csv", "smoker,city,extra\nyes,Wien,1\nno,Paris,2\n,Graz,3\n");
+    let ended = dir.done(&[
         "sample",
         "-w",
         "ws",
@@ -230,7 +227,7 @@ fn seed_data_stay_and_rebalancing_is_exact() {
         "{}",
         ended.err
     );
-    let out = lines(desk.read("o.csv"));
+    let out = lines(dir.read("o.csv"));
     let fields: Vec<Vec<&str>> = out.iter().map(|l| l.split(',').collect()).collect();
     assert_eq!(fields[0], ["city", "age", "height", "since", "smoker"]);
     let of = |at: usize| fields[1..].iter().map(|f| f[at]).collect::<Vec<_>>();
@@ -246,18 +243,18 @@ fn seed_data_stay_and_rebalancing_is_exact() {
         "city:Linz=0.25",
         "--exact",
     ];
-    let out = lines(desk.done(&[&sample[..], &exact].concat()).out);
+    let out = lines(dir.done(&[&sample[..], &exact].concat()).out);
     let count = |city: &str| out.iter().filter(|l| l.starts_with(city)).count();
     assert_eq!((count("Wien"), count("Linz"), count("Graz")), (600, 250, 150));
-    let fair = desk.done(&[&sample[..], &["--fairness", "smoker:city"]].concat());
+    let fair = dir.done(&[&sample[..], &["--fairness", "smoker:city"]].concat());
     assert_eq!(lines(fair.out).len(), 1001);
 }
 
 #[test]
 fn evaluation_shows_the_model_beside_the_baseline() {
-    let desk = fitted(&[]);
+    let dir = fitted(&[]);
     let flags = ["evaluate", "-w", "ws", "--test", "t.csv", "--target"];
-    let out = text(desk.done(&[&flags[..], &["city"]].concat()).out);
+    let out = text(dir.done(&[&flags[..], &["city"]].concat()).out);
     for score in [
         "accuracy",
         "AUC",
@@ -268,38 +265,38 @@ fn evaluation_shows_the_model_beside_the_baseline() {
     ] {
         assert!(out.contains(score), "{out}");
     }
-    let out = desk.done(&[&flags[..], &["age", "--json"]].concat()).out;
+    let out = dir.done(&[&flags[..], &["age", "--json"]].concat()).out;
     let scores: serde_json::Value = serde_json::from_slice(&out).unwrap();
     assert!(scores["numbers"]["model"]["rmse"].as_f64().unwrap() > 0.0);
     assert_eq!(scores["columns"].as_array().unwrap().len(), 5);
 }
 
 #[test]
-fn bad_questions() {
-    let desk = fitted(&[]);
-    desk.write("n.csv", "foo,bar\n1,2\n");
-    desk.write("b.csv", "age,city\nold,Wien\n");
+fn bad_requests() {
+    let dir = fitted(&[]);
+    dir.write("n.csv", "foo,bar\n1,2\n");
+    dir.write("b.csv", "age,city\nold,Wien\n");
     let known = "the columns of the model are city, age, height, since, smoker";
     assert_says(
-        &desk,
+        &dir,
         &["proba", "n.csv", "-w", "ws", "-o", "o.csv", "--target", "city"],
         TABLE,
         &format!("n.csv: none of its columns is one of the model; {known}"),
     );
     assert_says(
-        &desk,
+        &dir,
         &["sample", "-w", "ws", "--seed-data", "n.csv", "-o", "o.csv"],
         TABLE,
         &format!("the seed data: none of its columns is one of the model; {known}"),
     );
     assert_says(
-        &desk,
+        &dir,
         &["log-prob", "b.csv", "-w", "ws", "-o", "o.csv"],
         TABLE,
         "b.csv, row 1, column \"age\": \"old\" is no value of the type Int64; correct or empty it",
     );
     assert_says(
-        &desk,
+        &dir,
         &["predict", "t.csv", "-w", "ws", "-o", "o.csv", "--target", "town"],
         ARGUMENTS,
         "the model: there is no column \"town\"; the columns are city, age, height, since, smoker",
@@ -308,19 +305,19 @@ fn bad_questions() {
         ["sample", "-w", "ws", "-n", "9", "-o", "o.csv", flag, value]
     };
     assert_says(
-        &desk,
+        &dir,
         &sample("--rebalance", "age:30=0.5"),
         ARGUMENTS,
         "rebalancing: column \"age\" is not categorical; only categorical columns can be rebalanced",
     );
     assert_says(
-        &desk,
+        &dir,
         &sample("--rebalance", "city:Rom=0.5"),
         ARGUMENTS,
         "rebalancing: column \"city\" has no value \"Rom\"; its values are _RARE_, Graz, Linz, Wien",
     );
     assert_says(
-        &desk,
+        &dir,
         &[
             &sample("--rebalance", "city:Wien=0.7")[..],
             &["--rebalance", "city:Graz=0.7"],
@@ -330,7 +327,7 @@ fn bad_questions() {
         "rebalancing: the sum of the probabilities of column \"city\" is 1.4; give probabilities that sum to at most 1",
     );
     assert_says(
-        &desk,
+        &dir,
         &[
             &sample("--rebalance", "city:Wien=0.7")[..],
             &["--rebalance", "smoker:maybe=0.7"],
@@ -340,13 +337,13 @@ fn bad_questions() {
         "rebalancing: column \"smoker\" has no value \"maybe\"; its values are _RARE_, <<NULL>>, no, yes",
     );
     assert_says(
-        &desk,
+        &dir,
         &sample("--fairness", "age:city"),
         ARGUMENTS,
         "fairness: column \"age\" is not categorical; only categorical columns can be balanced",
     );
     assert_says(
-        &desk,
+        &dir,
         &sample("--seed-data", "t.csv"),
         ARGUMENTS,
         "a number of rows and seed data exclude each other: as many rows are drawn as the seed data have; leave the number out",
@@ -356,19 +353,18 @@ fn bad_questions() {
         &["--rebalance", "age:30=0.5"],
         &["--seed-data", "n.csv"],
     ] {
-        let ended = desk.done(&[&["sample", "-w", "ws", "-n", "9", "-o", "-", "--lenient"], flags].concat());
+        let ended = dir.done(&[&["sample", "-w", "ws", "-n", "9", "-o", "-", "--lenient"], flags].concat());
         assert!(ended.err.contains("warning: "), "{}", ended.err);
     }
 }
 
 #[test]
-fn empty_tables_give_empty_answers() {
-    let desk = fitted(&[]);
-    desk.write("e.csv", "city,age,height,since,smoker\n");
-    desk.write("z.csv", "");
+fn empty_tables_give_empty_results() {
+    let dir = fitted(&[]);
+    dir.write("e.csv", "city,age,height,since,smoker\n");
+    dir.write("z.csv", "");
     for file in ["e.csv", "z.csv"] {
-        let ask =
-            |command: &[&str]| lines(desk.done(&[command, &["-w", "ws", "-q", "-o", "-"]].concat()).out);
+        let ask = |command: &[&str]| lines(dir.done(&[command, &["-w", "ws", "-q", "-o", "-"]].concat()).out);
         assert_eq!(
             ask(&["proba", file, "--target", "city"]),
             ["_RARE_,Graz,Linz,Wien"]
@@ -384,19 +380,19 @@ fn empty_tables_give_empty_answers() {
 }
 
 #[test]
-fn models_that_cannot_answer() {
-    let desk = fitted(&["--fixed-order"]);
-    desk.write("s.csv", "smoker\nyes\n");
+fn models_that_cannot_be_used() {
+    let dir = fitted(&["--fixed-order"]);
+    dir.write("s.csv", "smoker\nyes\n");
     assert_says(
-        &desk,
+        &dir,
         &["sample", "-w", "ws", "--seed-data", "s.csv", "-o", "o.csv"],
         ARGUMENTS,
         "the column order does not match that of the training: this model was trained with a fixed order and cannot take seed \
          data but for its first columns; train again without --fixed-order",
     );
-    desk.done(&["split", "t.csv", "-w", "new", "-q"]);
-    desk.done(&["analyze", "-w", "new", "-q"]);
-    let ended = desk.run(&["proba", "t.csv", "-w", "new", "-o", "o.csv", "--target", "city"]);
+    dir.done(&["split", "t.csv", "-w", "new", "-q"]);
+    dir.done(&["analyze", "-w", "new", "-q"]);
+    let ended = dir.run(&["proba", "t.csv", "-w", "new", "-o", "o.csv", "--target", "city"]);
     assert!(ended.err.contains("run `argn train` first"), "{}", ended.err);
     assert_eq!(ended.code, WORKSPACE);
 }
