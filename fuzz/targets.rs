@@ -11,8 +11,8 @@ use engine_api::data::{
     ReadOptions, SourceFormat, TableBatch, TableFormat, TableSink, TableSource, to_record_batch,
 };
 use engine_core::encode::{
-    BinOffsets, Compat, EncodingTypes, Part, Protection, TableKeys, TableStats, analyze_partition, decode,
-    default_encoding, encode, reduce,
+    BinOffsets, Compat, EncodingTypes, Protection, SplitPart, TableKeys, TableStats, analyze_partition,
+    decode, default_encoding, encode, reduce,
 };
 use engine_core::schema::{CodeColumn, CodeTable, Column, DecodedColumn, DecodedValues, Table, Values};
 
@@ -65,7 +65,7 @@ fn encode_batch(batch: &RecordBatch, format: &TableFormat) {
         .iter()
         .map(|c| (c.name.to_owned(), default_encoding(&c.values)))
         .collect();
-    let Ok(partial) = analyze_partition(&table, &types, Part::Training, 0, Compat::Native) else {
+    let Ok(partial) = analyze_partition(&table, &types, SplitPart::Training, 0, Compat::Native) else {
         return;
     };
     let Ok(stats) = reduce(
@@ -135,7 +135,7 @@ pub fn encoding_types_json(bytes: &[u8]) {
         validity: None,
     };
     let table = Table::new(vec![column("a"), column("b")], 3).unwrap();
-    if let Ok(partial) = analyze_partition(&table, &types, Part::Training, 0, Compat::Native) {
+    if let Ok(partial) = analyze_partition(&table, &types, SplitPart::Training, 0, Compat::Native) {
         let stats = reduce(
             &[partial],
             &types,

@@ -6,7 +6,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use engine_benches::{CENSUS, backends, criterion, model, report, sized};
 use engine_core::argn::{FlatModel, Model, ModelSize};
 use engine_core::backend::Backend;
-use engine_core::generate::{Cells, DrawSite, LoadedModel, Plan, batch_sizes, sampling_rules};
+use engine_core::generate::{Cells, DrawSite, LoadedModel, SamplePlan, batch_sizes, sampling_rules};
 use engine_core::interpreter::InterpreterBackend;
 use engine_core::ir::initialise;
 use engine_core::ir::ops::sampling::{RequestedOutputs, SamplingRules};
@@ -18,7 +18,7 @@ const CHECKED_ROWS: u64 = 64;
 const BATCH_ROWS: u64 = 10_000;
 
 /// A loaded model with a plan for whole rows.
-fn loaded(backend: Arc<dyn Backend>, model: &FlatModel, rules: &SamplingRules) -> (LoadedModel, Plan) {
+fn loaded(backend: Arc<dyn Backend>, model: &FlatModel, rules: &SamplingRules) -> (LoadedModel, SamplePlan) {
     let params = initialise(model.layout(), 1);
     let loaded = LoadedModel::new(backend, model, &params).expect("a loaded model");
     let order: Vec<usize> = (0..loaded.columns().len()).collect();
@@ -26,7 +26,7 @@ fn loaded(backend: Arc<dyn Backend>, model: &FlatModel, rules: &SamplingRules) -
     (loaded, plan.expect("a plan"))
 }
 
-fn draw((model, plan): &(LoadedModel, Plan), rows: u64) -> Vec<CodeTable> {
+fn draw((model, plan): &(LoadedModel, SamplePlan), rows: u64) -> Vec<CodeTable> {
     let mut first_row = 0;
     let batches = batch_sizes(rows, BATCH_ROWS).map(|size| {
         let cells = Cells::sampled(size as usize, model.sub_columns());

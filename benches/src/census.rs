@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use engine_core::encode::{
-    Compat, EncodingTypes, Part, Protection, TableKeys, TableStats, analyze_partition, default_encoding,
+    Compat, EncodingTypes, Protection, SplitPart, TableKeys, TableStats, analyze_partition, default_encoding,
     reduce,
 };
 use engine_core::schema::{Column, Offsets, Table, TextValues, Values};
@@ -67,7 +67,8 @@ impl Census {
     /// When the table cannot be analysed.
     pub fn analyze(&self) -> TableStats {
         let (table, types) = (self.table(), self.types());
-        let part = analyze_partition(&table, &types, Part::Training, 0, Compat::Native).expect("an analysis");
+        let part =
+            analyze_partition(&table, &types, SplitPart::Training, 0, Compat::Native).expect("an analysis");
         reduce(
             &[part],
             &types,

@@ -25,7 +25,7 @@ fn fit_and_sample_draws_rows_of_the_tables_types() {
 }
 
 #[test]
-fn a_training_can_be_watched_and_stopped() {
+fn a_training_reports_progress_and_can_be_stopped() {
     let out = run(env!("CARGO_BIN_EXE_progress_and_cancel"), &[]);
     assert!(
         out.contains("epoch 1.00: validation loss Some(") && out.contains("100 rows can be drawn"),
@@ -102,7 +102,7 @@ fn holes_are_filled() {
 }
 
 #[test]
-fn conditions_move_what_follows_from_them() {
+fn given_values_move_the_other_columns() {
     let out = run(env!("CARGO_BIN_EXE_what_if"), &["quick"]);
     let shares = ["HS-grad", "Masters"].map(|name| [0, 1, 2].map(|place| number(&out, name, place)));
     for [exact, sampled, real] in shares {

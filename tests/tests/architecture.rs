@@ -1,4 +1,4 @@
-//! The house rules that a compiler does not check: who may depend on whom, who touches the disk, where an op's kernel lives.
+//! The rules of the architecture that a compiler does not check: who may depend on whom, who touches the disk, where an op's kernel lives.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic, as tests do")]
 

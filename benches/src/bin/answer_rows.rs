@@ -34,8 +34,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             ("log-prob", None) => model.log_prob(&table, &LogProbOptions::default())?.rows.len(),
             ("sample", None) => {
-                let conditions = table.clone();
-                let options = SampleOptions::builder().conditions(conditions).seed(seed);
+                let seed_data = table.clone();
+                let options = SampleOptions::builder().seed_data(seed_data).seed(seed);
                 model.sample(&options.build()?)?.num_rows()
             }
             ("impute", None) => {

@@ -21,7 +21,7 @@ use std::time::Instant;
 use engine_api::{
     Device, FittedTabularArgn, SampleOptions, TabularArgn, TrainReport, Workspace, silent, stages,
 };
-use engine_api::{ModelState, TrainSettings};
+use engine_api::{ModelState, TrainOptions};
 use engine_benches::{Bound, CENSUS, model, quick, sampler, sized, table};
 use engine_core::argn::{Model, ModelSize};
 use engine_core::backend::{Backend, Run};
@@ -85,7 +85,7 @@ impl Setting {
         (0..self.repeat).map(&mut call).collect()
     }
 
-    /// A workspace with the encoded census table and a model of start values.
+    /// A workspace with the encoded census table and a model of initial weights.
     fn encoded(&self) -> Outcome<Workspace> {
         let folder = self.folder.join("census");
         let argn = TabularArgn::builder().workspace(&folder).seed(1).max_epochs(0.0);
@@ -120,7 +120,7 @@ fn start_up(setting: &Setting) -> Outcome<Figure> {
 
 /// Trains on the encoded workspace with a seed.
 fn train(workspace: &Workspace, device: &Device, seed: usize) -> Outcome<(f64, TrainReport)> {
-    let settings = TrainSettings {
+    let options = TrainOptions {
         seed: Some(seed as u64 + 1),
         max_epochs: sized(100.0, 1.0),
         state: ModelState::Reset,
@@ -128,10 +128,10 @@ fn train(workspace: &Workspace, device: &Device, seed: usize) -> Outcome<(f64, T
         // The training alone: calibration is not part of what the figure is required for.
         calibrate: false,
         device: device.clone(),
-        ..TrainSettings::default()
+        ..TrainOptions::default()
     };
     let begin = Instant::now();
-    let report = stages::train(workspace, &settings, &mut silent)?;
+    let report = stages::train(workspace, &options, &mut silent)?;
     Ok((begin.elapsed().as_secs_f64(), report))
 }
 

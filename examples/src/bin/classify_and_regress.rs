@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         pair(numbers.model.mae, numbers.baseline.mae),
     );
 
-    // The same row by row: what is asked for need not be in the rows, and is passed over where it is.
+    // The same row by row: the target need not be in the rows, and is ignored where it is.
     let some = test.slice(0, 5);
     let income = model.predict_proba(&some, &["income"], &ProbaOptions::default())?;
     let age = model.predict(&some, &["age"], &PredictOptions::default())?;

@@ -1,4 +1,4 @@
-//! Holes in a table are filled, each given all that is known of its row:
+//! Missing cells of a table are filled in, each given the observed cells of its row:
 //! `cargo run --release -p engine-examples --bin impute`.
 #![allow(clippy::print_stdout)]
 

@@ -10,7 +10,7 @@ use engine_examples::census_rows;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let table = census_rows(5_000)?;
-    let mut watch = |event: &Event<'_>| match event {
+    let mut on_progress = |event: &Event<'_>| match event {
         Event::Training(progress) => {
             if let Some(message) = progress.message {
                 println!(
@@ -26,7 +26,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         _ => ControlFlow::Continue(()),
     };
-    let model = TabularArgn::builder().seed(7).build().fit(&table, &mut watch)?;
+    let model = TabularArgn::builder()
+        .seed(7)
+        .build()
+        .fit(&table, &mut on_progress)?;
     let report = model.report().ok_or("a fitted model has a report")?;
     assert_eq!(report.training.reason, StopReason::Cancelled);
     let rows = model.sample(&SampleOptions::rows(100))?;

@@ -14,13 +14,13 @@ use engine_api::{FittedTabularArgn, Level, ProbaOptions};
 use engine_examples::{census_parts, learn, texts};
 
 const CLIENTS: usize = 2;
-const QUESTIONS: usize = 1_000;
+const QUERIES: usize = 1_000;
 const TARGET: &str = "income";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (train, test) = census_parts()?;
     let model = learn(&train)?;
-    // The first question puts the weights on the device and compiles the plan, so it comes before the first client.
+    // The first query puts the weights on the device and compiles the plan, so it comes before the first client.
     ask(&model, &test.slice(0, 1))?;
     report("in the library", &mut in_library(&model, &test)?);
 
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let served = scope.spawn(move || serve(&listener, model));
         let clients: Vec<_> = (0..CLIENTS)
             .map(|nth| {
-                let rows = test.slice(nth * QUESTIONS, QUESTIONS);
+                let rows = test.slice(nth * QUERIES, QUERIES);
                 scope.spawn(move || client(TcpStream::connect(address).map_err(|e| e.to_string())?, &rows))
             })
             .collect();
@@ -55,7 +55,7 @@ fn ask(model: &FittedTabularArgn, row: &RecordBatch) -> Result<f64, Box<dyn Erro
 }
 
 fn in_library(model: &FittedTabularArgn, rows: &RecordBatch) -> Result<Vec<Duration>, Box<dyn Error>> {
-    // A service would not know the answer either.
+    // A service would not know the target either.
     let target = rows.schema_ref().index_of(TARGET)?;
     let others: Vec<usize> = (0..rows.num_columns()).filter(|at| *at != target).collect();
     let rows = rows.project(&others)?;
@@ -64,10 +64,10 @@ fn in_library(model: &FittedTabularArgn, rows: &RecordBatch) -> Result<Vec<Durat
         let begin = Instant::now();
         ask(model, &row).map(|_| begin.elapsed())
     };
-    (0..QUESTIONS).map(timed).collect()
+    (0..QUERIES).map(timed).collect()
 }
 
-/// Answers each client on a thread of its own: a line `column=value,column=value` is a question, a line with a number the answer.
+/// Serves each client on a thread of its own: a line `column=value,column=value` is a query, a line with a number the result.
 fn serve(listener: &TcpListener, model: &FittedTabularArgn) -> Result<(), String> {
     thread::scope(|scope| {
         let mut served = Vec::new();
@@ -104,16 +104,16 @@ fn row_of(line: &str) -> Result<RecordBatch, Box<dyn Error>> {
     Ok(RecordBatch::try_from_iter(cells)?)
 }
 
-/// Sends row after row and waits for each answer; the time of each question.
+/// Sends row after row and waits for each answer; the time of each query.
 fn client(mut stream: TcpStream, rows: &RecordBatch) -> Result<Vec<Duration>, String> {
-    let questions = questions(rows).map_err(|e| e.to_string())?;
+    let queries = queries(rows).map_err(|e| e.to_string())?;
     let mut talk = || -> Result<Vec<Duration>, Box<dyn Error>> {
         stream.set_nodelay(true)?;
         let mut replies = BufReader::new(stream.try_clone()?);
         let (mut times, mut reply) = (Vec::new(), String::new());
-        for question in &questions {
+        for query in &queries {
             let begin = Instant::now();
-            stream.write_all(question.as_bytes())?;
+            stream.write_all(query.as_bytes())?;
             reply.clear();
             replies.read_line(&mut reply)?;
             times.push(begin.elapsed());
@@ -128,7 +128,7 @@ fn client(mut stream: TcpStream, rows: &RecordBatch) -> Result<Vec<Duration>, St
     talk().map_err(|e| e.to_string())
 }
 
-fn questions(rows: &RecordBatch) -> Result<Vec<String>, Box<dyn Error>> {
+fn queries(rows: &RecordBatch) -> Result<Vec<String>, Box<dyn Error>> {
     let mut lines = vec![String::new(); rows.num_rows()];
     for field in rows.schema_ref().fields().iter().filter(|f| f.name() != TARGET) {
         for (line, text) in lines.iter_mut().zip(texts(rows, field.name())?) {

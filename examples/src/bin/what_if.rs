@@ -23,12 +23,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     for education in ["HS-grad", "Some-college", "Bachelors", "Masters"] {
         let known = [("education", education)];
-        // An exact answer, from one row of one known column ...
+        // The exact distribution, from one row of one observed column ...
         let exact = model.predict_proba(&given(&known, 1)?, &["income"], &ProbaOptions::default())?;
         let exact = exact.get(0, &rich).ok_or("a value of income")?;
-        // ... and whole rows around it, from which anything else can be counted.
+        // ... and whole rows with that education, from which anything else can be counted.
         let options = SampleOptions::builder()
-            .conditions(given(&known, ROWS)?)
+            .seed_data(given(&known, ROWS)?)
             .seed(1)
             .build()?;
         let rows = model.sample(&options)?;

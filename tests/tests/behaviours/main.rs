@@ -1,4 +1,4 @@
-//! Behaviours of generation and of questions, end to end through the library, and the table of them all in `docs/behaviours.md`.
+//! Behaviours of generation and inference, end to end through the library, and the table of them all in `docs/behaviours.md`.
 
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 

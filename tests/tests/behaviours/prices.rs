@@ -105,7 +105,7 @@ fn keeps_to_the_rule(rows: &RecordBatch) -> f64 {
 fn prices_follow_from_seeds() {
     let seeds = table().project(&[0, 1]).unwrap().slice(0, 1_000);
     let options = SampleOptions::builder()
-        .conditions(seeds.clone())
+        .seed_data(seeds.clone())
         .seed(1)
         .build()
         .unwrap();
@@ -145,7 +145,7 @@ fn holes_keep_to_the_rule_and_null_notes_stay_null() {
 }
 
 #[test]
-fn temperature_tells_how_closely_rules_are_kept() {
+fn temperature_decides_how_closely_rules_are_kept() {
     let consistent = |temperature: f64, top_p: f64| {
         let options = SampleOptions::builder()
             .rows(2_000)
@@ -212,7 +212,7 @@ fn rows_come_in_the_order_of_the_seeds() {
     let order: UInt64Array = [10u64, 10, 5, 700].into_iter().map(Some).collect();
     let seeds = take_record_batch(&table().project(&[1, 0]).unwrap(), &order).unwrap();
     let options = SampleOptions::builder()
-        .conditions(seeds.clone())
+        .seed_data(seeds.clone())
         .seed(1)
         .build()
         .unwrap();

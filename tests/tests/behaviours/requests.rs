@@ -129,7 +129,7 @@ fn numbers_are_not_rebalanced() {
 #[test]
 fn seeds_win_over_rebalancing_and_fairness() {
     let seeds = table().project(&[0]).unwrap().slice(0, 400);
-    let with = |options: SampleOptionsBuilder| sample(options.conditions(seeds.clone()));
+    let with = |options: SampleOptionsBuilder| sample(options.seed_data(seeds.clone()));
     for rows in [
         with(SampleOptions::builder().rebalance("level", [("high", 0.9)])),
         with(SampleOptions::builder().rebalance_exactly("level", [("high", 0.9)])),
@@ -174,7 +174,7 @@ fn seeds_are_read_in_the_types_of_the_model() {
     let texts: ArrayRef = Arc::new(StringArray::from(vec!["20", "30", " 40 "]));
     let strange: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c"]));
     let seeds = RecordBatch::try_from_iter([("count", texts), ("strange", strange)]).unwrap();
-    let rows = sample(SampleOptions::builder().conditions(seeds));
+    let rows = sample(SampleOptions::builder().seed_data(seeds));
     assert_eq!(rows.schema(), model().schema());
     assert_eq!(
         rows.column_by_name("count")
@@ -189,7 +189,7 @@ fn seeds_are_read_in_the_types_of_the_model() {
 fn seeds_without_columns_only_count() {
     let rows = RecordBatchOptions::new().with_row_count(Some(4));
     let seeds = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &rows).unwrap();
-    assert_eq!(sample(SampleOptions::builder().conditions(seeds)).num_rows(), 4);
+    assert_eq!(sample(SampleOptions::builder().seed_data(seeds)).num_rows(), 4);
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn predictions_can_be_averaged_over_orders() {
 }
 
 #[test]
-fn models_of_a_fixed_order_have_a_baseline_by_column() {
+fn fixed_order_models_have_a_baseline_by_column() {
     let argn = TabularArgn::builder()
         .seed(3)
         .batch_size(64)
@@ -287,10 +287,7 @@ fn targets_must_be_columns_each_once() {
         let answer = model().predict_proba(&x, targets, &ProbaOptions::default());
         answer.map(|_| ()).map_err(|e| e.to_string())
     };
-    assert_eq!(
-        ask(&[]).unwrap_err(),
-        "no target is named; name the column that is asked for"
-    );
+    assert_eq!(ask(&[]).unwrap_err(), "no target is named; name a target column");
     assert_eq!(
         ask(&["kind", "kind"]).unwrap_err(),
         "the target \"kind\" is named twice; name it once"

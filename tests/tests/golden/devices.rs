@@ -13,7 +13,7 @@ use crate::compare::Outcome;
 /// A backend under the name that tests carry.
 #[derive(Debug, Clone)]
 pub(crate) struct Device {
-    /// `reference` or the backend's own name.
+    /// `interpreter` or the backend's own name.
     pub(crate) name: &'static str,
     /// The backend.
     pub(crate) backend: Arc<dyn Backend>,
@@ -22,7 +22,7 @@ pub(crate) struct Device {
 impl Device {
     /// Whether results are rounded once, in the end: the interpreter computes in double precision.
     pub(crate) fn is_exact(&self) -> bool {
-        self.name == "reference"
+        self.name == "interpreter"
     }
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn all() -> Outcome<Vec<Device>> {
         CpuBackend::new(options).map(Arc::new)
     };
     let mut devices = vec![Device {
-        name: "reference",
+        name: "interpreter",
         backend: Arc::new(InterpreterBackend),
     }];
     devices.push(Device {

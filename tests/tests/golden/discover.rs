@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::compare::Outcome;
 use crate::files;
 
-/// A folder of inputs and outputs of the reference engine.
+/// A folder of inputs and outputs of mostlyai-engine.
 #[derive(Debug)]
 pub(crate) struct Case {
     /// Path of the folder below the folder of all cases, `sequences/long`.

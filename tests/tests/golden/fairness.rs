@@ -5,10 +5,10 @@ use engine_core::generate::{Fairness, GenerateError};
 use engine_core::ir::ops::sampling::{Parity, Quantiles, interpolate};
 use serde_json::{Map, Value, json};
 
+use crate::case_tests::CaseTests;
 use crate::compare::{Outcome, Report, Tolerance, within};
 use crate::discover::Case;
 use crate::files;
-use crate::plan::Plan;
 
 const FILE: &str = "cases.json";
 const INTERPOLATION: Tolerance = within(1e-9, 1e-12);
@@ -16,10 +16,10 @@ const KNOTS: Tolerance = within(1e-6, 1e-9);
 const PROBABILITIES: Tolerance = within(1e-4, 1e-6);
 
 /// Adds all comparisons of a case.
-pub(crate) fn plan(plan: &mut Plan) {
-    plan.compare("interpolation", &[FILE], interpolation);
-    plan.compare("transforms", &[FILE], transforms);
-    plan.compare("errors", &[FILE], errors);
+pub(crate) fn add_tests(tests: &mut CaseTests) {
+    tests.compare("interpolation", &[FILE], interpolation);
+    tests.compare("transforms", &[FILE], transforms);
+    tests.compare("errors", &[FILE], errors);
 }
 
 fn cases(case: &Case) -> Outcome<Value> {

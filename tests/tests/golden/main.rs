@@ -1,10 +1,11 @@
-//! Golden conformance: our numbers against those of the reference engine, each comparison a named test such
-//! as `census-2k/logits/natural/reference`.
+//! Golden conformance: our numbers against those of mostlyai-engine, each comparison a named test such
+//! as `census-2k/logits/natural/interpreter`.
 //!
 //! Cases come from the folder that `ENGINE_GOLDEN_DIR` names (a relative one is taken from the workspace
 //! root), by default from `tests/fixtures/golden`. A comparison that is not built yet, or whose file a case
 //! lacks, shows as ignored with the reason.
 
+mod case_tests;
 mod compare;
 mod devices;
 mod discover;
@@ -13,7 +14,6 @@ mod encodings;
 mod fairness;
 mod files;
 mod flat;
-mod plan;
 mod sampling;
 mod sequences;
 mod tables;
@@ -23,9 +23,9 @@ use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Trial};
 
+use case_tests::CaseTests;
 use devices::Device;
 use discover::Case;
-use plan::Plan;
 
 /// Kinds of cases that other parts of the engine will answer for.
 const KINDS_TO_COME: &[&str] = &["language"];
@@ -47,24 +47,24 @@ fn trials(cases: Vec<Case>, devices: &[Device]) -> Vec<Trial> {
         .collect();
     let mut trials = Vec::new();
     for case in cases {
-        let mut plan = Plan::new(Arc::new(case));
-        match plan.case().kind.as_str() {
-            "flat" => flat::plan(&mut plan, devices),
-            "sampling" => sampling::plan(&mut plan),
-            "dp" => dp::plan(&mut plan),
-            "encodings" => encodings::plan(&mut plan),
-            "sequences" => sequences::plan(&mut plan),
-            "fairness" => fairness::plan(&mut plan),
+        let mut tests = CaseTests::new(Arc::new(case));
+        match tests.case().kind.as_str() {
+            "flat" => flat::add_tests(&mut tests, devices),
+            "sampling" => sampling::add_tests(&mut tests),
+            "dp" => dp::add_tests(&mut tests),
+            "encodings" => encodings::add_tests(&mut tests),
+            "sequences" => sequences::add_tests(&mut tests),
+            "fairness" => fairness::add_tests(&mut tests),
             kind => {
                 let name = format!("all of kind {kind}");
-                plan.ignored(&name, "this kind is not built yet");
+                tests.ignored(&name, "this kind is not built yet");
             }
         }
-        trials.extend(plan.finish());
+        trials.extend(tests.finish());
     }
     for kind in missing {
         let name = format!("kind {kind}");
-        trials.push(plan::ignored_trial(
+        trials.push(case_tests::ignored_trial(
             name,
             "the folder holds no case of this kind".to_owned(),
         ));

@@ -2,16 +2,16 @@
 
 mod value_protection;
 
-use crate::plan::Plan;
+use crate::case_tests::CaseTests;
 
 /// Adds all comparisons of a case.
-pub(crate) fn plan(plan: &mut Plan) {
-    value_protection::plan(plan);
-    plan.ignored(
+pub(crate) fn add_tests(tests: &mut CaseTests) {
+    value_protection::add_tests(tests);
+    tests.ignored(
         "analysis",
-        "exception, our statistics are other releases: the reference spends its budget more than once",
+        "exception, our statistics are other releases: mostlyai-engine spends its budget more than once",
     );
     for group in ["epsilon", "training-runs"] {
-        plan.ignored(group, "private training comes later");
+        tests.ignored(group, "private training comes later");
     }
 }

@@ -7,37 +7,37 @@ use engine_core::privacy::{
 };
 use serde_json::Value;
 
+use crate::case_tests::CaseTests;
 use crate::compare::{Outcome, Report, Tolerance, within};
 use crate::discover::Case;
 use crate::files;
-use crate::plan::Plan;
 
 const FILE: &str = "value-protection.json";
 const QUANTILES: Tolerance = within(1e-9, 1e-9);
 
 /// Adds the comparisons.
-pub(crate) fn plan(plan: &mut Plan) {
-    plan.compare(
+pub(crate) fn add_tests(tests: &mut CaseTests) {
+    tests.compare(
         "histogram_bin_edges (in production: range of numbers and dates)",
         &[FILE],
         bin_edges,
     );
-    plan.compare(
+    tests.compare(
         "histograms (in production: range of numbers and dates, with nulls, discrete Laplace histogram)",
         &[FILE],
         histograms,
     );
-    plan.compare(
+    tests.compare(
         "approximate_bounds (in production: range of numbers and dates, discrete Laplace histogram)",
         &[FILE],
         approximate_bounds,
     );
-    plan.compare(
+    tests.compare(
         "quantiles (in production: none of a flat table, whose bins follow from the histogram)",
         &[FILE],
         quantiles,
     );
-    plan.compare(
+    tests.compare(
         "non_rare_categories (in production: categories and discrete numbers, discrete Laplace threshold)",
         &[FILE],
         non_rare_categories,
@@ -121,7 +121,7 @@ fn quantiles(case: &Case) -> Outcome {
     report.finish()
 }
 
-/// The reference spends equal parts on the range and on each quantile, whose rate is its part.
+/// mostlyai-engine spends equal parts on the range and on each quantile, whose rate is its part.
 fn quantiles_of(case: &Case, recorded: &Value, report: &mut Report) -> Outcome {
     let (name, epsilon) = (
         files::text(recorded, "values_of")?,

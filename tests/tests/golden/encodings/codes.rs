@@ -5,17 +5,17 @@ use engine_core::schema::CodeTable;
 
 use super::exceptions::{self, Compared};
 use super::runs::{Run, SEED};
+use crate::case_tests::CaseTests;
 use crate::compare::{Outcome, Report};
 use crate::discover::Case;
 use crate::files;
-use crate::plan::Plan;
 use crate::tables::table;
 
 /// Adds the comparison of a run.
-pub(crate) fn plan(plan: &mut Plan, run: &'static Run) {
+pub(crate) fn add_tests(tests: &mut CaseTests, run: &'static Run) {
     let (stats, recorded) = (run.file("tgt-stats.json"), run.file("codes.parquet"));
     let wanted = ["input.parquet", stats.as_str(), recorded.as_str()];
-    plan.compare(&run.file("codes"), &wanted, |case| codes(case, run));
+    tests.compare(&run.file("codes"), &wanted, |case| codes(case, run));
 }
 
 /// Whether the parts of a null say nothing: they are drawn at random, or taken from another subject.
@@ -70,7 +70,7 @@ pub(crate) fn compare(
             }
         }
         let exception = exceptions::find(column.encoding, compared);
-        let what = ": (sub-column, row, our code, the reference's)";
+        let what = ": (sub-column, row, our code, mostlyai-engine's)";
         exceptions::check(&mut report, (&column.name, what), &differ, &Vec::new(), exception);
     }
     report.finish()

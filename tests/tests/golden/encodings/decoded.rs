@@ -6,17 +6,17 @@ use serde_json::Value;
 
 use super::exceptions::{self, Compared};
 use super::runs::Run;
+use crate::case_tests::CaseTests;
 use crate::compare::{Outcome, Report};
 use crate::discover::Case;
 use crate::files;
-use crate::plan::Plan;
 use crate::tables::{as_json, same_cell};
 
 /// How far positions inside a bin may be off.
 const BINNED: f64 = 1e-12;
 
 /// Adds the comparisons of a run.
-pub(crate) fn plan(plan: &mut Plan, run: &'static Run) {
+pub(crate) fn add_tests(tests: &mut CaseTests, run: &'static Run) {
     for (name, codes, values, compared) in [
         ("decoded", "codes.parquet", "decoded.json", Compared::Decoded),
         (
@@ -27,11 +27,11 @@ pub(crate) fn plan(plan: &mut Plan, run: &'static Run) {
         ),
     ] {
         // Values were recorded for one of the runs.
-        if plan.case().has(&run.file(values)) {
+        if tests.case().has(&run.file(values)) {
             let (stats, codes, values) = (run.file("tgt-stats.json"), run.file(codes), run.file(values));
             let wanted = [stats.clone(), codes.clone(), values.clone()];
             let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
-            plan.compare(&run.file(name), &wanted, move |case| {
+            tests.compare(&run.file(name), &wanted, move |case| {
                 decoded(case, run, &codes, &values, compared)
             });
         }
@@ -91,7 +91,7 @@ pub(crate) fn compare(
         let cells: Vec<(usize, (&Value, &Value))> = cells.collect();
         report.equal(&format!("{}: rows", column.name), &ours.len(), &wanted.len());
         let exception = exceptions::find(encoding, compared);
-        let what = ": row, (our value, the reference's)";
+        let what = ": row, (our value, mostlyai-engine's)";
         exceptions::check(&mut report, (&column.name, what), &cells, &Vec::new(), exception);
     }
     report.finish()

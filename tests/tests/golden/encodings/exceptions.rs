@@ -1,4 +1,4 @@
-//! Where we differ from the reference on purpose; `docs/decisions/009-encodings-against-golden.md` gives the reasons at length.
+//! Where we differ from mostlyai-engine on purpose; `docs/decisions/009-encodings-against-golden.md` gives the reasons at length.
 
 use std::fmt::Debug;
 
@@ -11,11 +11,11 @@ use crate::compare::Report;
 pub(crate) enum Compared {
     /// A key of a column's statistics: the codes are the same, but in another order.
     OrderOf(&'static str),
-    /// The codes of a column, made with the statistics of the reference.
+    /// The codes of a column, made with the statistics of mostlyai-engine.
     Codes,
     /// The same, but only of subjects whose first row is null.
     CodesAfterNull,
-    /// Values decoded from the codes of the table, with the statistics of the reference.
+    /// Values decoded from the codes of the table, with the statistics of mostlyai-engine.
     Decoded,
     /// Values decoded from random codes.
     RandomDecoded,
@@ -36,7 +36,7 @@ const EXCEPTIONS: &[Exception] = &[
         encoding: EncodingType::LAT_LONG,
         columns: &["geo", "geo_no_space"],
         compared: Compared::OrderOf("quad_codes"),
-        reason: "the reference numbers squares as a hash map gives them, another way in each process; ours go by code point",
+        reason: "mostlyai-engine numbers squares as a hash map gives them, another way in each process; ours go by code point",
     },
     Exception {
         encoding: EncodingType::DATETIME_RELATIVE,

@@ -1,17 +1,17 @@
-//! Columns on which the reference fails: ours come back.
+//! Columns on which mostlyai-engine fails: ours come back.
 
 use engine_core::encode::{self, BinOffsets, EncodingTypes};
 
 use super::runs::{INPUT, RUNS, SEED, types};
+use crate::case_tests::CaseTests;
 use crate::compare::{Outcome, Report};
 use crate::discover::Case;
 use crate::files;
-use crate::plan::Plan;
 use crate::tables::{as_json, table};
 
 /// Adds the comparison.
-pub(crate) fn plan(plan: &mut Plan) {
-    plan.compare("reference-failures", &INPUT, failures);
+pub(crate) fn add_tests(tests: &mut CaseTests) {
+    tests.compare("reference-failures", &INPUT, failures);
 }
 
 fn failures(case: &Case) -> Outcome {

@@ -7,18 +7,18 @@ mod failures;
 mod runs;
 mod statistics;
 
-use crate::plan::Plan;
+use crate::case_tests::CaseTests;
 use runs::RUNS;
 
 pub(crate) use codes::compare as compare_codes;
 pub(crate) use decoded::{compare as compare_values, recorded_codes};
 
 /// Adds all comparisons of a case.
-pub(crate) fn plan(plan: &mut Plan) {
+pub(crate) fn add_tests(tests: &mut CaseTests) {
     for run in &RUNS {
-        statistics::plan(plan, run);
-        codes::plan(plan, run);
-        decoded::plan(plan, run);
+        statistics::add_tests(tests, run);
+        codes::add_tests(tests, run);
+        decoded::add_tests(tests, run);
     }
-    failures::plan(plan);
+    failures::add_tests(tests);
 }

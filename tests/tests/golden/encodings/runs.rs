@@ -1,9 +1,9 @@
-//! The runs of a case: how the reference analysed the table.
+//! The runs of a case: how mostlyai-engine analysed the table.
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use engine_core::encode::{
-    self, Compat, EncodingTypes, Part, PartialStats, Protection, TableKeys, TableStats,
+    self, Compat, EncodingTypes, PartialStats, Protection, SplitPart, TableKeys, TableStats,
 };
 
 use crate::compare::Outcome;
@@ -50,7 +50,7 @@ impl Run {
         format!("{}/{name}", self.folder)
     }
 
-    /// The statistics that the reference recorded.
+    /// The statistics that mostlyai-engine recorded.
     pub(crate) fn recorded_stats(&self, case: &Case) -> Outcome<TableStats> {
         let stats = files::json(&case.path(&self.file("tgt-stats.json")))?;
         Ok(TableStats::from_json(&stats.to_string())?)
@@ -61,15 +61,15 @@ impl Run {
     pub(crate) fn analysed(&self, input: &RecordBatch, types: &EncodingTypes) -> Outcome<TableStats> {
         let mut partials: Vec<PartialStats> = Vec::new();
         for partition in 0..self.partitions {
-            for part in [Part::Training, Part::Validation] {
+            for part in [SplitPart::Training, SplitPart::Validation] {
                 let mut counts = [0; 2];
                 let mask = (0..input.num_rows()).map(|row| {
                     let of_row = if row % 4 == 3 {
-                        Part::Validation
+                        SplitPart::Validation
                     } else {
-                        Part::Training
+                        SplitPart::Training
                     };
-                    let count = &mut counts[usize::from(of_row == Part::Validation)];
+                    let count = &mut counts[usize::from(of_row == SplitPart::Validation)];
                     *count += 1;
                     of_row == part && (*count - 1) % self.partitions == partition
                 });
@@ -80,7 +80,7 @@ impl Run {
                     types,
                     part,
                     0,
-                    Compat::Reference,
+                    Compat::MostlyAi,
                 )?);
             }
         }
@@ -88,14 +88,14 @@ impl Run {
             &partials,
             types,
             self.protection,
-            Compat::Reference,
+            Compat::MostlyAi,
             TableKeys::default(),
             SEED,
         )?)
     }
 }
 
-/// The encodings that were asked for: of the columns that the reference could deal with, and of the others.
+/// The encodings that were asked for: of the columns that mostlyai-engine could deal with, and of the others.
 pub(crate) fn types(case: &Case) -> Outcome<(EncodingTypes, EncodingTypes)> {
     let types: EncodingTypes = serde_json::from_value(files::json(&case.path("encoding-types.json"))?)?;
     let failures = files::json(&case.path("reference-failures.json"))?;

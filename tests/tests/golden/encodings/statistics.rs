@@ -4,17 +4,17 @@ use serde_json::{Value, json};
 
 use super::exceptions::{self, Compared};
 use super::runs::{INPUT, Run, types};
+use crate::case_tests::CaseTests;
 use crate::compare::{Outcome, Report};
 use crate::discover::Case;
 use crate::files;
-use crate::plan::Plan;
 
 /// Adds the comparison of a run.
-pub(crate) fn plan(plan: &mut Plan, run: &'static Run) {
+pub(crate) fn add_tests(tests: &mut CaseTests, run: &'static Run) {
     let name = run.file("statistics");
     let recorded = run.file("tgt-stats.json");
     let wanted = [&INPUT[..], &[recorded.as_str()]].concat();
-    plan.compare(&name, &wanted, |case| statistics(case, run));
+    tests.compare(&name, &wanted, |case| statistics(case, run));
 }
 
 fn statistics(case: &Case, run: &Run) -> Outcome {

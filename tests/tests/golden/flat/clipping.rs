@@ -10,14 +10,14 @@ use serde_json::Value;
 
 use super::gradients::{GRADIENT_ROWS, GRADIENT_TOLERANCE, all_fingerprints, run_on_rows};
 use super::loaded::{LOADED_FILES, Loaded};
+use crate::case_tests::CaseTests;
 use crate::compare::{Outcome, Report, within};
 use crate::devices::{Device, Results, Session};
 use crate::discover::Case;
 use crate::files::{self, Tensors};
-use crate::plan::Plan;
 
 /// Adds the comparisons on one device.
-pub(crate) fn plan(plan: &mut Plan, device: &Device) {
+pub(crate) fn add_tests(tests: &mut CaseTests, device: &Device) {
     let more = ["batch64.safetensors", "per-sample.safetensors", "gradients.json"];
     let files = [&LOADED_FILES[..], &more].concat();
     for (what, test) in [
@@ -31,7 +31,7 @@ pub(crate) fn plan(plan: &mut Plan, device: &Device) {
     ] {
         let device = device.clone();
         let name = format!("per-sample/{what}/{}", device.name);
-        plan.compare(&name, &files, move |case| test(case, &device));
+        tests.compare(&name, &files, move |case| test(case, &device));
     }
 }
 

@@ -3,23 +3,23 @@
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use engine_core::encode::{
-    self, Compat, EncodingType, EncodingTypes, Part, Protection, TableKeys, TableStats, default_encoding,
+    self, Compat, EncodingType, EncodingTypes, Protection, SplitPart, TableKeys, TableStats, default_encoding,
 };
 use engine_core::schema::CodeTable;
 use serde_json::Value;
 
 use super::loaded::sub_columns;
+use crate::case_tests::CaseTests;
 use crate::compare::{Outcome, Report};
 use crate::discover::Case;
 use crate::files;
-use crate::plan::Plan;
 use crate::tables::table;
 
 /// No column of these tables has nulls or rare values to draw for, so the seed decides nothing.
 const SEED: u64 = 1;
 
 /// Adds the comparisons.
-pub(crate) fn plan(plan: &mut Plan) {
+pub(crate) fn add_tests(tests: &mut CaseTests) {
     let base = [
         "input.parquet",
         "encoding-types.json",
@@ -28,11 +28,11 @@ pub(crate) fn plan(plan: &mut Plan) {
         "orders.json",
     ];
     let with = |more: &'static [&'static str]| [&base[..], more].concat();
-    plan.compare("split/counts", &with(&[]), split_counts);
-    plan.compare("split/encoding-types", &with(&[]), encoding_types);
-    plan.compare("statistics", &with(&["tgt-stats.json"]), statistics);
-    plan.compare("cardinalities", &with(&["tgt-stats.json"]), cardinalities);
-    plan.compare("codes", &with(&["tgt-stats.json", "codes.parquet"]), codes);
+    tests.compare("split/counts", &with(&[]), split_counts);
+    tests.compare("split/encoding-types", &with(&[]), encoding_types);
+    tests.compare("statistics", &with(&["tgt-stats.json"]), statistics);
+    tests.compare("cardinalities", &with(&["tgt-stats.json"]), cardinalities);
+    tests.compare("codes", &with(&["tgt-stats.json", "codes.parquet"]), codes);
     for part in ["trn", "val"] {
         let file: &'static str = if part == "trn" {
             "encoded-trn.parquet"
@@ -41,7 +41,7 @@ pub(crate) fn plan(plan: &mut Plan) {
         };
         let files = [&with(&["tgt-stats.json"])[..], &[file]].concat();
         let name = format!("codes/encoded-{part}");
-        plan.compare(&name, &files, move |case| encoded(case, part, file));
+        tests.compare(&name, &files, move |case| encoded(case, part, file));
     }
 }
 
@@ -51,12 +51,12 @@ fn types(case: &Case) -> Outcome<EncodingTypes> {
 }
 
 /// The rows of one part of the split, in the order of the input.
-fn part_of(case: &Case, part: Part) -> Outcome<RecordBatch> {
+fn part_of(case: &Case, part: SplitPart) -> Outcome<RecordBatch> {
     let input = files::parquet(&case.path("input.parquet"))?;
     let meta = files::json(&case.path("meta.json"))?;
     let every = files::number(&meta, "validation_every")? as usize;
     let is_validation = |row: usize| row % every == every - 1;
-    let wanted = (0..input.num_rows()).map(|row| is_validation(row) == (part == Part::Validation));
+    let wanted = (0..input.num_rows()).map(|row| is_validation(row) == (part == SplitPart::Validation));
     Ok(filter_record_batch(
         &input,
         &BooleanArray::from(wanted.collect::<Vec<_>>()),
@@ -66,21 +66,21 @@ fn part_of(case: &Case, part: Part) -> Outcome<RecordBatch> {
 fn analysed(case: &Case) -> Outcome<TableStats> {
     let types = types(case)?;
     let mut partials = Vec::new();
-    for part in [Part::Training, Part::Validation] {
+    for part in [SplitPart::Training, SplitPart::Validation] {
         let rows = part_of(case, part)?;
         partials.push(encode::analyze_partition(
             &table(&rows)?,
             &types,
             part,
             0,
-            Compat::Reference,
+            Compat::MostlyAi,
         )?);
     }
     Ok(encode::reduce(
         &partials,
         &types,
         Protection::Off,
-        Compat::Reference,
+        Compat::MostlyAi,
         TableKeys::default(),
         SEED,
     )?)

@@ -5,16 +5,16 @@ use engine_core::backend::{HostData, Run};
 use engine_core::ir::{Interpreter, InterpreterBuffer, Tensor};
 
 use super::loaded::{LOADED_FILES, Loaded};
+use crate::case_tests::CaseTests;
 use crate::compare::{Outcome, Report, within};
 use crate::devices::{Device, Results, Session};
 use crate::discover::Case;
 use crate::files::Tensors;
-use crate::plan::Plan;
 
 const ROWS: usize = 64;
 
 /// Adds the comparisons on one device.
-pub(crate) fn plan(plan: &mut Plan, device: &Device) {
+pub(crate) fn add_tests(tests: &mut CaseTests, device: &Device) {
     let files = [&LOADED_FILES[..], &["batch64.safetensors", "forward.safetensors"]].concat();
     for order in ["natural", "permuted"] {
         for (what, test) in [
@@ -25,7 +25,7 @@ pub(crate) fn plan(plan: &mut Plan, device: &Device) {
         ] {
             let device = device.clone();
             let name = format!("{what}/{order}/{}", device.name);
-            plan.compare(&name, &files, move |case| test(case, &device, order));
+            tests.compare(&name, &files, move |case| test(case, &device, order));
         }
     }
 }
@@ -87,7 +87,7 @@ fn losses(case: &Case, device: &Device, order: &str) -> Outcome {
 fn losses_in_double(case: &Case, device: &Device, order: &str) -> Outcome {
     let name = format!("loss_f64.{order}");
     let mut report = Report::default();
-    if device.name != "reference" {
+    if device.name != "interpreter" {
         let (_, results, recorded) = forward(case, device, order)?;
         report.close(
             &name,

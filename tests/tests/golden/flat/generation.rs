@@ -9,11 +9,11 @@ use engine_core::schema::{CodeColumn, CodeTable};
 
 use super::loaded::LOADED_FILES;
 use super::recorded::{Batch, Recorded};
+use crate::case_tests::CaseTests;
 use crate::compare::{Outcome, Report, Tolerance, within};
 use crate::devices::{Device, Session};
 use crate::discover::Case;
 use crate::files;
-use crate::plan::Plan;
 use crate::tables::{as_json, same_cell};
 
 const RUNS: [&str; 5] = [
@@ -26,8 +26,8 @@ const RUNS: [&str; 5] = [
 const PROBABILITIES: Tolerance = within(5e-5, 1e-6);
 
 /// Runs that the case has, with the files that their comparisons read.
-fn runs(plan: &Plan) -> Vec<(&'static str, Vec<String>)> {
-    let has = |run: &&str| *run == RUNS[0] || plan.case().has(&format!("generate-{run}.safetensors"));
+fn runs(tests: &CaseTests) -> Vec<(&'static str, Vec<String>)> {
+    let has = |run: &&str| *run == RUNS[0] || tests.case().has(&format!("generate-{run}.safetensors"));
     let files = |run: &'static str| {
         let mut files: Vec<String> = LOADED_FILES.iter().map(|f| (*f).to_owned()).collect();
         let tensors = format!("generate-{run}.safetensors");
@@ -38,8 +38,8 @@ fn runs(plan: &Plan) -> Vec<(&'static str, Vec<String>)> {
 }
 
 /// Adds the comparisons that no device takes part in.
-pub(crate) fn plan(plan: &mut Plan) {
-    for (run, files) in runs(plan) {
+pub(crate) fn add_tests(tests: &mut CaseTests) {
+    for (run, files) in runs(tests) {
         let files: Vec<&str> = files.iter().map(String::as_str).collect();
         for (what, test) in [
             ("draws", draws as fn(&Case, &str) -> Outcome),
@@ -47,14 +47,14 @@ pub(crate) fn plan(plan: &mut Plan) {
             ("decoded", decoded),
         ] {
             let name = format!("generate-{run}/{what}");
-            plan.compare(&name, &files, move |case| test(case, run));
+            tests.compare(&name, &files, move |case| test(case, run));
         }
     }
 }
 
 /// Adds the comparisons on one device.
-pub(crate) fn plan_on(plan: &mut Plan, device: &Device) {
-    for (run, files) in runs(plan) {
+pub(crate) fn add_device_tests(tests: &mut CaseTests, device: &Device) {
+    for (run, files) in runs(tests) {
         let files: Vec<&str> = files.iter().map(String::as_str).collect();
         for (what, test) in [
             ("model_probs", model_probs as fn(&Case, &str, &Device) -> Outcome),
@@ -62,7 +62,7 @@ pub(crate) fn plan_on(plan: &mut Plan, device: &Device) {
         ] {
             let device = device.clone();
             let name = format!("generate-{run}/{what}/{}", device.name);
-            plan.compare(&name, &files, move |case| test(case, run, &device));
+            tests.compare(&name, &files, move |case| test(case, run, &device));
         }
     }
 }

@@ -6,11 +6,11 @@ use engine_core::ir::{LossWeight, Program, differentiate};
 use serde_json::Value;
 
 use super::loaded::{LOADED_FILES, Loaded};
+use crate::case_tests::CaseTests;
 use crate::compare::{Outcome, Report, Tolerance, within};
 use crate::devices::{Device, Results, Session};
 use crate::discover::Case;
 use crate::files::{self, Tensors};
-use crate::plan::Plan;
 
 /// Rows whose gradients are recorded.
 pub(crate) const GRADIENT_ROWS: usize = 16;
@@ -19,7 +19,7 @@ pub(crate) const GRADIENT_ROWS: usize = 16;
 pub(crate) const GRADIENT_TOLERANCE: Tolerance = within(1e-4, 1e-8);
 
 /// Adds the comparisons on one device.
-pub(crate) fn plan(plan: &mut Plan, device: &Device) {
+pub(crate) fn add_tests(tests: &mut CaseTests, device: &Device) {
     let files = |more: &'static str| [&LOADED_FILES[..], &["batch64.safetensors", more]].concat();
     for (what, file, test) in [
         (
@@ -32,7 +32,7 @@ pub(crate) fn plan(plan: &mut Plan, device: &Device) {
     ] {
         let device = device.clone();
         let name = format!("gradients/{what}/{}", device.name);
-        plan.compare(&name, &files(file), move |case| test(case, &device));
+        tests.compare(&name, &files(file), move |case| test(case, &device));
     }
 }
 

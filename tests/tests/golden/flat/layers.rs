@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits};
 
 use super::loaded::sub_columns;
+use crate::case_tests::CaseTests;
 use crate::compare::{Outcome, Report};
 use crate::discover::Case;
 use crate::files::{self, Tensors};
-use crate::plan::Plan;
 
 /// Adds the comparisons.
-pub(crate) fn plan(plan: &mut Plan) {
-    plan.compare("layers/widths", &["orders.json", "model-configs.json"], widths);
+pub(crate) fn add_tests(tests: &mut CaseTests) {
+    tests.compare("layers/widths", &["orders.json", "model-configs.json"], widths);
     let files = ["orders.json", "meta.json", "weights.safetensors"];
-    plan.compare("layers/parameters", &files, parameters);
+    tests.compare("layers/parameters", &files, parameters);
 }
 
 /// A new model of the case's size: widths from the heuristics.

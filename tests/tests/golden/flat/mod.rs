@@ -5,33 +5,33 @@ mod data;
 mod forward;
 mod generation;
 mod gradients;
+mod initial_weights;
 mod layers;
 mod loaded;
 mod optimizer;
 mod probabilities;
 mod recorded;
-mod start_values;
 mod training;
 
+use crate::case_tests::CaseTests;
 use crate::devices::Device;
-use crate::plan::Plan;
 
 /// Adds all comparisons of a case.
-pub(crate) fn plan(plan: &mut Plan, devices: &[Device]) {
-    data::plan(plan);
-    layers::plan(plan);
-    start_values::plan(plan);
-    generation::plan(plan);
+pub(crate) fn add_tests(tests: &mut CaseTests, devices: &[Device]) {
+    data::add_tests(tests);
+    layers::add_tests(tests);
+    initial_weights::add_tests(tests);
+    generation::add_tests(tests);
     for device in devices {
-        forward::plan(plan, device);
-        gradients::plan(plan, device);
-        clipping::plan(plan, device);
-        optimizer::plan(plan, device);
-        generation::plan_on(plan, device);
-        probabilities::plan(plan, device);
+        forward::add_tests(tests, device);
+        gradients::add_tests(tests, device);
+        clipping::add_tests(tests, device);
+        optimizer::add_tests(tests, device);
+        generation::add_device_tests(tests, device);
+        probabilities::add_tests(tests, device);
         // The log is the same on all devices, and the interpreter is slow.
         if !device.is_exact() {
-            training::plan(plan, device);
+            training::add_tests(tests, device);
         }
     }
 }

@@ -5,14 +5,14 @@ use engine_core::backend::Run;
 
 use super::gradients::{GRADIENT_ROWS, all_fingerprints, gradient_program};
 use super::loaded::{LOADED_FILES, Loaded};
+use crate::case_tests::CaseTests;
 use crate::compare::{Outcome, Report, within};
 use crate::devices::{Device, Session};
 use crate::discover::Case;
 use crate::files::{self, Tensors};
-use crate::plan::Plan;
 
 /// Adds the comparisons on one device.
-pub(crate) fn plan(plan: &mut Plan, device: &Device) {
+pub(crate) fn add_tests(tests: &mut CaseTests, device: &Device) {
     let more = ["batch64.safetensors", "gradients.json"];
     let files = [&LOADED_FILES[..], &more].concat();
     let with_tensors = [&files[..], &["adamw.safetensors", "gradients.safetensors"]].concat();
@@ -27,7 +27,7 @@ pub(crate) fn plan(plan: &mut Plan, device: &Device) {
     ] {
         let device = device.clone();
         let name = format!("adamw/{what}/{}", device.name);
-        plan.compare(&name, files, move |case| test(case, &device));
+        tests.compare(&name, files, move |case| test(case, &device));
     }
 }
 

@@ -10,17 +10,17 @@ use serde_json::Value;
 
 use super::loaded::{LOADED_FILES, Loaded};
 use super::recorded::stats;
+use crate::case_tests::CaseTests;
 use crate::compare::{Outcome, Report, Tolerance, within};
 use crate::devices::Device;
 use crate::discover::Case;
 use crate::files::{self, Tensors};
-use crate::plan::Plan;
 
 const PROBABILITIES: Tolerance = within(5e-5, 1e-6);
 const LOG_PROBS: Tolerance = within(1e-5, 1e-5);
 
 /// Adds the comparisons on one device.
-pub(crate) fn plan(plan: &mut Plan, device: &Device) {
+pub(crate) fn add_tests(tests: &mut CaseTests, device: &Device) {
     let queries = [
         "predict-proba.json",
         "predict-proba.safetensors",
@@ -39,7 +39,7 @@ pub(crate) fn plan(plan: &mut Plan, device: &Device) {
         let device = device.clone();
         let files = [&LOADED_FILES[..], more].concat();
         let name = format!("{what}/{}", device.name);
-        plan.compare(&name, &files, move |case| test(case, &device));
+        tests.compare(&name, &files, move |case| test(case, &device));
     }
 }
 

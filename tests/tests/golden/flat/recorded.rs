@@ -15,7 +15,7 @@ use crate::files::{self, Tensors};
 
 const STATS: &str = "tgt-stats.json";
 
-/// What the reference engine recorded of a run.
+/// What mostlyai-engine recorded of a run.
 pub(super) struct Recorded {
     pub(super) loaded: Loaded,
     pub(super) stats: TableStats,

@@ -9,23 +9,23 @@ use engine_core::argn::Model;
 use engine_core::encode::TableStats;
 use engine_core::schema::{CodeColumn, CodeTable};
 use engine_core::train::{
-    CheckpointSink, Plan as BatchPlan, ProgressMessage, SinkError, Start, TableSize, TrainOptions,
-    TrainState, Training, data_points,
+    CheckpointSink, ProgressMessage, SinkError, Start, TableSize, TrainOptions, TrainPlan, TrainState,
+    Training, codes_per_sample,
 };
 
 use libtest_mimic::Completion;
 
 use super::loaded::{LOADED_FILES, Loaded, SubColumns};
+use crate::case_tests::CaseTests;
 use crate::compare::{Outcome, Report};
 use crate::devices::Device;
 use crate::discover::Case;
 use crate::files;
-use crate::plan::Plan;
 
 const LOG: &str = "progress-messages.csv";
 
 /// Adds the comparison on one device.
-pub(crate) fn plan(plan: &mut Plan, device: &Device) {
+pub(crate) fn add_tests(tests: &mut CaseTests, device: &Device) {
     let more = [
         "encoded-trn.parquet",
         "encoded-val.parquet",
@@ -35,10 +35,10 @@ pub(crate) fn plan(plan: &mut Plan, device: &Device) {
     let files = [&LOADED_FILES[..], &more].concat();
     let name = format!("{LOG}/{}", device.name);
     let trained = device.clone();
-    plan.compare(&name, &files, move |case| training_log(case, &trained));
+    tests.compare(&name, &files, move |case| training_log(case, &trained));
     let name = format!("{LOG}/samples/{}", device.name);
     let device = device.clone();
-    plan.compare_unless(&name, &files, move |case| samples(case, &device));
+    tests.compare_unless(&name, &files, move |case| samples(case, &device));
 }
 
 /// Keeps nothing.
@@ -87,9 +87,9 @@ fn trained(case: &Case, device: &Device) -> Outcome<Trained> {
         training_rows: training.rows(),
         validation_rows: validation.rows(),
         parameters: loaded.model.layout().len(),
-        data_points: data_points(&stats),
+        codes_per_sample: codes_per_sample(&stats),
     };
-    let plan = BatchPlan::choose(size, None, None);
+    let plan = TrainPlan::choose(size, None, None);
     let options = TrainOptions {
         max_epochs: files::number(&files::json(&case.path("meta.json"))?, "epochs")?,
         ..TrainOptions::new(1, plan)
@@ -157,7 +157,7 @@ fn training_log(case: &Case, device: &Device) -> Outcome {
     report.finish()
 }
 
-/// An epoch of ours leaves out the rows that fill no batch; the reference's steps drift over the passes of its loader.
+/// An epoch of ours leaves out the rows that fill no batch; mostlyai-engine's steps drift over the passes of its loader.
 fn samples(case: &Case, device: &Device) -> Outcome<Completion> {
     let recorded = Recorded::read(case)?;
     let Trained {

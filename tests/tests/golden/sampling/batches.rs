@@ -3,15 +3,15 @@
 use engine_core::generate::{BatchDevice, batch_heuristic, batch_sizes};
 
 use super::rules::{FILE, group};
+use crate::case_tests::CaseTests;
 use crate::compare::{Outcome, Report};
 use crate::discover::Case;
 use crate::files;
-use crate::plan::Plan;
 
 /// Adds the comparisons.
-pub(crate) fn plan(plan: &mut Plan) {
-    plan.compare("batches", &[FILE], batches);
-    plan.compare("batch_size_heuristic", &[FILE], heuristic);
+pub(crate) fn add_tests(tests: &mut CaseTests) {
+    tests.compare("batches", &[FILE], batches);
+    tests.compare("batch_size_heuristic", &[FILE], heuristic);
 }
 
 fn batches(case: &Case) -> Outcome {

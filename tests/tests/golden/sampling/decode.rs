@@ -6,20 +6,20 @@ use engine_core::schema::{CodeColumn, CodeTable, DecodedColumn, DecodedValues};
 use serde_json::{Value, json};
 
 use super::rules::{FILE, group};
+use crate::case_tests::CaseTests;
 use crate::compare::{Outcome, Report, within};
 use crate::discover::Case;
 use crate::files;
-use crate::plan::Plan;
 use crate::tables::{as_json, same_cell};
 
 const STATS: &str = "tgt-stats.json";
 
 /// Adds the comparisons.
-pub(crate) fn plan(plan: &mut Plan) {
-    plan.compare("rare_tokens", &[FILE, STATS], rare_tokens);
-    plan.compare("binned_decode", &[FILE], binned);
-    plan.compare("discrete_decode", &[FILE, STATS], discrete);
-    plan.compare("categorical_decode", &[FILE, STATS], categorical);
+pub(crate) fn add_tests(tests: &mut CaseTests) {
+    tests.compare("rare_tokens", &[FILE, STATS], rare_tokens);
+    tests.compare("binned_decode", &[FILE], binned);
+    tests.compare("discrete_decode", &[FILE, STATS], discrete);
+    tests.compare("categorical_decode", &[FILE, STATS], categorical);
 }
 
 fn stats(case: &Case) -> Outcome<TableStats> {

@@ -4,10 +4,10 @@ use engine_core::ir::ops::sampling::rules::{draw, fix_probabilities, repair, tem
 use engine_core::ir::ops::sampling::{FixedProbability, SamplingRules};
 use serde_json::Value;
 
+use crate::case_tests::CaseTests;
 use crate::compare::{Outcome, Report, Tolerance, within};
 use crate::discover::Case;
 use crate::files;
-use crate::plan::Plan;
 
 /// The file with all groups.
 pub(crate) const FILE: &str = "cases.json";
@@ -15,21 +15,21 @@ const PROBABILITIES: Tolerance = within(1e-4, 1e-6);
 const EXTREME_TEMPERATURE: Tolerance = within(1e-3, 1e-6);
 const FILTERED: Tolerance = within(1e-5, 1e-7);
 
-/// Remains of the 1e-20 that the reference adds to every probability; they count as 0.
+/// Remains of the 1e-20 that mostlyai-engine adds to every probability; they count as 0.
 const REMAINS: f64 = 1e-12;
 
 /// Adds the comparisons.
-pub(crate) fn plan(plan: &mut Plan) {
-    plan.compare("temperature", &[FILE], temperatures);
-    plan.compare("top_p", &[FILE], top_ps);
-    plan.compare("fixed_probabilities", &[FILE], fixed_probabilities);
-    plan.compare("weights_of_the_draw", &[FILE], weights_of_the_draw);
-    for (index, case_name) in emptied_cases(plan.case()) {
+pub(crate) fn add_tests(tests: &mut CaseTests) {
+    tests.compare("temperature", &[FILE], temperatures);
+    tests.compare("top_p", &[FILE], top_ps);
+    tests.compare("fixed_probabilities", &[FILE], fixed_probabilities);
+    tests.compare("weights_of_the_draw", &[FILE], weights_of_the_draw);
+    for (index, case_name) in emptied_cases(tests.case()) {
         let reason = "exception, the remainder follows the odds before temperature and top-p";
         let name = format!("weights_of_the_draw/{case_name}: {reason}");
-        plan.compare(&name, &[FILE], move |case| emptied_remainder(case, index));
+        tests.compare(&name, &[FILE], move |case| emptied_remainder(case, index));
     }
-    plan.compare("draws", &[FILE], draws);
+    tests.compare("draws", &[FILE], draws);
 }
 
 /// The cases of a group.
@@ -154,7 +154,7 @@ struct Row {
     probs: Vec<f32>,
     want: Vec<f64>,
     want_normalised: Vec<f64>,
-    /// Whether temperature and top-p leave the codes that are not fixed without any mass but the 1e-20 that the reference adds.
+    /// Whether temperature and top-p leave the codes that are not fixed without any mass but the 1e-20 that mostlyai-engine adds.
     emptied: bool,
 }
 
@@ -246,9 +246,9 @@ fn emptied_cases(case: &Case) -> Vec<(usize, String)> {
     cases
 }
 
-/// Where temperature or top-p have emptied all codes that are not fixed, the reference spreads the remainder evenly, rare codes
-/// included: its 1e-20 decides. Ours spreads it by the odds before temperature. The recorded weights must come out of the
-/// reference's rule, the fixed shares must be equal, and the open codes must follow the odds.
+/// Where temperature or top-p have emptied all codes that are not fixed, mostlyai-engine spreads the remainder evenly, rare codes
+/// included: its 1e-20 decides. Ours spreads it by the odds before temperature. The recorded weights must follow the
+/// rule of mostlyai-engine, the fixed shares must be equal, and the open codes must follow the odds.
 fn emptied_remainder(case: &Case, index: usize) -> Outcome {
     let mut report = Report::default();
     for row in draw_rows(case)?

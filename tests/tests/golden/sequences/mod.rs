@@ -2,10 +2,10 @@
 
 mod rows;
 
-use crate::plan::Plan;
+use crate::case_tests::CaseTests;
 
 /// Adds all comparisons of a case.
-pub(crate) fn plan(plan: &mut Plan) {
-    rows::plan(plan);
-    plan.ignored("the model", "sequences are not built yet");
+pub(crate) fn add_tests(tests: &mut CaseTests) {
+    rows::add_tests(tests);
+    tests.ignored("the model", "sequences are not built yet");
 }

@@ -6,28 +6,28 @@ use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::DataType;
 use engine_core::encode::{
-    self, BinOffsets, Compat, EncodingTypes, Part, Protection, TableKeys, TableStats, decode_subjects,
+    self, BinOffsets, Compat, EncodingTypes, Protection, SplitPart, TableKeys, TableStats, decode_subjects,
 };
 use serde_json::Value;
 
+use crate::case_tests::CaseTests;
 use crate::compare::{Outcome, Report};
 use crate::discover::Case;
 use crate::encodings::exceptions::Compared;
 use crate::encodings::{compare_codes, compare_values, recorded_codes};
 use crate::files;
-use crate::plan::Plan;
 use crate::tables::table;
 
 /// Nothing is drawn: there is no protection, and cells of nulls are not compared.
 const SEED: u64 = 1;
 
 /// Adds the comparisons.
-pub(crate) fn plan(plan: &mut Plan) {
+pub(crate) fn add_tests(tests: &mut CaseTests) {
     let base = ["tgt.parquet", "setup.json", "tgt-stats.json"];
-    plan.compare("rows/statistics", &base, statistics);
-    plan.compare("rows/codes", &[&base[..], &["tgt-codes.parquet"]].concat(), codes);
+    tests.compare("rows/statistics", &base, statistics);
+    tests.compare("rows/codes", &[&base[..], &["tgt-codes.parquet"]].concat(), codes);
     let decoded_files = [&base[..], &["tgt-codes.parquet", "tgt-decoded.json"]].concat();
-    plan.compare("rows/decoded", &decoded_files, decoded);
+    tests.compare("rows/decoded", &decoded_files, decoded);
 }
 
 /// The rows of the target, and whose each is: subjects are numbered as they appear in the context, where there is one.
@@ -79,8 +79,8 @@ impl Target {
     }
 
     /// The rows of one part of the split: every fifth subject is validated on.
-    fn part(&self, part: Part) -> Outcome<(RecordBatch, Vec<u32>)> {
-        let is_in = |subject: &u32| (subject % 5 == 4) == (part == Part::Validation);
+    fn part(&self, part: SplitPart) -> Outcome<(RecordBatch, Vec<u32>)> {
+        let is_in = |subject: &u32| (subject % 5 == 4) == (part == SplitPart::Validation);
         let mask = BooleanArray::from(self.subjects.iter().map(is_in).collect::<Vec<_>>());
         let subjects = self.subjects.iter().copied().filter(is_in).collect();
         Ok((filter_record_batch(&self.rows, &mask)?, subjects))
@@ -107,7 +107,7 @@ fn recorded_stats(case: &Case) -> Outcome<TableStats> {
 fn statistics(case: &Case) -> Outcome {
     let target = Target::load(case)?;
     let mut partials = Vec::new();
-    for part in [Part::Training, Part::Validation] {
+    for part in [SplitPart::Training, SplitPart::Validation] {
         let (rows, subjects) = target.part(part)?;
         let table = table(&rows)?.with_subjects(&subjects)?;
         partials.push(encode::analyze_partition(
@@ -115,14 +115,14 @@ fn statistics(case: &Case) -> Outcome {
             &target.types,
             part,
             0,
-            Compat::Reference,
+            Compat::MostlyAi,
         )?);
     }
     let stats = encode::reduce(
         &partials,
         &target.types,
         Protection::Off,
-        Compat::Reference,
+        Compat::MostlyAi,
         TableKeys::default(),
         SEED,
     )?;

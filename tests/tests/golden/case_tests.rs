@@ -8,13 +8,13 @@ use crate::compare::Outcome;
 use crate::discover::Case;
 
 /// Collects the named tests of one case.
-pub(crate) struct Plan {
+pub(crate) struct CaseTests {
     case: Arc<Case>,
     trials: Vec<Trial>,
 }
 
-impl Plan {
-    /// An empty plan for `case`.
+impl CaseTests {
+    /// No tests yet of `case`.
     pub(crate) fn new(case: Arc<Case>) -> Self {
         Self {
             case,

@@ -14,7 +14,8 @@ use engine_api::{
     stages,
 };
 use engine_core::encode::{
-    self, BinOffsets, ColumnStats, Compat, EncodingStats, Part, Protection, TableKeys, TableStats, decode,
+    self, BinOffsets, ColumnStats, Compat, EncodingStats, Protection, SplitPart, TableKeys, TableStats,
+    decode,
 };
 use engine_core::random::{Purpose, Stream};
 use engine_core::schema::{
@@ -42,7 +43,7 @@ const SECRETS: [&str; 10] = [
 const HEADER: &str = "name,salary,pay,grade,level,score,born,seen,gap,text\n";
 
 /// A number below `bound` for a row and a column of a table.
-fn dice(seed: u64) -> impl Fn(usize, u32, u64) -> u64 {
+fn random_numbers(seed: u64) -> impl Fn(usize, u32, u64) -> u64 {
     let stream = Stream::new(seed, Purpose::Test, 0);
     move |row, column, bound| stream.below(bound, row as u64, column)
 }
@@ -50,30 +51,30 @@ fn dice(seed: u64) -> impl Fn(usize, u32, u64) -> u64 {
 /// A table as CSV. Every column has values that at most four rows share; where these rows are depends on the
 /// seed.
 fn table(seed: u64) -> String {
-    let dice = dice(seed);
-    let first = dice(0, 99, (ROWS - 8) as u64) as usize;
+    let random = random_numbers(seed);
+    let first = random(0, 99, (ROWS - 8) as u64) as usize;
     let mut csv = HEADER.to_owned();
     for row in 0..ROWS {
         // 0 to 3 in the rows that hold secrets.
-        let planted = row.checked_sub(first).filter(|&place| place < 4);
-        let usual = |column, bound| dice(row, column, bound);
-        let name = match planted {
+        let canary = row.checked_sub(first).filter(|&place| place < 4);
+        let usual = |column, bound| random(row, column, bound);
+        let name = match canary {
             Some(0) => "Zebulon Quagmire".to_owned(),
             Some(1..) => "Ada Quagmire".to_owned(),
             None => format!("name{}", usual(0, 30)),
         };
-        let number = match planted {
+        let number = match canary {
             Some(0) => "987654321".to_owned(),
             Some(1) => "-123456789".to_owned(),
             Some(_) => "9876543".to_owned(),
             None => (20_000 + 10 * usual(1, 8_000)).to_string(),
         };
-        let grade = planted.map_or_else(|| (1 + usual(2, 12)).to_string(), |_| "42424242".to_owned());
-        let score = match planted {
+        let grade = canary.map_or_else(|| (1 + usual(2, 12)).to_string(), |_| "42424242".to_owned());
+        let score = match canary {
             Some(_) => "12.3456789".to_owned(),
             None => format!("{}.{}", usual(3, 1_000), usual(4, 10)),
         };
-        let born = match planted {
+        let born = match canary {
             Some(0..2) => "1799-03-14".to_owned(),
             Some(_) => "2199-11-30".to_owned(),
             None => format!(
@@ -83,7 +84,7 @@ fn table(seed: u64) -> String {
                 1 + usual(7, 20)
             ),
         };
-        let seen = match planted {
+        let seen = match canary {
             Some(_) => "2020-06-01 10:20:37.737".to_owned(),
             None => format!(
                 "2020-0{}-1{} 1{}:30:00",
@@ -92,8 +93,8 @@ fn table(seed: u64) -> String {
                 usual(10, 9)
             ),
         };
-        let gap = planted.map_or_else(|| usual(11, 500).to_string(), |_| String::new());
-        let text = planted.map_or_else(|| ["x", "y"][usual(12, 2) as usize].to_owned(), |_| String::new());
+        let gap = canary.map_or_else(|| usual(11, 500).to_string(), |_| String::new());
+        let text = canary.map_or_else(|| ["x", "y"][usual(12, 2) as usize].to_owned(), |_| String::new());
         writeln!(
             csv,
             "{name},{number},{number},{grade},{grade},{score},{born},{seen},{gap},{text}"
@@ -222,10 +223,7 @@ fn assert_all_allowed(stats: &TableStats, seed: u64, allowed: &Allowed) {
                 }
                 _ => false,
             };
-            assert!(
-                fits,
-                "seed {seed}: {name} decodes to something planted in row {row}"
-            );
+            assert!(fits, "seed {seed}: {name} decodes to a canary in row {row}");
         }
     }
 }
@@ -266,7 +264,7 @@ fn rare_values_are_nowhere_in_the_model_store() {
         let Some(born) = stats_of(&stats, "born").get::<encode::DatetimeStats>() else {
             panic!("dates were found")
         };
-        // Nobody but the planted was born before April or after September.
+        // Nobody but the canaries was born before April or after September.
         assert!(
             born.min_values.month == 4 && born.max_values.month == 9,
             "seed {seed}: {born:?}"
@@ -321,7 +319,7 @@ struct Sequences {
 
 /// 60 subjects with 20 rows each, and one with a thousand rows of a single secret.
 fn sequences(seed: u64) -> Sequences {
-    let dice = dice(seed);
+    let random = random_numbers(seed);
     let mut all = Sequences {
         text: (String::new(), vec![0]),
         number: Vec::new(),
@@ -334,14 +332,14 @@ fn sequences(seed: u64) -> Sequences {
         let text = if is_secret {
             "Quagmire".to_owned()
         } else {
-            format!("name{}", dice(row, 0, 6))
+            format!("name{}", random(row, 0, 6))
         };
         all.text.0.push_str(&text);
         all.text.1.push(all.text.0.len() as i32);
-        let usual = -200.0 - 5.0 * dice(row, 1, 10_000) as f64;
+        let usual = -200.0 - 5.0 * random(row, 1, 10_000) as f64;
         // In the middle of the others, so that no range hides it.
         all.number.push(if is_secret { -26_543.21 } else { usual });
-        let day = (18_000 + dice(row, 2, 300)) as i64 * 86_400_000_000;
+        let day = (18_000 + random(row, 2, 300)) as i64 * 86_400_000_000;
         all.micros.push(day + if is_secret { 45_296_737_000 } else { 0 });
         all.subjects
             .push(if is_secret { 7 } else { 100 + (row % 60) as u32 });
@@ -374,7 +372,7 @@ fn statistics_of_subjects(all: &Sequences, encoding: EncodingType) -> TableStats
         .with_subjects(&all.subjects)
         .unwrap();
     let types: EncodingTypes = [("x".to_owned(), encoding)].into_iter().collect();
-    let part = encode::analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap();
+    let part = encode::analyze_partition(&table, &types, SplitPart::Training, 0, Compat::Native).unwrap();
     encode::reduce(
         &[part],
         &types,
@@ -434,7 +432,7 @@ fn an_analysis_that_fails_leaves_nothing_behind() {
     fs::write(&file, table(1)).unwrap();
     let source = TableSource::open(&file, &ReadOptions::default()).unwrap();
     let workspace = Workspace::create(&folder.path().join("ws")).unwrap();
-    // Letters are no numbers: that is found out when all is counted.
+    // Letters are no numbers, which shows when all is counted.
     let wrong = ("text".to_owned(), EncodingType::NUMERIC_BINNED);
     let split = SplitOptions {
         seed: Some(1),

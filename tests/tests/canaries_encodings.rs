@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 use engine_core::encode::{
-    self, BinOffsets, ColumnStats, Compat, EncodingStats, EncodingType, EncodingTypes, Part, Protection,
+    self, BinOffsets, ColumnStats, Compat, EncodingStats, EncodingType, EncodingTypes, Protection, SplitPart,
     TableKeys, TableStats, decode_subjects,
 };
 use engine_core::random::{Purpose, Stream};
@@ -36,7 +36,10 @@ fn bits(valid: impl Iterator<Item = bool>) -> Vec<u8> {
 impl Rows {
     /// 60 subjects with 20 rows each, made by `usual`, and one with a thousand rows that `secret` makes; rows of the two
     /// take turns. Half of the secret rows are null.
-    fn planted(usual: impl Fn(usize) -> (String, i64), secret: impl Fn(usize) -> (String, i64)) -> Self {
+    fn with_canaries(
+        usual: impl Fn(usize) -> (String, i64),
+        secret: impl Fn(usize) -> (String, i64),
+    ) -> Self {
         let mut rows = Self {
             texts: Vec::new(),
             micros: Vec::new(),
@@ -78,13 +81,13 @@ impl Rows {
         let table = Table::new(vec![column], rows).unwrap();
         let table = table.with_subjects(&self.subjects).unwrap();
         let types: EncodingTypes = [("x".to_owned(), encoding)].into_iter().collect();
-        let part = encode::analyze_partition(&table, &types, Part::Training, 0, Compat::Native).unwrap();
+        let part = encode::analyze_partition(&table, &types, SplitPart::Training, 0, Compat::Native).unwrap();
         let keys = TableKeys::default();
         encode::reduce(&[part], &types, Protection::On, Compat::Native, keys, 3).unwrap()
     }
 }
 
-fn dice(seed: u64) -> impl Fn(usize, u32, u64) -> u64 {
+fn random_numbers(seed: u64) -> impl Fn(usize, u32, u64) -> u64 {
     let stream = Stream::new(seed, Purpose::Test, 0);
     move |row, column, bound| stream.below(bound, row as u64, column)
 }
@@ -115,9 +118,9 @@ fn stats_of(stats: &TableStats) -> &EncodingStats {
 #[test]
 fn characters_of_one_subject_are_rare() {
     for seed in 0..SEEDS {
-        let dice = dice(seed);
-        let usual = |row| (format!("AB-{}", dice(row, 0, 10)), 0);
-        let rows = Rows::planted(usual, |_| ("Zq-7~Quagmire".to_owned(), 0));
+        let random = random_numbers(seed);
+        let usual = |row| (format!("AB-{}", random(row, 0, 10)), 0);
+        let rows = Rows::with_canaries(usual, |_| ("Zq-7~Quagmire".to_owned(), 0));
         let stats = rows.statistics(EncodingType::CHARACTER);
         let Some(characters) = stats_of(&stats).get::<encode::CharacterStats>() else {
             panic!("characters were asked for")
@@ -147,14 +150,18 @@ fn characters_of_one_subject_are_rare() {
 #[test]
 fn places_of_one_subject_are_rare() {
     for seed in 0..SEEDS {
-        let dice = dice(seed);
+        let random = random_numbers(seed);
         let usual = |row| {
             (
-                format!("48.{:05}, 16.{:05}", dice(row, 0, 90_000), dice(row, 1, 90_000)),
+                format!(
+                    "48.{:05}, 16.{:05}",
+                    random(row, 0, 90_000),
+                    random(row, 1, 90_000)
+                ),
                 0,
             )
         };
-        let rows = Rows::planted(usual, |_| ("-33.86785, 151.20732".to_owned(), 0));
+        let rows = Rows::with_canaries(usual, |_| ("-33.86785, 151.20732".to_owned(), 0));
         let stats = rows.statistics(EncodingType::LAT_LONG);
         let Some(places) = stats_of(&stats).get::<encode::LatLongStats>() else {
             panic!("places were asked for")
@@ -180,12 +187,12 @@ fn places_of_one_subject_are_rare() {
 #[test]
 fn dates_of_one_subject_are_rare() {
     for seed in 0..SEEDS {
-        let dice = dice(seed);
+        let random = random_numbers(seed);
         let usual = |row: usize| {
-            let start = 18_000 + dice(row % 60, 0, 300) as i64;
+            let start = 18_000 + random(row % 60, 0, 300) as i64;
             (
                 String::new(),
-                (start + 3 * (row / 60) as i64 + dice(row, 1, 3) as i64) * DAY,
+                (start + 3 * (row / 60) as i64 + random(row, 1, 3) as i64) * DAY,
             )
         };
         // Back and forth over a century, with times of day.
@@ -195,7 +202,7 @@ fn dates_of_one_subject_are_rare() {
                 (if row.is_multiple_of(3) { 30_000 } else { -30_000 }) * DAY + 45_296_000_000,
             )
         };
-        let stats = Rows::planted(usual, secret).statistics(EncodingType::DATETIME_RELATIVE);
+        let stats = Rows::with_canaries(usual, secret).statistics(EncodingType::DATETIME_RELATIVE);
         let Some(dates) = stats_of(&stats).get::<encode::RelativeStats>() else {
             panic!("dates of subjects were asked for")
         };

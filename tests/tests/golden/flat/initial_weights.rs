@@ -1,4 +1,4 @@
-//! Start values of the predictors: the smoothed shares of the codes.
+//! Initial weights of the predictors: the smoothed shares of the codes.
 
 use engine_core::argn::empirical_biases;
 use engine_core::encode::empirical_probabilities;
@@ -6,15 +6,15 @@ use engine_core::encode::empirical_probabilities;
 use super::loaded::sub_columns;
 use super::recorded::stats;
 use super::training::encoded_table;
+use crate::case_tests::CaseTests;
 use crate::compare::{Outcome, Report, within};
 use crate::discover::Case;
 use crate::files::{self, Tensors};
-use crate::plan::Plan;
 
 /// Adds the comparisons.
-pub(crate) fn plan(plan: &mut Plan) {
+pub(crate) fn add_tests(tests: &mut CaseTests) {
     let files = ["orders.json", "encoded-trn.parquet", "predictor-init.safetensors"];
-    plan.compare("predictor-init", &files, predictor_init);
+    tests.compare("predictor-init", &files, predictor_init);
 }
 
 fn predictor_init(case: &Case) -> Outcome {

@@ -9,15 +9,15 @@ use engine_core::schema::{Bitmap, Column, Offsets, Table, TextValues, Values};
 use serde_json::{Map, Value};
 
 use super::rules::{FILE, group};
+use crate::case_tests::CaseTests;
 use crate::compare::{Outcome, Report};
 use crate::discover::Case;
 use crate::files;
-use crate::plan::Plan;
 
 const STATS: &str = "tgt-stats.json";
 
 /// Adds the comparisons.
-pub(crate) fn plan(plan: &mut Plan) {
+pub(crate) fn add_tests(tests: &mut CaseTests) {
     for (name, test) in [
         ("imputation", imputation as fn(&Case) -> Outcome),
         ("rebalancing", rebalancing),
@@ -26,7 +26,7 @@ pub(crate) fn plan(plan: &mut Plan) {
         ("seed_codes", seed_codes),
         ("probability_labels", probability_labels),
     ] {
-        plan.compare(name, &[FILE, STATS], test);
+        tests.compare(name, &[FILE, STATS], test);
     }
 }
 
