@@ -67,7 +67,7 @@ ban "write Compat::MostlyAi" 'Compat::Reference\b' "${words[@]}"
 ban "write mostlyai-engine, or interpreter" '\b([Tt]he|of) reference engine\b|as the reference\b|[Tt]he reference (has|takes|gives|keeps|draws|fails|crashes|recorded)' "${words[@]}"
 ban "write TestDir" '\bDesk\b' '*.rs'
 ban "write canary" '\bplanting\b' "${words[@]}"
-ban "write query, inference" '\b[Qq]uestions? (to|for) (a|the) (model|joint|distribution|log)|QuestionError|[Oo]ne model, many questions|[Aa]sking a model' "${words[@]}"
+ban "write query, inference" '\b[Qq]uestions? (to|for) (a|the) (model|joint|distribution|log)|QuestionError|[Oo]ne model, many questions|[Aa]sking a model|\bfirst question (puts|of a kind)' "${words[@]}"
 ban "write are inferred, or detected" '\bfound out\b|find (them|its values) out|find out its values' "${words[@]}"
 ban "write ignores, with a warning" '\b[Pp]ass(es|ed)? over (columns|with)|is passed over|are passed over' "${words[@]}"
 ban "write clipped to the range" '\bdrawn in( to its ends)?;' "${words[@]}"

@@ -29,7 +29,7 @@ fn end_to_end(c: &mut Criterion) {
             .map(|batch| batch.expect("a batch").num_rows())
             .sum::<usize>()
     };
-    assert_eq!(job() as u64, rows, "as many rows come out as went in");
+    assert_eq!(job() as u64, rows, "as many rows are returned as were given");
     let mut group = c.benchmark_group("end_to_end");
     group.throughput(Throughput::Elements(rows)).sample_size(10);
     group.bench_function("census", |b| b.iter(job));

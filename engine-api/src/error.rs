@@ -261,7 +261,7 @@ pub enum EngineError {
     },
     /// A fit is to be resumed, but nothing says whether with the same table.
     #[error(
-        "{}: nothing tells whether {table} is the table that this workspace has learnt, for its data were discarded or another \
+        "{}: nothing shows whether {table} is the table that this workspace has learnt, for its data were discarded or another \
          engine made it", path.display()
     )]
     UnknownTable {

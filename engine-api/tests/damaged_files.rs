@@ -20,12 +20,12 @@ use engine_core::encode::{
 };
 use engine_core::random::{Purpose, Stream};
 
-/// Inputs for each target, unless the environment asks for more.
+/// Inputs for each target, unless the environment requests more.
 const INPUTS: u64 = 1_000;
-/// Most bytes that are asked for at once, for inputs of a few thousand.
+/// Most bytes that are allocated at once, for inputs of a few thousand.
 const MAX_BYTES: usize = 256 << 20;
 
-/// The system's memory; it takes note of the largest piece that was asked for.
+/// The system's memory; it takes note of the largest allocation.
 struct Measured;
 
 static LARGEST: AtomicUsize = AtomicUsize::new(0);

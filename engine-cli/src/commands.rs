@@ -1,4 +1,4 @@
-//! The commands: each opens what it needs, asks the engine, and says what came of it.
+//! The commands: each opens what it needs, calls the engine, and reports the result.
 
 use std::path::Path;
 use std::time::Instant;

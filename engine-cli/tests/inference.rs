@@ -147,7 +147,7 @@ fn imputation_of_named_columns_and_lists() {
             "mean",
         ],
         ARGUMENTS,
-        "column \"city\" holds no numbers or dates and has no mean; ask for the mode, or leave the column out",
+        "column \"city\" holds no numbers or dates and has no mean; use the mode, or leave the column out",
     );
 }
 

@@ -38,7 +38,7 @@ const CONTINUATIONS: [&[&str]; 11] = [
     &["export", "-o", "OUT"],
 ];
 
-/// A table whose values tell it from the other one of the same form.
+/// A table whose values distinguish it from the other one of the same form.
 fn table(cities: [&str; 3]) -> String {
     let row = |i: usize| format!("{},{}\n", cities[(i * 7 + i / 3) % 3], 20 + i * 11 % 40);
     "city,age\n".to_owned() + &(0..120).map(row).collect::<String>()
@@ -186,7 +186,7 @@ fn assert_refusal(ended: &Ended) {
 #[test]
 fn a_forced_fit_killed_before_any_change_never_ends_as_the_old_model() {
     if !cfg!(debug_assertions) {
-        eprintln!("skipped: builds without debug assertions cannot be told to abort");
+        eprintln!("skipped: builds without debug assertions cannot be made to abort");
         return;
     }
     let test = Test::new();

@@ -157,7 +157,7 @@ fn recorded() -> BTreeMap<String, String> {
     lines.collect()
 }
 
-/// Whether this processor can be asked for the set: the program says so.
+/// Whether this processor has the set: the program says so.
 fn has(dir: &TestDir, set: &str) -> bool {
     let device = format!("cpu:{set}");
     let ended = dir.run(&[

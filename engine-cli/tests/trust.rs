@@ -65,7 +65,7 @@ fn rows_in_a_workspace_are_their_owners_alone() {
 #[test]
 fn temporary_folders_are_private_and_go_with_the_next_run_unless_they_live() {
     if !cfg!(debug_assertions) {
-        eprintln!("skipped: builds without debug assertions cannot be told to abort");
+        eprintln!("skipped: builds without debug assertions cannot be made to abort");
         return;
     }
     let dir = TestDir::with_table();
@@ -308,9 +308,9 @@ fn a_fit_goes_on_with_its_own_table_only() {
         dir.files("ws") == before,
         "a training that is over stays as it is"
     );
-    // Without the data nothing tells what the table was.
+    // Without the data nothing shows what the table was.
     fs::remove_dir_all(dir.path("ws/OriginalData")).unwrap();
-    assert_refused(&resume("same.csv"), "nothing tells whether same.csv is the table");
+    assert_refused(&resume("same.csv"), "nothing shows whether same.csv is the table");
     let reuse = dir.run(&[
         "fit",
         "one_cell.csv",

@@ -61,8 +61,8 @@ fn answers(model: &LoadedModel, cells: &Cells, first_row: u64) -> (Vec<u32>, Joi
         orders: 2,
         ..ProbabilityOptions::default()
     };
-    let joint = JointQuery::new(model, &[2, 4], &options).expect("a question");
-    let likelihood = LogProbQuery::new(model, &options).expect("a question");
+    let joint = JointQuery::new(model, &[2, 4], &options).expect("a query");
+    let likelihood = LogProbQuery::new(model, &options).expect("a query");
     (
         drawn.codes,
         joint.run(model, cells).expect("probabilities"),

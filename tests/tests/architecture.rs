@@ -37,7 +37,7 @@ const FOREIGN_TO_THE_CORE: &[&str] = &[
     "arrow", "arrow2", "parquet", "csv", "clap", "wgpu", "cudarc", "ndarray",
 ];
 
-/// What only those compile who ask for it.
+/// What is compiled on request only.
 const OPT_IN: &[&str] = &["wgpu", "cudarc", "arrow2"];
 
 /// What the features of the command line bring.
@@ -368,7 +368,7 @@ fn libraries_name_no_flag_of_the_command_line() {
     }
 }
 
-/// Modules in which circles of imports are left: a kernel table and what its kernels are told by; the IR and its ops; the drivers of several GPUs.
+/// Modules in which circles of imports are left: a kernel table and what its kernels are given; the IR and its ops; the drivers of several GPUs.
 const CIRCLES_LEFT: &[(&str, &str)] = &[
     ("engine-core", "ir"),
     ("engine-cpu", "kernels"),

@@ -1,4 +1,4 @@
-//! Tables with secrets planted in them: after `analyze` none of them, nor anything that reveals them, is in
+//! Tables with canaries, rare values that must stay secret: after `analyze` none of them, nor anything that reveals them, is in
 //! the model store, and no random codes decode to them.
 
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
@@ -26,7 +26,7 @@ const SEEDS: u64 = 200;
 const ROWS: usize = 1_200;
 /// Rows of random codes that are decoded for each seed.
 const DECODED: usize = 10_000;
-/// Texts that are in no file of a model store: planted ones, and parts of planted ones that tell enough.
+/// Texts that are in no file of a model store: canaries, and parts of canaries that reveal enough.
 const SECRETS: [&str; 10] = [
     "Quagmire",
     "Zebulon",
@@ -243,7 +243,7 @@ fn rare_values_are_nowhere_in_the_model_store() {
             assert!(!has_null, "seed {seed}: four nulls of {name} show");
         }
         let Some(pay) = stats_of(&stats, "pay").get::<encode::DigitStats>() else {
-            panic!("digits were asked for")
+            panic!("digits were requested")
         };
         assert!(
             !pay.has_neg && pay.max_decimal == 4 && pay.min_decimal == 1,

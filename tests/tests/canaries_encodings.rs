@@ -1,5 +1,5 @@
 //! Secrets in columns of characters, places and dates of subjects: neither the statistics nor what random codes decode to
-//! tells anything of a value that few subjects have.
+//! reveals anything of a value that few subjects have.
 
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 
@@ -123,7 +123,7 @@ fn characters_of_one_subject_are_rare() {
         let rows = Rows::with_canaries(usual, |_| ("Zq-7~Quagmire".to_owned(), 0));
         let stats = rows.statistics(EncodingType::CHARACTER);
         let Some(characters) = stats_of(&stats).get::<encode::CharacterStats>() else {
-            panic!("characters were asked for")
+            panic!("characters were requested")
         };
         assert!(
             !characters.has_nan && characters.max_string_length == 4,
@@ -164,7 +164,7 @@ fn places_of_one_subject_are_rare() {
         let rows = Rows::with_canaries(usual, |_| ("-33.86785, 151.20732".to_owned(), 0));
         let stats = rows.statistics(EncodingType::LAT_LONG);
         let Some(places) = stats_of(&stats).get::<encode::LatLongStats>() else {
-            panic!("places were asked for")
+            panic!("places were requested")
         };
         let mut squares = places.quad_codes.values().flat_map(|codes| codes.keys());
         assert!(!places.has_nan && squares.all(|s| s == "_RARE_" || s.starts_with("++AA")));
@@ -204,7 +204,7 @@ fn dates_of_one_subject_are_rare() {
         };
         let stats = Rows::with_canaries(usual, secret).statistics(EncodingType::DATETIME_RELATIVE);
         let Some(dates) = stats_of(&stats).get::<encode::RelativeStats>() else {
-            panic!("dates of subjects were asked for")
+            panic!("dates of subjects were requested")
         };
         assert!(
             !dates.has_nan && !dates.has_neg && !dates.has_time,

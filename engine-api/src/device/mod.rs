@@ -1,4 +1,4 @@
-//! Devices by name: what a user may ask for, and what it opens. A backend has a file here, a choice in [`choice::Choice`], and a line in
+//! Devices by name: what a user may name, and what it opens. A backend has a file here, a choice in [`choice::Choice`], and a line in
 //! each match below.
 
 mod choice;

@@ -119,7 +119,7 @@ pub fn remove_own_temporary_folders() -> Result<(), FileError> {
 #[derive(Debug)]
 pub struct TemporaryFolder {
     path: PathBuf,
-    /// Tells others that its maker lives.
+    /// Shows other processes that its maker lives.
     _lock: Option<File>,
 }
 

@@ -21,7 +21,7 @@ pub(crate) const CODES_FILE: &str = "_codes.json";
 /// What codes were made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CodesRecord {
-    /// Tells these codes from others; made again from the same they have the same.
+    /// Identity of these codes; made again from the same they have the same.
     pub(crate) id: Identity,
     /// Their split; unknown when another engine made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

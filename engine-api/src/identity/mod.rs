@@ -27,7 +27,7 @@ pub use table_digest::TableDigest;
 use crate::EngineError;
 use crate::seed::draw_seed;
 
-/// Tells one split, analysis, encoding or training from any other. It is written as hexadecimal digits.
+/// Identity of one split, analysis, encoding or training. It is written as hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Identity(u64);
 

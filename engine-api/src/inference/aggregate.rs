@@ -243,7 +243,7 @@ mod tests {
         );
         assert_eq!(
             aggregate(&two, Aggregate::Mean, "t").unwrap_err().to_string(),
-            "column \"t\" holds no numbers or dates and has no mean; ask for the mode, or leave the column out"
+            "column \"t\" holds no numbers or dates and has no mean; use the mode, or leave the column out"
         );
     }
 }

@@ -132,7 +132,7 @@ pub enum InferenceError {
     },
     /// An aggregate does not suit a column.
     #[error(
-        "column {column:?} holds no numbers or dates and has no {aggregate}; ask for the mode, or leave the column out"
+        "column {column:?} holds no numbers or dates and has no {aggregate}; use the mode, or leave the column out"
     )]
     Aggregate {
         /// Name of the column.

@@ -62,7 +62,7 @@ pub(crate) fn proba_to(
     let coded = |p: &usize| model.values(*p).and_then(engine_core::generate::levels).is_some();
     // What the columns of the result are follows from all rows, unless they are the codes of a column.
     let whole = !model.loaded.is_any_order() || !places.iter().all(coded);
-    answer(
+    write_results(
         rows,
         output,
         (options.lenient, whole),
@@ -80,7 +80,7 @@ pub(crate) fn predict_to(
     on_progress: &mut ProgressCallback<'_>,
 ) -> Result<u64, EngineError> {
     let lists = matches!(options.predictor, Predictor::Draws(n) if n > 1) && is_csv(output);
-    answer(
+    write_results(
         rows,
         output,
         (options.lenient, false),
@@ -105,7 +105,7 @@ pub(crate) fn log_prob_to(
     on_progress: &mut ProgressCallback<'_>,
 ) -> Result<u64, EngineError> {
     let whole = !model.loaded.is_any_order();
-    answer(
+    write_results(
         rows,
         output,
         (options.lenient, whole),
@@ -300,12 +300,12 @@ fn fields(
 }
 
 /// InferenceModel a table batch by batch, or as a whole, into a file.
-fn answer(
+fn write_results(
     rows: &TableSource,
     output: &Path,
     (lenient, whole): (bool, bool),
     on_progress: &mut ProgressCallback<'_>,
-    ask: impl Fn(&RecordBatch, TableOrigin<'_>) -> Result<RecordBatch, EngineError>,
+    run: impl Fn(&RecordBatch, TableOrigin<'_>) -> Result<RecordBatch, EngineError>,
 ) -> Result<u64, EngineError> {
     let mut origin = TableOrigin {
         table: rows.name(),
@@ -314,29 +314,29 @@ fn answer(
     };
     let mut count = RowCount::start(on_progress, Stage::Generate, rows.rows())?;
     if whole || rows.rows() == 0 {
-        let answered = ask(&rows.to_record_batch()?, origin)?;
-        let mut sink = TableSink::create(output, &format_of(&answered))?;
-        sink.write(&answered)?;
-        count.add(answered.num_rows())?;
+        let result = run(&rows.to_record_batch()?, origin)?;
+        let mut sink = TableSink::create(output, &format_of(&result))?;
+        sink.write(&result)?;
+        count.add(result.num_rows())?;
         return Ok(sink.finish()?);
     }
     let mut sink = None;
     for batch in rows.batches()? {
         let batch = batch?;
-        let answered = ask(&batch, origin)?;
+        let result = run(&batch, origin)?;
         let sink = match &mut sink {
             Some(sink) => sink,
-            none => none.insert(TableSink::create(output, &format_of(&answered))?),
+            none => none.insert(TableSink::create(output, &format_of(&result))?),
         };
-        sink.write(&answered)?;
+        sink.write(&result)?;
         origin.first_row += batch.num_rows() as u64;
         count.add(batch.num_rows())?;
     }
     Ok(sink.map_or(Ok(0), TableSink::finish)?)
 }
 
-fn format_of(answered: &RecordBatch) -> TableFormat {
-    TableFormat::of_schema(SourceFormat::Arrow, answered.schema_ref())
+fn format_of(result: &RecordBatch) -> TableFormat {
+    TableFormat::of_schema(SourceFormat::Arrow, result.schema_ref())
 }
 
 /// Lists as JSON arrays, which CSV can hold.

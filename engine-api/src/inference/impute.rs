@@ -265,7 +265,7 @@ fn merged(
             (alone, as_type(new, name, &list)?)
         }
         (to, DataType::Null) => (as_type(&old, name, to)?, Arc::clone(new)),
-        // Keys of a dictionary may have no room for new values, so they are made anew in the end.
+        // Keys of a dictionary may number no new values, so they are made anew in the end.
         (_, DataType::Dictionary(_, values)) => (as_type(&old, name, values)?, as_type(new, name, values)?),
         (_, to) => (Arc::clone(&old), as_type(new, name, to)?),
     };

@@ -102,7 +102,7 @@ pub(crate) fn proba(
                 return Err(InferenceError::Target {
                     column: (*name).to_owned(),
                     reason: "has a code for each of its parts (digits, parts of a date) and cannot be one of several targets; \
-                             ask for it alone",
+                             request it alone",
                 }
                 .into());
             }

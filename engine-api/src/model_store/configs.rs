@@ -42,7 +42,7 @@ pub struct TrainingRecord {
     /// Whether the weights are calibrated when the training is over.
     #[serde(default)]
     pub calibrate: bool,
-    /// Tells this training from others; unknown when another engine did it.
+    /// Identity of this training; unknown when another engine did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<Identity>,
     /// The codes that it was begun on.

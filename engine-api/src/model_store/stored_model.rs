@@ -35,7 +35,7 @@ pub struct StoredModel {
 /// Content of `analysis.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Analysis {
-    /// Tells these statistics from others.
+    /// Identity of these statistics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) id: Option<Identity>,
     /// Which split was analyzed; unknown when another engine made it.

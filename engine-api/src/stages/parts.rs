@@ -98,7 +98,7 @@ impl PartRows {
 /// How a table was split: enough to say which row of the table a row of a part is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SplitRecord {
-    /// Tells this split from any other.
+    /// Identity of this split.
     pub(crate) id: Identity,
     /// Statistics that it is to be encoded with although they are those of another table.
     #[serde(default, skip_serializing_if = "Option::is_none")]

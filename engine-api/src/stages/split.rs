@@ -247,7 +247,7 @@ fn check_encoding(source: &TableSource, name: &str, encoding: EncodingType) -> R
                 encoding,
             },
         }),
-        // No column can be named yet that tells whose rows they are.
+        // No column can be named yet that identifies the subject of a row.
         Some(_) if encoding.needs_subjects() => Err(EngineError::Encode {
             table: source.name().to_owned(),
             source: EncodeError::NoSubjects {

@@ -31,7 +31,7 @@ const NUMBERS: usize = 1 << 20;
 const PRIOR: f64 = 4.0;
 /// The most that a bias moves in a round.
 const MAX_STEP: f64 = 1.0;
-/// Tells these orders apart from those of batches, generation and probabilities.
+/// Separates these orders from those of batches, generation and probabilities.
 const SITE: u32 = 3;
 
 /// Codes of some rows of a table, with the orders in which they are predicted.

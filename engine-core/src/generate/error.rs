@@ -26,7 +26,7 @@ pub enum GenerateError {
         top_p: f64,
     },
     /// No rows are requested.
-    #[error("{rows} rows cannot be generated; ask for at least one")]
+    #[error("{rows} rows cannot be generated; request at least one")]
     Rows {
         /// What was given.
         rows: i64,
@@ -78,7 +78,7 @@ pub enum GenerateError {
         min: usize,
     },
     /// A mean or a median of values that have none.
-    #[error("column {column:?} holds texts, which have no {point}; ask for the mode")]
+    #[error("column {column:?} holds texts, which have no {point}; use the mode")]
     NoSuchPoint {
         /// Name of the column.
         column: String,

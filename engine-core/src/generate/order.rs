@@ -4,7 +4,7 @@ use super::{GenerateError, LoadedModel};
 use crate::ir::FoldError;
 use crate::random::{Purpose, Stream};
 
-/// Tells the order of a generation apart from those of training batches.
+/// Separates the order of a generation from those of training batches.
 const SITE: u32 = 1;
 
 /// The order in which columns are drawn. A model that was trained with a fixed order knows no other.

@@ -3,7 +3,7 @@
 use crate::ir::ops::sampling::FixedProbability;
 use crate::random::{Permutation, Purpose, Stream};
 
-/// Tells this permutation apart from the draws of rows.
+/// Separates this permutation from the draws of rows.
 const SITE: u32 = 1;
 
 /// Which code each of some rows is assigned, so that every code has its share of the rows, rounded by largest remainders. A row's code

@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{name:24} {:>9.4} {:>9.4}", score.model, score.baseline);
     };
     let pair = |model, baseline| Compared { model, baseline };
-    println!("{} rows, each asked for from its other columns", test.num_rows());
+    println!("{} rows, each predicted from its other columns", test.num_rows());
     println!("{:24} {:>9} {:>9}", "", "model", "marginal");
 
     let options = EvaluateOptions::default();

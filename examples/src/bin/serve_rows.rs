@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (train, test) = census_parts()?;
     let model = learn(&train)?;
     // The first query puts the weights on the device and compiles the plan, so it comes before the first client.
-    ask(&model, &test.slice(0, 1))?;
+    predict(&model, &test.slice(0, 1))?;
     report("in the library", &mut in_library(&model, &test)?);
 
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// P(income >50K) of one row.
-fn ask(model: &FittedTabularArgn, row: &RecordBatch) -> Result<f64, Box<dyn Error>> {
+fn predict(model: &FittedTabularArgn, row: &RecordBatch) -> Result<f64, Box<dyn Error>> {
     let table = model.predict_proba(row, &[TARGET], &ProbaOptions::default())?;
     Ok(table
         .get(0, &[Level::Value(">50K".to_owned())])
@@ -62,7 +62,7 @@ fn in_library(model: &FittedTabularArgn, rows: &RecordBatch) -> Result<Vec<Durat
     let timed = |row| {
         let row = rows.slice(row, 1);
         let begin = Instant::now();
-        ask(model, &row).map(|_| begin.elapsed())
+        predict(model, &row).map(|_| begin.elapsed())
     };
     (0..QUERIES).map(timed).collect()
 }
@@ -84,7 +84,7 @@ fn serve(listener: &TcpListener, model: &FittedTabularArgn) -> Result<(), String
 fn answer(mut stream: TcpStream, model: &FittedTabularArgn) -> Result<(), Box<dyn Error>> {
     stream.set_nodelay(true)?;
     for line in BufReader::new(stream.try_clone()?).lines() {
-        let reply = match row_of(&line?).and_then(|row| ask(model, &row)) {
+        let reply = match row_of(&line?).and_then(|row| predict(model, &row)) {
             Ok(p) => format!("{p:.6}\n"),
             // What is wrong with a row is the client's to know: the message names the column and what to do.
             Err(error) => format!("error: {error}\n"),

@@ -1,4 +1,4 @@
-//! Requests that are combined, that name what is not there, or that ask for next to nothing.
+//! Requests that are combined, that name what is not there, or that request next to nothing.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -308,7 +308,7 @@ fn targets_must_be_columns_each_once() {
     assert!((alone.row(0).iter().sum::<f64>() - 1.0).abs() < 1e-5);
     assert_eq!(
         ask(&["count", "kind"]).unwrap_err().to_string(),
-        "column \"count\" has a code for each of its parts (digits, parts of a date) and cannot be one of several targets; ask for \
+        "column \"count\" has a code for each of its parts (digits, parts of a date) and cannot be one of several targets; request \
          it alone"
     );
 }

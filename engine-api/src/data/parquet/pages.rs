@@ -1,4 +1,4 @@
-//! The headers of Parquet pages, looked at before the pages are read: a reader makes room for as many bytes as a header names, and a
+//! The headers of Parquet pages, looked at before the pages are read: a reader allocates as many bytes as a header names, and a
 //! damaged one names any number. Headers are structs in Thrift's compact protocol.
 
 use std::fs::File;
@@ -57,7 +57,7 @@ pub(super) fn check(file: &File, chunk: &ColumnChunkMetaData) -> Result<(), Parq
     Ok(())
 }
 
-/// How many bytes a codec can make of one; `None` where the reader makes no room before it has the bytes.
+/// How many bytes a codec can make of one; `None` where the reader allocates nothing before it has the bytes.
 fn max_ratio(codec: CompressionCodec) -> Option<u64> {
     match codec {
         CompressionCodec::UNCOMPRESSED => None,

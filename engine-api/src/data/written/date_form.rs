@@ -136,8 +136,8 @@ impl DateScan {
         seen.bare |= shape.bare;
     }
 
-    /// The form of all dates, `Ok(None)` for ISO; an error when there are several, or when day and month cannot be told
-    /// apart.
+    /// The form of all dates, `Ok(None)` for ISO; an error when there are several, or when day and month cannot be
+    /// distinguished.
     pub(in crate::data) fn form(&self) -> Result<Option<DateForm>, ()> {
         let Some(seen) = self.seen else { return Ok(None) };
         let mut orders = DateOrder::ALL

@@ -102,7 +102,7 @@ pub(in crate::data) fn parse_zone(zone: &[u8]) -> Option<i32> {
     }
 }
 
-/// Writes `YYYY-MM-DD`; a year outside 0..=9999 takes the room that it needs.
+/// Writes `YYYY-MM-DD`; a year outside 0..=9999 takes as many digits as it needs.
 pub(in crate::data) fn write_date(days: i64, out: &mut Vec<u8>) {
     let (year, month, day) = date_of(days);
     if (0..=9_999).contains(&year) {

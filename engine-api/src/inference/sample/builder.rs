@@ -180,7 +180,7 @@ mod tests {
         let new = SampleOptions::builder;
         let seed_data = RecordBatch::new_empty(arrow::datatypes::Schema::empty().into());
         let cases = [
-            (new().rows(0), "0 rows cannot be generated; ask for at least one"),
+            (new().rows(0), "0 rows cannot be generated; request at least one"),
             (
                 new().temperature(f64::NAN),
                 "the temperature is NaN; give a number of at least 0 (1 leaves the model's probabilities as they are)",

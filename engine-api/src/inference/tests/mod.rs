@@ -306,7 +306,7 @@ fn predictions_come_in_the_order_of_the_rows() {
     );
     says(
         model().predict(&x, &["shape"], &options(Predictor::Mean)),
-        "column \"shape\" holds texts, which have no mean; ask for the mode",
+        "column \"shape\" holds texts, which have no mean; use the mode",
     );
 }
 
@@ -363,7 +363,7 @@ fn several_draws_are_aggregated() {
         .for_each(|row| assert_eq!(sizes.value(row).len(), if given.is_null(row) { 5 } else { 1 }));
     says(
         impute(Aggregate::Mean, false),
-        "column \"color\" holds no numbers or dates and has no mean; ask for the mode, or leave the column out",
+        "column \"color\" holds no numbers or dates and has no mean; use the mode, or leave the column out",
     );
     assert_eq!(impute(Aggregate::Median, true).unwrap().num_rows(), 600);
     let none = ImputeOptions {

@@ -64,7 +64,7 @@ fn rare_digits_leave_no_trace() {
         (&false.into(), &false.into())
     );
     assert_eq!(ours["min_decimal"], -1);
-    // The places that were looked at tell nothing either.
+    // The places that were looked at reveal nothing either.
     assert_eq!(
         ours["max_digits"]
             .as_object()

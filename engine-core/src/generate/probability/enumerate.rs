@@ -8,7 +8,7 @@ use crate::random::{Purpose, Stream};
 
 /// Rows that are scored at once.
 const CHUNK: usize = 8_192;
-/// Tells the draws of left-out columns apart from those of rows.
+/// Separates the draws of left-out columns from those of rows.
 const SITE: u32 = 2;
 
 /// Counts through the combinations of codes of some sub-columns, the last one fastest.

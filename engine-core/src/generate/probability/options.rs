@@ -5,7 +5,7 @@ use super::super::loaded::LoadedModel;
 use crate::ir::ops::sampling::FixedProbability;
 use crate::random::{Purpose, Stream};
 
-/// Tells the orders of probability queries apart from those of training batches and of generation.
+/// Separates the orders of probability queries from those of training batches and of generation.
 const SITE: u32 = 2;
 
 /// How exactly probabilities are computed.

@@ -393,7 +393,7 @@ fn bad_requests_get_one_sentence() {
     for rows in [0, -3] {
         assert_eq!(
             check_rows(rows, 1).unwrap_err().to_string(),
-            format!("{rows} rows cannot be generated; ask for at least one")
+            format!("{rows} rows cannot be generated; request at least one")
         );
     }
     let model = pair_model();

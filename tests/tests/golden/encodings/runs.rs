@@ -95,7 +95,7 @@ impl Run {
     }
 }
 
-/// The encodings that were asked for: of the columns that mostlyai-engine could deal with, and of the others.
+/// The requested encodings: of the columns that mostlyai-engine could deal with, and of the others.
 pub(crate) fn types(case: &Case) -> Outcome<(EncodingTypes, EncodingTypes)> {
     let types: EncodingTypes = serde_json::from_value(files::json(&case.path("encoding-types.json"))?)?;
     let failures = files::json(&case.path("reference-failures.json"))?;

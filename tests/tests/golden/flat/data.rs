@@ -109,7 +109,7 @@ fn split_counts(case: &Case) -> Outcome {
     report.finish()
 }
 
-/// Columns that were asked for come first, all others have the default of their values.
+/// Columns with a requested encoding come first, all others have the default of their values.
 fn encoding_types(case: &Case) -> Outcome {
     let meta = files::json(&case.path("meta.json"))?;
     let asked: EncodingTypes = serde_json::from_value(meta["encoding_types_asked_for"].clone())?;

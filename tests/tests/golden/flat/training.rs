@@ -71,7 +71,7 @@ pub(crate) fn encoded_table(path: &Path, subs: &SubColumns) -> Outcome<CodeTable
     Ok(CodeTable::new(columns, rows).ok_or("columns of unequal length")?)
 }
 
-/// What a training of the case tells, and whether its steps read each row of the table once an epoch.
+/// What a training of the case reports, and whether its steps read each row of the table once an epoch.
 struct Trained {
     messages: Vec<ProgressMessage>,
     reads_all_rows: bool,

@@ -66,7 +66,7 @@ impl Target {
         })
     }
 
-    /// Rows of subjects whose first row has a null of a kind that `recorded` codes tell, and the other rows.
+    /// Rows of subjects whose first row has a null of a kind that `recorded` codes show, and the other rows.
     fn after_null(&self, recorded: &[(String, Vec<u32>)]) -> (Vec<usize>, Vec<usize>) {
         let mut starts_null: HashMap<u32, bool> = HashMap::new();
         for (row, &subject) in self.subjects.iter().enumerate() {
