@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use engine_api::data::{
     ReadOptions, SourceFormat, TableBatch, TableFormat, TableSink, TableSource, to_record_batch,
 };
@@ -158,8 +158,8 @@ pub fn table_format_json(bytes: &[u8]) {
     let written = serde_json::to_vec(&format).unwrap();
     assert_eq!(serde_json::from_slice::<TableFormat>(&written).unwrap(), format);
     for column in &format.columns {
-        let field = arrow::datatypes::Field::new(&column.name, column.data_type.clone(), true);
-        let schema = arrow::datatypes::Schema::new(vec![field]);
+        let field = arrow_schema::Field::new(&column.name, column.data_type.clone(), true);
+        let schema = arrow_schema::Schema::new(vec![field]);
         let single = TableFormat::of_schema(SourceFormat::Arrow, &schema);
         for values in [
             DecodedValues::Int(vec![i64::MIN, 0, i64::MAX]),

@@ -6,7 +6,7 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use arrow::array::{Int64Array, RecordBatch, StringArray};
+//! use arrow_array::{Int64Array, RecordBatch, StringArray};
 //! use engine_api::{SampleOptions, TabularArgn, silent};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
+use arrow_array::types::Int32Type;
+use arrow_array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int32Array,
     Int64Array, LargeStringArray, NullArray, RecordBatch, StringArray, StringViewArray,
     TimestampMicrosecondArray,
 };
-use arrow::compute::concat_batches;
-use arrow::datatypes::Int32Type;
+use arrow_select::concat::concat_batches;
 use arrow2::datatypes::{DataType, Field, Schema};
 use engine_api::data::{Arrow2Error, record_batch_from_arrow2, record_batch_to_arrow2};
 use engine_api::{SampleOptions, TabularArgn, silent};

@@ -11,9 +11,9 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow::array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow_array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow_cast::cast;
+use arrow_schema::{DataType, TimeUnit};
 use engine_api::data::{ParquetWriter, ReadOptions, SourceFormat, TableBatch, TableFormat, TableSource};
 use engine_core::encode::{
     Compat, EncodingTypes, Protection, SplitPart, TableKeys, analyze_partition, default_encoding, reduce,

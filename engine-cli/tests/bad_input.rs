@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use argn::{Ended, SHORT, TestDir};
-use arrow::array::{ArrayRef, BinaryArray, Float64Array, Int32Array, ListArray, RecordBatch};
-use arrow::datatypes::Int32Type;
+use arrow_array::types::Int32Type;
+use arrow_array::{ArrayRef, BinaryArray, Float64Array, Int32Array, ListArray, RecordBatch};
 use parquet::arrow::ArrowWriter;
 
 const FAILED: i32 = 1;

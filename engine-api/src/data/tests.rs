@@ -3,9 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ::arrow::array::*;
-use ::arrow::compute::{cast, concat_batches};
-use ::arrow::datatypes::{DataType, Field, Int8Type, Int32Type, Schema, SchemaRef, TimeUnit};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int8Type, Int32Type};
+use arrow_array::*;
+use arrow_cast::cast;
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_select::concat::concat_batches;
 use engine_core::schema::{DecodedColumn, DecodedValues, Values};
 
 use super::*;
@@ -211,7 +214,7 @@ fn slices_are_shown_without_a_copy() {
     let original = batch
         .column_by_name("Int64")
         .unwrap()
-        .as_primitive::<::arrow::datatypes::Int64Type>();
+        .as_primitive::<arrow_array::types::Int64Type>();
     assert_eq!(values.as_ptr(), original.values().as_ptr());
     let Values::Text(texts) = table.column("Utf8").unwrap().values else {
         panic!("texts")
@@ -352,7 +355,7 @@ fn numbers_are_rounded_and_kept_in_range() {
     );
     let single = decode(float(), &DataType::Float32).unwrap();
     assert_eq!(
-        single.as_primitive::<::arrow::datatypes::Float32Type>().value(0),
+        single.as_primitive::<arrow_array::types::Float32Type>().value(0),
         -1_000.5
     );
     for narrow in [DataType::Decimal128(4, 1), DataType::Decimal32(4, 1)] {
@@ -380,12 +383,12 @@ fn instants_become_dates_ticks_and_texts() {
     let instants = || DecodedValues::Timestamp(vec![-1, 1_700_000_000_123_456]);
     let days = decode(instants(), &DataType::Date32).unwrap();
     assert_eq!(
-        days.as_primitive::<::arrow::datatypes::Date32Type>().values(),
+        days.as_primitive::<arrow_array::types::Date32Type>().values(),
         &[-1, 19_675]
     );
     let days = decode(instants(), &DataType::Date64).unwrap();
     assert_eq!(
-        days.as_primitive::<::arrow::datatypes::Date64Type>().value(0),
+        days.as_primitive::<arrow_array::types::Date64Type>().value(0),
         -86_400_000
     );
     for (unit, expected) in [
@@ -399,7 +402,7 @@ fn instants_become_dates_ticks_and_texts() {
         assert_eq!(array.data_type(), &data_type);
         let ticks = cast(&array, &DataType::Int64).unwrap();
         assert_eq!(
-            ticks.as_primitive::<::arrow::datatypes::Int64Type>().values(),
+            ticks.as_primitive::<arrow_array::types::Int64Type>().values(),
             &expected
         );
     }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use arrow::array::RecordBatch;
-use arrow::row::{RowConverter, SortField};
+use arrow_array::RecordBatch;
+use arrow_row::{RowConverter, SortField};
 use serde::{Deserialize, Serialize};
 
 use super::siphash::SipHasher128;
@@ -106,7 +106,7 @@ impl Digester {
     }
 }
 
-fn unhashable(source: arrow::error::ArrowError) -> EngineError {
+fn unhashable(source: arrow_schema::ArrowError) -> EngineError {
     DataError::Convert {
         column: "*".to_owned(),
         data_type: "rows that can be compared".to_owned(),

@@ -4,15 +4,18 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Int64Array, ListArray, StringArray, UInt64Array, new_empty_array,
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
+use arrow_array::{
+    Array, ArrayRef, Float64Array, Int64Array, ListArray, StringArray, UInt64Array, new_empty_array,
 };
-use arrow::buffer::OffsetBuffer;
-use arrow::compute::{concat, take};
-use arrow::datatypes::{DataType, Field, Float64Type, TimeUnit};
-use arrow::error::ArrowError;
-use arrow::row::{RowConverter, SortField};
-use arrow::util::display::array_value_to_string;
+use arrow_buffer::OffsetBuffer;
+use arrow_cast::display::array_value_to_string;
+use arrow_row::{RowConverter, SortField};
+use arrow_schema::ArrowError;
+use arrow_schema::{DataType, Field, TimeUnit};
+use arrow_select::concat::concat;
+use arrow_select::take::take;
 
 use super::InferenceError;
 use super::decoded::as_type;
@@ -202,7 +205,7 @@ pub(crate) fn lists_as_texts(array: &ArrayRef) -> ArrayRef {
 
 #[cfg(test)]
 mod tests {
-    use arrow::datatypes::Int64Type;
+    use arrow_array::types::Int64Type;
 
     use super::*;
 

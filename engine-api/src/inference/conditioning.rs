@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, PrimitiveArray, RecordBatch, RecordBatchOptions, new_null_array,
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float16Type, Float32Type, Float64Type};
+use arrow_array::{
+    Array, ArrayRef, Float64Array, PrimitiveArray, RecordBatch, RecordBatchOptions, new_null_array,
 };
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Float16Type, Float32Type, Float64Type, Schema};
-use arrow::util::display::array_value_to_string;
+use arrow_cast::cast;
+use arrow_cast::display::array_value_to_string;
+use arrow_schema::{DataType, Field, Schema};
 use engine_core::encode::encode_present;
 use engine_core::generate::Cells;
 use engine_core::ir::ops::sampling::Cell;

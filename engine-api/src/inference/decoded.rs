@@ -1,8 +1,9 @@
 //! From codes of a few columns to arrays in the types of the table.
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_cast::cast;
+use arrow_schema::DataType;
 use engine_core::encode::{BinOffsets, decode};
 use engine_core::schema::{CodeTable, DecodedColumn};
 

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float64Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::DataType;
 use engine_core::encode::{RareReplacement, ValueKind};
 use engine_core::generate::{
     Cells, LogProbQuery, Point, ProbabilityOptions, SparseDistribution, point_predictions,

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::{DataType, Schema};
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::{DataType, Schema};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -289,7 +289,7 @@ fn fields(
     let Some(first) = filled.first() else {
         return Ok(Vec::new());
     };
-    let rows = arrow::array::RecordBatchOptions::new().with_row_count(Some(first.missing.len()));
+    let rows = arrow_array::RecordBatchOptions::new().with_row_count(Some(first.missing.len()));
     let batch = RecordBatch::try_new_with_options(format.output_schema(), arrays, &rows);
     let batch = batch.map_err(|source| DataError::Convert {
         column: "*".to_owned(),
@@ -345,7 +345,7 @@ fn with_texts(batch: &RecordBatch) -> Result<RecordBatch, EngineError> {
     let fields = batch.schema_ref().fields().iter().zip(&columns);
     let fields = fields.map(|(f, column)| f.as_ref().clone().with_data_type(column.data_type().clone()));
     let schema = Schema::new(fields.collect::<Vec<_>>());
-    let rows = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let rows = arrow_array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let batch = RecordBatch::try_new_with_options(schema.into(), columns, &rows);
     let convert = |source| DataError::Convert {
         column: "*".to_owned(),

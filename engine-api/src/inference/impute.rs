@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow::compute::kernels::zip::zip;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow_schema::{DataType, Field, Schema};
+use arrow_select::zip::zip;
 use engine_core::encode::{BinOffsets, RareReplacement};
 use engine_core::generate::{Cells, DrawSite, SamplePlan, imputed_codes, merge_rules, rare_codes};
 use engine_core::ir::ops::sampling::{Cell, RequestedOutputs, SamplingRules};

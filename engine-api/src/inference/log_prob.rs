@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, RecordBatch};
+use arrow_array::{ArrayRef, Float64Array, RecordBatch};
 use engine_core::encode::RareReplacement;
 use engine_core::generate::LogProbs;
 use engine_core::ir::ops::sampling::Cell;

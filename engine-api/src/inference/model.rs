@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::datatypes::DataType;
+use arrow_schema::DataType;
 use engine_core::encode::{
     ColumnStats, EncodingStats, EncodingType, EncodingTypes, RareReplacement, TableStats,
 };

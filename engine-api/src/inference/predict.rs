@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_schema::{DataType, Field, Schema};
 use engine_core::encode::{BinOffsets, RareReplacement, ValueKind};
 use engine_core::generate::{DrawSite, Point, point_predictions, rare_codes};
 use engine_core::ir::ops::sampling::{Cell, RequestedOutputs, SamplingRules};

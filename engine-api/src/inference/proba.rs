@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use engine_core::encode::{BinOffsets, RareReplacement, decode};
 use engine_core::generate::{Level, SparseDistribution, levels};
 use engine_core::ir::ops::sampling::Cell;

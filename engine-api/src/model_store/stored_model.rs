@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use engine_core::argn::{Model, ModelError};
 use engine_core::encode::{BinOffsets, Compat, EncodeError, TableStats, decode};
 use engine_core::remedy::Job;

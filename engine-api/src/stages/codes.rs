@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Int8Array, Int16Array, Int32Array, RecordBatch, RecordBatchOptions,
-};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, ArrayRef, Int8Array, Int16Array, Int32Array, RecordBatch, RecordBatchOptions};
+use arrow_cast::cast;
+use arrow_schema::{DataType, Field, Schema};
 use engine_core::encode::{SplitPart, SubColumn};
 use engine_core::schema::{CodeColumn, CodeTable};
 use rayon::prelude::*;

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow_array::RecordBatch;
+use arrow_schema::{DataType, Field, Schema};
 use engine_core::encode::{ColumnKind, EncodingType, Explanation, TableStats};
 
 use super::split::{comes_back, encoding_of_type};

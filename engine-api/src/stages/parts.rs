@@ -84,7 +84,7 @@ impl PartRows {
 
     pub(super) fn batches(
         &self,
-    ) -> Result<impl Iterator<Item = Result<arrow::array::RecordBatch, crate::data::DataError>>, EngineError>
+    ) -> Result<impl Iterator<Item = Result<arrow_array::RecordBatch, crate::data::DataError>>, EngineError>
     {
         let width = self.table.schema().fields().len();
         let columns: Vec<usize> = (0..width).collect();

@@ -8,7 +8,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use engine_core::argn::ModelSize;
 use engine_core::encode::{Compat, EncodingType, Protection, StatsBudget};
 

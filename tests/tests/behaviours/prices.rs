@@ -2,11 +2,13 @@
 
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array,
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array,
 };
-use arrow::compute::{nullif, take_record_batch};
-use arrow::datatypes::{Float64Type, Int64Type};
+use arrow_select::nullif::nullif;
+use arrow_select::take::take_record_batch;
 use engine_api::{FittedTabularArgn, ImputeOptions, SampleOptions, TabularArgn, silent};
 
 const ROWS: usize = 4_000;

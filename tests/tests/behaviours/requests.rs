@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray};
-use arrow::datatypes::{Int64Type, Schema};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringArray};
+use arrow_schema::Schema;
 use engine_api::{
     EncodingType, EvaluateOptions, Evaluation, FittedTabularArgn, PredictOptions, Predictor, Protection,
     SampleOptions, SampleOptionsBuilder, TabularArgn, silent,
@@ -237,7 +239,7 @@ fn predictions_can_be_averaged_over_orders() {
         };
         let rows = model().predict(&x, &["count"], &options).unwrap();
         rows.column(0)
-            .as_primitive::<arrow::datatypes::Float64Type>()
+            .as_primitive::<arrow_array::types::Float64Type>()
             .values()
             .to_vec()
     };

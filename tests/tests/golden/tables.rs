@@ -1,7 +1,9 @@
 //! Tables in and out of the encodings.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit as ArrowUnit, TimestampMicrosecondType};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{DataType, TimeUnit as ArrowUnit};
 use engine_core::schema::{
     Bitmap, Column, DecodedColumn, DecodedValues, Offsets, Table, TextValues, TimeUnit, Values,
 };
@@ -81,7 +83,7 @@ pub(crate) fn as_json(column: &DecodedColumn) -> Outcome<Vec<Value>> {
 
 /// `2007-04-09T12:00:17`, with six digits of a fraction where there is one.
 fn instant(micros: i64) -> Outcome<String> {
-    let instant = arrow::temporal_conversions::timestamp_us_to_datetime(micros);
+    let instant = arrow_array::temporal_conversions::timestamp_us_to_datetime(micros);
     let instant = instant.ok_or_else(|| format!("{micros} is no instant"))?;
     let form = if micros % 1_000_000 == 0 {
         "%Y-%m-%dT%H:%M:%S"

@@ -28,10 +28,10 @@ use ::arrow2::array::Array as Arrow2Array;
 use ::arrow2::chunk::Chunk;
 use ::arrow2::datatypes as arrow2_types;
 use ::arrow2::ffi as arrow2_ffi;
-use arrow::array::{ArrayRef, NullArray, RecordBatch, RecordBatchOptions, make_array};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema};
-use arrow::error::ArrowError;
-use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi, to_ffi};
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi, to_ffi};
+use arrow_array::{ArrayRef, NullArray, RecordBatch, RecordBatchOptions, make_array};
+use arrow_schema::ArrowError;
+use arrow_schema::{DataType, Field, FieldRef, Schema};
 use thiserror::Error;
 
 /// Columns of arrow2 of one length.

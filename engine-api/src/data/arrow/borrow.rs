@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, RecordBatch};
-use arrow::buffer::BooleanBuffer;
-use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{self as types, ArrowPrimitiveType, DataType, Field, Schema};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{self, ArrowPrimitiveType};
+use arrow_array::{Array, ArrayRef, PrimitiveArray, RecordBatch};
+use arrow_buffer::BooleanBuffer;
+use arrow_cast::{CastOptions, cast, cast_with_options};
+use arrow_schema::{DataType, Field, Schema};
 use engine_core::encode::{EncodingTypes, ValueKind};
 use engine_core::schema::{Bitmap, Column, Offsets, Table, TextValues, TimeUnit, Values};
 
@@ -75,7 +77,9 @@ fn known_type(field: &Field, array: &ArrayRef, is_instant: bool) -> Result<Array
         DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
             DataType::Decimal128(*precision, *scale)
         }
-        DataType::Decimal256(_, scale) => DataType::Decimal128(types::DECIMAL128_MAX_PRECISION, *scale),
+        DataType::Decimal256(_, scale) => {
+            DataType::Decimal128(arrow_schema::DECIMAL128_MAX_PRECISION, *scale)
+        }
         DataType::Date64 => DataType::Date32,
         DataType::Time32(_) | DataType::Time64(_) => DataType::Utf8,
         DataType::Utf8View => DataType::LargeUtf8,
@@ -188,18 +192,18 @@ fn slice<T: ArrowPrimitiveType>(array: &ArrayRef) -> &[T::Native] {
     array.values()
 }
 
-fn timestamp(array: &ArrayRef, unit: types::TimeUnit, zoned: bool) -> Values<'_> {
+fn timestamp(array: &ArrayRef, unit: arrow_schema::TimeUnit, zoned: bool) -> Values<'_> {
     let (ticks, unit) = match unit {
-        types::TimeUnit::Second => (slice::<types::TimestampSecondType>(array), TimeUnit::Second),
-        types::TimeUnit::Millisecond => (
+        arrow_schema::TimeUnit::Second => (slice::<types::TimestampSecondType>(array), TimeUnit::Second),
+        arrow_schema::TimeUnit::Millisecond => (
             slice::<types::TimestampMillisecondType>(array),
             TimeUnit::Millisecond,
         ),
-        types::TimeUnit::Microsecond => (
+        arrow_schema::TimeUnit::Microsecond => (
             slice::<types::TimestampMicrosecondType>(array),
             TimeUnit::Microsecond,
         ),
-        types::TimeUnit::Nanosecond => (
+        arrow_schema::TimeUnit::Nanosecond => (
             slice::<types::TimestampNanosecondType>(array),
             TimeUnit::Nanosecond,
         ),

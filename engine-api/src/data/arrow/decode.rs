@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, ArrowNativeTypeOp, AsArray, BooleanArray, Decimal128Array, PrimitiveArray, RecordBatch,
+use arrow_array::cast::AsArray;
+use arrow_array::types::{self, ArrowPrimitiveType};
+use arrow_array::{
+    Array, ArrayRef, ArrowNativeTypeOp, BooleanArray, Decimal128Array, PrimitiveArray, RecordBatch,
     RecordBatchOptions, StringArray, UInt32Array, make_array, new_null_array,
 };
-use arrow::buffer::{NullBuffer, ScalarBuffer};
-use arrow::compute::{cast, take};
-use arrow::datatypes::{self as types, ArrowPrimitiveType, DataType, TimeUnit};
-use arrow::error::ArrowError;
+use arrow_buffer::{NullBuffer, ScalarBuffer};
+use arrow_cast::cast;
+use arrow_schema::{ArrowError, DataType, TimeUnit};
+use arrow_select::take::take;
 use engine_core::schema::{DecodedColumn, DecodedValues};
 use rayon::prelude::*;
 
@@ -475,7 +477,9 @@ fn widest(to: &DataType) -> DataType {
         DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
             DataType::Decimal128(*precision, *scale)
         }
-        DataType::Decimal256(_, scale) => DataType::Decimal128(types::DECIMAL128_MAX_PRECISION, *scale),
+        DataType::Decimal256(_, scale) => {
+            DataType::Decimal128(arrow_schema::DECIMAL128_MAX_PRECISION, *scale)
+        }
         other => other.clone(),
     }
 }

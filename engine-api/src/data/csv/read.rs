@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBufferBuilder, NullArray, PrimitiveArray, RecordBatch,
-    RecordBatchOptions, StringArray,
+use arrow_array::builder::BooleanBufferBuilder;
+use arrow_array::types::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{
+    ArrayRef, ArrowPrimitiveType, BooleanArray, NullArray, PrimitiveArray, RecordBatch, RecordBatchOptions,
+    StringArray,
 };
-use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, SchemaRef, TimestampMicrosecondType};
+use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::{DataType, SchemaRef};
 use rayon::prelude::*;
 
 use super::block::{Block, BlockReader};
@@ -66,7 +68,7 @@ impl CsvBatches {
             || reader.read_block(self.batch_rows, next),
             || {
                 let columns = columns.par_iter().zip(schema.fields().par_iter());
-                let build = |(&at, field): (&usize, &Arc<arrow::datatypes::Field>)| {
+                let build = |(&at, field): (&usize, &Arc<arrow_schema::Field>)| {
                     let column = BlockColumn {
                         block,
                         at,

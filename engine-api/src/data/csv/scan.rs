@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow_schema::{DataType, TimeUnit};
 
 use super::classify::{Casing, ExponentShape, NumberShape, Token, classify, trim};
 use super::notes::TextNotes;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
 use super::date_form::DateForm;
@@ -299,7 +299,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 
 /// Arrow types by name, as [`DataType`] prints and parses them.
 mod type_name {
-    use arrow::datatypes::DataType;
+    use arrow_schema::DataType;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     pub(super) fn serialize<S: Serializer>(data_type: &DataType, to: S) -> Result<S::Ok, S::Error> {
@@ -314,7 +314,7 @@ mod type_name {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::datatypes::TimeUnit;
+    use arrow_schema::TimeUnit;
 
     fn every_type() -> Vec<DataType> {
         use DataType::*;

@@ -1,6 +1,6 @@
 //! Builds [`SampleOptions`] and refuses what no model could make fit.
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use engine_core::encode::RareReplacement;
 
 use super::options::{ColumnOrder, Parity, Rebalance, SampleOptions};
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn what_no_model_can_do_is_refused_when_it_is_built() {
         let new = SampleOptions::builder;
-        let seed_data = RecordBatch::new_empty(arrow::datatypes::Schema::empty().into());
+        let seed_data = RecordBatch::new_empty(arrow_schema::Schema::empty().into());
         let cases = [
             (new().rows(0), "0 rows cannot be generated; request at least one"),
             (

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use engine_core::encode::CategoricalStats;
 use engine_core::generate::{
     Cells, DrawSite, ExactQuotas, Fairness, GenerateError, GenerationOrder, OrderRequest, SamplePlan,
@@ -206,7 +206,7 @@ fn rebalanced_column(
         let is_it = |token: &&String| token.as_str() == value || unescaped(token) == value;
         let of_boolean = |token: &&String| token.eq_ignore_ascii_case(value);
         let tokens = || values.codes.keys();
-        let is_boolean = model.columns[place].data_type == arrow::datatypes::DataType::Boolean;
+        let is_boolean = model.columns[place].data_type == arrow_schema::DataType::Boolean;
         let found = tokens()
             .find(is_it)
             .or_else(|| tokens().find(of_boolean).filter(|_| is_boolean));

@@ -1,6 +1,6 @@
 //! New primary keys.
 
-use arrow::datatypes::DataType;
+use arrow_schema::DataType;
 use engine_core::random::{Purpose, Stream};
 use engine_core::schema::{DecodedColumn, DecodedValues};
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use engine_core::encode::{BinOffsets, TableStats, decode};
 use engine_core::generate::{GenerateError, batch_sizes};
 use engine_core::schema::CodeTable;

@@ -1,6 +1,6 @@
 //! Options of sampling, and which of them exclude each other.
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use engine_core::encode::RareReplacement;
 use engine_core::generate::{GenerateError, check_rows, sampling_rules};
 use engine_core::ir::ops::sampling::{FixedProbability, SamplingRules};

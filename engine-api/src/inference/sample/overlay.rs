@@ -1,8 +1,8 @@
 //! Values of the seed data in the rows that are drawn around them.
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::compute::is_null;
-use arrow::compute::kernels::zip::zip;
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use arrow_buffer::BooleanBuffer;
+use arrow_select::zip::zip;
 
 use super::draw::SEED_DATA;
 use super::options::SampleOptions;
@@ -58,10 +58,7 @@ impl Overlay {
             };
             let given = given.slice(first_row, batch.num_rows());
             arrays[at] = match imputed {
-                true => {
-                    let missing = is_null(&given).map_err(convert)?;
-                    zip(&missing, &arrays[at], &given).map_err(convert)?
-                }
+                true => zip(&missing(&given), &arrays[at], &given).map_err(convert)?,
                 false => given,
             };
         }
@@ -72,5 +69,13 @@ impl Overlay {
             source,
         };
         Ok(RecordBatch::try_new(schema, arrays).map_err(convert)?)
+    }
+}
+
+/// Where an array has no value.
+fn missing(array: &ArrayRef) -> BooleanArray {
+    match array.logical_nulls() {
+        Some(nulls) => BooleanArray::new(!nulls.inner(), None),
+        None => BooleanArray::new(BooleanBuffer::new_unset(array.len()), None),
     }
 }

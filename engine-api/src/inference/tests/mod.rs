@@ -3,11 +3,11 @@ mod refusals;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
-};
-use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::{Array, ArrayRef, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow_schema::DataType;
+use arrow_select::concat::concat_batches;
 
 use super::*;
 use crate::data::{ReadOptions, TableSource};
@@ -316,8 +316,8 @@ fn holes() -> RecordBatch {
     let columns = whole.columns().iter().enumerate().map(|(at, array)| {
         let keep = |row: usize| (row / (1 << at)).is_multiple_of(2) && array.is_valid(row);
         let rows = (0..array.len()).map(|row| keep(row).then_some(row as u64));
-        let rows: arrow::array::UInt64Array = rows.collect();
-        arrow::compute::take(array, &rows, None).unwrap()
+        let rows: arrow_array::UInt64Array = rows.collect();
+        arrow_select::take::take(array, &rows, None).unwrap()
     });
     RecordBatch::try_new(whole.schema(), columns.collect()).unwrap()
 }
@@ -524,8 +524,8 @@ fn fairness_makes_the_target_alike_in_all_groups() {
         let colors = column(&rows, "color").as_string::<i32>();
         let share = |color| {
             let of_color = (0..6_000).filter(|row| colors.value(*row) == color);
-            let picked: arrow::array::UInt64Array = of_color.map(|row| Some(row as u64)).collect();
-            let picked = arrow::compute::take_record_batch(&rows, &picked).unwrap();
+            let picked: arrow_array::UInt64Array = of_color.map(|row| Some(row as u64)).collect();
+            let picked = arrow_select::take::take_record_batch(&rows, &picked).unwrap();
             share_of(&picked, "shape", "cube")
         };
         (share("red") - share("blue")).abs()

@@ -6,7 +6,7 @@ mod types;
 
 use std::path::Path;
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use engine_core::encode::{BinOffsets, EncodingType, Protection, SplitPart, TableStats, decode};
 use engine_core::schema::CodeTable;
 

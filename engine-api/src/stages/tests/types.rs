@@ -3,9 +3,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::*;
-use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, TimeUnit};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::*;
+use arrow_cast::cast;
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use arrow_select::concat::concat_batches;
 
 use super::*;
 use crate::data::ParquetWriter;
@@ -267,7 +270,7 @@ fn range(array: &ArrayRef) -> Option<(i64, i64)> {
     }
     let whole = cast(array, &DataType::Int64).unwrap();
     let whole = whole.as_primitive::<Int64Type>();
-    Some((arrow::compute::min(whole)?, arrow::compute::max(whole)?))
+    Some((whole.iter().flatten().min()?, whole.iter().flatten().max()?))
 }
 
 #[test]
@@ -300,7 +303,7 @@ fn unsigned_numbers_beyond_the_signed_ones_come_back() {
         let after = Trip::unprotected()
             .with("n", encoding)
             .there_and_back(&memory(&batch));
-        let after = after.column(0).as_primitive::<arrow::datatypes::UInt64Type>();
+        let after = after.column(0).as_primitive::<arrow_array::types::UInt64Type>();
         let least = after.values().iter().min().unwrap();
         assert!(*least >= u64::MAX - (1 << 40) * 30, "{encoding}: {least}");
     }

@@ -1,7 +1,7 @@
 //! The runs of a case: how mostlyai-engine analysed the table.
 
-use arrow::array::{BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_select::filter::filter_record_batch;
 use engine_core::encode::{
     self, Compat, EncodingTypes, PartialStats, Protection, SplitPart, TableKeys, TableStats,
 };

@@ -1,7 +1,7 @@
 //! From the table to codes: split counts, encodings, statistics, codes.
 
-use arrow::array::{BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_select::filter::filter_record_batch;
 use engine_core::encode::{
     self, Compat, EncodingType, EncodingTypes, Protection, SplitPart, TableKeys, TableStats, default_encoding,
 };

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
-use arrow::compute::{cast, filter_record_batch};
-use arrow::datatypes::DataType;
+use arrow_array::cast::AsArray;
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_cast::cast;
+use arrow_schema::DataType;
+use arrow_select::filter::filter_record_batch;
 use engine_core::encode::{
     self, BinOffsets, Compat, EncodingTypes, Protection, SplitPart, TableKeys, TableStats, decode_subjects,
 };
