@@ -1,18 +1,14 @@
 //! Training and sampling on a graphics device, on a driver in software where there is no other; and from one device to another.
 
-#![cfg(feature = "wgpu")]
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
 #![expect(
     clippy::print_stdout,
     reason = "how many rows differ is what a test is run for"
 )]
 
-mod argn;
-
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use argn::{TestDir, table};
+use crate::argn::{TestDir, table};
 
 const MESSAGES: &str = "ws/ModelStore/model-data/progress-messages.csv";
 const STATE: &str = "ws/ModelStore/model-data/training-state.bin";

@@ -4,10 +4,7 @@
 //! Results differ between instruction sets, since some fuse a product with a sum. The portable set is there on every machine and always checked; of the others
 //! the best that this processor has. `ENGINE_WRITE_RECORD` writes the record of all that it has.
 
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
 #![expect(clippy::print_stdout, reason = "what is skipped is said")]
-
-mod argn;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,7 +12,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use argn::TestDir;
+use crate::argn::TestDir;
 use flate2::read::GzDecoder;
 
 const SIZES: [&str; 3] = ["small", "medium", "large"];

@@ -1,14 +1,10 @@
 //! A training that is killed at any instant and resumed ends as one that was never killed.
 
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
-
-mod argn;
-
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use argn::TestDir;
+use crate::argn::TestDir;
 
 const WEIGHTS: &str = "ws/ModelStore/model-data/model-weights.safetensors";
 const STATE: &str = "ws/ModelStore/model-data/training-state.bin";

@@ -1,13 +1,9 @@
 //! Standard input and output beyond plain rows: packed input, messages, and readers of reports that go away.
 
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
-
-mod argn;
-
 use std::io::Write;
 use std::process::Stdio;
 
-use argn::{Ended, SHORT, TestDir};
+use crate::argn::{Ended, SHORT, TestDir};
 
 /// Runs the program on bytes from standard input, which it need not read to the end.
 fn fed(dir: &TestDir, input: &[u8], arguments: &[&str]) -> Ended {

@@ -1,10 +1,6 @@
 //! `argn analyze --explain`, and what the log says of columns that are not what they may seem.
 
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
-
-mod argn;
-
-use argn::{Ended, TestDir};
+use crate::argn::{Ended, TestDir};
 
 /// Ages, postal codes as numbers and as text, cities of which some are rare, amounts, and a date; two of `odd` values.
 fn table() -> String {

@@ -1,8 +1,6 @@
 //! Tables with canaries, rare values that must stay secret: after `analyze` none of them, nor anything that reveals them, is in
 //! the model store, and no random codes decode to them.
 
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
-
 use std::fmt::Write;
 use std::fs;
 use std::ops::ControlFlow;

@@ -1,10 +1,6 @@
 //! Private rows stay their owner's, what belongs to nothing is refused, and no model is lost without a word.
 
-#![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
-
-mod argn;
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -12,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use argn::{Ended, SHORT, TestDir, table};
+use crate::argn::{Ended, SHORT, TestDir, table};
 
 const WORKSPACE: i32 = 4;
 const NOBODY: &str = "65534";

@@ -1,14 +1,9 @@
 //! Ctrl-C: the first leaves a model that samples and resumes, the second ends at once.
 
-#![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
-
-mod argn;
-
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use argn::{Ended, TestDir, table};
+use crate::argn::{Ended, TestDir, table};
 
 const MODEL: &str = "ws/ModelStore/model-data";
 const STOPPED: i32 = 130;

@@ -1,8 +1,6 @@
 //! Secrets in columns of characters, places and dates of subjects: neither the statistics nor what random codes decode to
 //! reveals anything of a value that few subjects have.
 
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
-
 use engine_core::encode::{
     self, BinOffsets, ColumnStats, Compat, EncodingStats, EncodingType, EncodingTypes, Protection, SplitPart,
     TableKeys, TableStats, decode_subjects,

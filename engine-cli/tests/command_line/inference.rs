@@ -1,10 +1,6 @@
 //! Inference on the command line: seed data, imputation, probabilities, scores.
 
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
-
-mod argn;
-
-use argn::{SHORT, TestDir, table};
+use crate::argn::{SHORT, TestDir, table};
 
 const ARGUMENTS: i32 = 2;
 const TABLE: i32 = 3;

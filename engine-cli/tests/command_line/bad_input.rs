@@ -1,15 +1,11 @@
 //! Bad input: one clear sentence, the documented exit code, no panic, nothing half-written.
 
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
-
-mod argn;
-
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use argn::{Ended, SHORT, TestDir};
+use crate::argn::{Ended, SHORT, TestDir};
 use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, BinaryArray, Float64Array, Int32Array, ListArray, RecordBatch};
 use parquet::arrow::ArrowWriter;

@@ -1,11 +1,7 @@
 //! A `fit --force` over a finished model that is killed before any change of the file system goes on to the right model, or is
 //! refused with what to do: never the old model under the new table, and never a mix.
 
-#![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
-
-mod argn;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use argn::{Ended, TestDir};
+use crate::argn::{Ended, TestDir};
 
 /// Read by builds for tests only, see `engine-api/src/files/operations.rs`.
 const ABORT_BEFORE: &str = "ARGN_ABORT_BEFORE_CHANGE";

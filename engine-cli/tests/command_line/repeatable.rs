@@ -1,14 +1,10 @@
 //! The same seed gives the same bytes: for any number of threads, by any way, with or without the table.
 
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
-
-mod argn;
-
 use std::fs;
 use std::io::Write;
 use std::process::Stdio;
 
-use argn::{SHORT, TestDir};
+use crate::argn::{SHORT, TestDir};
 
 const WEIGHTS: &str = "ModelStore/model-data/model-weights.safetensors";
 const DRAW: [&str; 5] = ["-n", "1000", "--seed", "11", "-q"];

@@ -1,12 +1,8 @@
 //! Each flag: what holds without it, what it does, and what it does not go with.
 
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
-
-mod argn;
-
 use std::collections::HashSet;
 
-use argn::{Ended, SHORT, TestDir};
+use crate::argn::{Ended, SHORT, TestDir};
 use serde_json::Value;
 
 const ARGUMENTS: i32 = 2;
@@ -640,7 +636,7 @@ fn completions_know_every_command() {
 fn help_and_manual_name_every_exit_code_and_flag() {
     let dir = TestDir::new();
     let help = |arguments: &[&str]| String::from_utf8(dir.done(arguments).out).unwrap();
-    let manual = include_str!("../../docs/cli.md");
+    let manual = include_str!("../../../docs/cli.md");
     for code in ["0", "1", "2", "3", "4", "130"] {
         assert!(manual.contains(&format!("| {code} |")), "{code}");
         assert!(help(&["--help"]).contains(&format!("  {code}  ")), "{code}");
