@@ -1,10 +1,8 @@
 //! Many rows: the sums over the batch are split into slices, and the gradients stay those of the interpreter.
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{backend, model, table, training_step};
+use crate::common::{backend, model, table, training_step};
 use engine_core::argn::ModelSize;
 use engine_core::backend::{Backend, Buffer, HostData, Run};
 use engine_core::interpreter::InterpreterBackend;

@@ -1,10 +1,10 @@
 //! Several devices against one: the same programs, with sums over the devices made by the test in place of NCCL.
 
-mod host;
-
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use crate::host::ranks::Ranks;
+use crate::host::{HostDriver, is_selected};
 use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits};
 use engine_core::backend::{Backend, BackendError, Buffer, HostData, Run};
 use engine_core::conformance;
@@ -17,8 +17,6 @@ use engine_core::train::{
 };
 use engine_kernels_cuda::driver::Driver;
 use engine_kernels_cuda::{CudaBackend, CudaOptions, CudaRanks};
-use host::ranks::Ranks;
-use host::{HostDriver, is_selected};
 
 const CARDINALITIES: [usize; 3] = [3, 17, 5];
 

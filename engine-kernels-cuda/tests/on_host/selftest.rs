@@ -2,12 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic, as tests do")]
 
-mod host;
-
+use crate::host::HostDriver;
 use engine_kernels_cuda::driver::{DevicePtr, Driver, Launch, Queue};
 use engine_kernels_cuda::error::CudaError;
 use engine_kernels_cuda::source::{FILES, kernel_names};
-use host::HostDriver;
 
 /// As `Values` in selftest.cu.
 #[repr(C)]
@@ -26,7 +24,7 @@ struct Check {
 
 impl Check {
     fn new() -> Self {
-        let files = [FILES[0], ("selftest.cu", include_str!("host/selftest.cu"))];
+        let files = [FILES[0], ("selftest.cu", include_str!("../host/selftest.cu"))];
         let driver = HostDriver::with(&files, 1 << 20);
         let queue = driver.queue().unwrap();
         Self { driver, queue }

@@ -1,10 +1,8 @@
 //! What the backend refuses, and what it says.
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{backend, model, table, training_step, upload};
+use crate::common::{backend, model, table, training_step, upload};
 use engine_core::argn::ModelSize;
 use engine_core::backend::{Backend, BackendError, Buffer, HostData, Run};
 use engine_core::interpreter::InterpreterBackend;

@@ -3,13 +3,11 @@
 // The table is what this test is run for.
 #![allow(clippy::print_stdout)]
 
-mod host;
-
 use std::sync::Arc;
 
+use crate::host::{HostDriver, is_selected};
 use engine_core::conformance::{self, ConformanceReport};
 use engine_kernels_cuda::CudaBackend;
-use host::{HostDriver, is_selected};
 
 /// Runs the cases that `is_selected`.
 fn conform(driver: HostDriver, is_selected: impl Fn(&str, &str) -> bool) -> ConformanceReport {

@@ -1,8 +1,6 @@
 //! A table that is too large for the device is read by the host: the same rows, the same bits.
 
-mod common;
-
-use common::{backend, model, table, training_step, upload};
+use crate::common::{backend, model, table, training_step, upload};
 use engine_core::argn::ModelSize;
 use engine_core::backend::{Backend, Buffer, HostData, Run};
 use engine_kernels_wgpu::{WgpuBackend, WgpuOptions};

@@ -1,10 +1,9 @@
 //! A table beyond the device's memory: its batches are fetched ahead in a stream of their own, and a training ends with the same bytes as
 //! over a table on the device. The streams run in random order, so that rows which are overwritten or read too early show.
 
-mod host;
-
 use std::sync::Arc;
 
+use crate::host::HostDriver;
 use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits};
 use engine_core::backend::{Backend, Buffer, HostData, Run};
 use engine_core::ir::ops::batch::{GatherRows, Reading};
@@ -12,7 +11,6 @@ use engine_core::ir::{Builder, Program, ResourceKind, initialise};
 use engine_core::random::{Purpose, Stream};
 use engine_core::schema::{CodeColumn, CodeTable, SubColumnName};
 use engine_kernels_cuda::{CudaBackend, CudaOptions};
-use host::HostDriver;
 
 const ROWS: usize = 997;
 

@@ -3,9 +3,7 @@
 // The figure is what this test is run for.
 #![allow(clippy::print_stdout)]
 
-mod common;
-
-use common::{backend, model};
+use crate::common::{backend, model};
 use engine_core::argn::{Model, ModelSize};
 use engine_core::backend::{Backend, Buffer, HostData, Run};
 use engine_core::ir::ops::sampling::{Cell, RequestedOutputs, SampleInputs};

@@ -1,10 +1,9 @@
 //! What is too large for the fast paths: a column of 50,000 levels, a table of 500 columns, hidden units that do not fit into shared
 //! memory, a table that does not fit onto the device.
 
-mod host;
-
 use std::sync::Arc;
 
+use crate::host::HostDriver;
 use engine_core::argn::{FlatModel, Model, ModelSize, ModelUnits};
 use engine_core::backend::{Backend, Buffer, HostData, Run};
 use engine_core::generate::{Cells, DrawSite, LoadedModel};
@@ -14,7 +13,6 @@ use engine_core::ir::{Program, ResourceKind, initialise};
 use engine_core::random::{Purpose, Stream};
 use engine_core::schema::{CodeColumn, CodeTable, SubColumnName};
 use engine_kernels_cuda::CudaBackend;
-use host::HostDriver;
 
 const STEPS: u32 = 1;
 

@@ -3,9 +3,7 @@
 // This test is run for its figures.
 #![allow(clippy::print_stdout)]
 
-mod common;
-
-use common::{backend, model, training_step};
+use crate::common::{backend, model, training_step};
 use engine_core::argn::ModelSize;
 use engine_kernels_wgpu::WgpuOptions;
 
