@@ -6,7 +6,7 @@ use arrow_array::RecordBatch;
 use engine_core::encode::CategoricalStats;
 use engine_core::generate::{
     Cells, DrawSite, ExactQuotas, Fairness, GenerateError, GenerationOrder, OrderRequest, SamplePlan,
-    estimate_parity, imputed_codes, merge_rules, rare_codes, rebalanced_codes,
+    estimate_parity, imputed_codes, merge_rules, rare_codes, rebalanced_codes, sampling_rules,
 };
 use engine_core::ir::ops::sampling::{Cell, FixedProbability, RequestedOutputs};
 use engine_core::schema::CodeTable;
@@ -90,7 +90,7 @@ impl RowSampler {
             }
             fixed.push(rule);
         }
-        let mut rules = options.rules(merge_rules(&fixed))?;
+        let mut rules = sampling_rules(options.temperature, options.top_p, merge_rules(&fixed))?;
         if let Some(fairness) = fairness {
             rules.parity = Some(estimate_parity(&model.loaded, &fairness, &order, &rules, seed)?);
         }

@@ -3,7 +3,6 @@
 use arrow_array::RecordBatch;
 use engine_core::encode::RareReplacement;
 use engine_core::generate::{GenerateError, check_rows, sampling_rules};
-use engine_core::ir::ops::sampling::{FixedProbability, SamplingRules};
 
 use crate::{EngineError, InferenceError};
 
@@ -108,11 +107,6 @@ impl SampleOptions {
         }
     }
 
-    /// The rules of the draw, with fixed probabilities by sub-column.
-    pub(super) fn rules(&self, fixed: Vec<Vec<FixedProbability>>) -> Result<SamplingRules, GenerateError> {
-        sampling_rules(self.temperature, self.top_p, fixed)
-    }
-
     /// Whether nothing but the order and the rules of the draw is requested.
     fn is_plain(&self) -> bool {
         self.seed_data.is_none()
@@ -135,7 +129,7 @@ impl SampleOptions {
             }))
         };
         check_rows(self.rows.unwrap_or(1), self.batch_rows)?;
-        self.rules(Vec::new())?;
+        sampling_rules(self.temperature, self.top_p, Vec::new())?;
         if self.seed_data.is_some() && self.rows.is_some() && !self.lenient {
             return conflict(
                 "a number of rows",

@@ -6,10 +6,14 @@ mod programs;
 use std::sync::Arc;
 
 use self::layers::{column_compressors, columns_of, embedding_tables, join_groups, predictors, regressors};
+use self::programs::TABLE;
+use super::data::check_codes;
 use super::model::{Model, ModelError, ModelParts};
 use super::sizes::ModelUnits;
+use crate::backend::HostData;
+use crate::ir::ops::batch::{OrderDraw, Reading};
 use crate::ir::ops::linear::{LinearGroups, OrderedSpec};
-use crate::ir::{FoldSource, Groups, ParamLayout, ParamLayoutBuilder, ParamView, Program};
+use crate::ir::{Builder, FoldSource, Groups, ParamLayout, ParamLayoutBuilder, ParamView, Program, Shape};
 use crate::schema::{CodeTable, ColumnOrderKind, SubColumnName};
 use crate::train::{TrainData, TrainPrograms};
 
@@ -111,15 +115,36 @@ impl Model for FlatModel {
     }
 
     fn forward(&self) -> Result<Program, ModelError> {
-        self.forward_program()
+        let mut builder = Builder::new("forward");
+        let codes = builder.input("codes", Shape::codes(self.sub_columns.len()))?;
+        let ranks = builder.input("ranks", Shape::ranks(self.columns.len()))?;
+        self.forward_into(&mut builder, codes, ranks, false)?;
+        Ok(builder.finish())
     }
 
     fn train_programs(&self, micro_batches_per_epoch: u32) -> Result<TrainPrograms, ModelError> {
-        self.losses(micro_batches_per_epoch)
+        let shuffled = Reading::Shuffled {
+            steps_per_epoch: micro_batches_per_epoch,
+        };
+        let (training, validation) = match self.order {
+            ColumnOrderKind::Any => (OrderDraw::Training, OrderDraw::Validation),
+            ColumnOrderKind::Fixed => (OrderDraw::Fixed, OrderDraw::Fixed),
+        };
+        Ok(TrainPrograms {
+            layout: Arc::clone(&self.layout),
+            training_loss: self.loss_of_table("training", shuffled, training, true)?,
+            validation_loss: self.loss_of_table("validation", Reading::Sequential, validation, false)?,
+            micro_batches_per_epoch,
+            order: self.order,
+        })
     }
 
     fn train_data(&self, table: &'static str, codes: &Arc<CodeTable>) -> Result<TrainData, ModelError> {
-        self.table_data(table, codes)
+        check_codes(&self.sub_columns, table, codes)?;
+        Ok(TrainData {
+            rows: codes.rows(),
+            resources: vec![(TABLE, HostData::Codes(Arc::clone(codes)))],
+        })
     }
 
     fn fold_source(&self) -> FoldSource {

@@ -3,18 +3,13 @@
 use std::sync::Arc;
 
 use super::FlatModel;
-use crate::argn::data::check_codes;
-use crate::argn::model::ModelError;
-use crate::backend::HostData;
 use crate::ir::ops::activation::{Dropout, DropoutOp, Relu};
 use crate::ir::ops::batch::{ColumnOrder, GatherRows, OrderDraw, Reading};
 use crate::ir::ops::embedding::Embedding;
 use crate::ir::ops::linear::{GroupedLinear, OrderedLinear, OrderedSpec};
 use crate::ir::ops::reduce::SumGroups;
 use crate::ir::ops::softmax::SoftmaxCrossEntropy;
-use crate::ir::{BuildError, Builder, Program, ResourceKind, Shape, ValueId};
-use crate::schema::{CodeTable, ColumnOrderKind};
-use crate::train::{TrainData, TrainPrograms};
+use crate::ir::{BuildError, Builder, Program, ResourceKind, ValueId};
 
 /// Dropout rate of every layer input.
 pub const DROPOUT_RATE: f64 = 0.25;
@@ -24,50 +19,11 @@ const FIRST_LAYER_SITE: u32 = 0;
 const SECOND_LAYER_SITE: u32 = 1;
 
 /// The resource that holds the codes of a table.
-const TABLE: &str = "table";
+pub(super) const TABLE: &str = "table";
 
 impl FlatModel {
-    /// [`crate::argn::Model::forward`].
-    pub(super) fn forward_program(&self) -> Result<Program, ModelError> {
-        let mut builder = Builder::new("forward");
-        let codes = builder.input("codes", Shape::codes(self.sub_columns.len()))?;
-        let ranks = builder.input("ranks", Shape::ranks(self.columns.len()))?;
-        self.forward_into(&mut builder, codes, ranks, false)?;
-        Ok(builder.finish())
-    }
-
-    /// [`crate::argn::Model::train_programs`].
-    pub(super) fn losses(&self, micro_batches_per_epoch: u32) -> Result<TrainPrograms, ModelError> {
-        let shuffled = Reading::Shuffled {
-            steps_per_epoch: micro_batches_per_epoch,
-        };
-        let (training, validation) = match self.order {
-            ColumnOrderKind::Any => (OrderDraw::Training, OrderDraw::Validation),
-            ColumnOrderKind::Fixed => (OrderDraw::Fixed, OrderDraw::Fixed),
-        };
-        Ok(TrainPrograms {
-            layout: Arc::clone(&self.layout),
-            training_loss: self.loss_of_table("training", shuffled, training, true)?,
-            validation_loss: self.loss_of_table("validation", Reading::Sequential, validation, false)?,
-            micro_batches_per_epoch,
-            order: self.order,
-        })
-    }
-
-    /// [`crate::argn::Model::train_data`].
-    pub(super) fn table_data(
-        &self,
-        table: &'static str,
-        codes: &Arc<CodeTable>,
-    ) -> Result<TrainData, ModelError> {
-        check_codes(&self.sub_columns, table, codes)?;
-        Ok(TrainData {
-            rows: codes.rows(),
-            resources: vec![(TABLE, HostData::Codes(Arc::clone(codes)))],
-        })
-    }
-
-    fn loss_of_table(
+    /// A program whose loss is that of the rows which `reading` names, in orders as `draw` says.
+    pub(super) fn loss_of_table(
         &self,
         name: &str,
         reading: Reading,
@@ -96,7 +52,7 @@ impl FlatModel {
         Ok(builder.finish())
     }
 
-    fn forward_into(
+    pub(super) fn forward_into(
         &self,
         builder: &mut Builder,
         codes: ValueId,
