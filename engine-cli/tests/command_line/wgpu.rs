@@ -8,7 +8,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::argn::{TestDir, table};
+use crate::argn::{Ended, TestDir, table};
 
 const MESSAGES: &str = "ws/ModelStore/model-data/progress-messages.csv";
 const STATE: &str = "ws/ModelStore/model-data/training-state.bin";
@@ -211,7 +211,7 @@ fn without_a_driver_there_is_a_sentence_and_the_processor_still_works() {
         command
             .env("VK_DRIVER_FILES", "/dev/null")
             .env("VK_ICD_FILENAMES", "/dev/null");
-        argn::Ended::from(command.output().unwrap())
+        Ended::from(command.output().unwrap())
     };
     let ended = run("wgpu");
     assert_eq!(ended.code, 1, "{}", ended.err);

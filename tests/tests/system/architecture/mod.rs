@@ -1,6 +1,7 @@
 //! The rules of the architecture that a compiler does not check: who may depend on whom, who touches the disk, where an op's kernel lives.
 
 mod circles;
+mod orphans;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
@@ -232,6 +233,18 @@ fn files_are_short() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn every_source_file_is_part_of_its_crate() {
+    for (_, folder) in crates() {
+        let src = folder.join("src");
+        let lost = files(&src, "rs")
+            .into_iter()
+            .filter(|file| !orphans::is_declared(&src, file));
+        let lost: Vec<PathBuf> = lost.collect();
+        assert!(lost.is_empty(), "no module names {lost:?}");
     }
 }
 
