@@ -6,16 +6,11 @@ mod programs;
 use std::sync::Arc;
 
 use self::layers::{column_compressors, columns_of, embedding_tables, join_groups, predictors, regressors};
-use self::programs::TABLE;
-use super::data::check_codes;
-use super::model::{Model, ModelError, ModelParts};
+use super::model::{ModelError, ModelParts};
 use super::sizes::ModelUnits;
-use crate::backend::HostData;
-use crate::ir::ops::batch::{OrderDraw, Reading};
 use crate::ir::ops::linear::{LinearGroups, OrderedSpec};
-use crate::ir::{Builder, FoldSource, Groups, ParamLayout, ParamLayoutBuilder, ParamView, Program, Shape};
-use crate::schema::{CodeTable, ColumnOrderKind, SubColumnName};
-use crate::train::{TrainData, TrainPrograms};
+use crate::ir::{Groups, ParamLayout, ParamLayoutBuilder, ParamView};
+use crate::schema::{ColumnOrderKind, SubColumnName};
 
 pub use self::programs::DROPOUT_RATE;
 
@@ -90,70 +85,5 @@ impl FlatModel {
     pub fn with_order(mut self, order: ColumnOrderKind) -> Self {
         self.order = order;
         self
-    }
-}
-
-impl Model for FlatModel {
-    fn layout(&self) -> &Arc<ParamLayout> {
-        &self.layout
-    }
-
-    fn sub_columns(&self) -> &[(SubColumnName, usize)] {
-        &self.sub_columns
-    }
-
-    fn columns(&self) -> &[String] {
-        &self.columns
-    }
-
-    fn order(&self) -> ColumnOrderKind {
-        self.order
-    }
-
-    fn predictor_biases(&self) -> Vec<ParamView> {
-        self.heads.layers.iter().flatten().map(|head| head.bias).collect()
-    }
-
-    fn forward(&self) -> Result<Program, ModelError> {
-        let mut builder = Builder::new("forward");
-        let codes = builder.input("codes", Shape::codes(self.sub_columns.len()))?;
-        let ranks = builder.input("ranks", Shape::ranks(self.columns.len()))?;
-        self.forward_into(&mut builder, codes, ranks, false)?;
-        Ok(builder.finish())
-    }
-
-    fn train_programs(&self, micro_batches_per_epoch: u32) -> Result<TrainPrograms, ModelError> {
-        let shuffled = Reading::Shuffled {
-            steps_per_epoch: micro_batches_per_epoch,
-        };
-        let (training, validation) = match self.order {
-            ColumnOrderKind::Any => (OrderDraw::Training, OrderDraw::Validation),
-            ColumnOrderKind::Fixed => (OrderDraw::Fixed, OrderDraw::Fixed),
-        };
-        Ok(TrainPrograms {
-            layout: Arc::clone(&self.layout),
-            training_loss: self.loss_of_table("training", shuffled, training, true)?,
-            validation_loss: self.loss_of_table("validation", Reading::Sequential, validation, false)?,
-            micro_batches_per_epoch,
-            order: self.order,
-        })
-    }
-
-    fn train_data(&self, table: &'static str, codes: &Arc<CodeTable>) -> Result<TrainData, ModelError> {
-        check_codes(&self.sub_columns, table, codes)?;
-        Ok(TrainData {
-            rows: codes.rows(),
-            resources: vec![(TABLE, HostData::Codes(Arc::clone(codes)))],
-        })
-    }
-
-    fn fold_source(&self) -> FoldSource {
-        FoldSource {
-            tables: Arc::clone(&self.embeddings),
-            compressors: self.compressors.clone(),
-            ordered: self.ordered.clone(),
-            second: self.second.clone(),
-            heads: self.heads.clone(),
-        }
     }
 }
