@@ -14,7 +14,7 @@ use crate::schema::{ColumnOrderKind, SubColumnName};
 
 pub use self::programs::DROPOUT_RATE;
 
-/// A flat TabularARGN: names, cardinalities and layers. Its parameters live in an arena of layout [`Self::layout`].
+/// A flat TabularARGN: names, cardinalities and layers. Its parameters live in one arena; [`Model::layout`](super::Model::layout) describes it.
 #[derive(Debug, Clone)]
 pub struct FlatModel {
     sub_columns: Vec<(SubColumnName, usize)>,
