@@ -9,94 +9,11 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::ir::Program;
+use crate::ir::{Program, ResourceId};
 use crate::remedy::Remedy;
 use crate::schema::CodeTable;
 
-/// Scalars of a run, the same for every device. A run executes the program `steps` times; all random numbers and all
-/// per-step quantities follow from these.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[repr(C)]
-pub struct Run {
-    /// Seed of every random number.
-    pub seed: u64,
-    /// Global number of the first row (sequential reading, draws).
-    pub first_row: u64,
-    /// Number of the first step.
-    pub first_step: u32,
-    /// How many steps to run.
-    pub steps: u32,
-    /// Rows of a batch.
-    pub rows: u32,
-    /// Time steps of a batch, 1 for flat data. A value with time is time-major: row `t * rows + b` is time step t of batch row b.
-    pub time: u32,
-    /// Learning rate of these steps.
-    pub learning_rate: f32,
-    /// Number of the first time step, 0 for flat data: a caller that computes a sequence step by step counts it up.
-    pub first_time: u32,
-}
-
-/// Time steps that a sequence may have: addresses of random numbers hold the number of a time step in 16 bits.
-pub const MAX_TIME: u64 = 1 << 16;
-
-/// Batch row and time step of a row of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RowPlace {
-    /// Row of the batch.
-    pub batch_row: u32,
-    /// Number of the time step, counted from the first of the sequence; 0 for flat data.
-    pub time: u32,
-}
-
-const _: () = {
-    assert!(size_of::<Run>() == 40);
-    assert!(std::mem::offset_of!(Run, first_row) == 8);
-    assert!(std::mem::offset_of!(Run, first_step) == 16);
-    assert!(std::mem::offset_of!(Run, time) == 28);
-    assert!(std::mem::offset_of!(Run, learning_rate) == 32);
-    assert!(std::mem::offset_of!(Run, first_time) == 36);
-};
-
-impl Run {
-    /// One step over `rows` rows with seed 0: an evaluation.
-    pub fn evaluate(rows: u32) -> Self {
-        Self {
-            seed: 0,
-            first_row: 0,
-            first_step: 0,
-            steps: 1,
-            rows,
-            time: 1,
-            learning_rate: 0.0,
-            first_time: 0,
-        }
-    }
-
-    /// Batch row and time step of row `row` of a value that has one row per row of the batch (and per time step, where it has time).
-    pub fn place(&self, row: usize) -> RowPlace {
-        let batch = (self.rows as usize).max(1);
-        RowPlace {
-            batch_row: (row % batch) as u32,
-            time: self.first_time + (row / batch) as u32,
-        }
-    }
-
-    /// Global number of a row of the batch.
-    pub fn global_row(&self, batch_row: u32) -> u64 {
-        self.first_row + u64::from(batch_row)
-    }
-
-    /// The same run narrowed to its step number `first_step + index`.
-    pub fn single(&self, index: u32) -> Self {
-        let first_row = self.first_row + u64::from(index) * u64::from(self.rows);
-        Self {
-            first_step: self.first_step + index,
-            first_row,
-            steps: 1,
-            ..*self
-        }
-    }
-}
+pub use crate::ir::{MAX_TIME, RowPlace, Run};
 
 /// Data on the host, on its way to or from a device.
 #[derive(Debug, Clone, PartialEq)]
@@ -290,5 +207,88 @@ impl BackendError {
             Self::Device { remedies, .. } => remedies.clone(),
             _ => Vec::new(),
         }
+    }
+}
+
+/// What a backend checks of a program when it compiles or runs it.
+impl Program {
+    /// Checks the rows and the time steps of a run, for programs compiled for values of at most `max_rows` rows.
+    ///
+    /// # Errors
+    /// [`BackendError::Limit`] when there are too many.
+    pub fn check_rows(&self, backend: &'static str, run: &Run, max_rows: usize) -> Result<(), BackendError> {
+        let rows = self.largest_rows(run) as u64;
+        let times = u64::from(run.first_time) + u64::from(run.time);
+        for (what, needed, allowed) in [
+            (
+                format!("a batch of program {:?}", self.name()),
+                rows,
+                max_rows as u64,
+            ),
+            (
+                format!("a sequence of program {:?}, in time steps,", self.name()),
+                times,
+                MAX_TIME,
+            ),
+        ] {
+            if needed > allowed {
+                return Err(BackendError::Limit {
+                    backend,
+                    what,
+                    needed,
+                    allowed,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that tables and arrays have the rows that a run reads; `len` returns the rows of what is bound to a resource.
+    ///
+    /// # Errors
+    /// [`BackendError::BufferMismatch`] names the first resource that is too short.
+    pub fn check_reading(&self, run: &Run, len: impl Fn(ResourceId) -> usize) -> Result<(), BackendError> {
+        for (id, needed) in self.nodes().iter().filter_map(|node| node.op.rows_read(run)) {
+            let got = len(id) as u64;
+            if got < needed {
+                return Err(BackendError::BufferMismatch {
+                    program: self.name().to_owned(),
+                    binding: self.resources()[id.index()].name.clone(),
+                    expected: format!("{needed} rows"),
+                    got: got.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that no op has more inputs and outputs than a kernel can be given.
+    ///
+    /// # Errors
+    /// [`BackendError::TooManyValues`] names the op.
+    pub fn check_values(
+        &self,
+        backend: &'static str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<(), BackendError> {
+        for node in self.nodes() {
+            for (what, needed, allowed) in [
+                ("inputs", node.inputs.len(), inputs),
+                ("outputs", node.outputs.len(), outputs),
+            ] {
+                if needed > allowed {
+                    return Err(BackendError::TooManyValues {
+                        backend,
+                        op: node.op.name().to_owned(),
+                        program: self.name().to_owned(),
+                        what,
+                        needed,
+                        allowed,
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -267,7 +267,7 @@ pub fn check_outcome(
     inputs: &[HostData],
     outcome: &Outcome,
 ) -> Result<Comparison, CaseError> {
-    let draws = |node: &Node| node.op.sampling().cloned();
+    let draws = |node: &Node| node.op.as_any().downcast_ref::<OrderedSample>().cloned();
     let case = Case {
         op: "program",
         name: program.name().to_owned(),

@@ -9,7 +9,7 @@ use super::models::{Model, small};
 use super::random_data::RandomData;
 use crate::argn::Model as _;
 use crate::backend::{HostData, Run};
-use crate::ir::ops::sampling::RequestedOutputs;
+use crate::ir::ops::sampling::{OrderedSample, RequestedOutputs};
 use crate::ir::{Folded, LossWeight, Program, ResourceKind, SampleSpec, differentiate, fold, sample_program};
 use crate::privacy::clip;
 use crate::schema::ColumnOrderKind;
@@ -174,7 +174,12 @@ impl ModelData {
             ..SampleSpec::default()
         };
         let sample = sample_program(&model, spec)?;
-        let Some(op) = sample.nodes().iter().find_map(|node| node.op.sampling()).cloned() else {
+        let Some(op) = sample
+            .nodes()
+            .iter()
+            .find_map(|node| node.op.as_any().downcast_ref::<OrderedSample>())
+            .cloned()
+        else {
             return Ok(());
         };
         let mut draw = self.case("sample", sample, rows(100), "a random column order");

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::params::ParamView;
-use super::program::ResourceId;
+use super::resource::ResourceId;
 
 /// What an op does to elements of a resource.
 ///

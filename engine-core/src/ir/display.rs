@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::access::Access;
-use super::program::{Program, ResourceKind, ValueId};
+use super::program::{Program, ValueId};
+use super::resource::ResourceKind;
 
 impl fmt::Display for ValueId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

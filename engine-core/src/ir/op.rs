@@ -2,116 +2,18 @@
 
 use std::any::Any;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use thiserror::Error;
 
 use super::access::Access;
-use super::autodiff::{GradError, Gradient};
 use super::interpret::{InterpretError, InterpreterContext};
-use super::ops::sampling::OrderedSample;
-use super::program::{Resource, ResourceId};
-use super::shape::{Rows, Shape};
+use super::program::{BuildError, Builder, Node, ValueId};
+use super::resource::{Resource, ResourceId, ResourceKind};
+use super::run::Run;
+use super::shape::{Groups, Shape, ShapeError};
 use super::tensor::Tensor;
-use crate::backend::Run;
-
-/// Why an op does not accept its inputs.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ShapeError {
-    /// Wrong number of inputs.
-    #[error("takes {expected} inputs, got {got}")]
-    InputCount {
-        /// Number it takes.
-        expected: usize,
-        /// Number it got.
-        got: usize,
-    },
-    /// An input has the wrong total width.
-    #[error("input {input} ({role}) must be {expected} wide, is {got}")]
-    Width {
-        /// Index of the input.
-        input: usize,
-        /// What the input is.
-        role: &'static str,
-        /// Width it must have.
-        expected: usize,
-        /// Width it has.
-        got: usize,
-    },
-    /// The attributes describe different numbers of groups.
-    #[error("{role} has {got} groups, {expected} are needed")]
-    GroupCount {
-        /// What has the wrong number.
-        role: &'static str,
-        /// Number needed.
-        expected: usize,
-        /// Number found.
-        got: usize,
-    },
-    /// Sub-columns of one column must follow each other, columns in order.
-    #[error(
-        "sub-column {sub_column} belongs to column {column}, the one before it to column {before}; columns must rise"
-    )]
-    ColumnOrder {
-        /// The sub-column that is out of order.
-        sub_column: usize,
-        /// Its column.
-        column: usize,
-        /// The column of the sub-column before it.
-        before: usize,
-    },
-    /// A parameter has the wrong shape.
-    #[error("the {role} of group {group} must be [{}, {}], is [{}, {}]", expected.0, expected.1, got.0, got.1)]
-    Parameter {
-        /// Weight or bias.
-        role: &'static str,
-        /// Group it belongs to.
-        group: usize,
-        /// Shape it must have.
-        expected: (usize, usize),
-        /// Shape it has.
-        got: (usize, usize),
-    },
-    /// A parameter view ends behind its arena.
-    #[error("a parameter of group {group} ends at {end}, the arena at {len}")]
-    OutsideArena {
-        /// Group it belongs to.
-        group: usize,
-        /// End of the view.
-        end: usize,
-        /// Length of the arena.
-        len: usize,
-    },
-    /// Rows or element type do not fit.
-    #[error("input {input} ({role}) must be {expected}, is {got}")]
-    Kind {
-        /// Index of the input.
-        input: usize,
-        /// What the input is.
-        role: &'static str,
-        /// What it must be.
-        expected: String,
-        /// What it is.
-        got: String,
-    },
-    /// A site of random numbers is too large to leave bits for time steps in their counters.
-    #[error("site {site} of its random numbers must be below {limit}")]
-    Site {
-        /// The site.
-        site: u32,
-        /// The first site that is too large.
-        limit: u32,
-    },
-    /// A resource is of the wrong kind.
-    #[error("resource {resource} must be {expected}")]
-    Resource {
-        /// Name of the resource.
-        resource: String,
-        /// What it must be.
-        expected: &'static str,
-    },
-}
 
 /// How per-sample clipping treats an op that sums the per-sample gradients of parameters.
 #[derive(Debug, Clone)]
@@ -170,60 +72,146 @@ pub trait Op: fmt::Debug + Any + Send + Sync {
         None
     }
 
-    /// The draw of codes that the op is, if it is one: its results are then right when they are right along the codes that were drawn.
-    fn sampling(&self) -> Option<&OrderedSample> {
-        None
-    }
-
     /// For downcasting in the kernel tables of backends: `self`.
     fn as_any(&self) -> &dyn Any;
 }
 
-/// The rows of an op that works row by row, taken from one of its inputs: those of the batch, with time where the input has time. A
-/// single row is not among them; [`expect_shape`] refuses it.
-pub(crate) fn rows_of(inputs: &[Shape], input: usize) -> Rows {
-    match inputs.get(input).map(|shape| shape.rows) {
-        Some(Rows::BatchTime) => Rows::BatchTime,
-        _ => Rows::Batch,
-    }
+/// Why a program cannot be differentiated.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum GradError {
+    /// The loss is not a result of the program.
+    #[error("program {program:?} has no result {loss:?} to differentiate")]
+    NoLoss {
+        /// The program.
+        program: String,
+        /// Name of the loss.
+        loss: String,
+    },
+    /// The loss depends on an op without a gradient.
+    #[error("op {op} of program {program:?} has no gradient")]
+    NotDifferentiable {
+        /// The op.
+        op: &'static str,
+        /// The program.
+        program: String,
+    },
+    /// Clipping met an op that touches accumulated gradients and has no norm rule.
+    #[error("op {op} of program {program:?} has no per-sample norm rule, so its gradients cannot be clipped")]
+    NoNormRule {
+        /// The op.
+        op: &'static str,
+        /// The program.
+        program: String,
+    },
+    /// Clipping met two ops that accumulate into the same elements: the sum of their squared norms is not the squared norm of their
+    /// sum.
+    #[error(
+        "ops {first} and {second} of program {program:?} both accumulate into elements {}..{} of {resource}, so the per-sample norm of \
+         their sum is not known and their gradients cannot be clipped",
+        elements.start,
+        elements.end
+    )]
+    OverlappingGradients {
+        /// The op that comes first in the program.
+        first: &'static str,
+        /// The op that comes later, or the same one where its own parameters overlap.
+        second: &'static str,
+        /// Name of the resource.
+        resource: String,
+        /// The first elements that both accumulate into.
+        elements: Range<usize>,
+        /// The program.
+        program: String,
+    },
+    /// A node of the transform does not fit.
+    #[error(transparent)]
+    Build(#[from] BuildError),
 }
 
-/// Checks the number of inputs.
-pub(crate) fn expect_inputs(inputs: &[Shape], expected: usize) -> Result<(), ShapeError> {
-    if inputs.len() == expected {
+/// What an op's gradient rule sees: the node, the gradients of its outputs, and the program under construction.
+#[derive(Debug)]
+pub struct Gradient<'a> {
+    builder: &'a mut Builder,
+    node: &'a Node,
+    grads: &'a mut [Option<ValueId>],
+    /// The op that adds two gradients of one value; it is passed in, for ops import this file.
+    add: &'a Arc<dyn Op>,
+}
+
+impl<'a> Gradient<'a> {
+    /// What the rule of `node` sees; `add` is the op that adds the gradients of a value that is used twice.
+    pub(super) fn new(
+        builder: &'a mut Builder,
+        node: &'a Node,
+        grads: &'a mut [Option<ValueId>],
+        add: &'a Arc<dyn Op>,
+    ) -> Self {
+        Self {
+            builder,
+            node,
+            grads,
+            add,
+        }
+    }
+
+    /// Input `i` of the node.
+    pub fn input(&self, i: usize) -> ValueId {
+        self.node.inputs[i]
+    }
+
+    /// Output `i` of the node.
+    pub fn output(&self, i: usize) -> ValueId {
+        self.node.outputs[i]
+    }
+
+    /// Groups of input `i`.
+    pub fn input_groups(&self, i: usize) -> Groups {
+        self.builder.shape(self.node.inputs[i]).groups.clone()
+    }
+
+    /// Gradient of output `i`, if the loss depends on it.
+    pub fn grad_output(&self, i: usize) -> Option<ValueId> {
+        self.grads[self.node.outputs[i].index()]
+    }
+
+    /// The arena of gradients that belongs to the arena of parameters `params`.
+    ///
+    /// # Errors
+    /// [`GradError::Build`] when the name is taken by something else.
+    pub fn grads_of(&mut self, params: ResourceId) -> Result<ResourceId, GradError> {
+        let resource = &self.builder.program().resources()[params.index()];
+        let (name, kind) = (format!("{}.grads", resource.name), resource.kind.clone());
+        debug_assert!(matches!(kind, ResourceKind::Arena(_)));
+        Ok(self.builder.resource(&name, kind)?)
+    }
+
+    /// Adds a node.
+    ///
+    /// # Errors
+    /// [`GradError::Build`].
+    pub fn emit(&mut self, op: impl Op, inputs: &[ValueId]) -> Result<Vec<ValueId>, GradError> {
+        Ok(self.builder.push(Arc::new(op), inputs)?)
+    }
+
+    /// Adds `grad` to the gradient of input `i`.
+    ///
+    /// # Errors
+    /// [`GradError::Build`].
+    pub fn accumulate(&mut self, i: usize, grad: ValueId) -> Result<(), GradError> {
+        let slot = self.node.inputs[i].index();
+        self.grads[slot] = Some(match self.grads[slot] {
+            None => grad,
+            Some(sum) => self.builder.push(Arc::clone(self.add), &[sum, grad])?[0],
+        });
         Ok(())
-    } else {
-        Err(ShapeError::InputCount {
-            expected,
-            got: inputs.len(),
-        })
     }
-}
 
-/// Checks rows, element type and total width of input `input`.
-pub(crate) fn expect_shape(
-    inputs: &[Shape],
-    input: usize,
-    role: &'static str,
-    expected: &Shape,
-) -> Result<(), ShapeError> {
-    let got = &inputs[input];
-    if got.rows != expected.rows || got.dtype != expected.dtype {
-        return Err(ShapeError::Kind {
-            input,
-            role,
-            expected: expected.to_string(),
-            got: got.to_string(),
-        });
+    /// The error of an op without a gradient.
+    pub fn not_differentiable(&self, op: &'static str) -> GradError {
+        GradError::NotDifferentiable {
+            op,
+            program: self.builder.program().name().to_owned(),
+        }
     }
-    if got.groups.total() != expected.groups.total() {
-        let (expected, got) = (expected.groups.total(), got.groups.total());
-        return Err(ShapeError::Width {
-            input,
-            role,
-            expected,
-            got,
-        });
-    }
-    Ok(())
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::op::{Op, ShapeError};
-use super::params::ParamLayout;
-use super::shape::{Rows, Shape};
-use crate::backend::{BackendError, MAX_TIME, Run};
+use super::op::Op;
+use super::resource::{Resource, ResourceId, ResourceKind};
+use super::run::Run;
+use super::shape::{Rows, Shape, ShapeError};
 
 /// A value of a program: defined once, by an input or a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,42 +18,6 @@ impl ValueId {
     pub fn index(self) -> usize {
         self.0 as usize
     }
-}
-
-/// A buffer that outlives a run: an arena of parameters, the encoded table, a trace of losses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ResourceId(pub(crate) u32);
-
-impl ResourceId {
-    /// Position in [`Program::resources`].
-    pub fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// What a resource holds.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ResourceKind {
-    /// Single precision values laid out as parameters (weights, their gradients, moments).
-    Arena(Arc<ParamLayout>),
-    /// Codes of a table, `columns` sub-columns, any number of rows.
-    Codes {
-        /// Number of sub-columns.
-        columns: usize,
-    },
-    /// Single precision values without further structure (traces, masks); the length is fixed by the buffer that is bound.
-    F32,
-    /// Unsigned integers without further structure (lengths, offsets); the length is fixed by the buffer that is bound.
-    U32,
-}
-
-/// A resource with its name.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Resource {
-    /// Name, unique within the program.
-    pub name: String,
-    /// What it holds.
-    pub kind: ResourceKind,
 }
 
 /// A value that the caller supplies for each run.
@@ -129,86 +93,6 @@ impl Program {
     pub fn largest_rows(&self, run: &Run) -> usize {
         let rows = self.shapes.iter().map(|shape| shape.rows.count(run));
         rows.fold(run.rows as usize, usize::max)
-    }
-
-    /// Checks the rows and the time steps of a run, for programs compiled for values of at most `max_rows` rows.
-    ///
-    /// # Errors
-    /// [`BackendError::Limit`] when there are too many.
-    pub fn check_rows(&self, backend: &'static str, run: &Run, max_rows: usize) -> Result<(), BackendError> {
-        let rows = self.largest_rows(run) as u64;
-        let times = u64::from(run.first_time) + u64::from(run.time);
-        for (what, needed, allowed) in [
-            (
-                format!("a batch of program {:?}", self.name),
-                rows,
-                max_rows as u64,
-            ),
-            (
-                format!("a sequence of program {:?}, in time steps,", self.name),
-                times,
-                MAX_TIME,
-            ),
-        ] {
-            if needed > allowed {
-                return Err(BackendError::Limit {
-                    backend,
-                    what,
-                    needed,
-                    allowed,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// Checks that tables and arrays have the rows that a run reads; `len` returns the rows of what is bound to a resource.
-    ///
-    /// # Errors
-    /// [`BackendError::BufferMismatch`] names the first resource that is too short.
-    pub fn check_reading(&self, run: &Run, len: impl Fn(ResourceId) -> usize) -> Result<(), BackendError> {
-        for (id, needed) in self.nodes.iter().filter_map(|node| node.op.rows_read(run)) {
-            let got = len(id) as u64;
-            if got < needed {
-                return Err(BackendError::BufferMismatch {
-                    program: self.name.clone(),
-                    binding: self.resources[id.index()].name.clone(),
-                    expected: format!("{needed} rows"),
-                    got: got.to_string(),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// Checks that no op has more inputs and outputs than a kernel can be given.
-    ///
-    /// # Errors
-    /// [`BackendError::TooManyValues`] names the op.
-    pub fn check_values(
-        &self,
-        backend: &'static str,
-        inputs: usize,
-        outputs: usize,
-    ) -> Result<(), BackendError> {
-        for node in &self.nodes {
-            for (what, needed, allowed) in [
-                ("inputs", node.inputs.len(), inputs),
-                ("outputs", node.outputs.len(), outputs),
-            ] {
-                if needed > allowed {
-                    return Err(BackendError::TooManyValues {
-                        backend,
-                        op: node.op.name().to_owned(),
-                        program: self.name.clone(),
-                        what,
-                        needed,
-                        allowed,
-                    });
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Number of values.

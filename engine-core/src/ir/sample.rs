@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::fold::FoldError;
 use super::ops::sampling::{FoldedModel, OrderedSample, RequestedOutputs, SampleInputs, SamplingRules};
-use super::program::{Builder, Program, ResourceKind};
+use super::program::{Builder, Program};
+use super::resource::ResourceKind;
 use super::shape::{Groups, Shape};
 
 /// What a program draws, by which rules, and which outputs it has besides the codes.

@@ -2,12 +2,11 @@
 
 use std::any::Any;
 
-use crate::backend::Run;
-use crate::ir::autodiff::{GradError, Gradient};
 use crate::ir::interpret::{InterpretError, InterpreterContext};
-use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape, rows_of};
-use crate::ir::program::Resource;
-use crate::ir::shape::{Groups, Shape};
+use crate::ir::op::{GradError, Gradient, Op};
+use crate::ir::resource::Resource;
+use crate::ir::run::Run;
+use crate::ir::shape::{Groups, Shape, ShapeError, expect_inputs, expect_shape, rows_of};
 use crate::ir::tensor::Tensor;
 use crate::random::{Purpose, SITES_WITH_TIME, Stream};
 

@@ -3,13 +3,12 @@
 
 use std::any::Any;
 
-use crate::backend::Run;
 use crate::ir::access::Access;
-use crate::ir::autodiff::{GradError, Gradient};
 use crate::ir::interpret::{InterpretError, InterpreterContext};
-use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape, rows_of};
-use crate::ir::program::{Resource, ResourceId, ResourceKind};
-use crate::ir::shape::{Rows, Shape};
+use crate::ir::op::{GradError, Gradient, Op};
+use crate::ir::resource::{Resource, ResourceId, ResourceKind};
+use crate::ir::run::Run;
+use crate::ir::shape::{Rows, Shape, ShapeError, expect_inputs, expect_shape, rows_of};
 use crate::ir::tensor::Tensor;
 use crate::random::{Permutation, Purpose, Stream};
 

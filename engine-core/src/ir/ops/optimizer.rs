@@ -4,9 +4,9 @@ use std::any::Any;
 
 use crate::ir::access::Access;
 use crate::ir::interpret::{InterpretError, InterpreterContext};
-use crate::ir::op::{Op, ShapeError, expect_inputs};
-use crate::ir::program::{Resource, ResourceId, ResourceKind};
-use crate::ir::shape::Shape;
+use crate::ir::op::Op;
+use crate::ir::resource::{Resource, ResourceId, ResourceKind};
+use crate::ir::shape::{Shape, ShapeError, expect_inputs};
 use crate::ir::tensor::Tensor;
 
 /// AdamW (Loshchilov, Hutter 2019, "Decoupled weight decay regularization", arXiv 1711.05101), with t = step + 1:

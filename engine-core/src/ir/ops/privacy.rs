@@ -3,9 +3,9 @@
 use std::any::Any;
 
 use crate::ir::interpret::{InterpretError, InterpreterContext};
-use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape};
-use crate::ir::program::Resource;
-use crate::ir::shape::{Groups, Shape};
+use crate::ir::op::Op;
+use crate::ir::resource::Resource;
+use crate::ir::shape::{Groups, Shape, ShapeError, expect_inputs, expect_shape};
 use crate::ir::tensor::Tensor;
 
 /// `factor[b] = min(1, max_grad_norm / (sqrt(per_sample_sq_norm[b]) + 1e-6))`

@@ -3,12 +3,23 @@
 use std::any::Any;
 
 use crate::ir::access::{Access, AccessKind, Extent};
-use crate::ir::autodiff::{GradError, Gradient, LossWeight};
 use crate::ir::interpret::{InterpretError, InterpreterContext};
-use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape, rows_of};
-use crate::ir::program::{Resource, ResourceId, ResourceKind};
-use crate::ir::shape::{Groups, Rows, Shape};
+use crate::ir::op::{GradError, Gradient, Op};
+use crate::ir::resource::{Resource, ResourceId, ResourceKind};
+use crate::ir::shape::{Groups, Rows, Shape, ShapeError, expect_inputs, expect_shape, rows_of};
 use crate::ir::tensor::Tensor;
+
+/// Weight of each sample's loss in the objective.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LossWeight {
+    /// `1 / (rows * micro_batches)`: the mean over the rows of the loss in all micro-batches of a step.
+    Mean {
+        /// Micro-batches that are accumulated into one step.
+        micro_batches: u32,
+    },
+    /// 1: per-sample gradients are summed, as clipping needs it.
+    Sum,
+}
 
 /// `y = a + b`
 ///

@@ -2,11 +2,10 @@
 
 use std::any::Any;
 
-use crate::ir::autodiff::{GradError, Gradient};
 use crate::ir::interpret::{InterpretError, InterpreterContext};
-use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape, rows_of};
-use crate::ir::program::Resource;
-use crate::ir::shape::{Groups, Shape};
+use crate::ir::op::{GradError, Gradient, Op};
+use crate::ir::resource::Resource;
+use crate::ir::shape::{Groups, Shape, ShapeError, expect_inputs, expect_shape, rows_of};
 use crate::ir::tensor::Tensor;
 
 /// `probs[b, group s] = exp(logits - max) / sum of exp(logits - max)` within each group

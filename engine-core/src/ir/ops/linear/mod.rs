@@ -12,9 +12,9 @@ pub use ordered::{
     OrderedSpec,
 };
 
-use crate::ir::op::ShapeError;
 use crate::ir::params::ParamView;
-use crate::ir::program::{Resource, ResourceId, ResourceKind};
+use crate::ir::resource::{Resource, ResourceId, ResourceKind};
+use crate::ir::shape::ShapeError;
 
 /// Weight `[outputs, inputs]` and bias `[outputs]` of a linear layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,15 +6,14 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::Layer;
-use crate::backend::Run;
 use crate::ir::access::Access;
-use crate::ir::autodiff::{GradError, Gradient};
 use crate::ir::interpret::{InterpretError, InterpreterContext};
-use crate::ir::op::{Clipping, Op, ShapeError, expect_inputs, expect_shape, rows_of};
+use crate::ir::op::{Clipping, GradError, Gradient, Op};
 use crate::ir::ops::activation::Dropout;
 use crate::ir::params::ParamView;
-use crate::ir::program::{Resource, ResourceId};
-use crate::ir::shape::{Groups, Rows, Shape};
+use crate::ir::resource::{Resource, ResourceId};
+use crate::ir::run::Run;
+use crate::ir::shape::{Groups, Rows, Shape, ShapeError, expect_inputs, expect_shape, rows_of};
 use crate::ir::tensor::Tensor;
 
 /// Widths, layers and dropout of an ordered linear op.

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use crate::ir::fold::FoldSource;
 use crate::ir::shape::Groups;
 
 /// What a code of a sub-column adds to the hidden units of all others: rows of one number per hidden unit. They are zero for the
@@ -68,60 +67,6 @@ impl FoldedSubColumn {
 }
 
 impl FoldedModel {
-    /// Lays out a model for columns drawn in `layout` (each column once); a sub-column gets a full table while the tables so far
-    /// stay below `table_budget` elements, else a factored one.
-    pub fn new(source: &FoldSource, layout: &[usize], table_budget: usize) -> Self {
-        let (column_of, tables) = (&source.ordered.column_of, &source.tables);
-        let empty = |s: usize| FoldedSubColumn {
-            column: column_of[s],
-            cardinality: tables[s].rows,
-            hidden: 0..0,
-            contribution: Contribution::Table { offset: 0 },
-            head_weight: 0,
-            head_bias: 0,
-        };
-        let mut sub_columns: Vec<FoldedSubColumn> = (0..column_of.len()).map(empty).collect();
-        let of_column = |c: &usize| {
-            let c = *c;
-            (0..column_of.len()).filter(move |s| column_of[*s] == c)
-        };
-        let laid_out: Vec<usize> = layout.iter().flat_map(of_column).collect();
-        let mut hidden = 0;
-        for s in &laid_out {
-            let start = hidden;
-            hidden += source.heads.input.width(*s);
-            sub_columns[*s].hidden = start..hidden;
-        }
-        let (mut len, mut in_tables) = (hidden, 0);
-        for s in laid_out {
-            let (sub, table) = (&mut sub_columns[s], tables[s]);
-            let full = sub.cardinality * hidden;
-            let factored = table.len() + (table.columns + 1) * hidden;
-            sub.contribution = if full <= factored || in_tables + full <= table_budget {
-                in_tables += full;
-                Contribution::Table {
-                    offset: take(&mut len, full),
-                }
-            } else {
-                let (embedding, width) = (take(&mut len, table.len()), table.columns);
-                Contribution::Factored {
-                    embedding,
-                    width,
-                    offset: take(&mut len, (width + 1) * hidden),
-                }
-            };
-            sub.head_weight = take(&mut len, sub.cardinality * sub.hidden.len());
-            sub.head_bias = take(&mut len, sub.cardinality);
-        }
-        let cardinalities = Groups::from_widths(tables.iter().map(|t| t.rows));
-        Self {
-            sub_columns,
-            hidden,
-            cardinalities,
-            len,
-        }
-    }
-
     /// Bytes of the folded arena in single precision.
     pub fn bytes(&self) -> u64 {
         (self.len * size_of::<f32>()) as u64
@@ -135,13 +80,4 @@ impl FoldedModel {
         };
         columns.iter().flat_map(of_column).collect()
     }
-}
-
-/// Every piece begins at a multiple of so many elements: devices load several elements at once where they are aligned.
-const ALIGNMENT: usize = 4;
-
-fn take(len: &mut usize, count: usize) -> usize {
-    let offset = len.next_multiple_of(ALIGNMENT);
-    *len = offset + count;
-    offset
 }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use super::cell::Cell;
 use super::folded::{Contribution, FoldedModel, FoldedSubColumn};
 use super::rules::{SamplingRules, draw};
-use crate::backend::Run;
 use crate::ir::access::Access;
 use crate::ir::interpret::{InterpretError, InterpreterContext};
-use crate::ir::op::{Op, ShapeError, expect_inputs, expect_shape, rows_of};
-use crate::ir::program::{Resource, ResourceId, ResourceKind};
-use crate::ir::shape::{Groups, Rows, Shape};
+use crate::ir::op::Op;
+use crate::ir::resource::{Resource, ResourceId, ResourceKind};
+use crate::ir::run::Run;
+use crate::ir::shape::{Groups, Rows, Shape, ShapeError, expect_inputs, expect_shape, rows_of};
 use crate::ir::tensor::Tensor;
 use crate::random::{Purpose, Stream, uniform_f32};
 
@@ -177,10 +177,6 @@ impl Op for OrderedSample {
 
     fn accesses(&self) -> Vec<Access> {
         vec![Access::reads(self.folded)]
-    }
-
-    fn sampling(&self) -> Option<&OrderedSample> {
-        Some(self)
     }
 
     fn interpret(&self, cx: &mut InterpreterContext<'_>) -> Result<Vec<Tensor>, InterpretError> {
