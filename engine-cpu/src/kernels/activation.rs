@@ -4,7 +4,7 @@ use engine_core::backend::BackendError;
 use engine_core::ir::Op;
 use engine_core::ir::ops::activation::{DropoutOp, Relu, ReluGrad};
 
-use super::{Context, CpuKernel, as_op, block_of};
+use super::kernel::{Context, CpuKernel, as_op, block_of};
 use crate::dropout::DropoutMask;
 use crate::isa::{Isa, Kernel, half, half_mut};
 use crate::lanes::Lanes;

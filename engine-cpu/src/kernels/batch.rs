@@ -7,7 +7,7 @@ use engine_core::ir::Op;
 use engine_core::ir::ops::batch::{ColumnOrder, GatherRows, MaskRows};
 use engine_core::schema::CodeColumn;
 
-use super::{Context, CpuKernel, as_op, block_of};
+use super::kernel::{Context, CpuKernel, as_op, block_of};
 use crate::lanes::{CodeLanes, LANES, Lanes, valid};
 use crate::shared::Shared;
 

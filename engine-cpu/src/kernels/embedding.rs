@@ -6,7 +6,7 @@ use engine_core::backend::BackendError;
 use engine_core::ir::ops::embedding::{Embedding, EmbeddingGrad, EmbeddingSqNorm, embedding_groups};
 use engine_core::ir::{Groups, Op};
 
-use super::{Context, CpuKernel, as_op, block_of};
+use super::kernel::{Context, CpuKernel, as_op, block_of};
 use crate::lanes::{LANES, Lanes, valid};
 use crate::shared::Shared;
 

@@ -4,7 +4,7 @@ use engine_core::backend::BackendError;
 use engine_core::ir::Op;
 use engine_core::ir::ops::optimizer::{AdamW, AdamWStep};
 
-use super::{Context, CpuKernel, as_op};
+use super::kernel::{Context, CpuKernel, as_op};
 use crate::isa::{Isa, Kernel, WIDTH};
 use crate::shared::Shared;
 

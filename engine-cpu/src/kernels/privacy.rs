@@ -4,7 +4,7 @@ use engine_core::backend::BackendError;
 use engine_core::ir::Op;
 use engine_core::ir::ops::privacy::{CLIP_EPS, ClipFactor};
 
-use super::{Context, CpuKernel, as_op};
+use super::kernel::{Context, CpuKernel, as_op};
 use crate::lanes::Lanes;
 
 pub(super) fn make(op: &dyn Op) -> Option<Box<dyn CpuKernel>> {

@@ -4,7 +4,7 @@ use engine_core::backend::BackendError;
 use engine_core::ir::Op;
 use engine_core::ir::ops::reduce::{Add, BroadcastGroups, FillRows, RecordSum, ScaleRows, SumGroups};
 
-use super::{Context, CpuKernel, as_op, block_of};
+use super::kernel::{Context, CpuKernel, as_op, block_of};
 use crate::lanes::{LANES, Lanes, valid};
 
 pub(super) fn make(op: &dyn Op) -> Option<Box<dyn CpuKernel>> {

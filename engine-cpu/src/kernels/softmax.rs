@@ -5,7 +5,7 @@ use engine_core::ir::ops::softmax::{Softmax, SoftmaxCrossEntropy, SoftmaxCrossEn
 use engine_core::ir::{Groups, Op};
 
 use super::embedding::CodeCheck;
-use super::{Context, CpuKernel, as_op, block_of};
+use super::kernel::{Context, CpuKernel, as_op, block_of};
 use crate::isa::{Isa, Kernel, exp, half, half_mut, ln};
 use crate::lanes::{CodeLanes, LANES, Lanes, valid};
 use crate::shared::Shared;

@@ -8,7 +8,7 @@ use engine_core::ir::ops::linear::{
 
 use super::product::{self, Span};
 use crate::isa::{Isa, Kernel};
-use crate::kernels::{Context, CpuKernel, as_op, block_of};
+use crate::kernels::kernel::{Context, CpuKernel, as_op, block_of};
 use crate::lanes::{LANES, Lanes, valid};
 use crate::scratch::ScratchSize;
 use crate::shared::Shared;

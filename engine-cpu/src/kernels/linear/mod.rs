@@ -8,7 +8,7 @@ pub(super) use product::{Span, forward};
 
 use engine_core::ir::Op;
 
-use super::CpuKernel;
+use crate::kernels::kernel::CpuKernel;
 
 pub(super) fn make(op: &dyn Op) -> Option<Box<dyn CpuKernel>> {
     grouped::make(op).or_else(|| ordered::make(op))

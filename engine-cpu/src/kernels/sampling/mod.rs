@@ -16,8 +16,8 @@ use super::softmax::{log_sum_lanes, softmax_lanes};
 use context::{ContextAccumulator, rectified_units};
 use rules::{draw_by_rules, draw_lanes, forbid};
 
-use super::{Context, CpuKernel, as_op, block_of};
 use crate::isa::{Isa, Kernel, WIDTH, uniform_lanes};
+use crate::kernels::kernel::{Context, CpuKernel, as_op, block_of};
 use crate::lanes::{CodeLanes, LANES, Lanes, valid};
 use crate::scratch::ScratchSize;
 use crate::shared::Shared;

@@ -6,8 +6,8 @@ use engine_core::ir::ops::linear::{BlockSource, OrderedLinearGradInput, OrderedS
 use super::{Ordered, Visible, tile_scratch};
 use crate::dropout::DropoutMask;
 use crate::isa::{Isa, Kernel, half, half_mut};
+use crate::kernels::kernel::{Context, CpuKernel, block_of};
 use crate::kernels::linear::product;
-use crate::kernels::{Context, CpuKernel, block_of};
 use crate::lanes::Lanes;
 use crate::scratch::ScratchSize;
 use crate::shared::Shared;

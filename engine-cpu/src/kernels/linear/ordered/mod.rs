@@ -17,7 +17,7 @@ use engine_core::ir::ops::linear::{
 use super::product::Span;
 use crate::dropout::DropoutMask;
 use crate::isa::{Isa, half, half_mut};
-use crate::kernels::{Context, CpuKernel, as_op};
+use crate::kernels::kernel::{Context, CpuKernel, as_op};
 use crate::lanes::Lanes;
 use crate::scratch::ScratchSize;
 

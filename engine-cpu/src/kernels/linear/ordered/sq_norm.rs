@@ -6,8 +6,8 @@ use engine_core::ir::ops::linear::{OrderedLinearSqNorm, OrderedSpec};
 use super::{Inputs, Ordered, Visible, gather, tile_scratch};
 use crate::dropout::DropoutMask;
 use crate::isa::{Isa, Kernel};
+use crate::kernels::kernel::{Context, CpuKernel, block_of};
 use crate::kernels::linear::product;
-use crate::kernels::{Context, CpuKernel, block_of};
 use crate::lanes::Lanes;
 use crate::scratch::ScratchSize;
 
