@@ -4,6 +4,7 @@
 mod bounds;
 mod cache;
 mod compile;
+mod context;
 mod nccl;
 mod nvidia;
 pub mod nvrtc;
@@ -12,7 +13,8 @@ mod stream;
 
 use std::fmt;
 
-pub use nvidia::{Device, NvidiaDriver, devices};
+pub use context::{Device, devices};
+pub use nvidia::NvidiaDriver;
 
 use crate::error::CudaError;
 

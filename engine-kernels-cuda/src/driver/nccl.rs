@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use libloading::Library;
 
 use crate::driver::DevicePtr;
-use crate::driver::nvidia::Context;
+use crate::driver::context::Context;
 use crate::error::CudaError;
 
 /// The library, or a folder that holds it or Python packages with it.

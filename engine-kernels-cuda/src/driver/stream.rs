@@ -7,8 +7,8 @@ use std::sync::Arc;
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{self, CUevent_flags, CUevent_wait_flags, CUresult, CUstreamCaptureMode};
 
+use crate::driver::context::{Context, failed};
 use crate::driver::nccl::Rank;
-use crate::driver::nvidia::{Context, failed};
 use crate::driver::{DevicePtr, Launch, Queue};
 use crate::error::CudaError;
 

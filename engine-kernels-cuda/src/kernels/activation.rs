@@ -4,7 +4,8 @@ use bytemuck::{Pod, Zeroable};
 use engine_core::ir::Op;
 use engine_core::ir::ops::activation::{Dropout, DropoutOp, Relu, ReluGrad};
 
-use super::{Bound, CompileContext, CudaKernel, Fusion, Launches, as_op, layout};
+use super::fusion::Fusion;
+use super::kernel::{Bound, CompileContext, CudaKernel, Launches, as_op, layout};
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 

@@ -7,7 +7,8 @@ use engine_core::ir::Op;
 use engine_core::ir::ops::batch::{ColumnOrder, GatherRows, MaskRows, OrderDraw, Reading};
 use engine_core::random::Purpose;
 
-use super::{Bound, CompileContext, CudaKernel, Fusion, Launches, THREADS, as_op, layout};
+use super::fusion::Fusion;
+use super::kernel::{Bound, CompileContext, CudaKernel, Launches, THREADS, WARP, as_op, layout};
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 
@@ -179,5 +180,5 @@ impl CudaKernel for ColumnOrder {
 
 /// Goes on to the next step of the run; the last launch of each step.
 pub(crate) fn next_step(steps: DevicePtr, launches: &mut Launches) {
-    launches.push("next_step", [1, 1, 1], super::WARP, &steps);
+    launches.push("next_step", [1, 1, 1], WARP, &steps);
 }

@@ -6,7 +6,8 @@ use bytemuck::{Pod, Zeroable};
 use engine_core::ir::ops::embedding::{Embedding, EmbeddingGrad, EmbeddingSqNorm, embedding_groups};
 use engine_core::ir::{Op, ParamView, ResourceId};
 
-use super::{Bound, CompileContext, CudaKernel, Fusion, Launches, THREADS, WARP, as_op, layout};
+use super::fusion::Fusion;
+use super::kernel::{Bound, CompileContext, CudaKernel, Launches, THREADS, WARP, as_op, layout};
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 

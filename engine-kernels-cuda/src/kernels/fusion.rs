@@ -8,7 +8,7 @@ use engine_core::ir::ops::reduce::{BroadcastGroups, FillRows};
 use engine_core::ir::ops::softmax::{SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 use engine_core::ir::{Node, Program, ValueId};
 
-use super::as_op;
+use super::kernel::as_op;
 
 /// What a kernel does beside its own op.
 #[derive(Debug, Clone, Default)]

@@ -4,7 +4,8 @@ use bytemuck::{Pod, Zeroable};
 use engine_core::ir::Op;
 use engine_core::ir::ops::privacy::{CLIP_EPS, ClipFactor};
 
-use super::{Bound, CompileContext, CudaKernel, Fusion, Launches, as_op, layout};
+use super::fusion::Fusion;
+use super::kernel::{Bound, CompileContext, CudaKernel, Launches, as_op, layout};
 use crate::error::CudaError;
 
 #[derive(Clone, Copy, Pod, Zeroable)]

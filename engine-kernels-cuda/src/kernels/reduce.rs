@@ -4,7 +4,8 @@ use bytemuck::{Pod, Zeroable};
 use engine_core::ir::Op;
 use engine_core::ir::ops::reduce::{Add, BroadcastGroups, FillRows, RecordSum, ScaleRows, SumGroups};
 
-use super::{Bound, CompileContext, CudaKernel, Fusion, Launches, as_op, layout};
+use super::fusion::Fusion;
+use super::kernel::{Bound, CompileContext, CudaKernel, Launches, as_op, layout};
 use crate::error::CudaError;
 
 /// Threads of the block that sums a whole batch.

@@ -6,7 +6,8 @@ use bytemuck::{Pod, Zeroable};
 use engine_core::ir::ops::sampling::{Contribution, OrderedSample, SamplingRules};
 use engine_core::ir::{Groups, Op};
 
-use super::{Bound, CompileContext, CudaKernel, Fusion, Launches, as_op, layout};
+use super::fusion::Fusion;
+use super::kernel::{Bound, CompileContext, CudaKernel, Launches, as_op, layout};
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 

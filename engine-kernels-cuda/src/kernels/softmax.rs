@@ -5,7 +5,8 @@ use engine_core::ir::ops::reduce::FillRows;
 use engine_core::ir::ops::softmax::{Softmax, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 use engine_core::ir::{Groups, Op};
 
-use super::{Bound, CompileContext, CudaKernel, Fusion, Launches, as_op, layout};
+use super::fusion::Fusion;
+use super::kernel::{Bound, CompileContext, CudaKernel, Launches, as_op, layout};
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
 

@@ -6,10 +6,11 @@ use engine_core::ir::ops::linear::{
 };
 use engine_core::ir::{Groups, Op, ResourceId};
 
-use super::{
-    Bound, CompileContext, CudaError, CudaKernel, DevicePtr, Fusion, Launches, Split, Splits, TILE_COLS,
-    TILE_ROWS, TILE_THREADS, as_op, layout, row_tiles, tiles,
-};
+use super::{Split, Splits, TILE_COLS, TILE_ROWS, TILE_THREADS, row_tiles, tiles};
+use crate::driver::DevicePtr;
+use crate::error::CudaError;
+use crate::kernels::fusion::Fusion;
+use crate::kernels::kernel::{Bound, CompileContext, CudaKernel, Launches, as_op, layout};
 
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]

@@ -6,9 +6,9 @@ mod ordered;
 use bytemuck::{Pod, Zeroable};
 use engine_core::ir::Op;
 
-use super::{Bound, CompileContext, CudaKernel, Fusion, Launches, as_op, layout};
-use crate::driver::DevicePtr;
 use crate::error::CudaError;
+use crate::kernels::fusion::Fusion;
+use crate::kernels::kernel::{CompileContext, CudaKernel, layout};
 
 /// Rows, columns and threads of a tile, as in `linear_product.cuh`.
 const TILE_ROWS: usize = 32;
