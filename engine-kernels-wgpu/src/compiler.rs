@@ -15,7 +15,6 @@ use crate::error::NAME;
 use crate::gpu::{Gpu, Pipeline};
 use crate::grid::Grid;
 use crate::kernel::{Binding, Kernel, Source};
-use crate::kernels;
 use crate::step::MAX_OPTIMIZERS;
 
 /// A kernel that is ready to be launched.
@@ -93,6 +92,9 @@ struct Visible {
     buffer: wgpu::Buffer,
 }
 
+/// Adds the kernels of a node to the step; `false` when it has none for its op.
+pub(crate) type Make = fn(&Node, &mut Compiler<'_>) -> Result<bool, BackendError>;
+
 /// A program while it is compiled.
 #[derive(Debug)]
 pub(crate) struct Compiler<'a> {
@@ -131,16 +133,16 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Compiles all nodes.
-    pub(crate) fn compile(&mut self) -> Result<(), BackendError> {
+    /// Compiles all nodes. `make` adds the kernels of one, or returns false when there are none for its op.
+    pub(crate) fn compile(&mut self, make: Make) -> Result<(), BackendError> {
         let program = self.program;
-        program.nodes().iter().try_for_each(|node| self.node(node))
+        program.nodes().iter().try_for_each(|node| self.node(node, make))
     }
 
-    fn node(&mut self, node: &Node) -> Result<(), BackendError> {
+    fn node(&mut self, node: &Node, make: Make) -> Result<(), BackendError> {
         self.check_buffers(node)?;
         self.rows = self.program.rows_of(node);
-        if kernels::make(node, self)? {
+        if make(node, self)? {
             return Ok(());
         }
         Err(BackendError::UnsupportedOp {

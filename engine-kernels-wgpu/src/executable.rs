@@ -13,6 +13,7 @@ use crate::compiler::{CodeCheck, CodeSource, Compiler, Dispatch, Work, slot_byte
 use crate::error::NAME;
 use crate::gpu::Gpu;
 use crate::kernel::Source;
+use crate::kernels;
 use crate::step::Step;
 
 /// Steps of one submission.
@@ -148,7 +149,7 @@ impl WgpuExecutable {
     ) -> Result<Self, BackendError> {
         let plan = MemoryPlan::new(program);
         let mut compiler = Compiler::new(gpu, program, &plan, (max_rows, half_tables));
-        compiler.compile()?;
+        compiler.compile(kernels::make)?;
         let (work, checks, optimizers) = (compiler.work, compiler.checks, compiler.optimizers);
         let slot = |s| gpu.storage("a value", slot_bytes(s, max_rows));
         let slots = plan.slots.iter().map(slot).collect::<Result<_, _>>()?;

@@ -4,7 +4,7 @@ use engine_core::backend::BackendError;
 use engine_core::ir::Node;
 use engine_core::ir::ops::activation::{Dropout, DropoutOp, Relu, ReluGrad};
 
-use super::{op_of, places};
+use super::prelude::{op_of, places};
 use crate::compiler::Compiler;
 use crate::grid::Grid;
 use crate::kernel::Kernel;

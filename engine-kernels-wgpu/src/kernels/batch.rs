@@ -5,7 +5,7 @@ use engine_core::ir::Node;
 use engine_core::ir::ops::batch::{ColumnOrder, GatherRows, MaskRows, OrderDraw, Reading};
 use engine_core::random::Purpose;
 
-use super::op_of;
+use super::prelude::op_of;
 use crate::compiler::{Compiler, Work};
 use crate::grid::Grid;
 use crate::kernel::{Kernel, Source};

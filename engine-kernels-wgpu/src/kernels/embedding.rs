@@ -5,7 +5,7 @@ use engine_core::backend::BackendError;
 use engine_core::ir::ops::embedding::{Embedding, EmbeddingGrad, EmbeddingSqNorm, embedding_groups};
 use engine_core::ir::{Node, ParamView};
 
-use super::{TILE_COLUMNS, TILE_ROWS, offsets, op_of, pieces, push_sliced};
+use super::prelude::{TILE_COLUMNS, TILE_ROWS, offsets, op_of, pieces, push_sliced};
 use crate::compiler::Compiler;
 use crate::grid::Grid;
 use crate::kernel::Kernel;

@@ -4,7 +4,7 @@ use engine_core::backend::BackendError;
 use engine_core::ir::Node;
 use engine_core::ir::ops::privacy::{CLIP_EPS, ClipFactor};
 
-use super::op_of;
+use super::prelude::op_of;
 use crate::compiler::Compiler;
 use crate::grid::Grid;
 use crate::kernel::Kernel;

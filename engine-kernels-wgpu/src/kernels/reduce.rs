@@ -4,7 +4,7 @@ use engine_core::backend::BackendError;
 use engine_core::ir::ops::reduce::{Add, BroadcastGroups, FillRows, RecordSum, ScaleRows, SumGroups};
 use engine_core::ir::{LossWeight, Node};
 
-use super::op_of;
+use super::prelude::op_of;
 use crate::compiler::Compiler;
 use crate::grid::Grid;
 use crate::kernel::Kernel;

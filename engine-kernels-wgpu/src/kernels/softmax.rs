@@ -4,7 +4,7 @@ use engine_core::backend::BackendError;
 use engine_core::ir::ops::softmax::{Softmax, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 use engine_core::ir::{Groups, Node};
 
-use super::{offsets, op_of, places};
+use super::prelude::{offsets, op_of, places};
 use crate::compiler::Compiler;
 use crate::grid::Grid;
 use crate::kernel::Kernel;

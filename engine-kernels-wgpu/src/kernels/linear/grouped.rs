@@ -10,7 +10,7 @@ use engine_core::ir::ops::linear::{
 use crate::compiler::Compiler;
 use crate::grid::Grid;
 use crate::kernel::Kernel;
-use crate::kernels::{TILE_COLUMNS, TILE_ROWS, op_of, pieces, push_sliced, tile_iterations};
+use crate::kernels::prelude::{TILE_COLUMNS, TILE_ROWS, op_of, pieces, push_sliced, tile_iterations};
 use crate::shaders::Shader;
 
 pub(super) fn make(node: &Node, cx: &mut Compiler<'_>) -> Result<bool, BackendError> {

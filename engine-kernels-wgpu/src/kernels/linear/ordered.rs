@@ -11,7 +11,9 @@ use crate::compiler::Compiler;
 use crate::grid::Grid;
 use crate::kernel::{Kernel, Source};
 use crate::kernels::activation::with_dropout;
-use crate::kernels::{TILE_COLUMNS, TILE_ROWS, offsets, op_of, pieces, push_sliced, tile_iterations};
+use crate::kernels::prelude::{
+    TILE_COLUMNS, TILE_ROWS, offsets, op_of, pieces, push_sliced, tile_iterations,
+};
 use crate::shaders::Shader;
 
 pub(super) fn make(node: &Node, cx: &mut Compiler<'_>) -> Result<bool, BackendError> {

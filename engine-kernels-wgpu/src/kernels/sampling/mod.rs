@@ -7,7 +7,7 @@ use engine_core::backend::BackendError;
 use engine_core::ir::Node;
 use engine_core::ir::ops::sampling::{FoldedSubColumn, OrderedSample};
 
-use super::op_of;
+use super::prelude::op_of;
 use crate::compiler::{Compiler, Work};
 use crate::grid::Grid;
 use crate::kernel::{Kernel, Source};
