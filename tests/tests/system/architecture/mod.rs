@@ -387,13 +387,6 @@ fn libraries_name_no_flag_of_the_command_line() {
     }
 }
 
-/// Modules in which circles of imports are left: a kernel table and what its kernels are given; the drivers of several GPUs.
-const CIRCLES_LEFT: &[(&str, &str)] = &[
-    ("engine-kernels-cuda", "kernels"),
-    ("engine-kernels-cuda", "driver"),
-    ("engine-kernels-wgpu", "kernels"),
-];
-
 #[test]
 fn no_circle_of_imports_is_longer_than_two_files() {
     for (name, folder) in crates() {
@@ -405,9 +398,7 @@ fn no_circle_of_imports_is_longer_than_two_files() {
             imports.values().any(|targets| !targets.is_empty()),
             "{name} imports nothing"
         );
-        let is_left = |module: &String| CIRCLES_LEFT.contains(&(name.as_str(), module.as_str()));
         let found = circles::circles(&imports).into_iter();
-        let found = found.filter(|circle| !circle.iter().any(|file| file.first().is_some_and(is_left)));
         let shown: Vec<String> = found
             .map(|circle| {
                 circle
