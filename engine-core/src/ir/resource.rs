@@ -9,7 +9,7 @@ use super::params::ParamLayout;
 pub struct ResourceId(pub(crate) u32);
 
 impl ResourceId {
-    /// Position in [`Program::resources`].
+    /// Position in [`super::Program::resources`].
     pub fn index(self) -> usize {
         self.0 as usize
     }
