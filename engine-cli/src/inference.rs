@@ -24,11 +24,11 @@ pub(crate) fn loaded(model: &ModelArgs, common: &CommonArgs) -> Result<FittedTab
     Ok(FittedTabularArgn::load(&model.workspace)?.on_device(device))
 }
 
-fn rows(model: &FittedTabularArgn, args: &RowsArgs) -> Result<TableSource, Failure> {
+/// The rows of a query; what they say of the targets is not read.
+fn rows(model: &FittedTabularArgn, args: &RowsArgs, targets: &[String]) -> Result<TableSource, Failure> {
     let reading = ReadOptions {
-        null_texts: args.null.clone(),
-        delimiter: args.delimiter,
-        ..ReadOptions::default()
+        as_text: targets.to_vec(),
+        ..options::asked(&args.reading, &args.lenient)
     };
     Ok(model.open_rows(&args.file, &reading)?)
 }
@@ -37,7 +37,7 @@ fn rows(model: &FittedTabularArgn, args: &RowsArgs) -> Result<TableSource, Failu
 pub(crate) fn impute(args: &Impute, common: &CommonArgs, terminal: &Terminal) -> Result<(), Failure> {
     let begin = Instant::now();
     let model = loaded(&args.model, common)?;
-    let rows = rows(&model, &args.rows)?;
+    let rows = rows(&model, &args.rows, &[])?;
     let seed = common.seed.map_or_else(draw_seed, Ok)?;
     let options = ImputeOptions {
         columns: args.columns.clone(),
@@ -64,7 +64,7 @@ pub(crate) fn impute(args: &Impute, common: &CommonArgs, terminal: &Terminal) ->
 pub(crate) fn predict(args: &Predict, common: &CommonArgs, terminal: &Terminal) -> Result<(), Failure> {
     let begin = Instant::now();
     let model = loaded(&args.model, common)?;
-    let rows = rows(&model, &args.rows)?;
+    let rows = rows(&model, &args.rows, &args.target.targets)?;
     let mut options = PredictOptions {
         predictor: match args.by {
             By::Auto => Predictor::Auto,
@@ -93,7 +93,7 @@ pub(crate) fn predict(args: &Predict, common: &CommonArgs, terminal: &Terminal) 
 pub(crate) fn proba(args: &Proba, common: &CommonArgs, terminal: &Terminal) -> Result<(), Failure> {
     let begin = Instant::now();
     let model = loaded(&args.model, common)?;
-    let rows = rows(&model, &args.rows)?;
+    let rows = rows(&model, &args.rows, &args.target.targets)?;
     let options = ProbaOptions {
         orders: args.orders.orders.get(),
         seed: common.seed.unwrap_or(0),
@@ -112,7 +112,7 @@ pub(crate) fn proba(args: &Proba, common: &CommonArgs, terminal: &Terminal) -> R
 pub(crate) fn log_prob(args: &LogProb, common: &CommonArgs, terminal: &Terminal) -> Result<(), Failure> {
     let begin = Instant::now();
     let model = loaded(&args.model, common)?;
-    let rows = rows(&model, &args.rows)?;
+    let rows = rows(&model, &args.rows, &[])?;
     let options = LogProbOptions {
         orders: args.orders.orders.get(),
         seed: common.seed.unwrap_or(0),
@@ -129,7 +129,7 @@ pub(crate) fn log_prob(args: &LogProb, common: &CommonArgs, terminal: &Terminal)
 /// `argn evaluate`
 pub(crate) fn evaluate(args: &Evaluate, common: &CommonArgs) -> Result<(), Failure> {
     let model = loaded(&args.model, common)?;
-    let rows = model.open_rows(&args.test, &ReadOptions::default())?;
+    let rows = model.open_rows(&args.test, &options::asked(&args.reading, &args.lenient))?;
     let options = EvaluateOptions {
         orders: args.orders.orders.get(),
         seed: common.seed.unwrap_or(0),

@@ -11,8 +11,8 @@ use engine_api::{
 };
 
 use crate::args::{
-    AnalyzeArgs, ColumnDomain, CommonArgs, ConditioningArgs, Model, Rare, RebalanceShare, Rules, SampleArgs,
-    State, TableArgs, TrainArgs,
+    AnalyzeArgs, ColumnDomain, CommonArgs, ConditioningArgs, LenientArgs, Model, Rare, ReadingArgs,
+    RebalanceShare, Rules, SampleArgs, State, TableArgs, TrainArgs,
 };
 use crate::failure::Failure;
 
@@ -31,6 +31,16 @@ pub(crate) fn reading(table: &TableArgs) -> ReadOptions {
         null_texts: table.null.clone(),
         primary_key: table.primary_key.clone(),
         exclude: table.exclude.clone(),
+        ..ReadOptions::default()
+    }
+}
+
+/// How a table is read that a model is asked about.
+pub(crate) fn asked(reading: &ReadingArgs, lenient: &LenientArgs) -> ReadOptions {
+    ReadOptions {
+        delimiter: reading.delimiter,
+        null_texts: reading.null.clone(),
+        lenient: lenient.lenient,
         ..ReadOptions::default()
     }
 }
@@ -169,8 +179,9 @@ pub(crate) fn conditioning(
         sensitive: f.sensitive.clone(),
     });
     if let Some(file) = &args.seed_data {
-        let rows = model.open_rows(file, &ReadOptions::default())?;
+        let rows = model.open_rows(file, &asked(&args.reading, &args.lenient))?;
         options.seed_data = Some(rows.to_record_batch()?);
+        options.seed_texts = rows.to_texts()?;
     }
     Ok(())
 }

@@ -126,6 +126,24 @@ pub enum DataError {
         /// The value, shortened.
         value: String,
     },
+    /// A value is written in another form than the model's table has.
+    #[error(
+        "{file}, row {row}, column {column:?}: {value:?} is {found}, and the model has learnt {expected}; write it so, or empty it"
+    )]
+    Form {
+        /// The file.
+        file: String,
+        /// Number of the row, from 1 below the header.
+        row: u64,
+        /// Name of the column.
+        column: String,
+        /// The value, shortened.
+        value: String,
+        /// The form of the value.
+        found: String,
+        /// The form of the model's column.
+        expected: String,
+    },
     /// A text file is not what it was when it was first read.
     #[error(
         "{file}, line {line}, column {column:?}: {value:?} was not there when the file was first read; let nothing \

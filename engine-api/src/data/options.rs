@@ -1,18 +1,27 @@
 //! How a table is read.
 
+use std::sync::Arc;
+
+use super::written::TableFormat;
+
 /// How a table is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadOptions {
     /// Delimiter of CSV; without one it is found among `,`, `;`, tab and `|`.
     pub delimiter: Option<char>,
-    /// Texts of CSV that stand for null, besides the empty one.
+    /// Texts of CSV that stand for null, besides the empty one; without any those of [`like`](Self::like).
     pub null_texts: Vec<String>,
     /// Column that is left out of the model and gets new keys.
     pub primary_key: Option<String>,
     /// Columns that are not read.
     pub exclude: Vec<String>,
-    /// Columns of CSV that are text, whatever their values look like.
+    /// Columns of CSV that are text, whatever their values look like and whatever [`like`](Self::like) says.
     pub as_text: Vec<String>,
+    /// How the table of a model was written. CSV is read so, whatever its own values look like; nothing is inferred of its
+    /// columns, and a value in another form is an error.
+    pub like: Option<Arc<TableFormat>>,
+    /// Whether values of CSV that contradict [`like`](Self::like) are read as null, with a warning, instead.
+    pub lenient: bool,
     /// Whether a table may have no row below its header.
     pub allow_no_rows: bool,
     /// Most rows of a record batch, at least 1.
@@ -27,6 +36,8 @@ impl Default for ReadOptions {
             primary_key: None,
             exclude: Vec::new(),
             as_text: Vec::new(),
+            like: None,
+            lenient: false,
             allow_no_rows: false,
             batch_rows: 1 << 14,
         }

@@ -9,7 +9,7 @@ use arrow_schema::SchemaRef;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::csv::CsvFormatter;
+use super::csv::{CsvFormatter, GivenCells, Rounding};
 use super::error::DataError;
 use super::parquet::ParquetWriter;
 use super::source::PathFormat;
@@ -99,6 +99,14 @@ impl TableSink {
         })
     }
 
+    /// The same sink, for which this is what becomes of decimals that the form of a column of CSV has no place for.
+    pub(crate) fn rounding(mut self, rounding: Rounding) -> Self {
+        if let Target::Csv(target) = &mut self.target {
+            target.formatter.set_rounding(rounding);
+        }
+        self
+    }
+
     /// Schema of the batches that [`Self::write`] takes.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
@@ -109,6 +117,15 @@ impl TableSink {
     /// # Errors
     /// [`DataError::Mismatch`] when it has other columns, [`FileError`], for instance when the disk is full.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), DataError> {
+        self.write_around(batch, &[])
+    }
+
+    /// [`Self::write`], with the cells of each column that are not drawn but given.
+    pub(crate) fn write_around(
+        &mut self,
+        batch: &RecordBatch,
+        given: &[Option<GivenCells>],
+    ) -> Result<(), DataError> {
         self.check(batch)?;
         self.rows += batch.num_rows() as u64;
         match &mut self.target {
@@ -130,7 +147,7 @@ impl TableSink {
                     stream,
                 } = &mut **target;
                 let failed = |e| FileError::new(&*path, "write", e);
-                formatter.format(batch, |text| Ok(stream.write_all(text).map_err(failed)?))
+                formatter.format(batch, given, |text| Ok(stream.write_all(text).map_err(failed)?))
             }
         }
     }

@@ -55,6 +55,8 @@ pub struct TableSource {
     format: TableFormat,
     rows: u64,
     batch_rows: usize,
+    /// The delimiter that was named, not found.
+    delimiter: Option<char>,
     /// Whether the number of NaN has been logged.
     nans_logged: Arc<AtomicBool>,
 }
@@ -189,6 +191,7 @@ impl TableSource {
             format,
             rows,
             batch_rows,
+            delimiter: options.delimiter,
             nans_logged: Arc::default(),
         })
     }
@@ -224,6 +227,33 @@ impl TableSource {
             data_type: "one record batch".to_owned(),
             source,
         })
+    }
+
+    /// The delimiter that was named when the table was opened.
+    pub(crate) fn named_delimiter(&self) -> Option<char> {
+        self.delimiter
+    }
+
+    /// All rows of a CSV table as the texts that are written, in one batch of the columns of [`Self::schema`]; null where a text stands
+    /// for it. `None` for tables whose values have types of their own.
+    ///
+    /// # Errors
+    /// [`DataError`] when the file cannot be read any more.
+    pub fn to_texts(&self) -> Result<Option<RecordBatch>, DataError> {
+        let SourceKind::Csv(table) = &self.origin else {
+            return Ok(None);
+        };
+        let fields = self.schema.fields().iter();
+        let fields = fields.map(|f| Field::new(f.name(), DataType::Utf8, true));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let batches = CsvBatches::new(Arc::clone(table), Arc::clone(&schema), self.batch_rows)?;
+        let batches = batches.collect::<Result<Vec<_>, _>>()?;
+        let all = concat_batches(&schema, &batches);
+        Ok(Some(all.map_err(|source| DataError::Convert {
+            column: "*".to_owned(),
+            data_type: "one record batch of texts".to_owned(),
+            source,
+        })?))
     }
 
     /// The fields of a CSV file as they are written, row by row; `None` for other tables.

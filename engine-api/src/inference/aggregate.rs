@@ -20,7 +20,7 @@ use arrow_select::take::take;
 use super::InferenceError;
 use super::decoded::as_type;
 use crate::EngineError;
-use crate::data::DataError;
+use crate::data::{ColumnFormat, DataError, WrittenForm, written_values};
 
 /// What several draws of a cell become.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -180,27 +180,39 @@ fn point(draws: &[ArrayRef], how: Aggregate, name: &str) -> Result<ArrayRef, Eng
     Ok(as_type(&points, name, to)?)
 }
 
-/// Lists as texts: JSON arrays. Other arrays stay as they are.
-pub(crate) fn lists_as_texts(array: &ArrayRef) -> ArrayRef {
+/// Lists as texts: JSON arrays. Dates, times and words for true and false are texts in them, in the form of their column; numbers are
+/// those of JSON. Other arrays stay as they are.
+pub(crate) fn lists_as_texts(array: &ArrayRef, column: &ColumnFormat) -> Result<ArrayRef, DataError> {
     let DataType::List(_) = array.data_type() else {
-        return Arc::clone(array);
+        return Ok(Arc::clone(array));
     };
     let lists = array.as_list::<i32>();
-    let bare = lists.value_type().is_numeric() || lists.value_type() == DataType::Boolean;
+    let of_value = lists.value_type();
+    let has_words = matches!(&column.written, WrittenForm::Boolean(words)
+        if (words.true_word.as_str(), words.false_word.as_str()) != ("true", "false"));
+    let bare = of_value.is_numeric() || of_value == DataType::Boolean && !has_words;
+    let is_written = of_value.is_temporal() || of_value == DataType::Boolean;
     let text = |values: ArrayRef| {
-        let value = |row: usize| match array_value_to_string(&values, row) {
-            Ok(text) if values.is_valid(row) => match bare {
-                true => text,
-                false => serde_json::Value::from(text).to_string(),
-            },
-            _ => "null".to_owned(),
+        let texts = match is_written {
+            true => written_values(&values, column)?,
+            false => (0..values.len())
+                .map(|row| {
+                    array_value_to_string(&values, row)
+                        .ok()
+                        .filter(|_| values.is_valid(row))
+                })
+                .collect(),
         };
-        format!(
-            "[{}]",
-            (0..values.len()).map(value).collect::<Vec<_>>().join(", ")
-        )
+        let value = |text: Option<String>| match text {
+            Some(text) if bare => text,
+            Some(text) => serde_json::Value::from(text).to_string(),
+            None => "null".to_owned(),
+        };
+        let values: Vec<String> = texts.into_iter().map(value).collect();
+        Ok(format!("[{}]", values.join(", ")))
     };
-    Arc::new(lists.iter().map(|list| list.map(text)).collect::<StringArray>())
+    let texts = lists.iter().map(|list| list.map(text).transpose());
+    Ok(Arc::new(texts.collect::<Result<StringArray, DataError>>()?))
 }
 
 #[cfg(test)]
@@ -229,7 +241,8 @@ mod tests {
         assert_eq!(of(Aggregate::Mode), [Some(5), Some(2), None, Some(1)]);
         assert_eq!(of(Aggregate::Mean), [Some(4), Some(5), None, Some(2)]);
         assert_eq!(of(Aggregate::Median), [Some(5), Some(4), None, Some(2)]);
-        let lists = lists_as_texts(&aggregate(&three, Aggregate::List, "n").unwrap());
+        let column = ColumnFormat::new("n", DataType::Int64);
+        let lists = lists_as_texts(&aggregate(&three, Aggregate::List, "n").unwrap(), &column).unwrap();
         let lists: Vec<Option<&str>> = lists.as_string::<i32>().iter().collect();
         assert_eq!(lists[0], Some("[5, 3, 5]"));
         assert_eq!(lists[2], Some("[null, null, null]"));

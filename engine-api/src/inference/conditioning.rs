@@ -3,22 +3,26 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float16Type, Float32Type, Float64Type};
+use arrow_array::types::{Float16Type, Float32Type, Float64Type, Int64Type};
 use arrow_array::{
-    Array, ArrayRef, Float64Array, PrimitiveArray, RecordBatch, RecordBatchOptions, new_null_array,
+    Array, ArrayRef, BooleanArray, Float64Array, PrimitiveArray, RecordBatch, RecordBatchOptions,
+    new_null_array,
 };
 use arrow_cast::cast;
 use arrow_cast::display::array_value_to_string;
-use arrow_schema::{DataType, Field, Schema};
-use engine_core::encode::encode_present;
+use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
+use arrow_select::nullif::nullif;
+use engine_core::encode::{count_unknown, encode_present};
 use engine_core::generate::Cells;
 use engine_core::ir::ops::sampling::Cell;
 use engine_core::schema::CodeTable;
 
 use super::InferenceError;
+use super::decoded::written;
 use super::model::{Column, InferenceModel};
+use super::unknown::UnknownCounts;
 use crate::EngineError;
-use crate::data::{DataError, Role, TableBatch, from_texts, list_names, shorten};
+use crate::data::{ColumnFormat, DataError, Role, TableBatch, list_names, shorten, values_of_texts};
 
 /// Where rows come from, and how strictly they are taken.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +33,8 @@ pub(crate) struct TableOrigin<'a> {
     pub(crate) first_row: u64,
     /// Whether what does not fit is ignored with a warning.
     pub(crate) lenient: bool,
+    /// Counts what the model does not know over all batches; without it each batch is reported by itself.
+    pub(crate) unknown: Option<&'a UnknownCounts>,
 }
 
 /// Rows of a query.
@@ -59,7 +65,7 @@ impl ConditioningRows {
                 .filter(|_| !skips.contains(&at));
             let fitted = match array {
                 None => None,
-                Some(array) => fitted(array, &column.name, &column.data_type, origin)?,
+                Some(array) => fitted(array, &written(model, &column.name), origin)?,
             };
             arrays.push(fitted);
         }
@@ -174,20 +180,28 @@ fn codes(
         source,
     })?;
     let shown = TableBatch::encoded_as(&batch, &model.types)?;
-    // The model canonicalises nulls, so the seed does not matter.
-    encode_present(&shown.table()?, &model.stats, 0, origin.first_row).map_err(|source| EngineError::Encode {
+    let failed = |source| EngineError::Encode {
         table: origin.table.to_owned(),
         source,
-    })
+    };
+    let table = shown.table()?;
+    // The model canonicalises nulls, so the seed does not matter.
+    let codes = encode_present(&table, &model.stats, 0, origin.first_row).map_err(failed)?;
+    let unknown = count_unknown(&table, &model.stats).map_err(failed)?;
+    match origin.unknown {
+        Some(counts) => counts.add(unknown),
+        None => UnknownCounts::default().add(unknown),
+    }
+    Ok(codes)
 }
 
 /// Values in the type of the model; `None` when the column is ignored.
 pub(crate) fn fitted(
     array: &ArrayRef,
-    name: &str,
-    to: &DataType,
+    column: &ColumnFormat,
     origin: TableOrigin<'_>,
 ) -> Result<Option<ArrayRef>, EngineError> {
+    let (name, to) = (column.name.as_str(), &column.data_type);
     let array = without_nan(&undictionaried(array, name)?);
     if array.data_type() == to {
         return Ok(Some(array));
@@ -207,7 +221,7 @@ pub(crate) fn fitted(
             .iter()
             .map(|t| t.map(str::trim))
             .collect();
-        from_texts(&trimmed, to).map_err(convert)?
+        values_of_texts(&trimmed, column).map_err(convert)?
     } else if to_text || is_date(array.data_type()) == is_date(to) {
         cast(&array, to).map_err(convert)?
     } else {
@@ -227,6 +241,7 @@ pub(crate) fn fitted(
         return Ok(None);
     };
     let new = without_fractions(&array, new);
+    let new = without_rounding(&array, new).map_err(convert)?;
     check_values(&array, &new, name, origin)?;
     Ok(Some(new))
 }
@@ -271,6 +286,50 @@ fn without_fractions(old: &ArrayRef, new: ArrayRef) -> ArrayRef {
     let whole = old.as_primitive::<Float64Type>().iter();
     let whole: Float64Array = whole.map(|v| v.filter(|v| v.fract() == 0.0)).collect();
     cast(&whole, new.data_type()).unwrap_or(new)
+}
+
+/// Dates with a time of day are no dates, and decimals that a type has no places for are none of it.
+fn without_rounding(old: &ArrayRef, new: ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let (from, to) = (old.data_type(), new.data_type());
+    let is_rounded: BooleanArray = if is_date(from) && is_day(to) {
+        let micros = |array: &ArrayRef| -> Result<ArrayRef, ArrowError> {
+            let instants = DataType::Timestamp(TimeUnit::Microsecond, None);
+            cast(&cast(array, &instants)?, &DataType::Int64)
+        };
+        let (before, after) = (micros(old)?, micros(&new)?);
+        let pairs = before
+            .as_primitive::<Int64Type>()
+            .iter()
+            .zip(after.as_primitive::<Int64Type>());
+        pairs.map(|(before, after)| Some(before != after)).collect()
+    } else if from.is_numeric() && is_decimal(to) {
+        let (before, after) = (cast(old, &DataType::Float64)?, cast(&new, &DataType::Float64)?);
+        let pairs = before
+            .as_primitive::<Float64Type>()
+            .iter()
+            .zip(after.as_primitive::<Float64Type>());
+        pairs.map(|(before, after)| Some(before != after)).collect()
+    } else {
+        return Ok(new);
+    };
+    match is_rounded.true_count() {
+        0 => Ok(new),
+        _ => nullif(&new, &is_rounded),
+    }
+}
+
+fn is_day(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Date32 | DataType::Date64)
+}
+
+fn is_decimal(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Decimal32(..)
+            | DataType::Decimal64(..)
+            | DataType::Decimal128(..)
+            | DataType::Decimal256(..)
+    )
 }
 
 fn undictionaried(array: &ArrayRef, name: &str) -> Result<ArrayRef, DataError> {

@@ -1,5 +1,7 @@
 //! From codes of a few columns to arrays in the types of the table.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_cast::cast;
@@ -19,6 +21,7 @@ pub(crate) fn format_of(columns: Vec<ColumnFormat>, model: &InferenceModel) -> T
         version: TABLE_FORMAT_VERSION,
         source: SourceFormat::Arrow,
         csv: model.format.csv,
+        null_texts: Vec::new(),
         columns,
     }
 }
@@ -53,7 +56,15 @@ pub(crate) fn texts(
 ) -> Result<Vec<Option<String>>, EngineError> {
     let kept: Vec<DecodedColumn> = decoded.into_iter().filter(|c| c.name == name).collect();
     let batch = to_record_batch(kept, &format_of(vec![written(model, name)], model))?;
-    let texts = as_type(batch.column(0), name, &DataType::Utf8)?;
+    let values = match batch.column(0).data_type() {
+        // As texts Arrow knows but offsets; the model's form puts the zone back.
+        DataType::Timestamp(unit, Some(_)) => {
+            let ticks = as_type(batch.column(0), name, &DataType::Int64)?;
+            as_type(&ticks, name, &DataType::Timestamp(*unit, None))?
+        }
+        _ => Arc::clone(batch.column(0)),
+    };
+    let texts = as_type(&values, name, &DataType::Utf8)?;
     Ok(texts
         .as_string::<i32>()
         .iter()

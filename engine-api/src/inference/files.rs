@@ -18,25 +18,24 @@ use super::log_prob::{LogProbOptions, log_prob};
 use super::model::InferenceModel;
 use super::predict::{PredictOptions, Predictor, predict};
 use super::proba::{ProbaOptions, places, proba};
+use super::unknown::UnknownCounts;
 use crate::EngineError;
 use crate::data::{
-    ColumnFormat, CsvDialect, CsvFormatter, DataError, RawRow, ReadOptions, Role, SourceFormat, TableFormat,
-    TableSink, TableSource,
+    ColumnFormat, CsvDialect, CsvFormatter, DataError, RawRow, ReadOptions, Role, Rounding, SourceFormat,
+    TableFormat, TableSink, TableSource,
 };
 use crate::event::{ProgressCallback, RowCount, Stage};
 use crate::files::{AtomicFile, FileError};
 
-/// Opens a table of rows for a query to a model of this format: columns of which it knows texts are read as texts, and there may be no
-/// row; a file of no byte is a table of all columns without a row.
+/// Opens a table of rows for a query to a model of this format: CSV is read as the model's table was written, and there may be no row; a
+/// file of no byte is a table of all columns without a row.
 pub(crate) fn open_rows(
     format: &TableFormat,
     path: &Path,
     reading: &ReadOptions,
 ) -> Result<TableSource, EngineError> {
-    let texts = format.columns.iter();
-    let texts = texts.filter(|c| c.role == Role::Model && c.data_type.is_string());
     let mut reading = reading.clone();
-    reading.as_text.extend(texts.map(|c| c.name.clone()));
+    reading.like = Some(Arc::new(format.clone()));
     reading.allow_no_rows = true;
     match TableSource::open(path, &reading) {
         // Without rows there are no results.
@@ -67,6 +66,7 @@ pub(crate) fn proba_to(
         output,
         (options.lenient, whole),
         on_progress,
+        |result| answer_format(model, rows, result, &[]),
         |batch, origin| proba(model, batch, origin, targets, options)?.to_record_batch(),
     )
 }
@@ -85,10 +85,11 @@ pub(crate) fn predict_to(
         output,
         (options.lenient, false),
         on_progress,
+        |result| answer_format(model, rows, result, targets),
         |batch, origin| {
             let predicted = predict(model, batch, origin, targets, options)?;
             if lists {
-                with_texts(&predicted)
+                with_texts(model, &predicted)
             } else {
                 Ok(predicted)
             }
@@ -110,6 +111,7 @@ pub(crate) fn log_prob_to(
         output,
         (options.lenient, whole),
         on_progress,
+        |result| answer_format(model, rows, result, &[]),
         |batch, origin| log_prob(model, batch, origin, options)?.to_record_batch(),
     )
 }
@@ -125,6 +127,7 @@ pub(crate) fn evaluate_table(
         table: rows.name(),
         first_row: 0,
         lenient: options.lenient,
+        unknown: None,
     };
     evaluate(model, &rows.to_record_batch()?, origin, target, options)
 }
@@ -138,23 +141,26 @@ pub(crate) fn impute_to(
     options: &ImputeOptions,
     on_progress: &mut ProgressCallback<'_>,
 ) -> Result<u64, EngineError> {
+    let unknown = UnknownCounts::default();
     let origin = TableOrigin {
         table: rows.name(),
         first_row: 0,
         lenient: options.lenient,
+        unknown: Some(&unknown),
     };
     let imputer = Imputer::new(Arc::clone(&model), rows.schema(), origin, options)?;
     if is_csv(output) && rows.format().source == SourceFormat::Csv {
-        return patch(&model, &imputer, rows, output, (options.lenient, on_progress));
+        return patch(&model, &imputer, rows, output, (origin, on_progress));
     }
-    let mut sink = TableSink::create(output, &filled_format(&model, &imputer, rows, output))?;
+    let mut sink =
+        TableSink::create(output, &filled_format(&model, &imputer, rows, output))?.rounding(Rounding::None);
     let mut count = RowCount::start(on_progress, Stage::Generate, rows.rows())?;
     let mut first_row = 0;
     for batch in rows.batches()? {
         let batch = batch?;
         let mut filled = imputer.filled(&batch, TableOrigin { first_row, ..origin })?;
         if is_csv(output) {
-            filled = with_texts(&filled)?;
+            filled = with_texts(&model, &filled)?;
         }
         sink.write(&filled)?;
         first_row += batch.num_rows() as u64;
@@ -170,16 +176,27 @@ fn filled_format(
     rows: &TableSource,
     output: &Path,
 ) -> TableFormat {
-    let mut format = rows.format().clone();
+    let mut format = TableFormat {
+        csv: answer_dialect(model, rows),
+        ..rows.format().clone()
+    };
     for column in &mut format.columns {
         if column.role == Role::Excluded {
             continue;
         }
-        if imputer.fills(&column.name)
-            && column.data_type == DataType::Null
-            && let Some(of_model) = model.format.column(&column.name)
+        if let Some(of_model) = model.format.column(&column.name)
+            && of_model.role == Role::Model
         {
-            *column = of_model.clone();
+            let is_filled = imputer.fills(&column.name) && column.data_type == DataType::Null;
+            let given = if is_filled {
+                &of_model.data_type
+            } else {
+                &column.data_type
+            };
+            *column = ColumnFormat {
+                data_type: given.clone(),
+                ..of_model.clone()
+            };
         }
         let to = imputer.output_type(&column.name, &column.data_type);
         if to != column.data_type {
@@ -196,7 +213,7 @@ fn patch(
     imputer: &Imputer,
     rows: &TableSource,
     output: &Path,
-    (lenient, on_progress): (bool, &mut ProgressCallback<'_>),
+    (origin, on_progress): (TableOrigin<'_>, &mut ProgressCallback<'_>),
 ) -> Result<u64, EngineError> {
     let Some(mut raw) = rows.raw_rows()? else {
         return Ok(0);
@@ -215,12 +232,7 @@ fn patch(
     let mut first_row = 0;
     for batch in rows.batches()? {
         let batch = batch?;
-        let origin = TableOrigin {
-            table: rows.name(),
-            first_row,
-            lenient,
-        };
-        let filled = imputer.fill(&batch, origin)?;
+        let filled = imputer.fill(&batch, TableOrigin { first_row, ..origin })?;
         let names: Vec<&str> = filled
             .iter()
             .map(|f| rows.schema().field(f.at).name().as_str())
@@ -269,7 +281,9 @@ fn fields(
     dialect: CsvDialect,
     written: impl Fn(&str) -> ColumnFormat,
 ) -> Result<Vec<Vec<Vec<u8>>>, EngineError> {
-    let arrays: Vec<_> = filled.iter().map(|f| lists_as_texts(&f.values)).collect();
+    let arrays = filled.iter().zip(names);
+    let arrays = arrays.map(|(f, name)| lists_as_texts(&f.values, &written(name)));
+    let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
     let columns = names
         .iter()
         .zip(filled)
@@ -305,17 +319,20 @@ fn write_results(
     output: &Path,
     (lenient, whole): (bool, bool),
     on_progress: &mut ProgressCallback<'_>,
+    format: impl Fn(&RecordBatch) -> TableFormat,
     run: impl Fn(&RecordBatch, TableOrigin<'_>) -> Result<RecordBatch, EngineError>,
 ) -> Result<u64, EngineError> {
+    let unknown = UnknownCounts::default();
     let mut origin = TableOrigin {
         table: rows.name(),
         first_row: 0,
         lenient,
+        unknown: Some(&unknown),
     };
     let mut count = RowCount::start(on_progress, Stage::Generate, rows.rows())?;
     if whole || rows.rows() == 0 {
         let result = run(&rows.to_record_batch()?, origin)?;
-        let mut sink = TableSink::create(output, &format_of(&result))?;
+        let mut sink = TableSink::create(output, &format(&result))?.rounding(Rounding::Times);
         sink.write(&result)?;
         count.add(result.num_rows())?;
         return Ok(sink.finish()?);
@@ -326,7 +343,7 @@ fn write_results(
         let result = run(&batch, origin)?;
         let sink = match &mut sink {
             Some(sink) => sink,
-            none => none.insert(TableSink::create(output, &format_of(&result))?),
+            none => none.insert(TableSink::create(output, &format(&result))?.rounding(Rounding::Times)),
         };
         sink.write(&result)?;
         origin.first_row += batch.num_rows() as u64;
@@ -335,13 +352,42 @@ fn write_results(
     Ok(sink.map_or(Ok(0), TableSink::finish)?)
 }
 
-fn format_of(result: &RecordBatch) -> TableFormat {
-    TableFormat::of_schema(SourceFormat::Arrow, result.schema_ref())
+/// How results are written as CSV: in the dialect of the model's table, and values of its columns in the form that they have there.
+fn answer_format(
+    model: &InferenceModel,
+    rows: &TableSource,
+    result: &RecordBatch,
+    columns_of_model: &[&str],
+) -> TableFormat {
+    let mut format = TableFormat {
+        csv: answer_dialect(model, rows),
+        ..TableFormat::of_schema(SourceFormat::Arrow, result.schema_ref())
+    };
+    for column in &mut format.columns {
+        if columns_of_model.contains(&column.name.as_str()) {
+            *column = ColumnFormat {
+                role: Role::Model,
+                data_type: column.data_type.clone(),
+                ..written(model, &column.name)
+            };
+        }
+    }
+    format
+}
+
+/// The dialect of the model's table, with the delimiter that was named for the query, if one was.
+fn answer_dialect(model: &InferenceModel, rows: &TableSource) -> CsvDialect {
+    CsvDialect {
+        delimiter: rows.named_delimiter().unwrap_or(model.format.csv.delimiter),
+        ..model.format.csv
+    }
 }
 
 /// Lists as JSON arrays, which CSV can hold.
-fn with_texts(batch: &RecordBatch) -> Result<RecordBatch, EngineError> {
-    let columns: Vec<_> = batch.columns().iter().map(lists_as_texts).collect();
+fn with_texts(model: &InferenceModel, batch: &RecordBatch) -> Result<RecordBatch, EngineError> {
+    let columns = batch.columns().iter().zip(batch.schema_ref().fields());
+    let columns = columns.map(|(array, field)| lists_as_texts(array, &written(model, field.name())));
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
     let fields = batch.schema_ref().fields().iter().zip(&columns);
     let fields = fields.map(|(f, column)| f.as_ref().clone().with_data_type(column.data_type().clone()));
     let schema = Schema::new(fields.collect::<Vec<_>>());

@@ -20,6 +20,7 @@ mod proba_table;
 pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
+mod unknown;
 
 use engine_core::generate::GenerateError;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use arrow_array::RecordBatch;
+use arrow_array::{RecordBatch, StringArray};
 use engine_core::encode::{BinOffsets, RareReplacement, decode};
 use engine_core::generate::{Level, SparseDistribution, levels};
 use engine_core::ir::ops::sampling::Cell;
@@ -10,10 +10,11 @@ use engine_core::schema::{CodeColumn, CodeTable};
 
 use super::InferenceError;
 use super::conditioning::{ConditioningRows, TableOrigin, check_names};
-use super::decoded::texts;
+use super::decoded::{texts, written};
 use super::model::InferenceModel;
 use super::proba_table::{ProbaTable, Target};
 use crate::EngineError;
+use crate::data::{DataError, WrittenForm, from_texts, written_values};
 
 /// Probabilities that are worked out at once.
 const CHUNK_NUMBERS: usize = 1 << 22;
@@ -141,11 +142,14 @@ pub(crate) fn proba(
     table.targets = levels_by_target
         .into_iter()
         .zip(targets)
-        .map(|(levels, name)| Target {
-            name: (*name).to_owned(),
-            levels: levels.into_iter().map(|(_, level)| level).collect(),
+        .map(|(levels, name)| {
+            let levels = levels.into_iter().map(|(_, level)| level).collect();
+            Ok(Target {
+                name: (*name).to_owned(),
+                levels: written_levels(model, name, levels)?,
+            })
         })
-        .collect();
+        .collect::<Result<_, EngineError>>()?;
     Ok(table)
 }
 
@@ -205,15 +209,43 @@ fn values(
     let values = kept
         .into_iter()
         .map(|text| text.map_or(Level::Null, Level::Value));
+    let name = &model.columns[place].name;
+    let levels = [Level::Rare].into_iter().chain(values).collect();
     Ok(ProbaTable {
         targets: vec![Target {
-            name: model.columns[place].name.clone(),
-            levels: [Level::Rare].into_iter().chain(values).collect(),
+            name: name.clone(),
+            levels: written_levels(model, name, levels)?,
         }],
         rows: rows.len(),
         probs,
         standard_errors: None,
     })
+}
+
+/// The values among the levels of a column in the form that the model's table writes them in.
+fn written_levels(model: &InferenceModel, name: &str, levels: Vec<Level>) -> Result<Vec<Level>, EngineError> {
+    let column = written(model, name);
+    if column.written == WrittenForm::Plain || column.data_type.is_string() {
+        return Ok(levels);
+    }
+    let text = |level: &Level| match level {
+        Level::Value(text) => Some(text.clone()),
+        _ => None,
+    };
+    let texts: StringArray = levels.iter().map(text).collect();
+    let values = from_texts(&texts, &column.data_type).map_err(|source| DataError::Convert {
+        column: name.to_owned(),
+        data_type: column.data_type.to_string(),
+        source,
+    })?;
+    let texts = written_values(&values, &column)?;
+    let shown = levels.into_iter().zip(texts);
+    Ok(shown
+        .map(|(level, text)| match (level, text) {
+            (Level::Value(_), Some(text)) => Level::Value(text),
+            (level, _) => level,
+        })
+        .collect())
 }
 
 /// Numbers by their size, all else by text.

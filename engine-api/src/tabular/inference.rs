@@ -21,6 +21,7 @@ fn batch_origin(lenient: bool) -> TableOrigin<'static> {
         table: BATCH,
         first_row: 0,
         lenient,
+        unknown: None,
     }
 }
 

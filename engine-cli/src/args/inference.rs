@@ -28,6 +28,8 @@ pub(crate) struct ConditioningArgs {
     #[arg(long, value_name = "TARGET:SENSITIVE,...", value_parser = parity)]
     pub(crate) fairness: Option<ParityColumns>,
     #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+    #[command(flatten)]
     pub(crate) lenient: LenientArgs,
 }
 
@@ -46,14 +48,21 @@ pub(crate) struct RowsArgs {
     /// The rows: .csv, .csv.gz or .parquet, or - for CSV on standard input
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// Text of a CSV that stands for a missing value, besides the empty field; may be repeated
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    pub(crate) null: Vec<String>,
-    /// Character between the fields of a CSV, \t for tab [default: detected]
-    #[arg(long, value_name = "CHAR", value_parser = delimiter)]
-    pub(crate) delimiter: Option<char>,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
     #[command(flatten)]
     pub(crate) lenient: LenientArgs,
+}
+
+/// How the rows of a query are read where they are not written like the model's table.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ReadingArgs {
+    /// Text of a CSV that stands for a missing value, besides the empty field; may be repeated [default: those of the model]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, help_heading = "Table")]
+    pub(crate) null: Vec<String>,
+    /// Character between the fields of a CSV, \t for tab [default: detected]
+    #[arg(long, value_name = "CHAR", value_parser = delimiter, help_heading = "Table")]
+    pub(crate) delimiter: Option<char>,
 }
 
 /// Where results go.
@@ -208,6 +217,8 @@ pub(crate) struct Evaluate {
     pub(crate) target: String,
     #[command(flatten)]
     pub(crate) orders: OrdersArgs,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
     #[command(flatten)]
     pub(crate) lenient: LenientArgs,
     #[command(flatten)]

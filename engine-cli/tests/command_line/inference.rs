@@ -289,7 +289,7 @@ fn bad_requests() {
         &dir,
         &["log-prob", "b.csv", "-w", "ws", "-o", "o.csv"],
         TABLE,
-        "b.csv, row 1, column \"age\": \"old\" is no value of the type Int64; correct or empty it",
+        "b.csv, row 1, column \"age\": \"old\" is text, and the model has learnt whole numbers (Int64); write it so, or empty it",
     );
     assert_says(
         &dir,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 mod argn;
+mod asked_tables;
 mod bad_input;
 mod explain;
 mod flags;

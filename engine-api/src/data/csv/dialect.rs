@@ -21,6 +21,33 @@ pub(super) fn sniff_delimiter(sample: &[u8], is_whole: bool) -> u8 {
     best.2
 }
 
+/// The delimiter of a text whose columns a model knows: the candidate that cuts the header into the most of `names`, that of the
+/// model first; where none finds any, as [`sniff_delimiter`].
+pub(super) fn known_delimiter(sample: &[u8], is_whole: bool, of_model: u8, names: &[&str]) -> u8 {
+    let mut best = (0, None);
+    for delimiter in [of_model].into_iter().chain(CANDIDATES) {
+        let found = known_names(sample, delimiter, names);
+        if found > best.0 {
+            best = (found, Some(delimiter));
+        }
+    }
+    best.1.unwrap_or_else(|| sniff_delimiter(sample, is_whole))
+}
+
+/// How many of the names are in the header.
+fn known_names(sample: &[u8], delimiter: u8, names: &[&str]) -> usize {
+    let mut reader = ReaderBuilder::new()
+        .delimiter(delimiter)
+        .has_headers(false)
+        .from_reader(sample);
+    let mut header = ByteRecord::new();
+    if !reader.read_byte_record(&mut header).unwrap_or(false) {
+        return 0;
+    }
+    let is_there = |name: &&&str| header.iter().any(|field| field == name.as_bytes());
+    names.iter().filter(is_there).count()
+}
+
 /// Fields of the header, and whether the rows have as many.
 fn shape(sample: &[u8], delimiter: u8, is_whole: bool) -> (usize, bool) {
     let mut reader = ReaderBuilder::new()
@@ -161,6 +188,23 @@ mod tests {
             assert_eq!(sniff_delimiter(text.as_bytes(), true), delimiter, "{text:?}");
         }
         assert_eq!(sniff_delimiter(b"a;b;c\n1;2;3\n4;", false), b';');
+    }
+
+    #[test]
+    fn the_delimiter_of_a_table_of_a_model_is_found_by_its_names() {
+        let names = ["a", "b;c", "d"];
+        for (text, delimiter) in [
+            ("a;d\n1,5;2\n", b';'),
+            ("a\td\n1,2;3\n", b'\t'),
+            ("\"a\"|\"d\"\n1|2\n", b'|'),
+            ("b;c\n1\n", b'~'),
+            ("a~d\n1~2\n", b'~'),
+            ("d\n1,5\n", b'~'),
+            ("x;y\n1;2\n", b';'),
+        ] {
+            let found = known_delimiter(text.as_bytes(), true, b'~', &names);
+            assert_eq!(found as char, delimiter as char, "{text:?}");
+        }
     }
 
     #[test]

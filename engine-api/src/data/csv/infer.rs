@@ -8,8 +8,9 @@ use arrow_schema::DataType;
 use rayon::prelude::*;
 
 use super::block::{Block, BlockReader};
-use super::dialect::{find_quotes, sniff_delimiter};
+use super::dialect::{find_quotes, known_delimiter, sniff_delimiter};
 use super::input::CsvInput;
+use super::known::read_type;
 use super::raw::RawRows;
 use super::scan::{ColumnScan, Found};
 use crate::data::error::DataError;
@@ -23,12 +24,16 @@ const SAMPLE_BYTES: u64 = 1 << 16;
 /// After so many values of one kind, another that makes the column text is logged.
 const MIN_BEFORE_BREAK: u64 = 20;
 
-/// A CSV file whose column types are inferred.
+/// A CSV file whose column types are inferred, but for columns that a model knows.
 #[derive(Debug)]
 pub(crate) struct CsvTable {
     pub(super) input: Arc<CsvInput>,
     pub(super) delimiter: u8,
     pub(super) null_texts: Vec<String>,
+    /// By column: whether a model says how it is read.
+    pub(super) known: Vec<bool>,
+    /// Whether values in another form than the model's are null.
+    pub(super) lenient: bool,
     format: TableFormat,
     rows: u64,
 }
@@ -46,11 +51,25 @@ impl CsvTable {
         sampled.map_err(|e| input.failed(e))?;
         let delimiter = match options.delimiter {
             Some(given) => check_delimiter(given)?,
-            None => sniff_delimiter(&sample, (sample.len() as u64) < SAMPLE_BYTES),
+            None => {
+                let is_whole = (sample.len() as u64) < SAMPLE_BYTES;
+                match &options.like {
+                    None => sniff_delimiter(&sample, is_whole),
+                    Some(model) => {
+                        let names: Vec<&str> = model.columns.iter().map(|c| c.name.as_str()).collect();
+                        let of_model = check_delimiter(model.csv.delimiter)?;
+                        known_delimiter(&sample, is_whole, of_model, &names)
+                    }
+                }
+            }
+        };
+        let null_texts = match &options.like {
+            Some(model) if options.null_texts.is_empty() => model.all_null_texts(),
+            _ => options.null_texts.clone(),
         };
         let input = Arc::new(input);
         let mut reader = BlockReader::new(Arc::clone(&input), delimiter)?;
-        let (scans, rows) = scan_columns(&mut reader, options)?;
+        let (scans, rows) = scan_columns(&mut reader, options, &null_texts)?;
         if rows == 0 && !options.allow_no_rows {
             return Err(DataError::NoRows {
                 file: input.name.clone(),
@@ -58,8 +77,15 @@ impl CsvTable {
         }
         let quotes = find_quotes(&sample, delimiter, scans.len());
         let mut columns = Vec::with_capacity(scans.len());
+        let mut known = Vec::with_capacity(scans.len());
         for ((scan, name), quoted) in scans.into_iter().zip(reader.names()).zip(quotes.columns) {
-            columns.push(finish_column(scan, name, quoted, options, &input)?);
+            let found = scan.finish(name, quoted, &null_texts);
+            let of_model = known_column(&found, name, options);
+            known.push(of_model.is_some());
+            columns.push(match of_model {
+                Some(column) => column,
+                None => finish_column(found, name, options, &input)?,
+            });
         }
         let format = TableFormat {
             version: TABLE_FORMAT_VERSION,
@@ -68,12 +94,15 @@ impl CsvTable {
                 delimiter: delimiter as char,
                 quoted_header: quotes.header,
             },
+            null_texts: null_texts.clone(),
             columns,
         };
         Ok(Self {
             input,
             delimiter,
-            null_texts: options.null_texts.clone(),
+            null_texts,
+            known,
+            lenient: options.lenient,
             format,
             rows,
         })
@@ -108,6 +137,7 @@ fn check_delimiter(given: char) -> Result<u8, DataError> {
 fn scan_columns(
     reader: &mut BlockReader,
     options: &ReadOptions,
+    null_texts: &[String],
 ) -> Result<(Vec<ColumnScan>, u64), DataError> {
     let excluded: Vec<bool> = reader
         .names()
@@ -128,7 +158,7 @@ fn scan_columns(
                     .filter(|(_, (_, excluded))| !**excluded)
                     .for_each(|(column, (scan, _))| {
                         for (row, field) in block.column(column).enumerate() {
-                            scan.add(field, block.start(row), &options.null_texts);
+                            scan.add(field, block.start(row), null_texts);
                         }
                     });
             },
@@ -139,14 +169,53 @@ fn scan_columns(
     Ok((scans, rows))
 }
 
+/// How a column is read that a model knows; `None` when the model says nothing of it.
+fn known_column(found: &Found, name: &str, options: &ReadOptions) -> Option<ColumnFormat> {
+    let model = options.like.as_ref()?;
+    let is_named = |names: &[String]| names.iter().any(|n| n == name);
+    if is_named(&options.as_text) || is_named(&options.exclude) {
+        return None;
+    }
+    let column = model.column(name)?;
+    if column.role == Role::Excluded || column.data_type == DataType::Null {
+        return None;
+    }
+    let mut column = ColumnFormat {
+        role: Role::Model,
+        data_type: read_type(&column.data_type),
+        ..column.clone()
+    };
+    let of_key = model
+        .columns
+        .iter()
+        .any(|c| c.name == name && c.role == Role::PrimaryKey);
+    if of_key && column.data_type != DataType::Utf8 && column.data_type != found.format.data_type {
+        // New rows may have keys of another kind, which the model has not learnt.
+        return None;
+    }
+    if model.source != SourceFormat::Csv {
+        // Its table had values, not a way to write them.
+        match is_alike(&found.format.data_type, &column.data_type) {
+            true => column.written = found.format.written.clone(),
+            false if column.data_type == DataType::Boolean => return None,
+            false => {}
+        }
+    }
+    Some(column)
+}
+
+/// Whether values of the two types are written alike: both dates, with times or without, or both booleans.
+fn is_alike(a: &DataType, b: &DataType) -> bool {
+    a.is_temporal() && b.is_temporal() || *a == DataType::Boolean && *b == DataType::Boolean
+}
+
 fn finish_column(
-    scan: ColumnScan,
+    found: Found,
     name: &str,
-    quoted: bool,
     options: &ReadOptions,
     input: &CsvInput,
 ) -> Result<ColumnFormat, DataError> {
-    let found = scan.finish(name, quoted, &options.null_texts);
+    let is_query = options.like.is_some();
     if let Some((start, value)) = found.infinite {
         let (file, row, column) = (input.name.clone(), input.line_at(start)?, name.to_owned());
         return Err(DataError::Infinite {
@@ -157,15 +226,16 @@ fn finish_column(
             value,
         });
     }
-    if found.nans > 0 {
+    if found.nans > 0 && !is_query {
         tracing::info!(column = name, count = found.nans, "NaN read as null");
     }
-    if options.primary_key.as_deref() != Some(name) {
+    // What a column is learnt as matters to who trains.
+    if options.primary_key.as_deref() != Some(name) && !is_query {
         log_text_column(&found, name, input)?;
     }
     let mut format = found.format;
     if options.as_text.iter().any(|text| text == name) && !matches!(format.data_type, DataType::Utf8) {
-        let null_text = format.null_text;
+        let (null_text, quoted) = (format.null_text, format.quoted);
         format = ColumnFormat::new(name, DataType::Utf8);
         format.null_text = null_text;
         format.quoted = quoted;

@@ -5,6 +5,7 @@ mod classify;
 mod dialect;
 mod infer;
 mod input;
+mod known;
 mod notes;
 mod raw;
 mod read;
@@ -14,6 +15,7 @@ mod tests;
 mod write;
 
 pub(super) use infer::CsvTable;
+pub(crate) use known::values_of_texts;
 pub(crate) use raw::{RawRow, RawRows};
 pub(super) use read::CsvBatches;
-pub(crate) use write::CsvFormatter;
+pub(crate) use write::{CsvFormatter, GivenCells, Rounding, written_values};

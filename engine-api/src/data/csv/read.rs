@@ -9,14 +9,16 @@ use arrow_array::{
     StringArray,
 };
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_cast::cast;
 use arrow_schema::{DataType, SchemaRef};
 use rayon::prelude::*;
 
 use super::block::{Block, BlockReader};
 use super::classify::{boolean, integer, is_not_a_number, trim};
 use super::infer::CsvTable;
+use super::known::{date_form, known_values, misfits};
 use crate::data::error::{DataError, shorten};
-use crate::data::written::{DateForm, Role, WrittenForm, iso};
+use crate::data::written::{DateForm, Role, describe_form, describe_value, iso};
 
 /// Record batches of a CSV file, without the excluded columns.
 pub(crate) struct CsvBatches {
@@ -30,6 +32,10 @@ pub(crate) struct CsvBatches {
     next: Block,
     started: bool,
     failed: bool,
+    /// Rows of the blocks before.
+    rows: u64,
+    /// By column of the schema: values that contradict the model's form and are read as null.
+    misfits: Vec<u64>,
 }
 
 impl CsvBatches {
@@ -40,8 +46,10 @@ impl CsvBatches {
         let columns = formats
             .filter(|(_, c)| c.role != Role::Excluded)
             .map(|(at, _)| at)
-            .collect();
+            .collect::<Vec<_>>();
         Ok(Self {
+            misfits: vec![0; columns.len()],
+            rows: 0,
             table,
             schema,
             columns,
@@ -60,22 +68,32 @@ impl CsvBatches {
             self.reader.read_block(self.batch_rows, &mut self.block)?;
         }
         if self.block.rows() == 0 {
+            self.warn_of_misfits();
             return Ok(None);
         }
+        let first_row = self.rows;
+        self.rows += self.block.rows() as u64;
         let (reader, next, block) = (&mut self.reader, &mut self.next, &self.block);
         let (table, schema, columns) = (&self.table, &self.schema, &self.columns);
+        let misfits = &mut self.misfits;
         let (read, arrays) = rayon::join(
             || reader.read_block(self.batch_rows, next),
             || {
                 let columns = columns.par_iter().zip(schema.fields().par_iter());
-                let build = |(&at, field): (&usize, &Arc<arrow_schema::Field>)| {
+                let columns = columns.zip(misfits.par_iter_mut());
+                let build = |((&at, field), misfits): ((&usize, &Arc<arrow_schema::Field>), &mut u64)| {
                     let column = BlockColumn {
                         block,
                         at,
                         name: field.name(),
                         table,
+                        first_row,
                     };
-                    column.build(field.data_type())
+                    if table.known[at] {
+                        column.known(field.data_type(), misfits)
+                    } else {
+                        column.build(field.data_type())
+                    }
                 };
                 columns.map(build).collect::<Result<Vec<_>, _>>()
             },
@@ -91,6 +109,21 @@ impl CsvBatches {
         read?;
         std::mem::swap(&mut self.block, &mut self.next);
         Ok(Some(batch))
+    }
+}
+
+impl CsvBatches {
+    fn warn_of_misfits(&mut self) {
+        for (field, count) in self.schema.fields().iter().zip(&mut self.misfits) {
+            if *count > 0 {
+                tracing::warn!(
+                    column = field.name(),
+                    count,
+                    "values that do not fit the model's type are read as null"
+                );
+                *count = 0;
+            }
+        }
     }
 }
 
@@ -113,6 +146,8 @@ struct BlockColumn<'a> {
     at: usize,
     name: &'a str,
     table: &'a CsvTable,
+    /// Rows of the table before the block.
+    first_row: u64,
 }
 
 impl BlockColumn<'_> {
@@ -140,11 +175,40 @@ impl BlockColumn<'_> {
 
     /// How dates are written, where that is not as ISO 8601 has it.
     fn date_form(&self) -> Option<DateForm> {
-        match &self.table.format().columns[self.at].written {
-            WrittenForm::Date(form) => Some(*form),
-            WrittenForm::Time(form) => form.date,
-            _ => None,
+        date_form(&self.table.format().columns[self.at])
+    }
+
+    /// Values of a column in the form of the model. A value in another form is an error, or counted and null.
+    fn known(&self, data_type: &DataType, misfit: &mut u64) -> Result<ArrayRef, DataError> {
+        let convert = |source| DataError::Convert {
+            column: self.name.to_owned(),
+            data_type: data_type.to_string(),
+            source,
+        };
+        if data_type.is_string() {
+            return cast(&self.text()?, data_type).map_err(convert);
         }
+        let column = &self.table.format().columns[self.at];
+        let fields = || {
+            let fields = self.block.column(self.at);
+            fields.map(|field| (!self.is_null(field)).then_some(field))
+        };
+        let array = known_values(fields(), column).map_err(convert)?;
+        let Some((row, field)) = misfits(fields(), &array).next() else {
+            return Ok(array);
+        };
+        if !self.table.lenient {
+            return Err(DataError::Form {
+                file: self.table.input.name.clone(),
+                row: self.first_row + row as u64 + 1,
+                column: self.name.to_owned(),
+                value: shorten(field),
+                found: describe_value(trim(field).0),
+                expected: describe_form(column),
+            });
+        }
+        *misfit += misfits(fields(), &array).count() as u64;
+        Ok(array)
     }
 
     fn is_null(&self, field: &[u8]) -> bool {

@@ -1,5 +1,6 @@
 //! Record batches as CSV text in a table's written forms.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -7,7 +8,7 @@ use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int64Type, TimestampMicrosecondType,
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrayRef, PrimitiveArray, RecordBatch};
+use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch};
 use arrow_cast::cast;
 use arrow_schema::{DataType, TimeUnit};
 use rayon::prelude::*;
@@ -23,9 +24,30 @@ const CHUNK_ROWS: usize = 4_096;
 /// Chunks whose text is held at a time.
 const CHUNKS_AT_A_TIME: usize = 16;
 
+/// What is given of a column, beside what was drawn: it is written as it was given.
+#[derive(Debug, Clone)]
+pub(crate) struct GivenCells {
+    /// Which rows are given.
+    pub(crate) rows: BooleanArray,
+    /// The texts that they were given with, where they were texts.
+    pub(crate) texts: Option<ArrayRef>,
+}
+
+/// What becomes of decimals that the form of a column has no place for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rounding {
+    /// Numbers are rounded and times cut off, as drawn values are.
+    AsColumn,
+    /// Numbers keep them, as a mean does.
+    Times,
+    /// All keep them.
+    None,
+}
+
 /// Formats record batches of a table's output schema.
 #[derive(Debug)]
 pub(crate) struct CsvFormatter {
+    rounding: Rounding,
     delimiter: u8,
     quoted_header: bool,
     columns: Vec<Arc<ColumnWriter>>,
@@ -62,12 +84,15 @@ enum Cells {
     LargeText(ArrayRef),
     /// Distinct texts as they are written, and which of them a row has.
     Labels(PrimitiveArray<UInt32Type>, Vec<Vec<u8>>),
+    /// What was given of a column, and what it holds in all rows.
+    Given(GivenCells, Box<Cells>),
 }
 
 impl CsvFormatter {
     /// A formatter for the output columns of `format`.
     pub(crate) fn new(format: &TableFormat) -> Self {
         Self {
+            rounding: Rounding::AsColumn,
             delimiter: u8::try_from(format.csv.delimiter).unwrap_or(b','),
             quoted_header: format.csv.quoted_header,
             columns: format
@@ -75,6 +100,11 @@ impl CsvFormatter {
                 .map(|c| Arc::new(ColumnWriter::new(c)))
                 .collect(),
         }
+    }
+
+    /// From now on this is what becomes of decimals that the form of a column has no place for.
+    pub(crate) fn set_rounding(&mut self, rounding: Rounding) {
+        self.rounding = rounding;
     }
 
     /// The header line.
@@ -103,12 +133,20 @@ impl CsvFormatter {
     pub(crate) fn format(
         &self,
         batch: &RecordBatch,
+        given: &[Option<GivenCells>],
         mut write: impl FnMut(&[u8]) -> Result<(), DataError>,
     ) -> Result<(), DataError> {
         let columns = self.columns.par_iter().zip(batch.columns().par_iter());
         let cells = columns
-            .map(|(c, array)| c.cells(array, self.delimiter))
-            .collect::<Result<Vec<_>, _>>()?;
+            .enumerate()
+            .map(|(at, (c, array))| {
+                let drawn = c.cells(array, self.delimiter)?;
+                Ok(match given.get(at).and_then(Option::as_ref) {
+                    None => drawn,
+                    Some(given) => Cells::Given(given.clone(), Box::new(drawn)),
+                })
+            })
+            .collect::<Result<Vec<_>, DataError>>()?;
         let starts: Vec<usize> = (0..batch.num_rows()).step_by(CHUNK_ROWS).collect();
         for some in starts.chunks(CHUNKS_AT_A_TIME) {
             let chunk = |&start: &usize| {
@@ -136,7 +174,7 @@ impl CsvFormatter {
             let field = |row: usize| {
                 let mut out = Vec::new();
                 if wanted(at, row) {
-                    column.write(&cells, row, self.delimiter, &mut out);
+                    column.write((&cells, row), self.rounding, self.delimiter, &mut out);
                 }
                 out
             };
@@ -154,7 +192,7 @@ impl CsvFormatter {
                 if at > 0 {
                     out.push(self.delimiter);
                 }
-                column.write(cells, row, self.delimiter, &mut out);
+                column.write((cells, row), self.rounding, self.delimiter, &mut out);
             }
             if single && out.len() == line {
                 // An empty line would not be read as a row.
@@ -253,11 +291,22 @@ impl ColumnWriter {
         Ok(Cells::Labels(keys.as_primitive().clone(), labels.collect()))
     }
 
-    fn write(&self, cells: &Cells, row: usize, delimiter: u8, out: &mut Vec<u8>) {
+    fn write(&self, (cells, row): (&Cells, usize), rounding: Rounding, delimiter: u8, out: &mut Vec<u8>) {
         if cells.is_null(row) {
             return self.push_null(delimiter, out);
         }
         match cells {
+            Cells::Given(given, drawn) => {
+                let is_given = given.rows.value(row);
+                let texts = given.texts.as_ref().map(|texts| texts.as_string::<i32>());
+                match texts.filter(|texts| is_given && texts.is_valid(row)) {
+                    Some(texts) => push_text(texts.value(row).as_bytes(), self.quoted, delimiter, out),
+                    None => {
+                        let rounding = if is_given { Rounding::None } else { rounding };
+                        self.write((drawn, row), rounding, delimiter, out);
+                    }
+                }
+            }
             Cells::Text(array) => push_text(
                 array.as_string::<i32>().value(row).as_bytes(),
                 self.quoted,
@@ -271,7 +320,7 @@ impl ColumnWriter {
                 out,
             ),
             Cells::Labels(keys, labels) => out.extend_from_slice(&labels[keys.value(row) as usize]),
-            _ => self.write_bare(cells, row, delimiter, out),
+            _ => self.write_bare((cells, row), rounding, delimiter, out),
         }
     }
 
@@ -283,7 +332,13 @@ impl ColumnWriter {
     }
 
     /// Writes a value that is not text; it needs quotes only when the delimiter is one of its characters.
-    fn write_bare(&self, cells: &Cells, row: usize, delimiter: u8, out: &mut Vec<u8>) {
+    fn write_bare(
+        &self,
+        (cells, row): (&Cells, usize),
+        rounding: Rounding,
+        delimiter: u8,
+        out: &mut Vec<u8>,
+    ) {
         out.extend(std::iter::repeat_n(b' ', self.leading_spaces));
         if self.quoted {
             out.push(b'"');
@@ -304,17 +359,36 @@ impl ColumnWriter {
             Cells::UInt(array) => {
                 out.extend_from_slice(itoa::Buffer::new().format(array.value(row)).as_bytes())
             }
-            Cells::Float32(array) => write_f32(array.value(row), &self.number, out),
-            Cells::Float64(array) => write_f64(array.value(row), &self.number, out),
+            Cells::Float32(array) => {
+                write_f32(array.value(row), &self.number, out);
+                if rounding != Rounding::AsColumn && parsed::<f32>(&out[start..]) != Some(array.value(row)) {
+                    out.truncate(start);
+                    write_f32(array.value(row), &plain_form(), out);
+                }
+            }
+            Cells::Float64(array) => {
+                write_f64(array.value(row), &self.number, out);
+                if rounding != Rounding::AsColumn && parsed::<f64>(&out[start..]) != Some(array.value(row)) {
+                    out.truncate(start);
+                    write_f64(array.value(row), &plain_form(), out);
+                }
+            }
             Cells::Date(array) => iso::write_date(i64::from(array.value(row)), out),
             Cells::Time(_, ticks, per_second) => {
                 let tick = ticks.value(row);
                 let nanos = tick.rem_euclid(*per_second) * (1_000_000_000 / per_second);
                 let seconds = tick.div_euclid(*per_second);
-                write_date_time(seconds, nanos as u32, &self.time, self.offset_minutes, out);
+                let is_cut = rounding == Rounding::None && !shows(&self.time, seconds, nanos as u32);
+                let longer = is_cut.then(|| TimeForm {
+                    seconds: true,
+                    decimals: vec![0, 3, 6, 9],
+                    ..self.time.clone()
+                });
+                let form = longer.as_ref().unwrap_or(&self.time);
+                write_date_time(seconds, nanos as u32, form, self.offset_minutes, out);
             }
             Cells::Bare(array) => out.extend_from_slice(array.as_string::<i32>().value(row).as_bytes()),
-            Cells::Null | Cells::Text(_) | Cells::LargeText(_) | Cells::Labels(..) => {}
+            Cells::Null | Cells::Text(_) | Cells::LargeText(_) | Cells::Labels(..) | Cells::Given(..) => {}
         }
         if let (Some(form), Cells::Date(_) | Cells::Time(..)) = (self.date, cells) {
             form.rewrite(start, out);
@@ -342,8 +416,46 @@ impl Cells {
             Self::Float64(a) => a.is_null(row) || !a.value(row).is_finite(),
             Self::Date(a) => a.is_null(row),
             Self::Labels(keys, _) => keys.is_null(row),
+            Self::Given(_, all) => all.is_null(row),
         }
     }
+}
+
+/// Values of a column that is not text, written as the column is, without quotes and spaces.
+///
+/// # Errors
+/// [`DataError::Convert`].
+pub(crate) fn written_values(
+    array: &ArrayRef,
+    format: &ColumnFormat,
+) -> Result<Vec<Option<String>>, DataError> {
+    let writer = ColumnWriter {
+        quoted: false,
+        leading_spaces: 0,
+        ..ColumnWriter::new(format)
+    };
+    // No value holds this byte, so none needs quotes for it.
+    let delimiter = 0;
+    let cells = writer.cells(array, delimiter)?;
+    let text = |row: usize| {
+        let mut out = Vec::new();
+        writer.write((&cells, row), Rounding::None, delimiter, &mut out);
+        (!cells.is_null(row)).then(|| String::from_utf8_lossy(&out).into_owned())
+    };
+    Ok((0..array.len()).map(text).collect())
+}
+
+fn parsed<T: FromStr>(text: &[u8]) -> Option<T> {
+    std::str::from_utf8(text).ok()?.trim().parse().ok()
+}
+
+/// Whether a form writes all of an instant.
+fn shows(form: &TimeForm, seconds: i64, nanos: u32) -> bool {
+    if !form.seconds {
+        return nanos == 0 && seconds.rem_euclid(60) == 0;
+    }
+    let most = form.decimals.last().copied().unwrap_or(0).min(9);
+    nanos.is_multiple_of(10_u32.pow(u32::from(9 - most)))
 }
 
 /// How instants that come without a form are written.

@@ -23,6 +23,9 @@ pub struct TableFormat {
     pub source: SourceFormat,
     /// How CSV is written; what was found when the source is CSV.
     pub csv: CsvDialect,
+    /// Texts that stood for null because the reader of the table was told so, besides the empty one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub null_texts: Vec<String>,
     /// Columns in table order.
     pub columns: Vec<ColumnFormat>,
 }
@@ -198,8 +201,21 @@ impl TableFormat {
             version: TABLE_FORMAT_VERSION,
             source,
             csv: CsvDialect::default(),
+            null_texts: Vec::new(),
             columns,
         }
+    }
+
+    /// All texts that stand for null in a table like this, besides the empty one: those that were named, and those of the columns,
+    /// for a format of an earlier version does not say which were named.
+    pub fn all_null_texts(&self) -> Vec<String> {
+        let mut texts = self.null_texts.clone();
+        for column in &self.columns {
+            if !column.null_text.is_empty() && !texts.contains(&column.null_text) {
+                texts.push(column.null_text.clone());
+            }
+        }
+        texts
     }
 
     /// The column called `name`.
@@ -353,6 +369,7 @@ mod tests {
             version: TABLE_FORMAT_VERSION,
             source: SourceFormat::Parquet,
             csv: CsvDialect::default(),
+            null_texts: Vec::new(),
             columns,
         };
         let folder = tempfile::tempdir().unwrap();
@@ -370,6 +387,7 @@ mod tests {
                 delimiter: ';',
                 quoted_header: true,
             },
+            null_texts: vec!["NA".to_owned(), "?".to_owned()],
             columns: vec![
                 ColumnFormat::new("id", DataType::Utf8),
                 ColumnFormat::new("price", DataType::Float64),
@@ -385,7 +403,7 @@ mod tests {
         let json = serde_json::to_string(&format).unwrap();
         assert_eq!(
             json,
-            r#"{"version":1,"source":"csv","csv":{"delimiter":";","quoted_header":true},"columns":[{"name":"id","role":"primary_key","type":"Utf8"},{"name":"price","role":"model","type":"Float64","written":{"number":{"decimals":[2]}},"null_text":"NA"}]}"#
+            r#"{"version":1,"source":"csv","csv":{"delimiter":";","quoted_header":true},"null_texts":["NA","?"],"columns":[{"name":"id","role":"primary_key","type":"Utf8"},{"name":"price","role":"model","type":"Float64","written":{"number":{"decimals":[2]}},"null_text":"NA"}]}"#
         );
         assert_eq!(serde_json::from_str::<TableFormat>(&json).unwrap(), format);
     }

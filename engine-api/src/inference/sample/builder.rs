@@ -63,6 +63,12 @@ impl SampleOptionsBuilder {
         self
     }
 
+    /// The texts that the seed data were read from, with which CSV is written.
+    pub fn seed_texts(mut self, texts: RecordBatch) -> Self {
+        self.options.seed_texts = Some(texts);
+        self
+    }
+
     /// A column whose nulls in the seed data are drawn, and that is never drawn null or rare; may be called again.
     pub fn impute(mut self, column: impl Into<String>) -> Self {
         self.options.impute.push(column.into());

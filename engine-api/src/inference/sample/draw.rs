@@ -48,6 +48,7 @@ impl RowSampler {
             table: SEED_DATA,
             first_row: 0,
             lenient: options.lenient,
+            unknown: None,
         };
         let given = match &options.seed_data {
             Some(batch) => Some(conditioning_rows(&model, batch, origin)?),

@@ -179,14 +179,19 @@ impl Drop for SampleBatches {
 
 /// Writes all batches; returns the number of rows. Nothing is left of the file when that fails.
 pub(crate) fn write_batches(
-    batches: SampleBatches,
+    mut batches: SampleBatches,
     mut sink: TableSink,
     on_progress: &mut ProgressCallback<'_>,
 ) -> Result<u64, EngineError> {
     let mut count = RowCount::start(on_progress, Stage::Generate, batches.rows())?;
-    for batch in batches {
+    let mut first_row = 0;
+    while let Some(batch) = batches.next() {
         let batch = batch?;
-        sink.write(&batch)?;
+        let given = batches
+            .overlay
+            .cells(batch.schema_ref(), first_row, batch.num_rows());
+        sink.write_around(&batch, &given)?;
+        first_row += batch.num_rows();
         count.add(batch.num_rows())?;
     }
     Ok(sink.finish()?)

@@ -57,6 +57,9 @@ pub struct SampleOptions {
     /// The observed values of the rows: any columns of the model and its primary key, a row for each row that is drawn, in order. They are
     /// returned as they are, whether the model knows their values or not; a null is a value too, but for columns of `impute`.
     pub seed_data: Option<RecordBatch>,
+    /// The texts that the seed data were read from, columns of the same names and as many rows, all `Utf8`: CSV is written with them, so that a
+    /// given value is returned to the letter.
+    pub seed_texts: Option<RecordBatch>,
     /// Columns whose nulls in the seed data are drawn, and that are never drawn null or rare.
     pub impute: Vec<String>,
     /// Shares that values of columns are to have, each column once. Where the shares of several columns are set they are met in every
@@ -81,6 +84,7 @@ impl Default for SampleOptions {
             rare: RareReplacement::default(),
             order: ColumnOrder::default(),
             seed_data: None,
+            seed_texts: None,
             impute: Vec::new(),
             rebalance: Vec::new(),
             fairness: None,

@@ -113,3 +113,28 @@ fn fixed_order_models_name_the_option_that_would_help() {
         .unwrap();
     (0..5).for_each(|row| assert!((answer.row(row).iter().sum::<f64>() - 1.0).abs() < 1e-5));
 }
+
+#[test]
+fn values_are_matched_by_value_and_never_rounded() {
+    let instants = |micros: i64| {
+        let array = arrow_array::TimestampMicrosecondArray::from(vec![Some(micros)]);
+        batch(vec![("day".to_owned(), Arc::new(array) as ArrayRef)])
+    };
+    let day = 18_000 * 86_400_000_000;
+    assert!(proba(&instants(day), &["shape"]).is_ok());
+    says(
+        proba(&instants(day + 1), &["shape"]),
+        "the record batch, row 1, column \"day\": \"2019-04-14T00:00:00.000001\" is no value of the type Date32; correct or empty it",
+    );
+    let seeds = SampleOptions::around(batch(vec![ints("size", &[Some(11)])]));
+    let other = batch(vec![texts("size", &[Some("11"), Some("12")])]);
+    let odd = SampleOptions {
+        seed_texts: Some(other),
+        ..seeds
+    };
+    says(
+        model().sample(&odd),
+        "column \"size\" does not fit the table's format: the texts of the seed data are not one Utf8 value for each row; give the \
+         columns of the format",
+    );
+}

@@ -13,6 +13,7 @@ use super::encoding::{
 use super::tokens::{Cardinalities, Codes, check_codes, code_of, number_tokens};
 use crate::encode::protection::{ColumnMechanism, ColumnProtection, SubjectCount};
 use crate::encode::values::strings::{FastMap, NULL_INDEX, intern};
+use crate::encode::values::unknown::UnknownValues;
 use crate::encode::{EncodeError, EncodingType, RareReplacement};
 use crate::schema::names::{CATEGORY, ESCAPE, NULL_FLAG, NULL_TOKEN, RARE_TOKEN, unescaped};
 use crate::schema::{CodeColumn, Column, DecodedValues};
@@ -239,6 +240,17 @@ impl ColumnEncoding for CategoricalStats {
             index => codes[index as usize],
         });
         Ok(vec![CodeColumn::from_codes(self.cardinalities[CATEGORY], by_row)])
+    }
+
+    fn unknown(&self, column: &Column<'_>, _site: EncodeSite) -> Result<UnknownValues, EncodeError> {
+        let interned = intern(column);
+        let is_known = |text: &Cow<'_, str>| self.codes.contains_key(escaped(text).as_ref());
+        let known: Vec<bool> = interned.texts.iter().map(is_known).collect();
+        let values = interned.indices.iter().filter(|&&index| index != NULL_INDEX);
+        Ok(UnknownValues {
+            unseen: values.filter(|&&index| !known[index as usize]).count() as u64,
+            outside: 0,
+        })
     }
 
     fn decode(&self, codes: &[CodeColumn], _rows: usize, _site: DecodeSite) -> Decoded {

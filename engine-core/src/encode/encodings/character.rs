@@ -1,5 +1,6 @@
 //! Characters: one sub-column per position of a text. Rare characters vanish.
 
+use std::borrow::Cow;
 use std::str::Chars;
 
 use indexmap::IndexMap;
@@ -12,6 +13,7 @@ use super::null_fill::{NullFill, null_flags, validity};
 use super::tokens::{Cardinalities, Codes};
 use crate::encode::protection::{ColumnProtection, Histogram, SubjectCount};
 use crate::encode::values::strings::{FastMap, Interned, NULL_INDEX, intern};
+use crate::encode::values::unknown::UnknownValues;
 use crate::encode::{EncodeError, EncodingType};
 use crate::schema::names::{self, NULL_FLAG};
 use crate::schema::{CodeColumn, Column, DecodedValues};
@@ -269,6 +271,25 @@ impl ColumnEncoding for CharacterStats {
             CodeColumn::from_codes(codes.len(), by_row)
         });
         Ok(nulls.into_iter().chain(encoded).collect())
+    }
+
+    fn unknown(&self, column: &Column<'_>, _site: EncodeSite) -> Result<UnknownValues, EncodeError> {
+        let interned = intern(column);
+        let is_known = |text: &Cow<'_, str>| {
+            let mut rest = text.chars();
+            let mut alphabets = self.codes.values();
+            let fits = alphabets.all(|codes| {
+                let character = rest.next().unwrap_or(NONE);
+                characters(codes).any(|known| known == character)
+            });
+            fits && rest.next().is_none()
+        };
+        let known: Vec<bool> = interned.texts.iter().map(is_known).collect();
+        let values = interned.indices.iter().filter(|&&index| index != NULL_INDEX);
+        Ok(UnknownValues {
+            unseen: values.filter(|&&index| !known[index as usize]).count() as u64,
+            outside: 0,
+        })
     }
 
     fn decode(&self, codes: &[CodeColumn], rows: usize, _site: DecodeSite) -> Decoded {

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::draws::{BinOffsets, RareReplacement};
 use super::tokens::{Cardinalities, Codes};
+use crate::encode::values::unknown::UnknownValues;
 use crate::encode::{Compat, EncodeError, EncodingType};
 use crate::schema::names::{NULL_FLAG, NULL_TOKEN};
 use crate::schema::{CodeColumn, Column, DecodedValues};
@@ -68,6 +69,11 @@ pub(crate) trait ColumnEncoding: ErasedStats {
     /// Codes of a column, one code column per sub-column. Values that the statistics do not know get the
     /// codes of the nearest known value, or of the rare token.
     fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError>;
+
+    /// How many values of a column the statistics do not know. Texts of which each part has codes are all known.
+    fn unknown(&self, _column: &Column<'_>, _site: EncodeSite) -> Result<UnknownValues, EncodeError> {
+        Ok(UnknownValues::default())
+    }
 
     /// Values of codes, one code column per sub-column, all codes below their cardinality.
     fn decode(&self, codes: &[CodeColumn], rows: usize, site: DecodeSite) -> Decoded;

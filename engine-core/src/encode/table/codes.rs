@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::stats::{ColumnStats, Modelled, TableStats};
 use crate::encode::encodings::column::{DecodeSite, EncodeSite};
-use crate::encode::{BinOffsets, Compat, EncodeError, EncodingStats};
+use crate::encode::{BinOffsets, Compat, EncodeError, EncodingStats, UnknownValues};
 use crate::schema::{CodeColumn, CodeTable, DecodedColumn, DecodedValues, Table};
 
 /// The codes of a table, one column per sub-column of [`TableStats::sub_columns`]. `first_row` is the row of
@@ -44,6 +44,52 @@ pub fn encode_present(
     })
 }
 
+/// How many values of each column of a table the statistics do not know, by name; columns whose values are all known are left out.
+///
+/// # Errors
+/// As [`encode_present`].
+pub fn count_unknown(
+    table: &Table<'_>,
+    stats: &TableStats,
+) -> Result<Vec<(String, UnknownValues)>, EncodeError> {
+    let modelled: Vec<_> = stats.modelled().collect();
+    let counted = modelled.par_iter().filter_map(|&(index, name, values, _)| {
+        let column = table.column(name)?;
+        let site = site(table, stats, index, (0, 0));
+        Some(
+            values
+                .encoding()
+                .unknown(column, site)
+                .map(|unknown| (name.to_owned(), unknown)),
+        )
+    });
+    let counted: Result<Vec<_>, EncodeError> = counted.collect();
+    Ok(counted?
+        .into_iter()
+        .filter(|(_, unknown)| !unknown.is_zero())
+        .collect())
+}
+
+/// Where the column at `index` of the statistics is encoded.
+fn site<'t>(
+    table: &Table<'t>,
+    stats: &TableStats,
+    index: usize,
+    (seed, first_row): (u64, u64),
+) -> EncodeSite<'t> {
+    let compat = match &stats.columns[index] {
+        ColumnStats::Modelled { texts, .. } => *texts,
+        ColumnStats::Empty(_) => Compat::MostlyAi,
+    };
+    EncodeSite {
+        seed,
+        first_row,
+        column: index as u32,
+        compat,
+        subjects: table.subjects(),
+    }
+}
+
 fn encode_columns(
     table: &Table<'_>,
     stats: &TableStats,
@@ -52,21 +98,12 @@ fn encode_columns(
 ) -> Result<CodeTable, EncodeError> {
     let modelled: Vec<_> = stats.modelled().collect();
     let encoded = modelled.par_iter().map(|&(index, name, values, _)| {
-        let compat = match &stats.columns[index] {
-            ColumnStats::Modelled { texts, .. } => *texts,
-            ColumnStats::Empty(_) => Compat::MostlyAi,
-        };
         let Some(column) = table.column(name) else {
             return missing(name, values);
         };
-        let site = EncodeSite {
-            seed,
-            first_row,
-            column: index as u32,
-            compat,
-            subjects: table.subjects(),
-        };
-        values.encoding().encode(column, site)
+        values
+            .encoding()
+            .encode(column, site(table, stats, index, (seed, first_row)))
     });
     let encoded: Vec<Result<Vec<CodeColumn>, EncodeError>> = encoded.collect();
     let columns: Vec<Vec<CodeColumn>> = encoded.into_iter().collect::<Result<_, _>>()?;

@@ -14,6 +14,7 @@ mod private;
 mod properties;
 mod protected;
 mod stats;
+mod unknown;
 
 use indexmap::IndexMap;
 

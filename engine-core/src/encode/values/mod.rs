@@ -10,3 +10,4 @@ pub(crate) mod instants;
 pub(crate) mod numbers;
 pub(crate) mod parse_failures;
 pub(crate) mod strings;
+pub(crate) mod unknown;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::decimal::POWERS;
 use super::parse_failures::ParseFailures;
 use super::strings::{NULL_INDEX, decimal_text, intern};
+use super::unknown::UnknownValues;
 use crate::calendar;
 use crate::encode::error::shorten;
 use crate::encode::{Compat, EncodeError};
@@ -34,6 +35,21 @@ pub(crate) struct Numbers<'a> {
     pub(crate) nans: u64,
     /// Texts that hold no number.
     pub(crate) parse_failures: Option<ParseFailures>,
+}
+
+impl Numbers<'_> {
+    /// How many numbers lie beyond two ends; none when they are hidden.
+    pub(crate) fn beyond(&self, bounds: Option<(f64, f64)>) -> UnknownValues {
+        let Some((least, greatest)) = bounds else {
+            return UnknownValues::default();
+        };
+        let numbers = (0..self.len()).filter_map(|row| self.get(row));
+        let is_outside = |number: &Number| !(least..=greatest).contains(&number.as_f64());
+        UnknownValues {
+            unseen: 0,
+            outside: numbers.filter(is_outside).count() as u64,
+        }
+    }
 }
 
 impl Number {

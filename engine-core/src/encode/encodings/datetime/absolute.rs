@@ -19,6 +19,7 @@ use crate::encode::protection::{ColumnMechanism, ColumnProtection, Histogram, Su
 use crate::encode::values::instant_text::Form;
 use crate::encode::values::instants::Instants;
 use crate::encode::values::parse_failures::ParseFailures;
+use crate::encode::values::unknown::UnknownValues;
 use crate::encode::{EncodeError, EncodingType};
 use crate::schema::names::{DATE_PARTS, NULL_FLAG};
 use crate::schema::{CodeColumn, Column, DecodedValues};
@@ -327,6 +328,20 @@ impl ColumnEncoding for DatetimeStats {
             .into_iter()
             .chain(codes.into_iter().zip(cardinalities).map(narrow))
             .collect())
+    }
+
+    fn unknown(&self, column: &Column<'_>, site: EncodeSite) -> Result<UnknownValues, EncodeError> {
+        let instants = Instants::read(column, EncodingType::DATETIME, site.compat, site.first_row)?;
+        let (min, max) = self.bounds();
+        let is_outside = |row: &usize| {
+            let micros = instants.micros[*row];
+            instants.is_valid(*row)
+                && (min.is_some_and(|min| micros < min) || max.is_some_and(|max| micros > max))
+        };
+        Ok(UnknownValues {
+            unseen: 0,
+            outside: (0..instants.micros.len()).filter(is_outside).count() as u64,
+        })
     }
 
     fn decode(&self, codes: &[CodeColumn], rows: usize, _site: DecodeSite) -> Decoded {

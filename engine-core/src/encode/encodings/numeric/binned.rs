@@ -19,6 +19,7 @@ use crate::encode::encodings::tokens::{Cardinalities, Codes, code_of, number_tok
 use crate::encode::protection::{ColumnMechanism, ColumnProtection};
 use crate::encode::values::decimal::power_of_ten;
 use crate::encode::values::numbers::{Number, Numbers};
+use crate::encode::values::unknown::UnknownValues;
 use crate::encode::{EncodeError, EncodingType, RareReplacement};
 use crate::privacy::log_histogram::{BINS, edges};
 use crate::schema::names::{BIN, MAX_TOKEN, MIN_TOKEN, NULL_TOKEN, UNKNOWN_TOKEN};
@@ -227,6 +228,12 @@ impl ColumnEncoding for BinnedStats {
             Some(number) => self.code(number.as_f64(), least, greatest),
         });
         Ok(vec![CodeColumn::from_codes(self.cardinalities[BIN], by_row)])
+    }
+
+    fn unknown(&self, column: &Column<'_>, site: EncodeSite) -> Result<UnknownValues, EncodeError> {
+        let numbers = Numbers::read(column, site.compat, site.first_row)?;
+        let bounds = self.bins.first().copied().zip(self.bins.last().copied());
+        Ok(numbers.beyond(bounds))
     }
 
     fn decode(&self, codes: &[CodeColumn], rows: usize, site: DecodeSite) -> Decoded {

@@ -18,6 +18,7 @@ use crate::encode::encodings::tokens::Cardinalities;
 use crate::encode::protection::{ColumnMechanism, ColumnProtection};
 use crate::encode::values::decimal::{Decimal, HIGHEST, LOWEST, POWERS, power_of_ten};
 use crate::encode::values::numbers::{Number, Numbers};
+use crate::encode::values::unknown::UnknownValues;
 use crate::encode::{EncodeError, EncodingType};
 use crate::privacy::log_histogram::BINS;
 use crate::schema::names::{self, NEGATIVE_FLAG, NULL_FLAG};
@@ -266,6 +267,11 @@ impl ColumnEncoding for DigitStats {
             .chain(digits)
             .map(CodeColumn::U8)
             .collect())
+    }
+
+    fn unknown(&self, column: &Column<'_>, site: EncodeSite) -> Result<UnknownValues, EncodeError> {
+        let numbers = Numbers::read(column, site.compat, site.first_row)?;
+        Ok(numbers.beyond(self.min.zip(self.max)))
     }
 
     fn decode(&self, codes: &[CodeColumn], rows: usize, _site: DecodeSite) -> Decoded {

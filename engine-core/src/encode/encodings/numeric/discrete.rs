@@ -16,6 +16,7 @@ use crate::encode::encodings::tokens::{Cardinalities, Codes, check_codes, code_o
 use crate::encode::protection::{ColumnMechanism, ColumnProtection};
 use crate::encode::values::numbers::{Number, Numbers};
 use crate::encode::values::strings::FastMap;
+use crate::encode::values::unknown::UnknownValues;
 use crate::encode::{EncodeError, EncodingType, RareReplacement};
 use crate::schema::names::{CATEGORY, NULL_TOKEN, RARE_TOKEN};
 use crate::schema::{CodeColumn, Column};
@@ -194,6 +195,20 @@ impl ColumnEncoding for DiscreteStats {
             Some(number) => codes.get(&number.key()).copied().unwrap_or(0),
         });
         Ok(vec![CodeColumn::from_codes(self.cardinalities[CATEGORY], by_row)])
+    }
+
+    fn unknown(&self, column: &Column<'_>, site: EncodeSite) -> Result<UnknownValues, EncodeError> {
+        let numbers = Numbers::read(column, site.compat, site.first_row)?;
+        let codes = self.encode(column, site)?;
+        let known = || self.numbers().into_iter().flatten().map(Number::as_f64);
+        let ends = known().min_by(f64::total_cmp).zip(known().max_by(f64::total_cmp));
+        let outside = numbers.beyond(ends).outside;
+        let is_unknown = |row: &usize| numbers.is_valid(*row) && codes[0].get(*row) == 0;
+        let unknown = (0..numbers.len()).filter(is_unknown).count() as u64;
+        Ok(UnknownValues {
+            unseen: unknown.saturating_sub(outside),
+            outside,
+        })
     }
 
     fn decode(&self, codes: &[CodeColumn], rows: usize, site: DecodeSite) -> Decoded {
