@@ -187,7 +187,7 @@ fn fits_scale(value: &[u8], scale: i8) -> bool {
 }
 
 /// Rows in which a field that does not stand for null has become no value.
-pub(super) fn misfits<'a>(
+pub(super) fn parse_failures<'a>(
     fields: impl Iterator<Item = Option<&'a [u8]>> + 'a,
     array: &'a ArrayRef,
 ) -> impl Iterator<Item = (usize, &'a [u8])> + 'a {

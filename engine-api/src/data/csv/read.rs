@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use super::block::{Block, BlockReader};
 use super::classify::{boolean, integer, is_not_a_number, trim};
 use super::infer::CsvTable;
-use super::known::{date_form, known_values, misfits};
+use super::known::{date_form, known_values, parse_failures};
 use crate::data::error::{DataError, shorten};
 use crate::data::written::{DateForm, Role, describe_form, describe_value, iso};
 
@@ -35,7 +35,7 @@ pub(crate) struct CsvBatches {
     /// Rows of the blocks before.
     rows: u64,
     /// By column of the schema: values that contradict the model's form and are read as null.
-    misfits: Vec<u64>,
+    parse_failures: Vec<u64>,
 }
 
 impl CsvBatches {
@@ -48,7 +48,7 @@ impl CsvBatches {
             .map(|(at, _)| at)
             .collect::<Vec<_>>();
         Ok(Self {
-            misfits: vec![0; columns.len()],
+            parse_failures: vec![0; columns.len()],
             rows: 0,
             table,
             schema,
@@ -68,33 +68,34 @@ impl CsvBatches {
             self.reader.read_block(self.batch_rows, &mut self.block)?;
         }
         if self.block.rows() == 0 {
-            self.warn_of_misfits();
+            self.warn_of_parse_failures();
             return Ok(None);
         }
         let first_row = self.rows;
         self.rows += self.block.rows() as u64;
         let (reader, next, block) = (&mut self.reader, &mut self.next, &self.block);
         let (table, schema, columns) = (&self.table, &self.schema, &self.columns);
-        let misfits = &mut self.misfits;
+        let parse_failures = &mut self.parse_failures;
         let (read, arrays) = rayon::join(
             || reader.read_block(self.batch_rows, next),
             || {
                 let columns = columns.par_iter().zip(schema.fields().par_iter());
-                let columns = columns.zip(misfits.par_iter_mut());
-                let build = |((&at, field), misfits): ((&usize, &Arc<arrow_schema::Field>), &mut u64)| {
-                    let column = BlockColumn {
-                        block,
-                        at,
-                        name: field.name(),
-                        table,
-                        first_row,
+                let columns = columns.zip(parse_failures.par_iter_mut());
+                let build =
+                    |((&at, field), parse_failures): ((&usize, &Arc<arrow_schema::Field>), &mut u64)| {
+                        let column = BlockColumn {
+                            block,
+                            at,
+                            name: field.name(),
+                            table,
+                            first_row,
+                        };
+                        if table.known[at] {
+                            column.known(field.data_type(), parse_failures)
+                        } else {
+                            column.build(field.data_type())
+                        }
                     };
-                    if table.known[at] {
-                        column.known(field.data_type(), misfits)
-                    } else {
-                        column.build(field.data_type())
-                    }
-                };
                 columns.map(build).collect::<Result<Vec<_>, _>>()
             },
         );
@@ -113,8 +114,8 @@ impl CsvBatches {
 }
 
 impl CsvBatches {
-    fn warn_of_misfits(&mut self) {
-        for (field, count) in self.schema.fields().iter().zip(&mut self.misfits) {
+    fn warn_of_parse_failures(&mut self) {
+        for (field, count) in self.schema.fields().iter().zip(&mut self.parse_failures) {
             if *count > 0 {
                 tracing::warn!(
                     column = field.name(),
@@ -179,7 +180,7 @@ impl BlockColumn<'_> {
     }
 
     /// Values of a column in the form of the model. A value in another form is an error, or counted and null.
-    fn known(&self, data_type: &DataType, misfit: &mut u64) -> Result<ArrayRef, DataError> {
+    fn known(&self, data_type: &DataType, failures: &mut u64) -> Result<ArrayRef, DataError> {
         let convert = |source| DataError::Convert {
             column: self.name.to_owned(),
             data_type: data_type.to_string(),
@@ -194,7 +195,7 @@ impl BlockColumn<'_> {
             fields.map(|field| (!self.is_null(field)).then_some(field))
         };
         let array = known_values(fields(), column).map_err(convert)?;
-        let Some((row, field)) = misfits(fields(), &array).next() else {
+        let Some((row, field)) = parse_failures(fields(), &array).next() else {
             return Ok(array);
         };
         if !self.table.lenient {
@@ -207,7 +208,7 @@ impl BlockColumn<'_> {
                 expected: describe_form(column),
             });
         }
-        *misfit += misfits(fields(), &array).count() as u64;
+        *failures += parse_failures(fields(), &array).count() as u64;
         Ok(array)
     }
 
