@@ -25,7 +25,7 @@ use crate::files::{AtomicFolder, make_folder, sync_folder};
 use crate::identity::{Digester, Identity, TableDigest, has_current_model};
 use crate::options::SplitOptions;
 use crate::seed::draw_seed;
-use crate::workspace::{Marker, Workspace, write_json};
+use crate::workspace::{ForgottenIfUntouched, Marker, Workspace, write_json};
 use crate::{EngineError, WorkspaceLayout};
 
 /// What a split has done.
@@ -77,20 +77,7 @@ pub(crate) fn split_for(
     statistics: Statistics,
     on_progress: &mut ProgressCallback<'_>,
 ) -> Result<SplitReport, EngineError> {
-    let report = split_rows(workspace, source, options, statistics, on_progress);
-    if report.is_err() {
-        workspace.forget_if_untouched();
-    }
-    report
-}
-
-fn split_rows(
-    workspace: &Workspace,
-    source: &TableSource,
-    options: &SplitOptions,
-    statistics: Statistics,
-    on_progress: &mut ProgressCallback<'_>,
-) -> Result<SplitReport, EngineError> {
+    let _new = ForgottenIfUntouched(workspace);
     let layout = workspace.layout(Stage::Split)?;
     let mut record = plan(source, options)?;
     let types = encoding_types(source, &options.encodings)?;

@@ -9,7 +9,7 @@ use crate::identity::{current_codes, current_split, current_statistics, has_curr
 use crate::model_store::is_finished;
 use crate::options::{AnalyzeOptions, EncodeOptions, FitOptions, ModelState, SplitOptions, TrainOptions};
 use crate::stages::{self, Statistics};
-use crate::workspace::{Workspace, store};
+use crate::workspace::{ForgottenIfUntouched, Workspace, store};
 
 /// What a fit has done.
 #[derive(Debug, Clone)]
@@ -56,23 +56,9 @@ fn fit_table(
             path: workspace.path().to_owned(),
         });
     }
+    let _new = ForgottenIfUntouched(workspace);
     // Held until the training needs it: what cannot be used is known before the table is read.
-    let _device = match options.train.device.open() {
-        Ok(device) => device,
-        Err(error) => {
-            workspace.forget_if_untouched();
-            return Err(error);
-        }
-    };
-    run(workspace, table, options, on_progress)
-}
-
-fn run(
-    workspace: &Workspace,
-    table: &TableSource,
-    options: &FitOptions,
-    on_progress: &mut ProgressCallback<'_>,
-) -> Result<FitReport, EngineError> {
+    let _device = options.train.device.open()?;
     let seed = options.split.seed;
     prepare(workspace, table, options, on_progress)?;
     let train = TrainOptions {

@@ -284,6 +284,15 @@ impl Workspace {
     }
 }
 
+/// Removes a workspace that is still untouched when the work on it ends, with an error or without.
+pub(crate) struct ForgottenIfUntouched<'a>(pub(crate) &'a Workspace);
+
+impl Drop for ForgottenIfUntouched<'_> {
+    fn drop(&mut self) {
+        self.0.forget_if_untouched();
+    }
+}
+
 fn is_empty(folder: &Path) -> Result<bool, EngineError> {
     let mut entries = fs::read_dir(folder).map_err(|e| FileError::new(folder, "read", e))?;
     Ok(entries.next().is_none())

@@ -212,30 +212,18 @@ impl LoadedModel {
                 first_row: site.first_row + first as u64,
                 ..Run::evaluate(batch.len() as u32)
             };
-            let compile = || self.compile(plan, inputs, batch.len());
+            let compile = || {
+                // Powers of two: few programs serve all numbers of rows.
+                let rows = batch.len().next_power_of_two().clamp(BATCH_ROWS.start, max);
+                let program = sample_program(&self.folded, plan.spec(inputs))?;
+                let compiled = Compiled::new(self.backend.as_ref(), &program, rows)?;
+                Ok::<_, GenerateError>((compiled, rows))
+            };
             let (program, buffers) = worker.program(plan, inputs, batch.len(), compile)?;
             program.run(&run, buffers, &bound)?;
             drawn.append(Drawn::of(program, &plan.requested)?);
         }
         Ok(drawn)
-    }
-
-    /// The program of a plan for at least `rows` rows, and for how many it is.
-    fn compile(
-        &self,
-        plan: &SamplePlan,
-        inputs: SampleInputs,
-        rows: usize,
-    ) -> Result<(Compiled, usize), GenerateError> {
-        // Powers of two: few programs serve all numbers of rows.
-        let max_rows = rows
-            .next_power_of_two()
-            .clamp(BATCH_ROWS.start, self.batch_rows(plan).max(rows));
-        let program = sample_program(&self.folded, plan.spec(inputs))?;
-        Ok((
-            Compiled::new(self.backend.as_ref(), &program, max_rows)?,
-            max_rows,
-        ))
     }
 
     /// Whatever is beside an observed or teacher-forced null flag of 1 becomes the null fill.

@@ -153,25 +153,26 @@ struct BlockColumn<'a> {
 
 impl BlockColumn<'_> {
     fn build(&self, data_type: &DataType) -> Result<ArrayRef, DataError> {
-        match data_type {
-            DataType::Int64 => self.primitive::<Int64Type>(integer),
-            DataType::Float64 => self.primitive::<Float64Type>(number),
-            DataType::Date32 => match self.date_form() {
-                None => self.primitive::<Date32Type>(iso::parse_date),
-                Some(form) => self.primitive::<Date32Type>(|field| iso::parse_date(&form.to_iso(field)?)),
-            },
+        Ok(match data_type {
+            DataType::Int64 => Arc::new(self.primitive::<Int64Type>(integer)?),
+            DataType::Float64 => Arc::new(self.primitive::<Float64Type>(number)?),
+            DataType::Date32 => Arc::new(match self.date_form() {
+                None => self.primitive::<Date32Type>(iso::parse_date)?,
+                Some(form) => self.primitive::<Date32Type>(|field| iso::parse_date(&form.to_iso(field)?))?,
+            }),
             DataType::Timestamp(_, zone) => {
                 let array = match self.date_form() {
-                    None => self.primitive_array::<TimestampMicrosecondType>(instant)?,
-                    Some(form) => self
-                        .primitive_array::<TimestampMicrosecondType>(|field| instant(&form.to_iso(field)?))?,
+                    None => self.primitive::<TimestampMicrosecondType>(instant)?,
+                    Some(form) => {
+                        self.primitive::<TimestampMicrosecondType>(|field| instant(&form.to_iso(field)?))?
+                    }
                 };
-                Ok(Arc::new(array.with_timezone_opt(zone.clone())))
+                Arc::new(array.with_timezone_opt(zone.clone()))
             }
-            DataType::Boolean => self.boolean(),
-            DataType::Null => self.null(),
-            _ => self.text(),
-        }
+            DataType::Boolean => self.boolean()?,
+            DataType::Null => self.null()?,
+            _ => self.text()?,
+        })
     }
 
     /// How dates are written, where that is not as ISO 8601 has it.
@@ -217,13 +218,6 @@ impl BlockColumn<'_> {
     }
 
     fn primitive<T: ArrowPrimitiveType>(
-        &self,
-        parse: impl Fn(&[u8]) -> Option<T::Native>,
-    ) -> Result<ArrayRef, DataError> {
-        Ok(Arc::new(self.primitive_array::<T>(parse)?))
-    }
-
-    fn primitive_array<T: ArrowPrimitiveType>(
         &self,
         parse: impl Fn(&[u8]) -> Option<T::Native>,
     ) -> Result<PrimitiveArray<T>, DataError> {

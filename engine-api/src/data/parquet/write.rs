@@ -81,7 +81,7 @@ impl ParquetWriter {
             self.group_rows += rows;
             self.rows += rows as u64;
             if self.group_rows == self.most_group_rows {
-                self.end_group()?;
+                self.end_group().map_err(|e| write_error(&self.path, e))?;
             }
         }
         Ok(())
@@ -99,11 +99,7 @@ impl ParquetWriter {
     }
 
     /// Puts the row group under way into the file, and begins another.
-    fn end_group(&mut self) -> Result<(), DataError> {
-        self.append_group().map_err(|e| write_error(&self.path, e))
-    }
-
-    fn append_group(&mut self) -> Result<(), ParquetError> {
+    fn end_group(&mut self) -> Result<(), ParquetError> {
         let next = self
             .groups
             .create_column_writers(self.file.flushed_row_groups().len() + 1)?;
@@ -125,7 +121,7 @@ impl ParquetWriter {
     /// As [`Self::write`]; nothing is left behind then.
     pub fn finish(mut self) -> Result<u64, DataError> {
         if self.group_rows > 0 {
-            self.end_group()?;
+            self.end_group().map_err(|e| write_error(&self.path, e))?;
         }
         let mut file = self.file.into_inner().map_err(|e| write_error(&self.path, e))?;
         file.flush().map_err(|e| FileError::new(&self.path, "write", e))?;
