@@ -2,12 +2,12 @@
 
 use engine_core::backend::{BackendError, Buffer, Executable, HostData, Run};
 use engine_core::ir::{DType, MemoryPlan, Program, ResourceKind, Rows, Slot, ValueId};
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::ArrayView2;
 
 use crate::backend::CpuBackend;
 use crate::buffer::CpuBuffer;
 use crate::kernels::{Context, CpuKernel, MAX_INPUTS, MAX_OUTPUTS, Value, kernel};
-use crate::lanes::{CodeLanes, Lanes, blocks, pack, pack_codes, unpack, unpack_codes};
+use crate::lanes::{CodeLanes, Lanes, blocks, pack, unpack};
 use crate::scratch::{ScratchPool, ScratchSize};
 
 /// A node with its kernel and the slots of its values.
@@ -124,7 +124,7 @@ impl CpuExecutable {
                 .map(|view| pack(view, to))
                 .is_ok_and(|()| from.len() == dim.0 * dim.1),
             (Value::Codes(to), CpuBuffer::U32(from)) => ArrayView2::from_shape(dim, from)
-                .map(|view| pack_codes(view, to))
+                .map(|view| pack(view, to))
                 .is_ok_and(|()| from.len() == dim.0 * dim.1),
             (Value::U32(to), CpuBuffer::U32(from)) if from.len() == dim.1 => {
                 to[..dim.1].copy_from_slice(from);
@@ -207,9 +207,10 @@ impl Executable for CpuExecutable {
             }
         }
         self.check(run, &buffers, inputs.len())?;
+        let pool = std::sync::Arc::clone(&self.backend.pool);
         for (i, input) in inputs.iter().enumerate() {
             match input.as_any().downcast_ref() {
-                Some(buffer) => self.pack_input(i, run, buffer)?,
+                Some(buffer) => pool.install(|| self.pack_input(i, run, buffer))?,
                 None => {
                     let name = &self.program.inputs()[i].name;
                     let (expected, got) = ("a buffer of the cpu backend".to_owned(), "another's".to_owned());
@@ -218,7 +219,6 @@ impl Executable for CpuExecutable {
             }
         }
         self.last = Some(*run);
-        let pool = std::sync::Arc::clone(&self.backend.pool);
         pool.install(|| self.run_steps(run, &mut buffers))
     }
 
@@ -237,16 +237,12 @@ impl Executable for CpuExecutable {
             Value::U32(words) => HostData::U32(words[..dim.1].to_vec()),
             Value::F32(lanes) => {
                 let mut out = vec![0.0; len];
-                if let Ok(view) = ArrayViewMut2::from_shape(dim, &mut out) {
-                    unpack(lanes, view);
-                }
+                self.backend.pool.install(|| unpack(lanes, dim.1, &mut out));
                 HostData::F32(out)
             }
             Value::Codes(lanes) => {
                 let mut out = vec![0; len];
-                if let Ok(view) = ArrayViewMut2::from_shape(dim, &mut out) {
-                    unpack_codes(lanes, view);
-                }
+                self.backend.pool.install(|| unpack(lanes, dim.1, &mut out));
                 HostData::U32(out)
             }
         })

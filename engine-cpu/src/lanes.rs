@@ -1,6 +1,7 @@
 //! The layout of values: feature-major in blocks of rows, and conversion from and to row-major matrices.
 
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayView2, s};
+use rayon::prelude::*;
 
 /// Rows of a block: two 512-bit or four 256-bit registers of single precision numbers.
 pub(crate) const LANES: usize = 32;
@@ -35,52 +36,74 @@ pub(crate) fn valid(rows: usize, block: usize) -> usize {
     (rows - block * LANES).min(LANES)
 }
 
+/// One feature of a block of rows, of numbers or of codes.
+pub(crate) trait Feature: Copy + Send + Sync {
+    /// What a row holds.
+    type Item: Copy + Send + Sync;
+    /// Zero in all rows.
+    const ZERO: Self;
+
+    /// The rows of the block.
+    fn rows(&self) -> &[Self::Item; LANES];
+
+    /// The rows of the block, to be written.
+    fn rows_mut(&mut self) -> &mut [Self::Item; LANES];
+}
+
+macro_rules! feature {
+    ($lanes:ty, $item:ty) => {
+        impl Feature for $lanes {
+            type Item = $item;
+            const ZERO: Self = Self::ZERO;
+
+            #[inline]
+            fn rows(&self) -> &[$item; LANES] {
+                &self.0
+            }
+
+            #[inline]
+            fn rows_mut(&mut self) -> &mut [$item; LANES] {
+                &mut self.0
+            }
+        }
+    };
+}
+
+feature!(Lanes, f32);
+feature!(CodeLanes, u32);
+
+/// Blocks that one task converts at least.
+const BLOCKS_OF_A_TASK: usize = 16;
+
 /// Packs a row-major matrix; lanes beyond the last row become zero.
-pub(crate) fn pack(from: ArrayView2<'_, f32>, to: &mut [Lanes]) {
+pub(crate) fn pack<F: Feature>(from: ArrayView2<'_, F::Item>, to: &mut [F]) {
     let (rows, width) = from.dim();
-    for block in 0..blocks(rows) {
-        for k in 0..width {
-            let lanes = &mut to[block * width + k].0;
-            lanes.fill(0.0);
-            for (lane, value) in lanes.iter_mut().enumerate().take(valid(rows, block)) {
-                *value = from[[block * LANES + lane, k]];
+    let to = to[..blocks(rows) * width].par_chunks_exact_mut(width.max(1));
+    to.enumerate()
+        .with_min_len(BLOCKS_OF_A_TASK)
+        .for_each(|(block, features)| {
+            features.fill(F::ZERO);
+            let first = block * LANES;
+            let from = from.slice(s![first..first + valid(rows, block), ..]);
+            for (lane, row) in from.outer_iter().enumerate() {
+                for (feature, value) in features.iter_mut().zip(row) {
+                    feature.rows_mut()[lane] = *value;
+                }
+            }
+        });
+}
+
+/// Unpacks into a row-major matrix of `width` columns, as many rows as it has.
+pub(crate) fn unpack<F: Feature>(from: &[F], width: usize, to: &mut [F::Item]) {
+    let width = width.max(1);
+    let blocks = to.par_chunks_mut(LANES * width).zip(from.par_chunks(width));
+    blocks.with_min_len(BLOCKS_OF_A_TASK).for_each(|(to, features)| {
+        for (lane, row) in to.chunks_exact_mut(width).enumerate() {
+            for (value, feature) in row.iter_mut().zip(features) {
+                *value = feature.rows()[lane];
             }
         }
-    }
-}
-
-/// Unpacks into a row-major matrix.
-pub(crate) fn unpack(from: &[Lanes], mut to: ArrayViewMut2<'_, f32>) {
-    let (rows, width) = to.dim();
-    for row in 0..rows {
-        for k in 0..width {
-            to[[row, k]] = from[row / LANES * width + k].0[row % LANES];
-        }
-    }
-}
-
-/// Packs row-major codes; lanes beyond the last row become zero.
-pub(crate) fn pack_codes(from: ArrayView2<'_, u32>, to: &mut [CodeLanes]) {
-    let (rows, width) = from.dim();
-    for block in 0..blocks(rows) {
-        for k in 0..width {
-            let lanes = &mut to[block * width + k].0;
-            lanes.fill(0);
-            for (lane, value) in lanes.iter_mut().enumerate().take(valid(rows, block)) {
-                *value = from[[block * LANES + lane, k]];
-            }
-        }
-    }
-}
-
-/// Unpacks codes into a row-major matrix.
-pub(crate) fn unpack_codes(from: &[CodeLanes], mut to: ArrayViewMut2<'_, u32>) {
-    let (rows, width) = to.dim();
-    for row in 0..rows {
-        for k in 0..width {
-            to[[row, k]] = from[row / LANES * width + k].0[row % LANES];
-        }
-    }
+    });
 }
 
 #[cfg(test)]
@@ -95,7 +118,7 @@ mod tests {
             let mut packed = vec![Lanes([9.0; LANES]); blocks(rows) * width];
             pack(matrix.view(), &mut packed);
             let mut back = Array2::zeros((rows, width));
-            unpack(&packed, back.view_mut());
+            unpack(&packed, width, back.as_slice_mut().unwrap());
             assert_eq!(matrix, back);
             let nonzero: usize = packed
                 .iter()

@@ -2,8 +2,13 @@
 
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use crate::ir::ops::sampling::Cell;
 use crate::schema::CodeTable;
+
+/// Cells that one task converts at least.
+const CELLS_OF_A_TASK: usize = 1 << 14;
 
 /// What is given of each sub-column of some rows, row by row. Rows may differ in their observed cells; that costs nothing. Rows of which
 /// nothing is observed, so that all is drawn, take up no memory.
@@ -98,17 +103,22 @@ impl Cells {
         column: Range<usize>,
         codes: &CodeTable,
         first_row: usize,
-        is_observed: impl Fn(usize) -> bool,
+        is_observed: impl Fn(usize) -> bool + Sync,
     ) {
         let width = self.sub_columns.max(1);
-        for s in column {
-            let codes = &codes.columns()[s];
-            for (row, words) in self.words_mut().chunks_exact_mut(width).enumerate() {
-                if is_observed(row) {
-                    words[s] = Cell::Observed(codes.get(first_row + row)).to_bits();
+        let rows_of_a_task = CELLS_OF_A_TASK.div_ceil(width);
+        let tasks = self.words_mut().par_chunks_mut(rows_of_a_task * width);
+        tasks.enumerate().for_each(|(task, words)| {
+            let first = task * rows_of_a_task;
+            for s in column.clone() {
+                let codes = &codes.columns()[s];
+                for (row, words) in (first..).zip(words.chunks_exact_mut(width)) {
+                    if is_observed(row) {
+                        words[s] = Cell::Observed(codes.get(first_row + row)).to_bits();
+                    }
                 }
             }
-        }
+        });
     }
 
     /// Consecutive rows.
@@ -132,7 +142,11 @@ impl Cells {
         };
         let mut cells = Self::masked(rows.len(), self.sub_columns);
         if let Some(words) = self.words(rows) {
-            cells.words = words.iter().map(given).collect();
+            cells.words = words
+                .par_iter()
+                .with_min_len(CELLS_OF_A_TASK)
+                .map(given)
+                .collect();
         }
         cells
     }

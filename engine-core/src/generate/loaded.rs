@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rayon::prelude::*;
+
 use super::plan::{DrawSite, Drawn, SamplePlan};
 use super::workers::Workers;
 use super::{Cells, GenerateError};
@@ -17,6 +19,8 @@ use crate::schema::{CodeColumn, CodeTable, ColumnOrderKind};
 const BATCH_NUMBERS: usize = 16 << 20;
 /// Rows of the smallest and of the largest batch.
 const BATCH_ROWS: Range<usize> = 32..16_384;
+/// Rows whose nulls one task canonicalises at least.
+const ROWS_OF_A_TASK: usize = 1_024;
 /// Plans that are cached for repeated calls.
 const KEPT_PLANS: usize = 64;
 
@@ -228,16 +232,21 @@ impl LoadedModel {
 
     /// Whatever is beside an observed or teacher-forced null flag of 1 becomes the null fill.
     fn canonicalise_nulls(&self, words: &mut [u32]) {
-        for (column, flag) in self.null_flags.iter().enumerate() {
-            let Some(flag) = *flag else { continue };
-            for row in words.chunks_exact_mut(self.sub_columns()) {
-                if !matches!(
-                    Cell::from_bits(row[flag]),
-                    Cell::Observed(1) | Cell::TeacherForced(1)
-                ) {
+        let flags = self.null_flags.iter().zip(&self.columns);
+        let flags: Vec<(usize, Range<usize>)> = flags
+            .filter_map(|(flag, range)| Some(((*flag)?, range.clone())))
+            .collect();
+        if flags.is_empty() {
+            return;
+        }
+        let is_null = |word| matches!(Cell::from_bits(word), Cell::Observed(1) | Cell::TeacherForced(1));
+        let rows = words.par_chunks_exact_mut(self.sub_columns());
+        rows.with_min_len(ROWS_OF_A_TASK).for_each(|row| {
+            for (flag, sub_columns) in &flags {
+                if !is_null(row[*flag]) {
                     continue;
                 }
-                for s in self.columns[column].clone().filter(|s| *s != flag) {
+                for s in sub_columns.clone().filter(|s| s != flag) {
                     row[s] = match Cell::from_bits(row[s]) {
                         Cell::Observed(_) => Cell::Observed(self.null_fills[s]).to_bits(),
                         Cell::TeacherForced(_) => Cell::TeacherForced(self.null_fills[s]).to_bits(),
@@ -245,7 +254,7 @@ impl LoadedModel {
                     };
                 }
             }
-        }
+        });
     }
 
     /// A fixed-order model needs all columns before the last one that is drawn.

@@ -180,7 +180,70 @@ pub(crate) fn intern<'a>(column: &Column<'a>) -> Interned<'a> {
             let text = |tick: i64| timestamp_text(tick, unit, zoned, form).into();
             intern_by(column, |row| Some(ticks[row]), text)
         }
-        Values::Text(texts) => intern_by(column, |row| Some(texts.get(row)), Cow::Borrowed),
+        Values::Text(texts) => intern_by(
+            column,
+            |row| Some(TextKey::new(texts.get(row))),
+            |key| key.text.into(),
+        ),
+    }
+}
+
+/// A text as a key of a map. Most categories are short: their bytes are held in two numbers, which overlap for some lengths, so that they
+/// are hashed and compared without a loop over memory.
+#[derive(Clone, Copy)]
+struct TextKey<'a> {
+    first: u64,
+    last: u64,
+    text: &'a str,
+}
+
+impl<'a> TextKey<'a> {
+    /// Bytes that the two numbers hold at most.
+    const HELD: usize = 16;
+
+    #[inline]
+    fn new(text: &'a str) -> Self {
+        let bytes = text.as_bytes();
+        let (first, last) = match (bytes.first_chunk(), bytes.last_chunk()) {
+            (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+            _ => match (bytes.first_chunk(), bytes.last_chunk()) {
+                (Some(first), Some(last)) => (
+                    u64::from(u32::from_le_bytes(*first)),
+                    u64::from(u32::from_le_bytes(*last)),
+                ),
+                // At most three bytes: the first, the middle and the last one are all.
+                _ => match bytes {
+                    [] => (0, 0),
+                    [first, .., last] => (
+                        u64::from(*first) | u64::from(bytes[bytes.len() / 2]) << 8,
+                        u64::from(*last),
+                    ),
+                    [only] => (u64::from(*only), 0),
+                },
+            },
+        };
+        Self { first, last, text }
+    }
+}
+
+impl PartialEq for TextKey<'_> {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        (self.first, self.last, self.text.len()) == (other.first, other.last, other.text.len())
+            && (self.text.len() <= Self::HELD || self.text == other.text)
+    }
+}
+
+impl Eq for TextKey<'_> {}
+
+impl Hash for TextKey<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.first);
+        state.write_u64(self.last ^ (self.text.len() as u64) << 56);
+        if self.text.len() > Self::HELD {
+            state.write(self.text.as_bytes());
+        }
     }
 }
 
@@ -295,6 +358,28 @@ mod tests {
         assert_eq!(decimal_text(-5, 2), "-0.05");
         assert_eq!(decimal_text(7, 0), "7");
         assert_eq!(decimal_text(7, -2), "700");
+    }
+
+    #[test]
+    fn keys_of_texts_are_equal_where_the_texts_are() {
+        let hash = |key: &TextKey<'_>| {
+            let mut state = Fx::default();
+            key.hash(&mut state);
+            state.finish()
+        };
+        for len in 0..40 {
+            let text = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnop"[..len].to_owned();
+            let (key, copy) = (TextKey::new(&text), text.clone());
+            assert!(key == TextKey::new(&copy) && hash(&key) == hash(&TextKey::new(&copy)));
+            for at in 0..len {
+                let mut other = text.clone();
+                other.replace_range(at..=at, "#");
+                assert!(key != TextKey::new(&other), "{text:?} and {other:?}");
+                assert_ne!(hash(&key), hash(&TextKey::new(&other)), "{text:?} and {other:?}");
+            }
+            let longer = format!("{text}\0");
+            assert!(key != TextKey::new(&longer), "{text:?} and a zero behind it");
+        }
     }
 
     fn texts(column: &Column<'_>) -> Vec<Option<String>> {

@@ -1,5 +1,7 @@
 //! Log-likelihood of rows.
 
+use rayon::prelude::*;
+
 use super::super::loaded::LoadedModel;
 use super::super::plan::SamplePlan;
 use super::super::{Cells, DrawSite, GenerateError};
@@ -9,6 +11,8 @@ use crate::ir::ops::sampling::{Cell, RequestedOutputs, SamplingRules};
 
 /// Rows that are scored at once.
 const ROWS: usize = 8_192;
+/// Rows whose logarithms one task adds up at least.
+const ROWS_OF_A_TASK: usize = 512;
 
 /// Logarithms of probabilities of rows, in nats. A numeric column that is binned counts with the mass of the bin, so values can be
 /// compared within one model only.
@@ -94,33 +98,50 @@ impl LogProbQuery {
     /// Scores rows whose observed cells are teacher-forced, in all orders.
     fn scored(&self, model: &LoadedModel, given: &Cells, answer: &mut LogProbs) -> Result<(), GenerateError> {
         let (rows, count, width) = (given.rows(), model.sub_columns(), model.columns().len());
+        if width == 0 {
+            answer.rows.resize(answer.rows.len() + rows, 0.0);
+            return Ok(());
+        }
         let mut by_order = Vec::with_capacity(self.orders.len());
         let mut columns = vec![0.0; rows * width];
         for plan in &self.orders {
             let drawn = model.run_batches(plan, given, None, DrawSite::default())?;
-            let mut scores = vec![0.0; rows];
-            for (row, score) in scores.iter_mut().enumerate() {
-                let logs = &drawn.log_probs[row * count..(row + 1) * count];
-                for (c, range) in model.columns().iter().enumerate() {
-                    // Logarithms of what is not given are 0; beside a null flag of 1 the other parts mean nothing.
-                    let flag = model.null_flag(c).filter(|f| {
-                        matches!(given.get(row, *f), Cell::TeacherForced(_))
-                            && drawn.codes[row * count + f] == 1
-                    });
-                    let sum: f64 = match flag {
-                        Some(flag) => f64::from(logs[flag]),
-                        None => logs[range.clone()].iter().map(|l| f64::from(*l)).sum(),
-                    };
-                    *score += sum;
-                    columns[row * width + c] += sum / self.orders.len() as f64;
-                }
-            }
-            by_order.push(scores);
+            let logs = drawn
+                .log_probs
+                .par_chunks(count)
+                .zip(drawn.codes.par_chunks(count));
+            let parts = logs.zip(columns.par_chunks_mut(width)).enumerate();
+            let scores = parts
+                .with_min_len(ROWS_OF_A_TASK)
+                .map(|(row, ((logs, codes), parts))| {
+                    let mut score = 0.0;
+                    for (c, part) in parts.iter_mut().enumerate() {
+                        // Logarithms of what is not given are 0; beside a null flag of 1 the other sub-columns mean nothing.
+                        let flag = model.null_flag(c).filter(|f| {
+                            codes[*f] == 1 && matches!(given.get(row, *f), Cell::TeacherForced(_))
+                        });
+                        let sum: f64 = match flag {
+                            Some(flag) => f64::from(logs[flag]),
+                            None => logs[model.columns()[c].clone()]
+                                .iter()
+                                .map(|l| f64::from(*l))
+                                .sum(),
+                        };
+                        score += sum;
+                        *part += sum / self.orders.len() as f64;
+                    }
+                    score
+                });
+            by_order.push(scores.collect::<Vec<f64>>());
         }
         let orders = (self.orders.len() as f64).ln();
-        answer
-            .rows
-            .extend((0..rows).map(|row| log_sum(by_order.iter().map(|scores| scores[row])) - orders));
+        let averaged = |row| log_sum(by_order.iter().map(|scores: &Vec<f64>| scores[row])) - orders;
+        answer.rows.par_extend(
+            (0..rows)
+                .into_par_iter()
+                .with_min_len(ROWS_OF_A_TASK)
+                .map(averaged),
+        );
         answer.columns.extend(columns);
         Ok(())
     }
