@@ -30,6 +30,9 @@ pub struct FoldSource {
     pub heads: LinearGroups,
 }
 
+/// Numbers in double precision of a row that are worked on at once: 4 KiB.
+const BLOCK: usize = 512;
+
 /// A model made ready for generation in any column order.
 #[derive(Debug, Clone)]
 pub struct Folded {
@@ -279,12 +282,20 @@ impl FoldSource {
         let w2 = &params[second.weight.range()];
         let mut joined = vec![0.0; second.weight.rows * weight.columns];
         let mut constant: Vec<f64> = doubled(&params[second.bias.range()]).collect();
-        for n in 0..second.weight.rows {
-            let row = &mut joined[n * weight.columns..(n + 1) * weight.columns];
-            for m in 0..weight.rows {
-                let w = f64::from(w2[n * weight.rows + m]);
-                constant[n] += w * b1[m];
-                add_scaled(row, w, &w1[m * weight.columns..(m + 1) * weight.columns]);
+        // A block of the first layer stays in the cache while all rows of the second pass over it.
+        for first in (0..weight.columns).step_by(BLOCK) {
+            let block = first..(first + BLOCK).min(weight.columns);
+            for n in 0..second.weight.rows {
+                let row = &mut joined[n * weight.columns..][block.clone()];
+                for m in 0..weight.rows {
+                    let w = f64::from(w2[n * weight.rows + m]);
+                    add_scaled(row, w, &w1[m * weight.columns..][block.clone()]);
+                }
+            }
+        }
+        for (n, constant) in constant.iter_mut().enumerate() {
+            for (w, b) in w2[n * weight.rows..].iter().zip(&b1) {
+                *constant += f64::from(*w) * b;
             }
         }
         Joined {
@@ -355,13 +366,18 @@ impl Folding<'_> {
             return;
         }
         let width = linear.len() / hidden - 1;
-        let mut row = vec![0.0; hidden];
-        for (v, to) in table.chunks_mut(hidden).take(sub.cardinality).enumerate() {
-            row.copy_from_slice(&linear[width * hidden..]);
-            for (e, weights) in doubled(&embedding[v * width..]).zip(linear.chunks(hidden).take(width)) {
-                add_scaled(&mut row, e, weights);
+        let mut row = [0.0; BLOCK];
+        // A block of the map stays in the cache while all rows of the embedding pass over it.
+        for first in (0..hidden).step_by(BLOCK) {
+            let block = first..(first + BLOCK).min(hidden);
+            let row = &mut row[..block.len()];
+            for (v, to) in table.chunks_mut(hidden).take(sub.cardinality).enumerate() {
+                row.copy_from_slice(&linear[width * hidden..][block.clone()]);
+                for (e, weights) in doubled(&embedding[v * width..]).zip(linear.chunks(hidden).take(width)) {
+                    add_scaled(row, e, &weights[block.clone()]);
+                }
+                copy(&mut to[block.clone()], row.iter().copied(), round);
             }
-            copy(to, row.iter().copied(), round);
         }
     }
 
@@ -373,15 +389,15 @@ impl Folding<'_> {
         for next in 0..self.joined.len() {
             // A sub-column sees all other columns and its earlier siblings.
             if self.model.sub_columns[next].column != sub.column || next > s {
-                self.add_linear_map(s, next, &mut linear);
+                self.write_linear_map(s, next, &mut linear);
             }
         }
         linear
     }
 
-    /// Adds the map from the embedding of sub-column `s` to the hidden units of `next`; row `k` of `linear` belongs to
+    /// Writes the map from the embedding of sub-column `s` to the hidden units of `next`; row `k` of `linear` belongs to
     /// embedding feature k, the last row holds constants.
-    fn add_linear_map(&self, s: usize, next: usize, linear: &mut [f64]) {
+    fn write_linear_map(&self, s: usize, next: usize, linear: &mut [f64]) {
         let OrderedSpec {
             columns,
             sub_columns,
@@ -395,24 +411,29 @@ impl Folding<'_> {
         let within = sub_columns.offset(s) - sub_columns.offset(first);
         let compressor = self.source.compressors.as_ref().and_then(|g| g.layers[c]);
         let is_last = s + 1 == column_of.len() || column_of[s + 1] != c;
+        let mut sums = vec![0.0; width + 1];
         for n in 0..regressor.bias.len() {
             let row = &regressor.weight[n * regressor.inputs..(n + 1) * regressor.inputs];
-            let mut add = |k: usize, w: f64| linear[k * hidden + to + n] += w;
-            if column_of[next] == c {
-                (0..width).for_each(|k| add(k, row[columns.total() + within + k]));
-                continue;
-            }
             let block = &row[columns.range(c)];
-            let Some(Layer { weight, bias }) = compressor else {
-                (0..width).for_each(|k| add(k, block[within + k]));
-                continue;
-            };
-            for (m, w) in block.iter().enumerate() {
-                let a = &self.params[weight.offset + m * weight.columns + within..][..width];
-                (0..width).for_each(|k| add(k, w * f64::from(a[k])));
-                if is_last {
-                    add(width, w * f64::from(self.params[bias.offset + m]));
+            let part = match compressor {
+                _ if column_of[next] == c => &row[columns.total() + within..][..width],
+                None => &block[within..][..width],
+                Some(Layer { weight, bias }) => {
+                    sums.fill(0.0);
+                    for (m, w) in block.iter().enumerate() {
+                        let a = &self.params[weight.offset + m * weight.columns + within..][..width];
+                        for (sum, a) in sums.iter_mut().zip(a) {
+                            *sum += w * f64::from(*a);
+                        }
+                        if is_last {
+                            sums[width] += w * f64::from(self.params[bias.offset + m]);
+                        }
+                    }
+                    &sums
                 }
+            };
+            for (k, value) in part.iter().enumerate() {
+                linear[k * hidden + to + n] = *value;
             }
         }
     }
