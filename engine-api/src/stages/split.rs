@@ -16,6 +16,7 @@ use engine_core::schema::{DecodedColumn, DecodedValues, Values};
 use engine_core::target_name;
 
 use super::parts::{SPLIT_FILE, SplitRecord, part_name};
+use crate::EngineError;
 use crate::data::{
     ColumnFormat, DataError, ParquetWriter, Role, SourceFormat, TableBatch, TableFormat, TableSource,
     list_names, to_record_batch,
@@ -25,8 +26,7 @@ use crate::files::{AtomicFolder, make_folder, sync_folder};
 use crate::identity::{Digester, Identity, TableDigest, has_current_model};
 use crate::options::SplitOptions;
 use crate::seed::draw_seed;
-use crate::workspace::{ForgottenIfUntouched, Marker, Workspace, write_json};
-use crate::{EngineError, WorkspaceLayout};
+use crate::workspace::{ForgottenIfUntouched, Marker, MarkerChange, Workspace, write_json};
 
 /// What a split has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,30 +86,18 @@ pub(crate) fn split_for(
             path: workspace.path().to_owned(),
         });
     }
-    let before = workspace.marker()?;
-    let marker = Marker::new(Some(record.seed));
     // What this table replaces is out of date before anything of it is touched.
-    workspace.set_marker(&match (statistics, &before) {
-        (Statistics::Replaced, _) => Marker {
-            split: Some(record.id),
-            ..marker
-        },
-        (Statistics::Reused(_), Some(before)) => Marker {
-            seed: marker.seed,
-            ..before.clone()
-        },
-        (Statistics::Reused(_), None) => marker,
-    })?;
+    let change = MarkerChange::begin(workspace, |before| marker(before, statistics, &record))?;
     if let Statistics::Reused(statistics) = statistics {
         record.reuses = statistics;
     }
-    if let Err(error) = write_split(layout, source, &types, &mut record, on_progress) {
-        // Nothing was touched: what was there goes on holding.
-        if let Some(before) = before {
-            workspace.set_marker(&before)?;
-        }
-        return Err(error);
-    }
+    let folder = AtomicFolder::create_private(&layout.original_data())?;
+    let data = folder.path().join(target_name!("-data"));
+    record.digest = Some(write_rows(&data, source, &record, on_progress)?);
+    let meta = folder.path().join(target_name!("-meta"));
+    write_meta(&meta, source.format(), &types, &record)?;
+    folder.commit()?;
+    change.keep();
     Ok(SplitReport {
         seed: record.seed,
         training_rows: record.training_rows,
@@ -117,28 +105,20 @@ pub(crate) fn split_for(
     })
 }
 
-fn write_split(
-    layout: &WorkspaceLayout,
-    source: &TableSource,
-    types: &EncodingTypes,
-    record: &mut SplitRecord,
-    on_progress: &mut ProgressCallback<'_>,
-) -> Result<(), EngineError> {
-    let folder = AtomicFolder::create_private(&layout.original_data())?;
-    let digest = write_rows(
-        &folder.path().join(target_name!("-data")),
-        source,
-        record,
-        on_progress,
-    )?;
-    record.digest = Some(digest);
-    write_meta(
-        &folder.path().join(target_name!("-meta")),
-        source.format(),
-        types,
-        record,
-    )?;
-    Ok(folder.commit()?)
+/// What is current once the table of `record` is there.
+fn marker(before: Option<&Marker>, statistics: Statistics, record: &SplitRecord) -> Marker {
+    let new = Marker::new(Some(record.seed));
+    match (statistics, before) {
+        (Statistics::Replaced, _) => Marker {
+            split: Some(record.id),
+            ..new
+        },
+        (Statistics::Reused(_), Some(before)) => Marker {
+            seed: new.seed,
+            ..before.clone()
+        },
+        (Statistics::Reused(_), None) => new,
+    }
 }
 
 fn plan(source: &TableSource, options: &SplitOptions) -> Result<SplitRecord, EngineError> {

@@ -293,6 +293,38 @@ impl Drop for ForgottenIfUntouched<'_> {
     }
 }
 
+/// A new marker, which the one before replaces again unless the change is kept: nothing was touched then, and what was there goes on
+/// holding.
+pub(crate) struct MarkerChange<'a> {
+    workspace: &'a Workspace,
+    before: Option<Marker>,
+}
+
+impl<'a> MarkerChange<'a> {
+    /// Sets the marker that `change` makes of the one that is there.
+    pub(crate) fn begin(
+        workspace: &'a Workspace,
+        change: impl FnOnce(Option<&Marker>) -> Marker,
+    ) -> Result<Self, EngineError> {
+        let before = workspace.marker()?;
+        workspace.set_marker(&change(before.as_ref()))?;
+        Ok(Self { workspace, before })
+    }
+
+    pub(crate) fn keep(mut self) {
+        self.before = None;
+    }
+}
+
+impl Drop for MarkerChange<'_> {
+    fn drop(&mut self) {
+        let Some(before) = self.before.take() else { return };
+        if let Err(error) = self.workspace.set_marker(&before) {
+            tracing::warn!(%error, "the marker of the workspace cannot be written back; its model counts as replaced");
+        }
+    }
+}
+
 fn is_empty(folder: &Path) -> Result<bool, EngineError> {
     let mut entries = fs::read_dir(folder).map_err(|e| FileError::new(folder, "read", e))?;
     Ok(entries.next().is_none())
