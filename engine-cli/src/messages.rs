@@ -72,6 +72,7 @@ fn set(option: OptionKey, value: Option<&str>) -> String {
         (OptionKey::NullText, None) => {
             format!("give its text with {flag} if it stands for a missing value")
         }
+        (OptionKey::KeepNullWords, None) => format!("keep them as values with {flag}"),
         (OptionKey::Lenient, None) => format!("leave out what is missing with {flag}"),
         (_, Some(value)) => format!("use {flag} {value}"),
         (_, None) => format!("use {flag}"),
@@ -90,6 +91,7 @@ fn flag(option: OptionKey) -> &'static str {
         OptionKey::Replace => "--force",
         OptionKey::Lenient => "--lenient",
         OptionKey::NullText => "--null",
+        OptionKey::KeepNullWords => "--keep-null-words",
         // The test below holds every key to a flag of its own.
         _ => option.name(),
     }

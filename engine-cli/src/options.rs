@@ -29,6 +29,7 @@ pub(crate) fn reading(table: &TableArgs) -> ReadOptions {
     ReadOptions {
         delimiter: table.delimiter,
         null_texts: table.null.clone(),
+        keep_null_words: table.keep_null_words,
         primary_key: table.primary_key.clone(),
         exclude: table.exclude.clone(),
         ..ReadOptions::default()

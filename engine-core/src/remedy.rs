@@ -31,11 +31,13 @@ pub enum OptionKey {
     Lenient,
     /// A text that stands for a missing value.
     NullText,
+    /// Whether the usual words for a missing value are values like any other.
+    KeepNullWords,
 }
 
 impl OptionKey {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Device,
         Self::Seed,
         Self::BatchSize,
@@ -45,6 +47,7 @@ impl OptionKey {
         Self::Replace,
         Self::Lenient,
         Self::NullText,
+        Self::KeepNullWords,
     ];
 
     /// What it is, in words.
@@ -59,6 +62,7 @@ impl OptionKey {
             Self::Replace => "replacing",
             Self::Lenient => "leniency",
             Self::NullText => "null text",
+            Self::KeepNullWords => "keeping null words",
         }
     }
 }

@@ -57,6 +57,22 @@ pub enum NoteKind {
         /// How many there are.
         before: u64,
     },
+    /// A word that is null by itself in a column of numbers or dates.
+    #[error("{word:?} is read as a missing value, {count} times, for all other values are numbers or dates")]
+    NullWord {
+        /// The word; a blank for blanks.
+        word: &'static str,
+        /// How often it stands in the column.
+        count: u64,
+    },
+    /// A word in a column of texts that often stands for null.
+    #[error("{word:?} is learnt as a text, {count} times, and may stand for a missing value")]
+    MayBeNull {
+        /// The word; a blank for blanks.
+        word: &'static str,
+        /// How often it stands in the column.
+        count: u64,
+    },
     /// Whole numbers that are encoded as amounts although they may name things.
     #[error(
         "few different whole numbers far apart, each in many rows, may be codes rather than amounts; they are learnt as amounts"
@@ -84,6 +100,8 @@ impl ColumnNote {
                 Remedy::set(OptionKey::NullText),
             ],
             NoteKind::MayBeCodes => vec![learn(EncodingType::CATEGORICAL)],
+            NoteKind::NullWord { .. } => vec![Remedy::set(OptionKey::KeepNullWords)],
+            NoteKind::MayBeNull { .. } => vec![Remedy::set(OptionKey::NullText)],
             NoteKind::LongNumbers => Vec::new(),
         }
     }

@@ -11,6 +11,9 @@ pub struct ReadOptions {
     pub delimiter: Option<char>,
     /// Texts of CSV that stand for null, besides the empty one; without any those of [`like`](Self::like).
     pub null_texts: Vec<String>,
+    /// Whether the usual words for a missing value (`NA`, `null`, `?` and the like) are values in columns of numbers and dates of CSV too;
+    /// otherwise they are null there. Where [`like`](Self::like) is given, it decides.
+    pub keep_null_words: bool,
     /// Column that is left out of the model and gets new keys.
     pub primary_key: Option<String>,
     /// Columns that are not read.
@@ -33,6 +36,7 @@ impl Default for ReadOptions {
         Self {
             delimiter: None,
             null_texts: Vec::new(),
+            keep_null_words: false,
             primary_key: None,
             exclude: Vec::new(),
             as_text: Vec::new(),

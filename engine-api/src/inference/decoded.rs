@@ -22,6 +22,7 @@ pub(crate) fn format_of(columns: Vec<ColumnFormat>, model: &InferenceModel) -> T
         source: SourceFormat::Arrow,
         csv: model.format.csv,
         null_texts: Vec::new(),
+        keep_null_words: false,
         columns,
     }
 }

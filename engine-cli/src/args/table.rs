@@ -27,6 +27,9 @@ pub(crate) struct TableArgs {
     /// Text of a CSV that stands for a missing value, besides the empty field; may be repeated
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) null: Vec<String>,
+    /// Take NA, null, ? and other words for a missing value as values in columns of numbers and dates too
+    #[arg(long)]
+    pub(crate) keep_null_words: bool,
     /// Character between the fields of a CSV, \t for tab [default: detected]
     #[arg(long, value_name = "CHAR", value_parser = delimiter)]
     pub(crate) delimiter: Option<char>,

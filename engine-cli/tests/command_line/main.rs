@@ -12,6 +12,7 @@ mod inference;
 mod interrupt;
 #[cfg(unix)]
 mod kill_points;
+mod null_words;
 mod pipes;
 mod record;
 mod repeatable;

@@ -95,6 +95,7 @@ impl CsvTable {
                 quoted_header: quotes.header,
             },
             null_texts: null_texts.clone(),
+            keep_null_words: keeps_null_words(options),
             columns,
         };
         Ok(Self {
@@ -106,6 +107,12 @@ impl CsvTable {
             format,
             rows,
         })
+    }
+
+    /// Whether the usual words for a missing value are null in a column: in those of numbers and dates.
+    pub(super) fn has_null_words(&self, column: usize) -> bool {
+        let data_type = &self.format.columns[column].data_type;
+        !self.format.keep_null_words && (data_type.is_numeric() || data_type.is_temporal())
     }
 
     /// The fields as they are written.
@@ -122,6 +129,14 @@ impl CsvTable {
     pub(crate) fn rows(&self) -> u64 {
         self.rows
     }
+}
+
+/// Whether the usual words for a missing value are values in every column.
+fn keeps_null_words(options: &ReadOptions) -> bool {
+    options
+        .like
+        .as_ref()
+        .map_or(options.keep_null_words, |model| model.keep_null_words)
 }
 
 fn check_delimiter(given: char) -> Result<u8, DataError> {
@@ -144,7 +159,8 @@ fn scan_columns(
         .iter()
         .map(|name| options.exclude.contains(name))
         .collect();
-    let mut scans: Vec<ColumnScan> = excluded.iter().map(|_| ColumnScan::default()).collect();
+    let keeps = keeps_null_words(options);
+    let mut scans: Vec<ColumnScan> = excluded.iter().map(|_| ColumnScan::new(keeps)).collect();
     let mut rows = 0;
     let (mut block, mut next) = (Block::default(), Block::default());
     reader.read_block(options.batch_rows, &mut block)?;
@@ -231,6 +247,7 @@ fn finish_column(
     }
     // What a column is learnt as matters to who trains.
     if options.primary_key.as_deref() != Some(name) && !is_query {
+        log_null_words(&found, name);
         log_text_column(&found, name, input)?;
     }
     let mut format = found.format;
@@ -244,6 +261,24 @@ fn finish_column(
         format.role = Role::Excluded;
     }
     Ok(format)
+}
+
+/// Logs which words of a column are null by themselves, or may stand for null in a column of texts.
+fn log_null_words(found: &Found, name: &str) {
+    let data_type = &found.format.data_type;
+    let is_read = data_type.is_numeric() || data_type.is_temporal();
+    for (&word, &count) in &found.words {
+        // Those among numbers are told as what they are.
+        if is_read && word.eq_ignore_ascii_case("nan") && data_type.is_numeric() {
+            continue;
+        }
+        let kind = match is_read {
+            true => NoteKind::NullWord { word, count },
+            false => NoteKind::MayBeNull { word, count },
+        };
+        let column = name.to_owned();
+        ColumnNote { column, kind }.log();
+    }
 }
 
 /// Logs why a column is text, where another type may have been expected.

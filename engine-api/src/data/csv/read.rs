@@ -18,7 +18,7 @@ use super::classify::{boolean, integer, is_not_a_number, trim};
 use super::infer::CsvTable;
 use super::known::{date_form, known_values, parse_failures};
 use crate::data::error::{DataError, shorten};
-use crate::data::written::{DateForm, Role, describe_form, describe_value, iso};
+use crate::data::written::{DateForm, Role, describe_form, describe_value, iso, null_word};
 
 /// Record batches of a CSV file, without the excluded columns.
 pub(crate) struct CsvBatches {
@@ -89,6 +89,7 @@ impl CsvBatches {
                             name: field.name(),
                             table,
                             first_row,
+                            has_null_words: table.has_null_words(at),
                         };
                         if table.known[at] {
                             column.known(field.data_type(), parse_failures)
@@ -149,6 +150,8 @@ struct BlockColumn<'a> {
     table: &'a CsvTable,
     /// Rows of the table before the block.
     first_row: u64,
+    /// Whether the usual words for a missing value are null.
+    has_null_words: bool,
 }
 
 impl BlockColumn<'_> {
@@ -214,7 +217,8 @@ impl BlockColumn<'_> {
     }
 
     fn is_null(&self, field: &[u8]) -> bool {
-        field.is_empty() || self.table.null_texts.iter().any(|text| text.as_bytes() == field)
+        let is_named = || self.table.null_texts.iter().any(|text| text.as_bytes() == field);
+        field.is_empty() || is_named() || self.has_null_words && null_word(field).is_some()
     }
 
     fn primitive<T: ArrowPrimitiveType>(

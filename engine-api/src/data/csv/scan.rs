@@ -1,15 +1,15 @@
 //! What a column is, gathered field by field over the whole file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_schema::{DataType, TimeUnit};
 
-use super::classify::{Casing, ExponentShape, NumberShape, Token, classify, trim};
+use super::classify::{Casing, ExponentShape, NumberShape, Token, classify, is_not_a_number, trim};
 use super::notes::TextNotes;
 use crate::data::error::shorten;
 use crate::data::written::{
     BooleanWords, ColumnFormat, DateScan, ExponentForm, ExponentUse, NumberForm, TimeForm, WrittenForm,
-    iso::TimeShape,
+    iso::TimeShape, null_word,
 };
 
 /// Kinds of values that a column has shown.
@@ -46,7 +46,10 @@ pub(super) struct ColumnScan {
     times: TimeScan,
     spaces: SpaceScan,
     nulls: NullScan,
+    /// Words for a missing value, with their numbers, that are null if all other values are numbers or dates.
+    words: BTreeMap<&'static str, u64>,
     notes: TextNotes,
+    keeps_null_words: bool,
     /// Values that are not null, until the column is text.
     values: u64,
     /// First value that is not finite: the start of its row in the input, and its text.
@@ -58,6 +61,8 @@ pub(super) struct ColumnScan {
 pub(super) struct Found {
     /// Name, type and written form.
     pub(super) format: ColumnFormat,
+    /// Words for a missing value, with their numbers: null in columns of numbers and dates.
+    pub(super) words: BTreeMap<&'static str, u64>,
     /// Why it is text, if it is.
     pub(super) notes: TextNotes,
     /// Number of `nan` in a column of numbers, which are read as null.
@@ -67,6 +72,14 @@ pub(super) struct Found {
 }
 
 impl ColumnScan {
+    /// Nothing is known yet; whether the usual words for a missing value are values.
+    pub(super) fn new(keeps_null_words: bool) -> Self {
+        Self {
+            keeps_null_words,
+            ..Self::default()
+        }
+    }
+
     /// Takes note of one field.
     pub(super) fn add(&mut self, field: &[u8], start: u64, null_texts: &[String]) {
         if field.is_empty() {
@@ -75,10 +88,21 @@ impl ColumnScan {
         if let Some(at) = null_texts.iter().position(|text| text.as_bytes() == field) {
             return self.nulls.add(Some(at));
         }
+        let word = null_word(field).filter(|_| !self.keeps_null_words);
+        if let Some(word) = word {
+            *self.words.entry(word).or_default() += 1;
+        }
         if self.kind == Kind::Text {
             return self.notes.add(field);
         }
         let (value, before, after) = trim(field);
+        if is_not_a_number(value) {
+            self.numbers.nans += 1;
+            return;
+        }
+        if word.is_some() {
+            return;
+        }
         self.spaces.add(before, after);
         let kind = match classify(value) {
             Token::Integer => {
@@ -89,10 +113,8 @@ impl ColumnScan {
                 self.numbers.add(shape);
                 Kind::Number
             }
-            Token::NotANumber => {
-                self.numbers.nans += 1;
-                Kind::Number
-            }
+            // It is counted above, for it may stand among dates as well.
+            Token::NotANumber => return,
             Token::Infinite => {
                 self.infinite.get_or_insert_with(|| (start, shorten(value)));
                 Kind::Number
@@ -136,6 +158,11 @@ impl ColumnScan {
     pub(super) fn finish(mut self, name: &str, quoted: bool, null_texts: &[String]) -> Found {
         let numbers = self.numbers.whole + self.numbers.fractional;
         let (data_type, written) = match self.kind {
+            // A column of such words alone may mean anything by them.
+            Kind::Unknown if self.numbers.nans > 0 && self.words.keys().all(|word| is_nan(word)) => {
+                (DataType::Float64, WrittenForm::Number(self.numbers.form()))
+            }
+            Kind::Unknown if !self.words.is_empty() => (DataType::Utf8, WrittenForm::Plain),
             Kind::Unknown => (DataType::Null, WrittenForm::Plain),
             // A column of `inf` and nothing else holds no number.
             Kind::Number if numbers == 0 && self.infinite.is_some() => (DataType::Utf8, WrittenForm::Plain),
@@ -143,10 +170,17 @@ impl ColumnScan {
                 (DataType::Float64, WrittenForm::Number(self.numbers.form()))
             }
             Kind::Number => (DataType::Int64, WrittenForm::Plain),
+            Kind::Time if self.keeps_null_words && self.numbers.nans > 0 => {
+                (DataType::Utf8, WrittenForm::Plain)
+            }
             Kind::Time => self.times.found().unwrap_or_else(|| {
                 self.notes = TextNotes::of_dates();
                 (DataType::Utf8, WrittenForm::Plain)
             }),
+            // Two words for true and false, and a third.
+            Kind::Boolean(_) if self.numbers.nans > 0 || !self.words.is_empty() => {
+                (DataType::Utf8, WrittenForm::Plain)
+            }
             Kind::Boolean(casing) => {
                 let (yes, no) = casing.words();
                 let words = BooleanWords {
@@ -163,14 +197,23 @@ impl ColumnScan {
         format.written = written;
         format.quoted = quoted;
         format.leading_spaces = if is_text { 0 } else { self.spaces.before() };
+        if !is_text && format.data_type != DataType::Boolean {
+            let words = self.words.keys().filter(|word| !is_number || !is_nan(word));
+            words.for_each(|word| self.nulls.add_word(word));
+        }
         format.null_text = self.nulls.text(null_texts);
         Found {
+            words: self.words,
             notes: self.notes,
             format,
             nans: if is_number { self.numbers.nans } else { 0 },
             infinite: if is_number { self.infinite } else { None },
         }
     }
+}
+
+fn is_nan(word: &str) -> bool {
+    is_not_a_number(word.as_bytes())
 }
 
 #[derive(Debug, Default)]
@@ -351,6 +394,7 @@ impl SpaceScan {
 #[derive(Debug, Default)]
 struct NullScan {
     seen: Option<Option<usize>>,
+    word: Option<&'static str>,
     mixed: bool,
 }
 
@@ -359,9 +403,16 @@ impl NullScan {
         self.mixed |= *self.seen.get_or_insert(text) != text;
     }
 
+    /// A word that stands for null by itself.
+    fn add_word(&mut self, word: &'static str) {
+        self.mixed |= self.seen.is_some() || *self.word.get_or_insert(word) != word;
+    }
+
     fn text(&self, null_texts: &[String]) -> String {
-        match self.seen {
-            Some(Some(at)) if !self.mixed => null_texts[at].clone(),
+        match (self.seen, self.word) {
+            _ if self.mixed => String::new(),
+            (Some(Some(at)), _) => null_texts[at].clone(),
+            (None, Some(word)) => word.to_owned(),
             _ => String::new(),
         }
     }
@@ -373,7 +424,7 @@ mod tests {
     use crate::data::note::NoteKind;
 
     fn scan(values: &[&str]) -> Found {
-        let mut scan = ColumnScan::default();
+        let mut scan = ColumnScan::new(false);
         for (at, value) in values.iter().enumerate() {
             scan.add(value.as_bytes(), at as u64, &["NA".to_owned()]);
         }
@@ -432,6 +483,42 @@ mod tests {
             (&[" 1", " 2"], DataType::Int64),
         ] {
             assert_eq!(type_of(values), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn null_words_are_null_among_numbers_and_dates_whatever_the_order() {
+        for (values, data_type, null_text) in [
+            (&["N/A", "1.5", "2"][..], DataType::Float64, "N/A"),
+            (&["1", "N/A"], DataType::Int64, "N/A"),
+            (&["?", "2024-01-01", "?"], DataType::Date32, "?"),
+            (&["2024-01-01", "?", ""], DataType::Date32, ""),
+            (&["NaN", "2024-01-01"], DataType::Date32, "NaN"),
+            (&["2024-01-01", "NaN"], DataType::Date32, "NaN"),
+            (&["-", "1", "?"], DataType::Int64, ""),
+            (&["  ", "1"], DataType::Int64, " "),
+            (&["N/A", "x", "1"], DataType::Utf8, ""),
+            (&["x", "N/A"], DataType::Utf8, ""),
+            (&["N/A", "?"], DataType::Utf8, ""),
+            (&["true", "N/A"], DataType::Utf8, ""),
+            (&["N/A", "true"], DataType::Utf8, ""),
+            (&["nan", "true"], DataType::Utf8, ""),
+        ] {
+            let format = scan(values).format;
+            assert_eq!(
+                (format.data_type, format.null_text.as_str()),
+                (data_type, null_text),
+                "{values:?}"
+            );
+        }
+        for values in [&["N/A", "1"][..], &["2024-01-01", "NaN"], &["NaN", "2024-01-01"]] {
+            let mut scan = ColumnScan::new(true);
+            values.iter().for_each(|value| scan.add(value.as_bytes(), 0, &[]));
+            assert_eq!(
+                scan.finish("c", false, &[]).format.data_type,
+                DataType::Utf8,
+                "{values:?}"
+            );
         }
     }
 

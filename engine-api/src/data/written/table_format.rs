@@ -7,6 +7,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
 use super::date_form::DateForm;
+use super::null_words::null_word;
 use crate::data::error::{DataError, list_names};
 use crate::files::{self, FileError};
 
@@ -26,6 +27,9 @@ pub struct TableFormat {
     /// Texts that stood for null because the reader of the table was told so, besides the empty one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub null_texts: Vec<String>,
+    /// Whether the usual words for a missing value are values in columns of numbers and dates too.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub keep_null_words: bool,
     /// Columns in table order.
     pub columns: Vec<ColumnFormat>,
 }
@@ -202,6 +206,7 @@ impl TableFormat {
             source,
             csv: CsvDialect::default(),
             null_texts: Vec::new(),
+            keep_null_words: false,
             columns,
         }
     }
@@ -211,7 +216,11 @@ impl TableFormat {
     pub fn all_null_texts(&self) -> Vec<String> {
         let mut texts = self.null_texts.clone();
         for column in &self.columns {
-            if !column.null_text.is_empty() && !texts.contains(&column.null_text) {
+            // Words that are null by themselves in this column may be texts in another.
+            let by_rule = !self.keep_null_words
+                && (column.data_type.is_numeric() || column.data_type.is_temporal())
+                && null_word(column.null_text.as_bytes()).is_some();
+            if !column.null_text.is_empty() && !by_rule && !texts.contains(&column.null_text) {
                 texts.push(column.null_text.clone());
             }
         }
@@ -370,6 +379,7 @@ mod tests {
             source: SourceFormat::Parquet,
             csv: CsvDialect::default(),
             null_texts: Vec::new(),
+            keep_null_words: false,
             columns,
         };
         let folder = tempfile::tempdir().unwrap();
@@ -388,6 +398,7 @@ mod tests {
                 quoted_header: true,
             },
             null_texts: vec!["NA".to_owned(), "?".to_owned()],
+            keep_null_words: false,
             columns: vec![
                 ColumnFormat::new("id", DataType::Utf8),
                 ColumnFormat::new("price", DataType::Float64),
