@@ -57,7 +57,7 @@ pub(crate) struct RowsArgs {
 /// How the rows of a query are read where they are not written like the model's table.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ReadingArgs {
-    /// Text of a CSV that stands for a missing value, besides the empty field; may be repeated [default: those of the model]
+    /// Text of a CSV for a missing value, besides the empty field; may be repeated [default: the model's]
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, help_heading = "Table")]
     pub(crate) null: Vec<String>,
     /// Character between the fields of a CSV, \t for tab [default: detected]

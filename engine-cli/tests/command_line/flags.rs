@@ -356,7 +356,10 @@ fn characters_and_places_are_decoded_again() {
 #[test]
 fn null_texts_stand_for_missing_values() {
     let dir = TestDir::new();
-    dir.write("t.csv", "a,b\n".to_owned() + &"1,x\nmissing,y\n(none),x\n2,y\n".repeat(30));
+    dir.write(
+        "t.csv",
+        "a,b\n".to_owned() + &"1,x\nmissing,y\n(none),x\n2,y\n".repeat(30),
+    );
     assert_eq!(column(&fitted(&dir, &[]), "a")["data_type"], "Utf8");
     let given = fitted(&dir, &["--null", "missing", "--null", "(none)"]);
     assert_eq!(column(&given, "a")["data_type"], "Int64");
