@@ -313,7 +313,7 @@ fn fields(
     Ok(CsvFormatter::new(&format).fields(&batch, |column, row| filled[column].missing.value(row))?)
 }
 
-/// InferenceModel a table batch by batch, or as a whole, into a file.
+/// Runs a query over a table, batch by batch or as a whole, and writes the answers into a file.
 fn write_results(
     rows: &TableSource,
     output: &Path,

@@ -195,22 +195,14 @@ impl LoadedModel {
             cells: !cells.are_all_sampled(),
             uniforms: uniforms.is_some(),
         };
-        let (rows, max, count) = (cells.rows(), self.batch_rows(plan), self.sub_columns());
-        let mut worker = self.workers.borrow()?;
+        let (rows, max) = (cells.rows(), self.batch_rows(plan));
         let mut drawn = Drawn::default();
         for first in (0..rows).step_by(max) {
             let batch = first..(first + max).min(rows);
-            let mut bound: Vec<Box<dyn Buffer>> = Vec::with_capacity(2);
-            if let Some(words) = cells.words(batch.clone()) {
-                let mut words = words.to_vec();
-                self.canonicalise_nulls(&mut words);
-                bound.push(self.backend.upload(HostData::U32(words))?);
-            }
-            if let Some(uniforms) = uniforms {
-                let numbers = uniforms[batch.start * count..batch.end * count].to_vec();
-                bound.push(self.backend.upload(HostData::F32(numbers))?);
-            }
+            let bound = self.uploaded(cells, uniforms, batch.clone())?;
             let bound: Vec<&dyn Buffer> = bound.iter().map(AsRef::as_ref).collect();
+            // Borrowed once the host has done its part, so that no other thread waits for that.
+            let mut worker = self.workers.borrow()?;
             let run = Run {
                 seed: site.seed,
                 first_row: site.first_row + first as u64,
@@ -228,6 +220,27 @@ impl LoadedModel {
             drawn.append(Drawn::of(program, &plan.requested)?);
         }
         Ok(drawn)
+    }
+
+    /// The inputs of a program for a batch of rows: cells where some are observed, uniform numbers where they are given.
+    fn uploaded(
+        &self,
+        cells: &Cells,
+        uniforms: Option<&[f32]>,
+        batch: Range<usize>,
+    ) -> Result<Vec<Box<dyn Buffer>>, GenerateError> {
+        let count = self.sub_columns();
+        let mut bound = Vec::with_capacity(2);
+        if let Some(words) = cells.words(batch.clone()) {
+            let mut words = words.to_vec();
+            self.canonicalise_nulls(&mut words);
+            bound.push(self.backend.upload(HostData::U32(words))?);
+        }
+        if let Some(uniforms) = uniforms {
+            let numbers = uniforms[batch.start * count..batch.end * count].to_vec();
+            bound.push(self.backend.upload(HostData::F32(numbers))?);
+        }
+        Ok(bound)
     }
 
     /// Whatever is beside an observed or teacher-forced null flag of 1 becomes the null fill.

@@ -60,8 +60,16 @@ impl Run {
     }
 
     /// Batch row and time step of row `row` of a value that has one row per row of the batch (and per time step, where it has time).
+    #[inline]
     pub fn place(&self, row: usize) -> RowPlace {
         let batch = (self.rows as usize).max(1);
+        // Without time all rows are such, and kernels ask for each.
+        if row < batch {
+            return RowPlace {
+                batch_row: row as u32,
+                time: self.first_time,
+            };
+        }
         RowPlace {
             batch_row: (row % batch) as u32,
             time: self.first_time + (row / batch) as u32,

@@ -98,8 +98,9 @@ impl LogProbQuery {
     /// Scores rows whose observed cells are teacher-forced, in all orders.
     fn scored(&self, model: &LoadedModel, given: &Cells, answer: &mut LogProbs) -> Result<(), GenerateError> {
         let (rows, count, width) = (given.rows(), model.sub_columns(), model.columns().len());
-        if width == 0 {
+        if count == 0 {
             answer.rows.resize(answer.rows.len() + rows, 0.0);
+            answer.columns.resize(answer.columns.len() + rows * width, 0.0);
             return Ok(());
         }
         let mut by_order = Vec::with_capacity(self.orders.len());
