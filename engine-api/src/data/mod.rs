@@ -16,10 +16,10 @@ mod source;
 mod tests;
 mod written;
 
-pub(crate) use arrow::from_texts;
 #[cfg(feature = "arrow2")]
 pub use arrow::{Arrow2Chunk, Arrow2Error, record_batch_from_arrow2, record_batch_to_arrow2};
 pub use arrow::{TableBatch, to_record_batch};
+pub(crate) use arrow::{exact_cast, from_texts, is_convertible};
 pub(crate) use csv::{CsvFormatter, GivenCells, RawRow, Rounding, values_of_texts, written_values};
 pub use error::DataError;
 pub(crate) use error::{list_names, shorten};

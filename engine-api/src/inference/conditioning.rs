@@ -2,16 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float16Type, Float32Type, Float64Type, Int64Type};
-use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float64Array, PrimitiveArray, RecordBatch, RecordBatchOptions,
-    new_null_array,
-};
-use arrow_cast::cast;
-use arrow_cast::display::array_value_to_string;
-use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
-use arrow_select::nullif::nullif;
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_schema::{Field, Schema};
 use engine_core::encode::{count_unknown, encode_present};
 use engine_core::generate::Cells;
 use engine_core::ir::ops::sampling::Cell;
@@ -19,10 +11,11 @@ use engine_core::schema::CodeTable;
 
 use super::InferenceError;
 use super::decoded::written;
+use super::fitted::fitted;
 use super::model::{Column, InferenceModel};
 use super::unknown::UnknownCounts;
 use crate::EngineError;
-use crate::data::{ColumnFormat, DataError, Role, TableBatch, list_names, shorten, values_of_texts};
+use crate::data::{DataError, Role, TableBatch, list_names};
 
 /// Where rows come from, and how strictly they are taken.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +26,7 @@ pub(crate) struct TableOrigin<'a> {
     pub(crate) first_row: u64,
     /// Whether what does not fit is ignored with a warning.
     pub(crate) lenient: bool,
-    /// Counts what the model does not know over all batches; without it each batch is reported by itself.
+    /// Counts what the model does not know and what does not fit it over all batches; without it each batch is reported by itself.
     pub(crate) unknown: Option<&'a UnknownCounts>,
 }
 
@@ -193,187 +186,4 @@ fn codes(
         None => UnknownCounts::default().add(unknown),
     }
     Ok(codes)
-}
-
-/// Values in the type of the model; `None` when the column is ignored.
-pub(crate) fn fitted(
-    array: &ArrayRef,
-    column: &ColumnFormat,
-    origin: TableOrigin<'_>,
-) -> Result<Option<ArrayRef>, EngineError> {
-    let (name, to) = (column.name.as_str(), &column.data_type);
-    let array = without_nan(&undictionaried(array, name)?);
-    if array.data_type() == to {
-        return Ok(Some(array));
-    }
-    let convert = |source| DataError::Convert {
-        column: name.to_owned(),
-        data_type: to.to_string(),
-        source,
-    };
-    let (from_text, to_text) = (array.data_type().is_string(), is_text(to));
-    let new = if array.data_type() == &DataType::Null {
-        return Ok(Some(new_null_array(to, array.len())));
-    } else if from_text && !to_text {
-        let texts = cast(&array, &DataType::Utf8).map_err(convert)?;
-        let trimmed = texts
-            .as_string::<i32>()
-            .iter()
-            .map(|t| t.map(str::trim))
-            .collect();
-        values_of_texts(&trimmed, column).map_err(convert)?
-    } else if to_text || is_date(array.data_type()) == is_date(to) {
-        cast(&array, to).map_err(convert)?
-    } else {
-        if !origin.lenient {
-            return Err(InferenceError::Type {
-                table: origin.table.to_owned(),
-                column: name.to_owned(),
-                given: array.data_type().to_string(),
-                expected: to.to_string(),
-            }
-            .into());
-        }
-        tracing::warn!(
-            column = name,
-            "a column of another type than the model's is ignored"
-        );
-        return Ok(None);
-    };
-    let new = without_fractions(&array, new);
-    let new = without_rounding(&array, new).map_err(convert)?;
-    check_values(&array, &new, name, origin)?;
-    Ok(Some(new))
-}
-
-/// The first value that has got lost on the way to the model's type is an error.
-fn check_values(
-    old: &ArrayRef,
-    new: &ArrayRef,
-    name: &str,
-    origin: TableOrigin<'_>,
-) -> Result<(), EngineError> {
-    let mut lost = (0..old.len()).filter(|row| old.is_valid(*row) && new.is_null(*row));
-    let Some(row) = lost.next() else { return Ok(()) };
-    if origin.lenient {
-        let count = 1 + lost.count();
-        tracing::warn!(
-            column = name,
-            count,
-            "values that do not fit the model's type are read as null"
-        );
-        return Ok(());
-    }
-    let value = array_value_to_string(old, row).unwrap_or_default();
-    Err(InferenceError::Value {
-        table: origin.table.to_owned(),
-        row: origin.first_row + row as u64 + 1,
-        column: name.to_owned(),
-        value: shorten(value.as_bytes()),
-        expected: new.data_type().to_string(),
-    }
-    .into())
-}
-
-/// Numbers that are not whole are no whole numbers.
-fn without_fractions(old: &ArrayRef, new: ArrayRef) -> ArrayRef {
-    if !new.data_type().is_integer() || !old.data_type().is_floating() {
-        return new;
-    }
-    let Ok(old) = cast(old, &DataType::Float64) else {
-        return new;
-    };
-    let whole = old.as_primitive::<Float64Type>().iter();
-    let whole: Float64Array = whole.map(|v| v.filter(|v| v.fract() == 0.0)).collect();
-    cast(&whole, new.data_type()).unwrap_or(new)
-}
-
-/// Dates with a time of day are no dates, and decimals that a type has no places for are none of it.
-fn without_rounding(old: &ArrayRef, new: ArrayRef) -> Result<ArrayRef, ArrowError> {
-    let (from, to) = (old.data_type(), new.data_type());
-    let is_rounded: BooleanArray = if is_date(from) && is_day(to) {
-        let micros = |array: &ArrayRef| -> Result<ArrayRef, ArrowError> {
-            let instants = DataType::Timestamp(TimeUnit::Microsecond, None);
-            cast(&cast(array, &instants)?, &DataType::Int64)
-        };
-        let (before, after) = (micros(old)?, micros(&new)?);
-        let pairs = before
-            .as_primitive::<Int64Type>()
-            .iter()
-            .zip(after.as_primitive::<Int64Type>());
-        pairs.map(|(before, after)| Some(before != after)).collect()
-    } else if from.is_numeric() && is_decimal(to) {
-        let (before, after) = (cast(old, &DataType::Float64)?, cast(&new, &DataType::Float64)?);
-        let pairs = before
-            .as_primitive::<Float64Type>()
-            .iter()
-            .zip(after.as_primitive::<Float64Type>());
-        pairs.map(|(before, after)| Some(before != after)).collect()
-    } else {
-        return Ok(new);
-    };
-    match is_rounded.true_count() {
-        0 => Ok(new),
-        _ => nullif(&new, &is_rounded),
-    }
-}
-
-fn is_day(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Date32 | DataType::Date64)
-}
-
-fn is_decimal(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Decimal32(..)
-            | DataType::Decimal64(..)
-            | DataType::Decimal128(..)
-            | DataType::Decimal256(..)
-    )
-}
-
-fn undictionaried(array: &ArrayRef, name: &str) -> Result<ArrayRef, DataError> {
-    let DataType::Dictionary(_, values) = array.data_type() else {
-        return Ok(Arc::clone(array));
-    };
-    cast(array, values).map_err(|source| DataError::Convert {
-        column: name.to_owned(),
-        data_type: values.to_string(),
-        source,
-    })
-}
-
-/// NaN is null.
-pub(crate) fn without_nan(array: &ArrayRef) -> ArrayRef {
-    macro_rules! filtered {
-        ($type:ty, $is_nan:expr) => {{
-            let values = array.as_primitive::<$type>();
-            if values.values().iter().any(|v| $is_nan(*v)) {
-                let kept = values.iter().map(|v| v.filter(|v| !$is_nan(*v)));
-                Arc::new(kept.collect::<PrimitiveArray<$type>>())
-            } else {
-                Arc::clone(array)
-            }
-        }};
-    }
-    match array.data_type() {
-        DataType::Float16 => filtered!(Float16Type, |v| f32::from(v).is_nan()),
-        DataType::Float32 => filtered!(Float32Type, f32::is_nan),
-        DataType::Float64 => filtered!(Float64Type, f64::is_nan),
-        _ => Arc::clone(array),
-    }
-}
-
-fn is_text(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Dictionary(_, values) => values.is_string(),
-        other => other.is_string(),
-    }
-}
-
-fn is_date(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Dictionary(_, values) => values.is_temporal(),
-        other => other.is_temporal(),
-    }
 }

@@ -31,7 +31,8 @@ pub enum InferenceError {
     },
     /// A value is none of the type that the model has learnt.
     #[error(
-        "{table}, row {row}, column {column:?}: {value:?} is no value of the type {expected}; correct or empty it"
+        "{table}, row {row}, column {column:?}: {value:?} of the type {given} is no value of the type {expected}, which the model has \
+         learnt; correct or empty it"
     )]
     Value {
         /// The table.
@@ -42,6 +43,8 @@ pub enum InferenceError {
         column: String,
         /// The value, shortened.
         value: String,
+        /// Arrow type of the column that it stands in.
+        given: String,
         /// Type of the model's column.
         expected: String,
     },

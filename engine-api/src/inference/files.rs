@@ -237,7 +237,8 @@ fn patch(
             .iter()
             .map(|f| rows.schema().field(f.at).name().as_str())
             .collect();
-        let fields = fields(&filled, &names, dialect, |name| written(model, name))?;
+        let how = (dialect, imputer.rounding());
+        let fields = fields(&filled, &names, how, |name| written(model, name))?;
         for at in 0..batch.num_rows() {
             raw.next(&mut row)?;
             if row.len() != width {
@@ -278,7 +279,7 @@ fn changed(rows: &TableSource, row: u64) -> EngineError {
 fn fields(
     filled: &[Filled],
     names: &[&str],
-    dialect: CsvDialect,
+    (dialect, rounding): (CsvDialect, Rounding),
     written: impl Fn(&str) -> ColumnFormat,
 ) -> Result<Vec<Vec<Vec<u8>>>, EngineError> {
     let arrays = filled.iter().zip(names);
@@ -310,7 +311,9 @@ fn fields(
         data_type: "fields of CSV".to_owned(),
         source,
     })?;
-    Ok(CsvFormatter::new(&format).fields(&batch, |column, row| filled[column].missing.value(row))?)
+    let mut formatter = CsvFormatter::new(&format);
+    formatter.set_rounding(rounding);
+    Ok(formatter.fields(&batch, |column, row| filled[column].missing.value(row))?)
 }
 
 /// Runs a query over a table, batch by batch or as a whole, and writes the answers into a file.

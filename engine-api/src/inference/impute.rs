@@ -11,13 +11,14 @@ use engine_core::ir::ops::sampling::{Cell, RequestedOutputs, SamplingRules};
 
 use super::InferenceError;
 use super::aggregate::{Aggregate, aggregate, has_mean};
-use super::conditioning::{ConditioningRows, TableOrigin, check_names, without_nan};
+use super::conditioning::{ConditioningRows, TableOrigin, check_names};
 use super::decoded::{arrays, as_type};
+use super::fitted::without_nan;
 use super::fixed_order;
 use super::model::InferenceModel;
 use super::predict::first_row_of;
 use crate::EngineError;
-use crate::data::{DataError, list_names};
+use crate::data::{DataError, Rounding, list_names};
 use crate::seed::draw_seed;
 
 /// How missing values are filled in.
@@ -240,6 +241,15 @@ impl Imputer {
         match self.options.aggregate {
             Aggregate::List => DataType::List(Arc::new(Field::new_list_field(of_value.clone(), true))),
             _ => of_value.clone(),
+        }
+    }
+
+    /// What becomes of decimals of new values that the form of a column of CSV has no place for: means and medians keep them.
+    pub(crate) fn rounding(&self) -> Rounding {
+        let is_drawn = self.options.draws == 1;
+        match self.options.aggregate {
+            Aggregate::Mean | Aggregate::Median if !is_drawn => Rounding::Times,
+            _ => Rounding::AsColumn,
         }
     }
 

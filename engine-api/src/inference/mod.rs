@@ -11,6 +11,7 @@ mod decoded;
 mod error;
 pub(crate) mod evaluate;
 pub(crate) mod files;
+mod fitted;
 pub(crate) mod impute;
 pub(crate) mod log_prob;
 mod model;

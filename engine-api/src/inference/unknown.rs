@@ -1,4 +1,4 @@
-//! Given values that a model does not know, counted over all batches of a table.
+//! Given values that a model does not know or that do not fit it, counted over all batches of a table.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,25 +7,63 @@ use engine_core::encode::UnknownValues;
 
 /// Counts of a table that is read in batches; they go to the log when it is dropped, in one line a column.
 #[derive(Debug, Default)]
-pub(crate) struct UnknownCounts(Mutex<BTreeMap<String, UnknownValues>>);
+pub(crate) struct UnknownCounts(Mutex<BTreeMap<String, Counts>>);
+
+/// Counts of a column.
+#[derive(Debug, Default)]
+struct Counts {
+    unknown: UnknownValues,
+    /// Values that the model's type does not hold.
+    lost: u64,
+    /// Whether the column is of another kind than the model's.
+    is_ignored: bool,
+}
 
 impl UnknownCounts {
     /// Adds those of a batch.
     pub(crate) fn add(&self, found: Vec<(String, UnknownValues)>) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (column, unknown) in found {
-            let sum = counts.entry(column).or_default();
-            sum.unseen += unknown.unseen;
-            sum.outside += unknown.outside;
+            self.with(&column, |counts| {
+                counts.unknown.unseen += unknown.unseen;
+                counts.unknown.outside += unknown.outside;
+            });
         }
+    }
+
+    /// Adds values of a column that do not fit the model's type and are read as null.
+    pub(crate) fn add_lost(&self, column: &str, count: u64) {
+        self.with(column, |counts| counts.lost += count);
+    }
+
+    /// Notes that a column is ignored, for it is of another type than the model's.
+    pub(crate) fn add_ignored(&self, column: &str) {
+        self.with(column, |counts| counts.is_ignored = true);
+    }
+
+    fn with(&self, column: &str, change: impl FnOnce(&mut Counts)) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(counts.entry(column.to_owned()).or_default());
     }
 }
 
 impl Drop for UnknownCounts {
     fn drop(&mut self) {
         let counts = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for (column, unknown) in counts {
-            tracing::warn!(column, "{}", sentence(*unknown));
+        for (column, counts) in counts {
+            if counts.is_ignored {
+                tracing::warn!(column, "a column of another type than the model's is ignored");
+            }
+            if counts.lost > 0 {
+                let count = counts.lost;
+                tracing::warn!(
+                    column,
+                    count,
+                    "values that do not fit the model's type are read as null"
+                );
+            }
+            if counts.unknown != UnknownValues::default() {
+                tracing::warn!(column, "{}", sentence(counts.unknown));
+            }
         }
     }
 }

@@ -19,5 +19,6 @@ mod repeatable;
 mod resume;
 #[cfg(unix)]
 mod trust;
+mod typed_tables;
 #[cfg(feature = "wgpu")]
 mod wgpu;

@@ -321,14 +321,6 @@ fn from_floats(values: Vec<f64>, nulls: Option<NullBuffer>, to: &DataType) -> Op
 }
 
 /// Microseconds since 1970 as instants of a type.
-pub(crate) fn from_micros(
-    micros: Vec<i64>,
-    nulls: Option<NullBuffer>,
-    to: &DataType,
-) -> Result<ArrayRef, ArrowError> {
-    from_instants(micros, nulls, to).ok_or_else(|| no_cast(to))
-}
-
 fn from_instants(micros: Vec<i64>, nulls: Option<NullBuffer>, to: &DataType) -> Option<ArrayRef> {
     fn ticks<T: ArrowPrimitiveType<Native = i64>>(
         micros: &[i64],

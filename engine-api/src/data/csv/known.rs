@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::types::{
+    Date32Type, Float64Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType, UInt64Type,
+};
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveArray, StringArray};
 use arrow_cast::cast;
-use arrow_schema::{ArrowError, DataType};
+use arrow_schema::{ArrowError, DataType, TimeUnit};
 use arrow_select::zip::zip;
 
 use super::classify::{integer, is_not_a_number, trim};
-use crate::data::arrow::{from_micros, from_texts};
+use crate::data::arrow::{decimals_of_texts, exact_cast, from_texts, whole};
 use crate::data::written::{BooleanWords, ColumnFormat, DateForm, WrittenForm, iso};
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
@@ -46,33 +49,64 @@ pub(super) fn known_values<'f>(
                 values.map(|v| v.and_then(boolean)).collect::<BooleanArray>(),
             ))
         }
-        DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => {
-            let is_zoned = matches!(to, DataType::Timestamp(_, Some(_)));
-            let has_time = matches!(to, DataType::Timestamp(..));
+        DataType::Date32 | DataType::Date64 => {
             let form = date_form(column);
-            let instant = |value: &[u8]| instant(value, form, has_time, is_zoned);
-            let (_, micros, nulls) = primitive::<Int64Type>(values, instant).into_parts();
-            from_micros(micros.to_vec(), nulls, to)
+            let day = |value: &[u8]| {
+                let (micros, _) = instant(value, form, false, false)?;
+                i32::try_from(micros / MICROS_PER_DAY).ok()
+            };
+            cast(&primitive::<Date32Type>(values, day), to)
+        }
+        DataType::Timestamp(unit, zone) => {
+            let form = date_form(column);
+            let is_cut = matches!(column.written, WrittenForm::Time(_));
+            let tick = |value: &[u8]| {
+                let (micros, nanos) = instant(value, form, true, zone.is_some())?;
+                ticks(micros, if is_cut { 0 } else { nanos }, *unit)
+            };
+            let ticks = primitive::<Int64Type>(values, tick);
+            let zone = zone.clone();
+            Ok(match unit {
+                TimeUnit::Second => Arc::new(
+                    ticks
+                        .reinterpret_cast::<TimestampSecondType>()
+                        .with_timezone_opt(zone),
+                ),
+                TimeUnit::Millisecond => Arc::new(
+                    ticks
+                        .reinterpret_cast::<TimestampMillisecondType>()
+                        .with_timezone_opt(zone),
+                ),
+                TimeUnit::Microsecond => Arc::new(
+                    ticks
+                        .reinterpret_cast::<TimestampMicrosecondType>()
+                        .with_timezone_opt(zone),
+                ),
+                TimeUnit::Nanosecond => Arc::new(
+                    ticks
+                        .reinterpret_cast::<TimestampNanosecondType>()
+                        .with_timezone_opt(zone),
+                ),
+            })
         }
         DataType::Float16 | DataType::Float32 | DataType::Float64 => {
-            cast(&primitive::<Float64Type>(values, number), to)
+            let numbers: ArrayRef = Arc::new(primitive::<Float64Type>(values, number));
+            exact_cast(&numbers, to)
         }
-        // Beyond the signed numbers of 64 bits only a text holds them.
-        DataType::UInt64 => from_texts(
-            &texts(values, |value| whole(value).is_some() || is_digits(value)),
-            to,
-        ),
-        to if to.is_integer() => cast(&primitive::<Int64Type>(values, whole), to),
-        DataType::Decimal32(_, scale)
-        | DataType::Decimal64(_, scale)
-        | DataType::Decimal128(_, scale)
-        | DataType::Decimal256(_, scale) => from_texts(
-            &texts(values, |value| {
-                number(value).is_some() && fits_scale(value, *scale)
-            }),
-            to,
-        ),
-        _ => from_texts(&texts(values, |_| true), to),
+        // Beyond the signed numbers of 64 bits.
+        DataType::UInt64 => Ok(Arc::new(primitive::<UInt64Type>(values, |value| {
+            whole(value)?.try_into().ok()
+        }))),
+        to if to.is_integer() => {
+            let small = |value: &[u8]| integer(value).or_else(|| whole(value)?.try_into().ok());
+            cast(&primitive::<Int64Type>(values, small), to)
+        }
+        to if to.is_decimal() => decimals_of_texts(values, to),
+        DataType::Time32(_) | DataType::Time64(_) => {
+            let nanos = DataType::Time64(TimeUnit::Nanosecond);
+            exact_cast(&from_texts(&texts(values), &nanos)?, to)
+        }
+        _ => from_texts(&texts(values), to),
     }
 }
 
@@ -109,16 +143,8 @@ fn primitive<'f, T: ArrowPrimitiveType>(
     values.map(|value| value.and_then(&parse)).collect()
 }
 
-fn texts<'f>(
-    values: impl Iterator<Item = Option<&'f [u8]>>,
-    is_value: impl Fn(&[u8]) -> bool,
-) -> StringArray {
-    let text = |value: Option<&'f [u8]>| {
-        value
-            .filter(|v| is_value(v))
-            .and_then(|v| std::str::from_utf8(v).ok())
-    };
-    values.map(text).collect()
+fn texts<'f>(values: impl Iterator<Item = Option<&'f [u8]>>) -> StringArray {
+    values.map(|value| std::str::from_utf8(value?).ok()).collect()
 }
 
 /// How the dates of a column are written, where that is not as ISO 8601 has it.
@@ -130,8 +156,8 @@ pub(super) fn date_form(column: &ColumnFormat) -> Option<DateForm> {
     }
 }
 
-/// Microseconds of a date, or of a date with a time of day where the column has times.
-fn instant(value: &[u8], form: Option<DateForm>, has_time: bool, is_zoned: bool) -> Option<i64> {
+/// Microseconds of a date, or of a date with a time of day where the column has times, and the nanoseconds beyond them.
+fn instant(value: &[u8], form: Option<DateForm>, has_time: bool, is_zoned: bool) -> Option<(i64, i64)> {
     let rewritten;
     let value = match form {
         None => value,
@@ -142,48 +168,32 @@ fn instant(value: &[u8], form: Option<DateForm>, has_time: bool, is_zoned: bool)
     };
     if let Some(days) = iso::parse_date(value) {
         // A date alone is midnight, of which zone is not said.
-        return (!is_zoned).then(|| i64::from(days) * MICROS_PER_DAY);
+        return (!is_zoned).then(|| (i64::from(days) * MICROS_PER_DAY, 0));
     }
     let (micros, shape) = iso::parse_date_time(value)?;
-    (has_time && shape.zone.is_empty() != is_zoned).then_some(micros)
+    (has_time && shape.zone.is_empty() != is_zoned).then(|| (micros, iso::nanos_beyond_micros(value)))
+}
+
+/// Ticks of an instant; `None` when it is none of them or out of range.
+fn ticks(micros: i64, nanos: i64, unit: TimeUnit) -> Option<i64> {
+    let exact = |per_tick: i64| (micros % per_tick == 0 && nanos == 0).then(|| micros / per_tick);
+    match unit {
+        TimeUnit::Second => exact(1_000_000),
+        TimeUnit::Millisecond => exact(1_000),
+        TimeUnit::Microsecond => exact(1),
+        TimeUnit::Nanosecond => micros.checked_mul(1_000)?.checked_add(nanos),
+    }
 }
 
 /// A number in decimal; what is not finite is none.
 fn number(value: &[u8]) -> Option<f64> {
-    let unsigned = value.strip_prefix(b"+").unwrap_or(value);
-    let begins_well = unsigned
-        .first()
-        .is_some_and(|b| matches!(b, b'0'..=b'9' | b'-' | b'.'));
-    let text = std::str::from_utf8(unsigned).ok().filter(|_| begins_well)?;
-    text.parse::<f64>().ok().filter(|number| number.is_finite())
-}
-
-/// A whole number, of whatever writing: `5`, `05`, `5.0`, `5e0`.
-fn whole(value: &[u8]) -> Option<i64> {
-    if let Some(number) = integer(value) {
-        return Some(number);
-    }
-    let text = std::str::from_utf8(value).ok()?;
-    if let Ok(number) = text.parse() {
-        return Some(number);
-    }
-    // Floats hold whole numbers exactly up to here.
-    let exact = |number: &f64| number.fract() == 0.0 && number.abs() <= (1_u64 << 53) as f64;
-    number(value).filter(exact).map(|number| number as i64)
-}
-
-fn is_digits(value: &[u8]) -> bool {
-    !value.is_empty() && value.iter().all(u8::is_ascii_digit)
-}
-
-/// Whether a decimal of this scale holds a number exactly; of one with an exponent that is not looked at.
-fn fits_scale(value: &[u8], scale: i8) -> bool {
-    let Some(point) = memchr::memchr(b'.', value) else {
-        return true;
+    let unsigned = match value {
+        [b'+' | b'-', rest @ ..] => rest,
+        value => value,
     };
-    let decimals = &value[point + 1..];
-    let needed = decimals.iter().rposition(|&b| b != b'0').map_or(0, |at| at + 1);
-    memchr::memchr2(b'e', b'E', value).is_some() || needed <= usize::try_from(scale).unwrap_or(0)
+    let begins_well = unsigned.first().is_some_and(|b| matches!(b, b'0'..=b'9' | b'.'));
+    let text = std::str::from_utf8(value).ok().filter(|_| begins_well)?;
+    text.parse::<f64>().ok().filter(|number| number.is_finite())
 }
 
 /// Rows in which a field that does not stand for null has become no value.
@@ -204,7 +214,7 @@ mod tests {
     use arrow_schema::TimeUnit;
 
     use super::*;
-    use crate::data::written::DateOrder;
+    use crate::data::written::{DateOrder, TimeForm};
 
     fn read(column: &ColumnFormat, value: &str) -> Option<String> {
         let array = known_values(std::iter::once(Some(value.as_bytes())), column).unwrap();
@@ -232,6 +242,18 @@ mod tests {
         };
         let upper = with(DataType::Boolean, WrittenForm::Boolean(words));
         let zoned = plain(DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into())));
+        let time = |unit| DataType::Timestamp(unit, None);
+        let written = with(
+            time(TimeUnit::Microsecond),
+            WrittenForm::Time(TimeForm {
+                date: None,
+                separator: ' ',
+                seconds: true,
+                decimals: vec![7],
+                zone: None,
+                midnight_as_date: false,
+            }),
+        );
         for (column, value, read_as) in [
             (&day_first, "03.04.2022", Some("2022-04-03")),
             (&day_first, " 3.4.2022 ", Some("2022-04-03")),
@@ -255,6 +277,25 @@ mod tests {
             (&plain(DataType::Int64), "007", Some("7")),
             (&plain(DataType::Int64), "5.0", Some("5")),
             (&plain(DataType::Int64), "5.5", None),
+            (&plain(DataType::Int64), "+5", Some("5")),
+            (&plain(DataType::Int64), "5e0", Some("5")),
+            (&plain(DataType::Int64), "50e-1", Some("5")),
+            (&plain(DataType::Int64), "55e-1", None),
+            (&plain(DataType::Int64), "-0.0", Some("0")),
+            (
+                &plain(DataType::Int64),
+                "9007199254740993.0",
+                Some("9007199254740993"),
+            ),
+            (&plain(DataType::Int64), "9223372036854775808", None),
+            (&plain(DataType::Int64), "+-5", None),
+            (&plain(DataType::Int64), ".", None),
+            (&plain(DataType::Int64), "5e", None),
+            (&plain(DataType::Int64), "1e999999999999999999999", None),
+            (&plain(DataType::Float64), "+-5", None),
+            (&plain(DataType::Float64), "+5", Some("5.0")),
+            (&plain(DataType::Float32), "1e39", None),
+            (&plain(DataType::Float32), "0.1", Some("0.1")),
             (&plain(DataType::Int8), "300", None),
             (
                 &plain(DataType::UInt64),
@@ -262,11 +303,48 @@ mod tests {
                 Some("18446744073709551615"),
             ),
             (&plain(DataType::UInt64), "-1", None),
+            (&plain(DataType::UInt64), "5e0", Some("5")),
+            (&plain(DataType::UInt64), "18446744073709551616", None),
+            (&plain(time(TimeUnit::Nanosecond)), "9999-12-31", None),
+            (
+                &plain(time(TimeUnit::Nanosecond)),
+                "2024-02-29 00:00:00.123456789",
+                Some("2024-02-29T00:00:00.123456789"),
+            ),
+            (&plain(time(TimeUnit::Second)), "2024-02-29 00:00:01.5", None),
+            (
+                &plain(time(TimeUnit::Millisecond)),
+                "1969-12-31 23:59:59.500",
+                Some("1969-12-31T23:59:59.500"),
+            ),
+            (
+                &plain(time(TimeUnit::Microsecond)),
+                "2024-02-29 00:00:00.1234567",
+                None,
+            ),
+            // As it was cut when the column was learnt.
+            (
+                &written,
+                "2024-02-29 00:00:00.1234567",
+                Some("2024-02-29T00:00:00.123456"),
+            ),
+            (
+                &plain(DataType::Time32(TimeUnit::Second)),
+                "12:30:00",
+                Some("12:30:00"),
+            ),
+            (&plain(DataType::Time32(TimeUnit::Second)), "12:30:00.5", None),
             (&plain(DataType::Float64), "1.50", Some("1.5")),
             (&plain(DataType::Float64), "1,50", None),
             (&plain(DataType::Float64), "inf", None),
             (&plain(DataType::Decimal128(5, 2)), "12.50", Some("12.50")),
             (&plain(DataType::Decimal128(5, 2)), "12.555", None),
+            (&plain(DataType::Decimal128(5, 2)), "1255.5e-2", None),
+            (&plain(DataType::Decimal128(5, 2)), "1.255e1", Some("12.55")),
+            (&plain(DataType::Decimal128(5, 2)), "1.2555e1", None),
+            (&plain(DataType::Decimal128(5, 2)), "1000", None),
+            (&plain(DataType::Decimal128(3, -2)), "1200", Some("1200")),
+            (&plain(DataType::Decimal128(3, -2)), "1250", None),
         ] {
             assert_eq!(
                 read(column, value).as_deref(),

@@ -81,6 +81,16 @@ fn parse_fraction(text: &[u8]) -> Option<(i64, u8, &[u8])> {
     Some((micros, decimals as u8, &text[decimals..]))
 }
 
+/// Nanoseconds beyond the last microsecond of a date with a time of day: what [`parse_date_time`] cuts off.
+pub(in crate::data) fn nanos_beyond_micros(text: &[u8]) -> i64 {
+    let fraction = memchr::memchr(b'.', text).map_or(&[][..], |at| &text[at + 1..]);
+    let digits = fraction.iter().take_while(|b| b.is_ascii_digit()).count();
+    (6..9).fold(0, |sum, i| {
+        let digit = if i < digits { fraction[i] - b'0' } else { 0 };
+        sum * 10 + i64::from(digit)
+    })
+}
+
 /// Minutes east of UTC of a zone: `Z`, `UTC` or `+HH[[:]MM]`, with a space before it or none.
 pub(in crate::data) fn parse_zone(zone: &[u8]) -> Option<i32> {
     let zone = zone.strip_prefix(b" ").unwrap_or(zone);
@@ -158,6 +168,9 @@ mod tests {
         assert_eq!(micros("1970-01-01T02:00:00+02:00"), Some(0));
         assert_eq!(micros("1970-01-01T00:00:00-0130"), Some(5_400_000_000));
         assert_eq!(micros("1970-01-01 00:00:00.123456789 UTC"), Some(123_456));
+        assert_eq!(nanos_beyond_micros(b"1970-01-01 00:00:00.123456789 UTC"), 789);
+        assert_eq!(nanos_beyond_micros(b"1970-01-01 00:00:00.1234567Z"), 700);
+        assert_eq!(nanos_beyond_micros(b"1970-01-01 00:00:00"), 0);
         for no in [
             "1970-01-01",
             "1970-01-01T24:00",

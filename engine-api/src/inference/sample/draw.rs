@@ -105,6 +105,11 @@ impl RowSampler {
         })
     }
 
+    /// The seed data, if there are any.
+    pub(super) fn given(&self) -> Option<&ConditioningRows> {
+        self.given.as_ref()
+    }
+
     /// Draws rows `first_row ..`.
     pub(super) fn batch(&self, first_row: u64, rows: usize) -> Result<CodeTable, GenerateError> {
         let loaded = &self.model.loaded;

@@ -71,8 +71,8 @@ impl SampleBatches {
             (None, None) => learnt.max(1),
         };
         let seed = options.seed.map_or_else(draw_seed, Ok)?;
-        let overlay = Overlay::new(&model, options)?;
-        let sampler = RowSampler::new(model, options, (seed, rows))?;
+        let sampler = RowSampler::new(Arc::clone(&model), options, (seed, rows))?;
+        let overlay = Overlay::new(&model, options, sampler.given())?;
         let keys = NewKeys::of(&format, seed, rows)?;
         let (sender, codes) = sync_channel(AHEAD);
         let batch_rows = options.batch_rows as u64;

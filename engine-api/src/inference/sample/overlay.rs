@@ -11,7 +11,8 @@ use super::draw::SEED_DATA;
 use super::options::SampleOptions;
 use crate::EngineError;
 use crate::data::{DataError, GivenCells, Role};
-use crate::inference::conditioning::{TableOrigin, fitted};
+use crate::inference::conditioning::{ConditioningRows, TableOrigin};
+use crate::inference::fitted::fitted;
 use crate::inference::model::InferenceModel;
 
 /// Values of the seed data, which are returned as they are.
@@ -32,8 +33,12 @@ struct Given {
 }
 
 impl Overlay {
-    /// Takes the seed data in the types of the output.
-    pub(super) fn new(model: &InferenceModel, options: &SampleOptions) -> Result<Self, EngineError> {
+    /// Takes the seed data in the types of the output; `given` are those of the columns that the model has learnt.
+    pub(super) fn new(
+        model: &InferenceModel,
+        options: &SampleOptions,
+        given: Option<&ConditioningRows>,
+    ) -> Result<Self, EngineError> {
         let Some(batch) = &options.seed_data else {
             return Ok(Self::default());
         };
@@ -52,7 +57,13 @@ impl Overlay {
             else {
                 continue;
             };
-            if let Some(values) = fitted(array, column, origin)? {
+            let place = model.columns.iter().position(|c| c.name == column.name);
+            let values = match (given, place) {
+                (Some(given), Some(place)) => given.arrays[place].clone(),
+                // Keys are not learnt.
+                _ => fitted(array, column, origin)?,
+            };
+            if let Some(values) = values {
                 columns.push(Given {
                     name: column.name.clone(),
                     texts: texts_of(options, &column.name, values.len())?,

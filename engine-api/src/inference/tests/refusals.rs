@@ -37,7 +37,8 @@ fn bad_tables_are_refused_and_lenient_ones_are_not() {
     let text = batch(vec![texts("size", &[Some("11"), Some("large")])]);
     says(
         proba(&text, &["shape"]),
-        "the record batch, row 2, column \"size\": \"large\" is no value of the type Int64; correct or empty it",
+        "the record batch, row 2, column \"size\": \"large\" of the type Utf8 is no value of the type Int64, which the model has \
+         learnt; correct or empty it",
     );
     let number = batch(vec![ints("day", &[Some(3)])]);
     says(
@@ -124,7 +125,8 @@ fn values_are_matched_by_value_and_never_rounded() {
     assert!(proba(&instants(day), &["shape"]).is_ok());
     says(
         proba(&instants(day + 1), &["shape"]),
-        "the record batch, row 1, column \"day\": \"2019-04-14T00:00:00.000001\" is no value of the type Date32; correct or empty it",
+        "the record batch, row 1, column \"day\": \"2019-04-14T00:00:00.000001\" of the type Timestamp(µs) is no value of \
+         the type Date32, which the model has learnt; correct or empty it",
     );
     let seeds = SampleOptions::around(batch(vec![ints("size", &[Some(11)])]));
     let other = batch(vec![texts("size", &[Some("11"), Some("12")])]);
