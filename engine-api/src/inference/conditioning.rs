@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{Field, Schema};
-use engine_core::encode::{count_unknown, encode_present};
+use engine_core::encode::encode_present;
 use engine_core::generate::Cells;
 use engine_core::ir::ops::sampling::Cell;
 use engine_core::schema::CodeTable;
@@ -179,8 +179,7 @@ fn codes(
     };
     let table = shown.table()?;
     // The model canonicalises nulls, so the seed does not matter.
-    let codes = encode_present(&table, &model.stats, 0, origin.first_row).map_err(failed)?;
-    let unknown = count_unknown(&table, &model.stats).map_err(failed)?;
+    let (codes, unknown) = encode_present(&table, &model.stats, 0, origin.first_row).map_err(failed)?;
     match origin.unknown {
         Some(counts) => counts.add(unknown),
         None => UnknownCounts::default().add(unknown),

@@ -50,7 +50,7 @@ pub use error::EncodeError;
 pub use protection::Protection;
 pub use registry::default_encoding;
 pub use table::analyze::{analyze_partition, analyze_private};
-pub use table::codes::{count_unknown, decode, decode_subjects, encode, encode_present};
+pub use table::codes::{decode, decode_subjects, encode, encode_present};
 pub use table::explain::{Explanation, explain};
 pub use table::json::to_json;
 pub use table::partial::{ColumnPartial, PartialStats, SplitPart};

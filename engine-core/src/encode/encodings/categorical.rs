@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite, EncodingStats};
+use super::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite, Encoded, EncodingStats};
 use super::encoding::{
     ColumnKind, CountSite, Coverage, Encoding, Partial, PublicFacts, ValueKind, read_stats,
 };
@@ -230,26 +230,19 @@ impl ColumnEncoding for CategoricalStats {
         Some(self.no_of_rare_categories)
     }
 
-    fn encode(&self, column: &Column<'_>, _site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError> {
+    fn encode(&self, column: &Column<'_>, _site: EncodeSite) -> Result<Encoded, EncodeError> {
         let null = code_of(&self.codes, NULL_TOKEN).unwrap_or(0);
         let interned = intern(column);
-        let code = |text: &Cow<'_, str>| code_of(&self.codes, &escaped(text)).unwrap_or(0);
-        let codes: Vec<u32> = interned.texts.iter().map(code).collect();
+        let code = |text: &Cow<'_, str>| code_of(&self.codes, &escaped(text));
+        let codes: Vec<Option<u32>> = interned.texts.iter().map(code).collect();
+        let unseen = interned.count(|text| codes[text].is_none());
         let by_row = interned.indices.iter().map(|&index| match index {
             NULL_INDEX => null,
-            index => codes[index as usize],
+            index => codes[index as usize].unwrap_or(0),
         });
-        Ok(vec![CodeColumn::from_codes(self.cardinalities[CATEGORY], by_row)])
-    }
-
-    fn unknown(&self, column: &Column<'_>, _site: EncodeSite) -> Result<UnknownValues, EncodeError> {
-        let interned = intern(column);
-        let is_known = |text: &Cow<'_, str>| self.codes.contains_key(escaped(text).as_ref());
-        let known: Vec<bool> = interned.texts.iter().map(is_known).collect();
-        let values = interned.indices.iter().filter(|&&index| index != NULL_INDEX);
-        Ok(UnknownValues {
-            unseen: values.filter(|&&index| !known[index as usize]).count() as u64,
-            outside: 0,
+        Ok(Encoded {
+            codes: vec![CodeColumn::from_codes(self.cardinalities[CATEGORY], by_row)],
+            unknown: UnknownValues { unseen, outside: 0 },
         })
     }
 

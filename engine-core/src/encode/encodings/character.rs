@@ -1,13 +1,12 @@
 //! Characters: one sub-column per position of a text. Rare characters vanish.
 
-use std::borrow::Cow;
 use std::str::Chars;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite, EncodingStats};
+use super::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite, Encoded, EncodingStats};
 use super::encoding::{ColumnKind, CountSite, Coverage, Encoding, Partial, ValueKind, read_stats};
 use super::null_fill::{NullFill, null_flags, validity};
 use super::tokens::{Cardinalities, Codes};
@@ -248,7 +247,7 @@ impl ColumnEncoding for CharacterStats {
         Ok(())
     }
 
-    fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError> {
+    fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Encoded, EncodeError> {
         let interned = intern(column);
         let valid: Vec<bool> = interned
             .indices
@@ -261,34 +260,33 @@ impl ColumnEncoding for CharacterStats {
         let text_of_row = |row: usize| fill.source(row).map(|source| interned.indices[source] as usize);
         let text_of_row: Vec<Option<usize>> = (0..valid.len()).map(text_of_row).collect();
         let mut positions = Positions::new(&interned);
-        let encoded = self.codes.values().map(|codes| {
+        let mut known = vec![true; interned.texts.len()];
+        let mut encoded: Vec<CodeColumn> = nulls.into_iter().collect();
+        encoded.extend(self.codes.values().map(|codes| {
             let code_of: FastMap<char, u32> = characters(codes).zip(0..).collect();
-            let code = |character| code_of.get(&character).copied().unwrap_or(0);
-            let of_text: Vec<u32> = positions.next().map(code).collect();
+            let texts = positions.next().zip(&mut known);
+            let code = |(character, known): (char, &mut bool)| {
+                let code = code_of.get(&character).copied();
+                *known &= code.is_some();
+                code.unwrap_or(0)
+            };
+            let of_text: Vec<u32> = texts.map(code).collect();
             let by_row = text_of_row
                 .iter()
                 .map(|text| text.map_or(0, |text| of_text[text]));
             CodeColumn::from_codes(codes.len(), by_row)
-        });
-        Ok(nulls.into_iter().chain(encoded).collect())
-    }
-
-    fn unknown(&self, column: &Column<'_>, _site: EncodeSite) -> Result<UnknownValues, EncodeError> {
-        let interned = intern(column);
-        let is_known = |text: &Cow<'_, str>| {
-            let mut rest = text.chars();
-            let mut alphabets = self.codes.values();
-            let fits = alphabets.all(|codes| {
-                let character = rest.next().unwrap_or(NONE);
-                characters(codes).any(|known| known == character)
-            });
-            fits && rest.next().is_none()
-        };
-        let known: Vec<bool> = interned.texts.iter().map(is_known).collect();
-        let values = interned.indices.iter().filter(|&&index| index != NULL_INDEX);
-        Ok(UnknownValues {
-            unseen: values.filter(|&&index| !known[index as usize]).count() as u64,
-            outside: 0,
+        }));
+        let is_longer = positions.next().map(|character| character != NONE);
+        let is_unknown: Vec<bool> = is_longer
+            .zip(known)
+            .map(|(longer, known)| longer || !known)
+            .collect();
+        Ok(Encoded {
+            codes: encoded,
+            unknown: UnknownValues {
+                unseen: interned.count(|text| is_unknown[text]),
+                outside: 0,
+            },
         })
     }
 

@@ -41,6 +41,15 @@ pub(crate) struct DecodeSite<'a> {
     pub(crate) subjects: Option<&'a [u32]>,
 }
 
+/// A column as codes.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    /// One code column per sub-column.
+    pub(crate) codes: Vec<CodeColumn>,
+    /// How many of its values the statistics do not know; those of which each part has a code are known.
+    pub(crate) unknown: UnknownValues,
+}
+
 /// Decoded values with their validity (`None`: every row holds a value, but for labels of `None`).
 pub(crate) type Decoded = (DecodedValues, Option<Vec<bool>>);
 
@@ -66,14 +75,9 @@ pub(crate) trait ColumnEncoding: ErasedStats {
     /// Whether statistics read from a file are consistent; otherwise the key at fault and what is wrong.
     fn check(&self) -> Result<(), (&'static str, String)>;
 
-    /// Codes of a column, one code column per sub-column. Values that the statistics do not know get the
-    /// codes of the nearest known value, or of the rare token.
-    fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError>;
-
-    /// How many values of a column the statistics do not know. Texts of which each part has codes are all known.
-    fn unknown(&self, _column: &Column<'_>, _site: EncodeSite) -> Result<UnknownValues, EncodeError> {
-        Ok(UnknownValues::default())
-    }
+    /// Codes of a column, and how many of its values the statistics do not know: they get the codes of the nearest
+    /// known value, or of the rare token.
+    fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Encoded, EncodeError>;
 
     /// Values of codes, one code column per sub-column, all codes below their cardinality.
     fn decode(&self, codes: &[CodeColumn], rows: usize, site: DecodeSite) -> Decoded;

@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite, EncodingStats};
+use super::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite, Encoded, EncodingStats};
 use super::encoding::{ColumnKind, CountSite, Coverage, Encoding, Partial, ValueKind, read_stats};
 use super::null_fill::{NullFill, null_flags, validity};
 use super::tokens::{Cardinalities, Codes, number_tokens};
@@ -13,6 +13,7 @@ use crate::encode::error::shorten;
 use crate::encode::protection::{ColumnProtection, SubjectCount};
 use crate::encode::values::parse_failures::ParseFailures;
 use crate::encode::values::strings::{FastMap, NULL_INDEX, intern};
+use crate::encode::values::unknown::UnknownValues;
 use crate::encode::{EncodeError, EncodingType};
 use crate::schema::names::{self, NULL_FLAG, RARE_TOKEN};
 use crate::schema::{CodeColumn, Column, DecodedValues};
@@ -424,7 +425,7 @@ impl ColumnEncoding for LatLongStats {
         Ok(())
     }
 
-    fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError> {
+    fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Encoded, EncodeError> {
         let (tiles, _) = read(column, site.first_row);
         let valid: Vec<bool> = tiles.iter().map(Option::is_some).collect();
         let fill = NullFill::new(Some(&valid), site);
@@ -450,7 +451,10 @@ impl ColumnEncoding for LatLongStats {
         if self.has_nan {
             columns.push(null_flags(valid.iter().copied()));
         }
-        Ok(columns)
+        Ok(Encoded {
+            codes: columns,
+            unknown: UnknownValues::default(),
+        })
     }
 
     fn decode(&self, codes: &[CodeColumn], rows: usize, _site: DecodeSite) -> Decoded {

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::stats::{ColumnStats, Modelled, TableStats};
-use crate::encode::encodings::column::{DecodeSite, EncodeSite};
+use crate::encode::encodings::column::{DecodeSite, EncodeSite, Encoded};
 use crate::encode::{BinOffsets, Compat, EncodeError, EncodingStats, UnknownValues};
 use crate::schema::{CodeColumn, CodeTable, DecodedColumn, DecodedValues, Table};
 
@@ -19,14 +19,16 @@ pub fn encode(
     seed: u64,
     first_row: u64,
 ) -> Result<CodeTable, EncodeError> {
-    encode_columns(table, stats, (seed, first_row), |name, _| {
+    let (codes, _) = encode_columns(table, stats, (seed, first_row), |name, _| {
         Err(EncodeError::MissingColumn {
             column: name.to_owned(),
         })
-    })
+    })?;
+    Ok(codes)
 }
 
-/// [`encode`] of a table that may lack columns of the model: all their codes are 0.
+/// [`encode`] of a table that may lack columns of the model: all their codes are 0. Beside the codes stands how many
+/// values of each column the statistics do not know, by name; columns whose values are all known are left out.
 ///
 /// # Errors
 /// As [`encode`], but for missing columns.
@@ -35,39 +37,16 @@ pub fn encode_present(
     stats: &TableStats,
     seed: u64,
     first_row: u64,
-) -> Result<CodeTable, EncodeError> {
+) -> Result<(CodeTable, Vec<(String, UnknownValues)>), EncodeError> {
     encode_columns(table, stats, (seed, first_row), |_, values| {
         let cardinalities = values.cardinalities().values();
-        Ok(cardinalities
-            .map(|v| CodeColumn::zeros(*v, table.rows()))
-            .collect())
+        Ok(Encoded {
+            codes: cardinalities
+                .map(|v| CodeColumn::zeros(*v, table.rows()))
+                .collect(),
+            unknown: UnknownValues::default(),
+        })
     })
-}
-
-/// How many values of each column of a table the statistics do not know, by name; columns whose values are all known are left out.
-///
-/// # Errors
-/// As [`encode_present`].
-pub fn count_unknown(
-    table: &Table<'_>,
-    stats: &TableStats,
-) -> Result<Vec<(String, UnknownValues)>, EncodeError> {
-    let modelled: Vec<_> = stats.modelled().collect();
-    let counted = modelled.par_iter().filter_map(|&(index, name, values, _)| {
-        let column = table.column(name)?;
-        let site = site(table, stats, index, (0, 0));
-        Some(
-            values
-                .encoding()
-                .unknown(column, site)
-                .map(|unknown| (name.to_owned(), unknown)),
-        )
-    });
-    let counted: Result<Vec<_>, EncodeError> = counted.collect();
-    Ok(counted?
-        .into_iter()
-        .filter(|(_, unknown)| !unknown.is_zero())
-        .collect())
 }
 
 /// Where the column at `index` of the statistics is encoded.
@@ -94,8 +73,8 @@ fn encode_columns(
     table: &Table<'_>,
     stats: &TableStats,
     (seed, first_row): (u64, u64),
-    missing: impl Fn(&str, &EncodingStats) -> Result<Vec<CodeColumn>, EncodeError> + Sync,
-) -> Result<CodeTable, EncodeError> {
+    missing: impl Fn(&str, &EncodingStats) -> Result<Encoded, EncodeError> + Sync,
+) -> Result<(CodeTable, Vec<(String, UnknownValues)>), EncodeError> {
     let modelled: Vec<_> = stats.modelled().collect();
     let encoded = modelled.par_iter().map(|&(index, name, values, _)| {
         let Some(column) = table.column(name) else {
@@ -105,11 +84,20 @@ fn encode_columns(
             .encoding()
             .encode(column, site(table, stats, index, (seed, first_row)))
     });
-    let encoded: Vec<Result<Vec<CodeColumn>, EncodeError>> = encoded.collect();
-    let columns: Vec<Vec<CodeColumn>> = encoded.into_iter().collect::<Result<_, _>>()?;
-    let columns: Vec<CodeColumn> = columns.into_iter().flatten().collect();
+    let encoded: Vec<Result<Encoded, EncodeError>> = encoded.collect();
+    let (mut columns, mut unknown) = (Vec::new(), Vec::new());
+    for (encoded, &(_, name, ..)) in encoded.into_iter().zip(&modelled) {
+        let encoded = encoded?;
+        columns.extend(encoded.codes);
+        if !encoded.unknown.is_zero() {
+            unknown.push((name.to_owned(), encoded.unknown));
+        }
+    }
     let got = columns.len();
-    CodeTable::new(columns, table.rows()).ok_or(EncodeError::UnequalColumns { expected: got, got })
+    match CodeTable::new(columns, table.rows()) {
+        Some(codes) => Ok((codes, unknown)),
+        None => Err(EncodeError::UnequalColumns { expected: got, got }),
+    }
 }
 
 /// The values of codes, one column per column of the statistics, in their order; columns that were empty in

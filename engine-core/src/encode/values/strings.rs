@@ -133,6 +133,17 @@ pub(crate) struct Interned<'a> {
     pub(crate) texts: Vec<Cow<'a, str>>,
 }
 
+impl Interned<'_> {
+    /// How many rows hold a text that `is_counted` says, by its index.
+    pub(crate) fn count(&self, is_counted: impl Fn(usize) -> bool) -> u64 {
+        if !(0..self.texts.len()).any(&is_counted) {
+            return 0;
+        }
+        let values = self.indices.iter().filter(|&&index| index != NULL_INDEX);
+        values.filter(|&&index| is_counted(index as usize)).count() as u64
+    }
+}
+
 /// Index of a null in [`Interned`].
 pub(crate) const NULL_INDEX: u32 = u32::MAX;
 

@@ -8,7 +8,7 @@ use super::private;
 use super::range::{InstantCounts, READS, Written, check_ends, form_of, read_ends, text};
 use crate::calendar::{DAY, SECOND};
 use crate::encode::encodings::column::{
-    ColumnEncoding, DecodeSite, Decoded, EncodeSite, EncodingStats, WrittenDigits,
+    ColumnEncoding, DecodeSite, Decoded, EncodeSite, Encoded, EncodingStats, WrittenDigits,
 };
 use crate::encode::encodings::encoding::{
     ColumnKind, CountSite, Coverage, Encoding, Partial, PublicFacts, ValueKind, check_read, read_stats,
@@ -299,11 +299,16 @@ impl ColumnEncoding for DatetimeStats {
         }
     }
 
-    fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError> {
+    fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Encoded, EncodeError> {
         let instants = Instants::read(column, EncodingType::DATETIME, site.compat, site.first_row)?;
         let rows = instants.micros.len();
         let fill = NullFill::new(instants.valid.as_deref(), site);
         let (min, max) = self.bounds();
+        let is_outside = |row: &usize| {
+            let micros = instants.micros[*row];
+            instants.is_valid(*row)
+                && (min.is_some_and(|min| micros < min) || max.is_some_and(|max| micros > max))
+        };
         let (least, greatest) = (self.min_values.to_array(), self.max_values.to_array());
         let parts = self.parts();
         let mut codes = vec![vec![0u16; rows]; parts];
@@ -324,23 +329,13 @@ impl ColumnEncoding for DatetimeStats {
         let narrow = |(codes, &cardinality): (Vec<u16>, &usize)| {
             CodeColumn::from_codes(cardinality, codes.into_iter().map(u32::from))
         };
-        Ok(nulls
-            .into_iter()
-            .chain(codes.into_iter().zip(cardinalities).map(narrow))
-            .collect())
-    }
-
-    fn unknown(&self, column: &Column<'_>, site: EncodeSite) -> Result<UnknownValues, EncodeError> {
-        let instants = Instants::read(column, EncodingType::DATETIME, site.compat, site.first_row)?;
-        let (min, max) = self.bounds();
-        let is_outside = |row: &usize| {
-            let micros = instants.micros[*row];
-            instants.is_valid(*row)
-                && (min.is_some_and(|min| micros < min) || max.is_some_and(|max| micros > max))
-        };
-        Ok(UnknownValues {
-            unseen: 0,
-            outside: (0..instants.micros.len()).filter(is_outside).count() as u64,
+        let codes = codes.into_iter().zip(cardinalities).map(narrow);
+        Ok(Encoded {
+            codes: nulls.into_iter().chain(codes).collect(),
+            unknown: UnknownValues {
+                unseen: 0,
+                outside: (0..rows).filter(is_outside).count() as u64,
+            },
         })
     }
 

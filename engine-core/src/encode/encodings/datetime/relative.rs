@@ -10,7 +10,9 @@ use super::relative_parts::{
     MAX_WEEKS, OF_DATES, PARTS, Ranges, RelativeParts, SECONDS, START, STEP, start_parts, step_parts,
 };
 use crate::calendar::{DAY, SECOND, days_of};
-use crate::encode::encodings::column::{ColumnEncoding, DecodeSite, Decoded, EncodeSite, EncodingStats};
+use crate::encode::encodings::column::{
+    ColumnEncoding, DecodeSite, Decoded, EncodeSite, Encoded, EncodingStats,
+};
 use crate::encode::encodings::encoding::{
     ColumnKind, CountSite, Coverage, Encoding, Partial, ValueKind, read_stats,
 };
@@ -21,6 +23,7 @@ use crate::encode::values::instant_text::Form;
 use crate::encode::values::instants::Instants;
 use crate::encode::values::parse_failures::ParseFailures;
 use crate::encode::values::strings::FastMap;
+use crate::encode::values::unknown::UnknownValues;
 use crate::encode::{EncodeError, EncodingType};
 use crate::schema::names::{BACKWARD_FLAG, NEGATIVE_FLAG, NULL_FLAG, RELATIVE_PARTS};
 use crate::schema::{CodeColumn, Column, DecodedValues};
@@ -374,7 +377,7 @@ impl ColumnEncoding for RelativeStats {
         true
     }
 
-    fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError> {
+    fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Encoded, EncodeError> {
         let subjects = site.subjects.ok_or_else(|| EncodeError::NoSubjects {
             column: column.name.to_owned(),
             encoding: EncodingType::DATETIME_RELATIVE,
@@ -404,7 +407,10 @@ impl ColumnEncoding for RelativeStats {
         let start = start.map(|place| codes(place, &|row| starts[row][place]));
         let neg = self.has_neg.then(|| flags(&|row| steps[row] < 0));
         let step = step.map(|place| codes(place, &|row| step_parts(steps[row])[place - START]));
-        Ok(nan.into_iter().chain(start).chain(neg).chain(step).collect())
+        Ok(Encoded {
+            codes: nan.into_iter().chain(start).chain(neg).chain(step).collect(),
+            unknown: UnknownValues::default(),
+        })
     }
 
     fn decode(&self, codes: &[CodeColumn], rows: usize, site: DecodeSite) -> Decoded {

@@ -12,14 +12,13 @@ use super::private::Range;
 use super::quantiles::{INTERVALS, distinct_bins};
 use super::summary::{Summary, warn_of_small_numbers};
 use crate::encode::encodings::column::{
-    ColumnEncoding, DecodeSite, Decoded, EncodeSite, EncodingStats, WrittenDigits,
+    ColumnEncoding, DecodeSite, Decoded, EncodeSite, Encoded, EncodingStats, WrittenDigits,
 };
 use crate::encode::encodings::encoding::{Coverage, PublicFacts, read_stats};
 use crate::encode::encodings::tokens::{Cardinalities, Codes, code_of, number_tokens};
 use crate::encode::protection::{ColumnMechanism, ColumnProtection};
 use crate::encode::values::decimal::power_of_ten;
 use crate::encode::values::numbers::{Number, Numbers};
-use crate::encode::values::unknown::UnknownValues;
 use crate::encode::{EncodeError, EncodingType, RareReplacement};
 use crate::privacy::log_histogram::{BINS, edges};
 use crate::schema::names::{BIN, MAX_TOKEN, MIN_TOKEN, NULL_TOKEN, UNKNOWN_TOKEN};
@@ -219,7 +218,7 @@ impl ColumnEncoding for BinnedStats {
         }
     }
 
-    fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError> {
+    fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Encoded, EncodeError> {
         let numbers = Numbers::read(column, site.compat, site.first_row)?;
         let null = code_of(&self.codes, NULL_TOKEN).unwrap_or(0);
         let (least, greatest) = (code_of(&self.codes, MIN_TOKEN), code_of(&self.codes, MAX_TOKEN));
@@ -227,13 +226,11 @@ impl ColumnEncoding for BinnedStats {
             None => null,
             Some(number) => self.code(number.as_f64(), least, greatest),
         });
-        Ok(vec![CodeColumn::from_codes(self.cardinalities[BIN], by_row)])
-    }
-
-    fn unknown(&self, column: &Column<'_>, site: EncodeSite) -> Result<UnknownValues, EncodeError> {
-        let numbers = Numbers::read(column, site.compat, site.first_row)?;
         let bounds = self.bins.first().copied().zip(self.bins.last().copied());
-        Ok(numbers.beyond(bounds))
+        Ok(Encoded {
+            codes: vec![CodeColumn::from_codes(self.cardinalities[BIN], by_row)],
+            unknown: numbers.beyond(bounds),
+        })
     }
 
     fn decode(&self, codes: &[CodeColumn], rows: usize, site: DecodeSite) -> Decoded {

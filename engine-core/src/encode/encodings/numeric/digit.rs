@@ -10,7 +10,7 @@ use super::partial::NumericPartial;
 use super::private::Range;
 use super::summary::{Summary, is_beyond_digits, warn_of_small_numbers};
 use crate::encode::encodings::column::{
-    ColumnEncoding, DecodeSite, Decoded, EncodeSite, EncodingStats, WrittenDigits,
+    ColumnEncoding, DecodeSite, Decoded, EncodeSite, Encoded, EncodingStats, WrittenDigits,
 };
 use crate::encode::encodings::encoding::{Coverage, PublicFacts, read_stats};
 use crate::encode::encodings::null_fill::NullFill;
@@ -18,7 +18,6 @@ use crate::encode::encodings::tokens::Cardinalities;
 use crate::encode::protection::{ColumnMechanism, ColumnProtection};
 use crate::encode::values::decimal::{Decimal, HIGHEST, LOWEST, POWERS, power_of_ten};
 use crate::encode::values::numbers::{Number, Numbers};
-use crate::encode::values::unknown::UnknownValues;
 use crate::encode::{EncodeError, EncodingType};
 use crate::privacy::log_histogram::BINS;
 use crate::schema::names::{self, NEGATIVE_FLAG, NULL_FLAG};
@@ -231,7 +230,7 @@ impl ColumnEncoding for DigitStats {
         }
     }
 
-    fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError> {
+    fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Encoded, EncodeError> {
         let numbers = Numbers::read(column, site.compat, site.first_row)?;
         let rows = numbers.len();
         let fill = NullFill::new(numbers.valid.as_deref(), site);
@@ -261,17 +260,11 @@ impl ColumnEncoding for DigitStats {
             .has_nan
             .then(|| (0..rows).map(|row| u8::from(!numbers.is_valid(row))).collect());
         let negative = self.has_neg.then_some(negative);
-        Ok(nulls
-            .into_iter()
-            .chain(negative)
-            .chain(digits)
-            .map(CodeColumn::U8)
-            .collect())
-    }
-
-    fn unknown(&self, column: &Column<'_>, site: EncodeSite) -> Result<UnknownValues, EncodeError> {
-        let numbers = Numbers::read(column, site.compat, site.first_row)?;
-        Ok(numbers.beyond(self.min.zip(self.max)))
+        let codes = nulls.into_iter().chain(negative).chain(digits);
+        Ok(Encoded {
+            codes: codes.map(CodeColumn::U8).collect(),
+            unknown: numbers.beyond(self.min.zip(self.max)),
+        })
     }
 
     fn decode(&self, codes: &[CodeColumn], rows: usize, _site: DecodeSite) -> Decoded {

@@ -9,7 +9,7 @@ use super::partial::NumericPartial;
 use super::private::{categories, domain};
 use super::summary::{Summary, category, last_place};
 use crate::encode::encodings::column::{
-    ColumnEncoding, DecodeSite, Decoded, EncodeSite, EncodingStats, WrittenDigits,
+    ColumnEncoding, DecodeSite, Decoded, EncodeSite, Encoded, EncodingStats, WrittenDigits,
 };
 use crate::encode::encodings::encoding::{Counting, Coverage, PublicFacts, read_stats};
 use crate::encode::encodings::tokens::{Cardinalities, Codes, check_codes, code_of, number_tokens};
@@ -108,6 +108,22 @@ impl DiscreteStats {
         Self::new(&numbers, has_nan, last_place(&numbers))
     }
 
+    /// Numbers that got the code of the rare ones: beyond the least and the greatest known number, or between them.
+    fn unknown(&self, numbers: &Numbers<'_>, codes: &CodeColumn) -> UnknownValues {
+        let is_unknown = |row: &usize| numbers.is_valid(*row) && codes.get(*row) == 0;
+        let unknown = (0..numbers.len()).filter(is_unknown).count() as u64;
+        if unknown == 0 {
+            return UnknownValues::default();
+        }
+        let known = || self.numbers().into_iter().flatten().map(Number::as_f64);
+        let ends = known().min_by(f64::total_cmp).zip(known().max_by(f64::total_cmp));
+        let outside = numbers.beyond(ends).outside;
+        UnknownValues {
+            unseen: unknown.saturating_sub(outside),
+            outside,
+        }
+    }
+
     /// Rows that hold a number, and those whose number has no code of its own.
     fn coverage(&self, partial: &NumericPartial) -> Coverage {
         let known: FastMap<(bool, u64), ()> = self
@@ -178,7 +194,7 @@ impl ColumnEncoding for DiscreteStats {
         }
     }
 
-    fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Vec<CodeColumn>, EncodeError> {
+    fn encode(&self, column: &Column<'_>, site: EncodeSite) -> Result<Encoded, EncodeError> {
         let numbers = Numbers::read(column, site.compat, site.first_row)?;
         let null = code_of(&self.codes, NULL_TOKEN).unwrap_or(0);
         let known = self.numbers().into_iter().zip(0u32..);
@@ -194,20 +210,11 @@ impl ColumnEncoding for DiscreteStats {
                 .unwrap_or(0),
             Some(number) => codes.get(&number.key()).copied().unwrap_or(0),
         });
-        Ok(vec![CodeColumn::from_codes(self.cardinalities[CATEGORY], by_row)])
-    }
-
-    fn unknown(&self, column: &Column<'_>, site: EncodeSite) -> Result<UnknownValues, EncodeError> {
-        let numbers = Numbers::read(column, site.compat, site.first_row)?;
-        let codes = self.encode(column, site)?;
-        let known = || self.numbers().into_iter().flatten().map(Number::as_f64);
-        let ends = known().min_by(f64::total_cmp).zip(known().max_by(f64::total_cmp));
-        let outside = numbers.beyond(ends).outside;
-        let is_unknown = |row: &usize| numbers.is_valid(*row) && codes[0].get(*row) == 0;
-        let unknown = (0..numbers.len()).filter(is_unknown).count() as u64;
-        Ok(UnknownValues {
-            unseen: unknown.saturating_sub(outside),
-            outside,
+        let codes = CodeColumn::from_codes(self.cardinalities[CATEGORY], by_row);
+        let unknown = self.unknown(&numbers, &codes);
+        Ok(Encoded {
+            codes: vec![codes],
+            unknown,
         })
     }
 
