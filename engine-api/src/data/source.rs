@@ -415,6 +415,7 @@ fn describe(
             column.data_type = DataType::Null;
         }
     }
+    format.strip_metadata();
     Ok((format, kept))
 }
 

@@ -1,5 +1,6 @@
 //! From codes of a few columns to arrays in the types of the table.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -23,6 +24,7 @@ pub(crate) fn format_of(columns: Vec<ColumnFormat>, model: &InferenceModel) -> T
         csv: model.format.csv,
         null_texts: Vec::new(),
         keep_null_words: false,
+        metadata: BTreeMap::new(),
         columns,
     }
 }

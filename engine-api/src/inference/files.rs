@@ -176,9 +176,15 @@ fn filled_format(
     rows: &TableSource,
     output: &Path,
 ) -> TableFormat {
+    let of_rows = rows.format();
+    let of_types = match of_rows.source {
+        SourceFormat::Csv => &model.format,
+        _ => of_rows,
+    };
     let mut format = TableFormat {
         csv: answer_dialect(model, rows),
-        ..rows.format().clone()
+        metadata: of_types.metadata.clone(),
+        ..of_rows.clone()
     };
     for column in &mut format.columns {
         if column.role == Role::Excluded {
@@ -195,6 +201,8 @@ fn filled_format(
             };
             *column = ColumnFormat {
                 data_type: given.clone(),
+                metadata: column.metadata.clone(),
+                ordered: column.ordered,
                 ..of_model.clone()
             };
         }

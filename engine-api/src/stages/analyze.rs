@@ -93,6 +93,9 @@ pub fn analyze_explained(
     if analysis.is_private || analysis.is_protected {
         protect_format(&mut format, &stats);
     }
+    if analysis.is_private {
+        format.keep_types_of_metadata();
+    }
     let explanations = counted.explain(&stats, &format, options.protection, &analysis)?;
     store(workspace, &stats, &format, &analysis, ledger.as_ref())?;
     Ok((stats, explanations))

@@ -1,5 +1,6 @@
 //! The first pass: what the columns of a CSV file are.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -96,6 +97,7 @@ impl CsvTable {
             },
             null_texts: null_texts.clone(),
             keep_null_words: keeps_null_words(options),
+            metadata: BTreeMap::new(),
             columns,
         };
         Ok(Self {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowLeafColumn, ArrowRowGroupWriterFactory, compute_leaves,
@@ -49,8 +49,11 @@ impl ParquetWriter {
         let file = AtomicFile::create(path)?;
         let columns = schema.fields().len().max(1);
         let rows = (ROW_GROUP_CELLS / columns).clamp(*ROW_GROUP_ROWS.start(), *ROW_GROUP_ROWS.end());
+        let has_date64 = schema.fields().iter().any(|f| f.data_type() == &DataType::Date64);
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
+            // Date64 as a date, not as a number. Elements of lists would get another name.
+            .set_coerce_types(has_date64)
             .set_max_row_group_row_count(Some(rows))
             .build();
         let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties)).map_err(failed)?;

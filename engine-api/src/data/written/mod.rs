@@ -4,6 +4,7 @@
 mod date_form;
 mod describe;
 pub(in crate::data) mod iso;
+mod metadata;
 mod null_words;
 mod number;
 mod table_format;

@@ -1,5 +1,6 @@
 //! What a table looked like when it came in, so that a synthetic one goes out in the same order, types and written forms.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
 use super::date_form::DateForm;
+use super::metadata::{Metadata, only_extension, only_types, without_counts};
 use super::null_words::null_word;
 use crate::data::error::{DataError, list_names};
 use crate::files::{self, FileError};
@@ -30,6 +32,9 @@ pub struct TableFormat {
     /// Whether the usual words for a missing value are values in columns of numbers and dates too.
     #[serde(default, skip_serializing_if = "is_default")]
     pub keep_null_words: bool,
+    /// Metadata of the schema of Parquet or record batches, by key.
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    pub metadata: BTreeMap<String, String>,
     /// Columns in table order.
     pub columns: Vec<ColumnFormat>,
 }
@@ -99,6 +104,12 @@ pub struct ColumnFormat {
     /// Text that stands for null.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub null_text: String,
+    /// Metadata of the field of Parquet or record batches, by key: extension types, for instance.
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+    /// Whether the values of a dictionary have an order.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub ordered: bool,
 }
 
 /// How the values of a column are written as text.
@@ -199,7 +210,7 @@ impl TableFormat {
         let columns = schema
             .fields()
             .iter()
-            .map(|f| ColumnFormat::new(f.name(), f.data_type().clone()))
+            .map(|f| ColumnFormat::of_field(f))
             .collect();
         Self {
             version: TABLE_FORMAT_VERSION,
@@ -207,8 +218,31 @@ impl TableFormat {
             csv: CsvDialect::default(),
             null_texts: Vec::new(),
             keep_null_words: false,
+            metadata: of_arrow(schema.metadata()),
             columns,
         }
+    }
+
+    /// Takes what holds for this table only out of the metadata: what is said of excluded columns, of rows and of categories.
+    pub(in crate::data) fn strip_metadata(&mut self) {
+        let excluded: Vec<&str> = self
+            .columns
+            .iter()
+            .filter(|c| c.role == Role::Excluded)
+            .map(|c| c.name.as_str())
+            .collect();
+        without_counts(&mut self.metadata, |name| excluded.contains(&name));
+        for column in self.columns.iter_mut().filter(|c| c.role == Role::Excluded) {
+            column.metadata.clear();
+        }
+    }
+
+    /// Keeps of the metadata what names types alone.
+    pub(crate) fn keep_types_of_metadata(&mut self) {
+        only_types(&mut self.metadata);
+        self.columns
+            .iter_mut()
+            .for_each(|column| only_extension(&mut column.metadata));
     }
 
     /// All texts that stand for null in a table like this, besides the empty one: those that were named, and those of the columns,
@@ -258,10 +292,9 @@ impl TableFormat {
     /// Schema of a synthetic table. Every field may be null, because a rare or unknown category of a column that is
     /// not text has no value.
     pub fn output_schema(&self) -> SchemaRef {
-        let fields = self
-            .output_columns()
-            .map(|c| Field::new(&c.name, c.data_type.clone(), true));
-        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+        let fields = self.output_columns().map(ColumnFormat::field);
+        let schema = Schema::new(fields.collect::<Vec<_>>());
+        Arc::new(schema.with_metadata(self.metadata.clone()))
     }
 
     /// Reads a format from its JSON file.
@@ -314,8 +347,31 @@ impl ColumnFormat {
             quoted: false,
             leading_spaces: 0,
             null_text: String::new(),
+            metadata: Metadata::new(),
+            ordered: false,
         }
     }
+
+    /// The column of a field.
+    fn of_field(field: &Field) -> Self {
+        Self {
+            metadata: of_arrow(field.metadata()),
+            ordered: field.dict_is_ordered() == Some(true),
+            ..Self::new(field.name(), field.data_type().clone())
+        }
+    }
+
+    /// The field of a synthetic table.
+    fn field(&self) -> Field {
+        Field::new(&self.name, self.data_type.clone(), true)
+            .with_metadata(self.metadata.clone())
+            .with_dict_is_ordered(self.ordered)
+    }
+}
+
+fn of_arrow(metadata: &arrow_schema::Metadata) -> Metadata {
+    let pairs = metadata.iter().map(|(key, value)| (key.clone(), value.clone()));
+    pairs.collect()
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -380,6 +436,7 @@ mod tests {
             csv: CsvDialect::default(),
             null_texts: Vec::new(),
             keep_null_words: false,
+            metadata: Metadata::new(),
             columns,
         };
         let folder = tempfile::tempdir().unwrap();
@@ -399,6 +456,7 @@ mod tests {
             },
             null_texts: vec!["NA".to_owned(), "?".to_owned()],
             keep_null_words: false,
+            metadata: Metadata::new(),
             columns: vec![
                 ColumnFormat::new("id", DataType::Utf8),
                 ColumnFormat::new("price", DataType::Float64),
